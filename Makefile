@@ -1,0 +1,85 @@
+# One command each; `make` alone lists them. Works with GNU make 3.81 (macOS) and later.
+
+PYTHON ?= python3
+BROWSER ?= yes
+NOTEBOOK := notebooks/05_draw.ipynb
+VENV := .venv
+# Tools run as `python -m`: their scripts would break if the folder is moved.
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+# Jupyter, IPython and matplotlib keep their files inside .venv: nothing is written to the
+# home folder, and settings lying there (an open address, no token) are not picked up.
+export JUPYTER_CONFIG_DIR := $(CURDIR)/$(VENV)/home/jupyter-config
+export JUPYTER_DATA_DIR := $(CURDIR)/$(VENV)/home/jupyter-data
+export IPYTHONDIR := $(CURDIR)/$(VENV)/home/ipython
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/home/matplotlib
+
+# BROWSER also names a program to programs: they must not try to start "no" or "yes".
+ifneq ($(filter yes no,$(BROWSER)),)
+unexport BROWSER
+endif
+NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
+# JupyterLab refuses to run as root (containers) unless told.
+ALLOW_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab app test check format clean force
+
+help: ## List these commands
+	@echo "make …"
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | \
+		awk -F ':.*## ' '{ printf "  %-8s %s\n", $$1, $$2 }'
+
+# default_url: the address that Jupyter prints, with its token, leads to the notebook.
+# autodetect: looking for language servers would start every tool chain of the machine.
+lab: PORT ?= 8888
+lab: $(STAMP) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
+	exec $(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
+		--ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
+		--LanguageServerManager.autodetect=False $(NO_BROWSER) $(ALLOW_ROOT)
+
+app: PORT ?= 8866
+app: $(STAMP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no)
+	exec $(PY) -m voila $(NOTEBOOK) --Voila.ip=127.0.0.1 --port=$(PORT) \
+		--strip_sources=True --theme=light $(NO_BROWSER)
+
+test: $(STAMP) ## Run the tests (ARGS="-k strokes" goes to pytest)
+	$(PY) -m pytest $(ARGS)
+
+check: $(STAMP) ## Check format, lint and types
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: $(STAMP) ## Format the code and mend what ruff can
+	$(PY) -m ruff check --fix --exit-zero .
+	$(PY) -m ruff format .
+
+clean: ## Remove caches and build leftovers (the environment and data stay)
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name $(VENV) -prune -o \
+		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+
+# The stamp holds the folder it was made for: digitlib is installed by path, so a moved or
+# copied folder is set up again. Otherwise set-up is repeated only when a file below changes.
+# Announcements are off: JupyterLab would ask, over the pad, whether to fetch news.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+$(STAMP): force
+endif
+$(STAMP): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || \
+		{ echo "digitlib needs Python 3.11 or newer, and there is no $(PYTHON) here: try make PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "digitlib needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" -V 2>&1 | head -1): try make PYTHON=python3.11." >&2; exit 1; }
+	@echo "Setting up $(VENV): about 3 GB to download and 6.5 GB on disk on Linux (PyTorch brings its"
+	@echo "CUDA libraries; README tells how to do with less), some minutes, only this once."
+	@rm -f $(STAMP)
+	@$(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		"$(PYTHON)" -m venv --clear $(VENV) || \
+		{ echo "Python could not make $(VENV) (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	$(PY) -m pip install --disable-pip-version-check --compile -c constraints.txt -e '.[dev,scale,onnx]'
+	@$(PY) -m jupyter labextension disable --level=sys_prefix \
+		"@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
+	@printf '%s' "$(CURDIR)" > $(STAMP)
+	@echo "$(VENV) is ready."

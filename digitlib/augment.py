@@ -1,0 +1,128 @@
+"""Batches of frames become varied frames, on their device, one batched operation each.
+
+Frames are float ``[N, 28, 28]``, 0-1, white ink on black; strokes are samples ``[N, P, 2]``.
+Every random number comes from torch's global generator, so a seed fixes all of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def uniform(count: int, low: float, high: float, like: Tensor) -> Tensor:
+    """Uniform random numbers ``[count]`` on the device of ``like``."""
+    return torch.empty(count, device=like.device, dtype=like.dtype).uniform_(low, high)
+
+
+def affine(count: int, like: Tensor, *, rotation: float, slant: float, stretch: float) -> Tensor:
+    """Random linear maps ``[count, 2, 2]``: rotate by degrees, slant, stretch each side.
+
+    ``slant`` is the largest tangent of the slant angle, ``stretch`` the largest logarithm of a
+    side's factor; all three are uniform about zero.
+    """
+    angle = uniform(count, -rotation, rotation, like) * (math.pi / 180)
+    lean = uniform(count, -slant, slant, like)
+    wide = uniform(count, -stretch, stretch, like).exp()
+    high = uniform(count, -stretch, stretch, like).exp()
+    cos, sin = angle.cos(), angle.sin()
+    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    zero = torch.zeros_like(wide)
+    shape = torch.stack([torch.stack([wide, lean], -1), torch.stack([zero, high], -1)], -2)
+    return turn @ shape
+
+
+def warp(
+    frames: Tensor,
+    *,
+    rotation: float = 12,
+    slant: float = 0.3,
+    stretch: float = 0.12,
+    shift: float = 1.2,
+    bend: float = 0.8,
+) -> Tensor:
+    """Affine and elastic distortion in one resampling, about the centre of mass.
+
+    Args:
+        frames: ``[N, 28, 28]``.
+        rotation: degrees.
+        slant: tangent of the slant angle.
+        stretch: logarithm of the factor of each side.
+        shift: px.
+        bend: standard deviation in px of a smooth displacement (Simard et al., 2003).
+    """
+    count, size = len(frames), frames.shape[-1]
+    matrix = affine(count, frames, rotation=rotation, slant=slant, stretch=stretch)
+    offset = torch.stack([uniform(count, -shift, shift, frames) for _ in range(2)], -1)
+    theta = torch.cat([matrix, (offset * (2 / size))[:, :, None]], dim=2)
+    grid = F.affine_grid(theta, [count, 1, size, size], align_corners=False)
+    if bend:
+        coarse = torch.randn(count, 2, 5, 5, device=frames.device) * (bend * 2 / size)
+        field = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
+        grid = grid + field.permute(0, 2, 3, 1)
+    return F.grid_sample(frames[:, None], grid, align_corners=False)[:, 0]
+
+
+def change_stroke_width(frames: Tensor, *, thinner: float = 0.6, thicker: float = 0.9) -> Tensor:
+    """Blend each frame with its 3x3 minimum or maximum: thinner or thicker strokes."""
+    amount = uniform(len(frames), -thinner, thicker, frames)[:, None, None]
+    maximum = F.max_pool2d(frames[:, None], 3, 1, 1)[:, 0]
+    minimum = -F.max_pool2d(-frames[:, None], 3, 1, 1)[:, 0]
+    target = torch.where(amount > 0, maximum, minimum)
+    changed = frames + amount.abs() * (target - frames)
+    return changed / changed.amax(dim=(1, 2), keepdim=True).clamp_min(0.3)
+
+
+def degrade(frames: Tensor, *, share: float = 0.3, noise: float = 0.08) -> Tensor:
+    """Make some frames look as if from bad pictures: blurred, with harder or softer edges, noisy.
+
+    Args:
+        frames: ``[N, 28, 28]``.
+        share: how many are changed.
+        noise: largest standard deviation of the noise added to ink and its surroundings.
+    """
+    count = len(frames)
+    chosen = (torch.rand(count, device=frames.device) < share)[:, None, None]
+    blurred = F.avg_pool2d(frames[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+    blend = uniform(count, 0, 0.8, frames)[:, None, None]
+    gain = uniform(count, 0.8, 2.5, frames)[:, None, None]
+    changed = (frames + blend * (blurred - frames)) * gain
+    level = uniform(count, 0, noise, frames)[:, None, None]
+    changed = (changed + level * torch.randn_like(frames) * (blurred > 0.02)).clamp(0, 1)
+    return torch.where(chosen, changed, frames)
+
+
+def vary_frames(frames: Tensor) -> Tensor:
+    """What training does to frames from pictures, ``[N, 28, 28]``."""
+    return degrade(change_stroke_width(warp(frames)))
+
+
+def vary_points(
+    points: Tensor,
+    *,
+    rotation: float = 12,
+    slant: float = 0.45,
+    stretch: float = 0.2,
+    bend: float = 0.025,
+) -> Tensor:
+    """Distort pen samples ``[N, P, 2]`` before rendering: affine and smoothly bent.
+
+    ``bend`` is the amplitude of the waves added, as part of the drawing's longer side.
+    """
+    count = len(points)
+    low, high = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
+    unit = (points - (low + high) / 2) / (high - low).amax(dim=2, keepdim=True).clamp_min(1e-6)
+    matrix = affine(count, points, rotation=rotation, slant=slant, stretch=stretch)
+    # Three random plane waves move the points, so that neighbours move alike.
+    waves = torch.randn(count, 2, 3, device=points.device) * 5
+    phase = uniform(count * 3, 0, 2 * math.pi, points).view(count, 1, 3)
+    push = torch.randn(count, 3, 2, device=points.device) * bend
+    return (unit + torch.sin(unit @ waves + phase) @ push) @ matrix.transpose(1, 2)
+
+
+def pen_widths(count: int, like: Tensor, low: float = 1.2, high: float = 7.0) -> Tensor:
+    """Random pen widths ``[count]`` in frame px, log-uniform: most are near MNIST's."""
+    return uniform(count, math.log(low), math.log(high), like).exp()

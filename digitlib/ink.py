@@ -1,0 +1,221 @@
+"""Greyscale becomes ink: the digit's strokes as 0-1, whatever paper they are on.
+
+Even paper (paint programs, screenshots) is subtracted; on uneven paper (photos) the contrast
+against the paper around decides, printed rules are taken away, and of the connected components
+those stay that can belong to the digit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitlib.greyscale import MIN_CONTRAST, Picture
+
+EVEN = 2.5 / 255  # so far does a shade vary where paper is painted, not photographed
+
+
+class BlankDrawingError(ValueError):
+    """There is no ink in the drawing or picture."""
+
+
+def find_ink(grey: Picture) -> Picture:
+    """Find the ink: float ``[H, W]``, 0 where paper is, 1 where ink is fullest.
+
+    Even paper (paint programs, screenshots) is the shade that most of the border has and is
+    subtracted; uneven paper (photos) is estimated locally and the ink thresholded.
+
+    Raises:
+        BlankDrawingError: nothing stands out from the paper.
+    """
+    if float(np.ptp(grey)) < MIN_CONTRAST:
+        raise BlankDrawingError("The picture has one colour: there is no digit in it to read.")
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    shades = np.bincount((border * 63.999).clip(0, 63.999).astype(np.int64), minlength=64)
+    paper = float(np.median(border[np.abs(border * 64 - shades.argmax() - 0.5) <= 1.5]))
+    even = float((np.abs(grey - paper) < EVEN).mean()) > 0.3
+    if not even and float((np.abs(border - paper) < EVEN).mean()) < 0.9:
+        return _photo_ink(grey)
+    ink = _towards_ink(grey - np.float32(paper))
+    solid = ink > 0.5
+    if solid.mean() > 0.5 and (inner := _inside(solid)) is not None:
+        # The border is a frame around a page, not the paper.
+        whole = np.zeros_like(grey)
+        whole[inner] = find_ink(grey[inner])
+        return whole
+    return ink
+
+
+def _towards_ink(difference: Picture) -> Picture:
+    """Scale the difference from paper to 0-1, taking the sign that stands out more."""
+    dark, light = -float(difference.min()), float(difference.max())
+    ink = np.maximum(difference, 0) if light > dark else np.maximum(-difference, 0)
+    return ink * np.float32(1 / max(dark, light))
+
+
+def _inside(solid: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """The inside of a page whose surroundings show at the border, without its blurred rim."""
+    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+    rim = 2 + round(0.02 * min(solid.shape))
+    inner = (
+        slice(rows[0] + rim, rows[-1] + 1 - rim),
+        slice(columns[0] + rim, columns[-1] + 1 - rim),
+    )
+    box = solid[inner]
+    return inner if box.size and min(box.shape) > 8 and box.mean() < 0.999 else None
+
+
+def _photo_ink(grey: Picture) -> Picture:
+    """Ink on uneven paper: contrast against the paper around it, kept where it is connected.
+
+    The paper is a smooth slope of light times what a closing (a running maximum, then minimum)
+    wider than any stroke leaves, which follows the edges of shadows.
+    """
+    from scipy import ndimage
+
+    factor = -(-max(grey.shape) // 160)
+    small = grey if factor == 1 else _block_mean(grey, factor)
+    small = ndimage.median_filter(small, 3)
+    dark_ink = _is_ink_dark(small)
+    if not dark_ink:  # chalk: turn it into ink
+        grey, small = 1 - grey, 1 - small
+    light = _slope(small)
+    span = 1 + 2 * (min(small.shape) // 6)
+    closed = ndimage.grey_closing(small / light, span, mode="nearest") * light
+    paper = ndimage.gaussian_filter(closed, 1.0)
+    zoom = [full / part for full, part in zip(grey.shape, paper.shape, strict=True)]
+    paper = ndimage.zoom(paper, zoom, order=1, mode="nearest", grid_mode=True)
+    contrast = np.clip((paper - grey) / np.maximum(paper, 0.15), 0, None)
+    contrast = ndimage.gaussian_filter(contrast, 0.8)
+    noise = 1.4826 * float(np.median(np.abs(contrast - np.median(contrast))))
+    full = float(ndimage.gaussian_filter(contrast, 1.5).max())
+    if full < max(MIN_CONTRAST, 4 * noise):
+        raise BlankDrawingError("No ink stands out from the paper: use more light or a darker pen.")
+    low, high = max(0.3 * full, 2.5 * noise), 0.75 * full
+    mask = _without_rules(contrast > low)
+    labels, count = ndimage.label(mask, np.ones((3, 3), np.int8))
+    strongest = ndimage.maximum(contrast, labels, np.arange(1, count + 1))
+    keep = np.concatenate([[False], np.asarray(strongest) > 0.55 * full])
+    keep = _prefer_inside(keep, labels)
+    near = ndimage.binary_dilation(keep[labels], np.ones((3, 3)))
+    ink = np.clip((contrast - 0.5 * low) / (high - 0.5 * low), 0, 1)
+    return np.where(near, ink, 0).astype(np.float32)
+
+
+def _prefer_inside(keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Drop components at the picture's edge (shadows, margins) where large ones lie inside it."""
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    inside = keep.copy()
+    inside[np.unique(border)] = False
+    areas = np.bincount(labels.ravel(), minlength=len(keep))
+    largest = areas[keep].max(initial=0)
+    return inside if areas[inside].max(initial=0) > 0.15 * largest else keep
+
+
+def _slope(small: Picture) -> Picture:
+    """A quadratic surface through the paper, fitted again and again without what is far off."""
+    y, x = np.mgrid[-1 : 1 : small.shape[0] * 1j, -1 : 1 : small.shape[1] * 1j]
+    basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
+    values = small.ravel()
+    kept = np.ones(len(values), bool)
+    for _ in range(6):
+        factors, *_ = np.linalg.lstsq(basis[kept][::7], values[kept][::7], rcond=None)
+        off = values - basis @ factors
+        spread = 1.4826 * float(np.median(np.abs(off[kept]))) + 1e-4
+        kept = (off > -2 * spread) & (off < 3 * spread)
+    return np.maximum(basis @ factors, 0.05).reshape(small.shape).astype(np.float32)
+
+
+def _is_ink_dark(small: Picture) -> bool:
+    """Whether the strongest deviation from the light around it is darker; in doubt it is."""
+    from scipy import ndimage
+
+    around = ndimage.gaussian_filter(small, min(small.shape) / 10, mode="nearest")
+    ratio = np.log(np.maximum(small, 0.02) / np.maximum(around, 0.02))
+    low, high = np.percentile(ratio, [0.4, 99.6])
+    return bool(-low * 1.3 >= high)
+
+
+def _block_mean(values: Picture, factor: int) -> Picture:
+    from skimage.measure import block_reduce
+
+    rows, columns = (side - side % factor for side in values.shape)
+    return block_reduce(values[:rows, :columns], (factor, factor), np.mean)
+
+
+def _without_rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Take printed lines away that run across the picture, and mend the strokes they crossed."""
+    from scipy import ndimage
+
+    for turned in (False, True):
+        view = mask.T if turned else mask
+        width = view.shape[1]
+        # A slight tilt is bridged by thickening; the opening leaves what is long and straight.
+        thick = ndimage.binary_dilation(view, np.ones((3, 1)))
+        runs = ndimage.binary_opening(thick, np.ones((1, max(5, width // 6))))
+        labels, _ = ndimage.label(runs, np.ones((3, 3)))
+        rules = np.zeros_like(view)
+        for number, box in enumerate(ndimage.find_objects(labels), 1):
+            long, rule = box[1].stop - box[1].start, labels == number
+            if long > 0.8 * width and rule.sum() < long * max(5, 0.025 * width):
+                rules |= rule
+        if not rules.any():
+            continue
+        depth = 2 + round(rules.sum() / max(1, int(rules.any(axis=0).sum())))
+        left = view & ~rules
+        bridged = ndimage.binary_closing(np.pad(left, depth), np.ones((2 * depth + 1, 3)))
+        mended = left | (bridged[depth:-depth, depth:-depth] & rules & view)
+        mask = mended.T if turned else mended
+    return mask
+
+
+def keep_digit(ink: Picture) -> Picture:
+    """Drop what is no part of the digit: specks, ruled lines, a drawn frame, edges of the page."""
+    from scipy import ndimage
+
+    mask = ink > 0.35
+    labels, count = ndimage.label(mask, np.ones((3, 3), np.int8))
+    if count <= 1:
+        return ink
+    areas = np.bincount(labels.ravel())[1:]
+    boxes = ndimage.find_objects(labels)
+    kept = [
+        index
+        for index, (box, area) in enumerate(zip(boxes, areas, strict=True))
+        if not _is_page_edge(box, int(area), labels, index + 1)
+    ] or list(range(count))
+    largest = max(areas[index] for index in kept)
+    drop = np.ones(count + 1, bool)
+    drop[[0] + [index + 1 for index in kept if areas[index] >= 0.04 * largest]] = False
+    if not drop.any():
+        return ink
+    # Soft edges belong to the nearest component: grow what is dropped by the blur of its rim.
+    gone = ndimage.binary_dilation(drop[labels], np.ones((3, 3)), iterations=2)
+    return np.where(gone & ~(mask & ~drop[labels]), 0, ink).astype(np.float32)
+
+
+def _is_page_edge(
+    box: tuple[slice, slice], area: int, labels: NDArray[np.int32], label: int
+) -> bool:
+    """Whether a component is a ruled line across the picture, a frame, or a dark margin."""
+    height, width = labels.shape
+    tall, wide = box[0].stop - box[0].start, box[1].stop - box[1].start
+    sides = [
+        box[0].start == 0,
+        box[1].start == 0,
+        box[0].stop == height,
+        box[1].stop == width,
+    ]
+    across = (sides[1] and sides[3] and tall < 0.15 * height) or (
+        sides[0] and sides[2] and wide < 0.15 * width
+    )
+    if across:
+        return True
+    if tall > 0.75 * height and wide > 0.75 * width:
+        margin = max(2, round(0.08 * min(tall, wide)))
+        core = labels[
+            box[0].start + margin : box[0].stop - margin,
+            box[1].start + margin : box[1].stop - margin,
+        ]
+        return int((core == label).sum()) < 0.1 * area
+    return False

@@ -1,0 +1,427 @@
+"""The numbered notebooks as a set: run with parameters for the reports, refreshed where they lie.
+
+``python -m digitlib.reports`` is ``make reports``; with ``--refresh`` it is ``make notebooks``.
+A notebook is run in a kernel of its own, in its own folder, in the order of the numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from digitlib import datasets, model_card, models, release, reports, weights
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FOLDER = REPOSITORY / "notebooks"
+KERNEL = "python3"
+CELL_TIMEOUT = 1800  # seconds; the longest cell trains a network
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# Parameters that say where to write: they do not change a number.
+PLACES = ("reports_folder", "weights_folder")
+MACHINE_PATH = re.compile(
+    r"(?<![\w./])/(?:home|Users|root|tmp|var|private|usr|opt|mnt|srv|work\w*)/|[A-Z]:\\\\?Users"
+)
+
+
+def find(folder: Path = FOLDER) -> list[Path]:
+    """The notebooks ``01_….ipynb`` to ``99_….ipynb``, in order."""
+    return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def code_digest(notebook: NotebookNode) -> str:
+    """First 12 hex digits of the SHA-256 over the code cells, in order."""
+    code = [cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256("\0".join(code).encode()).hexdigest()[:12]
+
+
+# --- refresh -------------------------------------------------------------------------------
+
+
+def refresh(path: Path) -> None:
+    """Run a notebook in place with the parameters that stand in it, and keep its outputs.
+
+    Raises:
+        CellExecutionError: a cell failed; the file is as it was.
+        ValueError: an output names a path of this machine.
+    """
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name=KERNEL,
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+    )
+    client.execute()
+    clean(notebook)
+    if found := machine_paths(notebook):
+        raise ValueError(f"{path.name} shows a path of this machine: {found[0]}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    nbformat.write(notebook, partial)
+    partial.replace(path)
+
+
+def clean(notebook: NotebookNode) -> None:
+    """Drop what differs between machines and runs, and note which code the outputs are of."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+                "name": KERNEL,
+            },
+            "language_info": {"name": "python"},
+            "digitlib": {"code": code_digest(notebook)},
+        }
+    )
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict(
+            {name: value for name, value in cell.metadata.items() if name in ("tags", "jupyter")}
+        )
+        if cell.cell_type == "code":
+            cell.outputs = _clean_outputs(cell.outputs)
+
+
+def _clean_outputs(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Outputs that a page without a kernel can show: no live widgets, streams in one piece."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if WIDGET in output.get("data", {}):
+            if output.output_type == "display_data":
+                continue  # a progress bar, or a pad that is nothing without its kernel
+            del output.data[WIDGET]
+        same = kept and output.output_type == "stream" and kept[-1].get("name") == output.name
+        if same:
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
+
+
+def machine_paths(notebook: NotebookNode) -> list[str]:
+    """Lines of source or output that name a path of the machine they were made on."""
+    texts: list[str] = []
+    for cell in notebook.cells:
+        texts.append(cell.source)
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            texts += [str(part) for kind, part in data.items() if not kind.startswith("image/")]
+            texts += [output.get("text", ""), *output.get("traceback", [])]
+    own = [str(REPOSITORY), str(Path.home()), tempfile.gettempdir(), sys.prefix]
+    lines = [line for text in texts for line in text.splitlines()]
+    own = [place for place in own if len(place) > 1]
+    return [
+        line[:200]
+        for line in lines
+        if MACHINE_PATH.search(line) or any(place + "/" in line for place in own)
+    ]
+
+
+# --- run -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a notebook did not come to its end."""
+
+    notebook: str
+    cell: int | None  # number of the cell from 1, as one counts in the notebook
+    source: str
+    error: str
+
+    def __str__(self) -> str:
+        place = f", cell {self.cell}" if self.cell else ""
+        source = "".join(f"\n      {line}" for line in self.source.splitlines())
+        return f"  {self.notebook}{place}: {self.error}{source}"
+
+
+def declared(path: Path) -> list[str]:
+    """Names in the notebook's ``parameters`` cell."""
+    import papermill
+
+    with _quiet():
+        return list(papermill.inspect_notebook(str(path)))
+
+
+def check_names(path: Path, parameters: dict[str, Any]) -> None:
+    """Refuse a name that the notebook does not have; papermill itself only warns.
+
+    Raises:
+        ValueError: with the names that it has.
+    """
+    names = declared(path)
+    for name in parameters:
+        if name not in names:
+            raise ValueError(f"{path.stem} has no parameter {name!r}; it has {', '.join(names)}.")
+
+
+def run(path: Path, output: Path, parameters: dict[str, Any]) -> Failure | None:
+    """Run a notebook; write ``executed/NAME.ipynb`` and ``.html`` below ``output``.
+
+    Where a cell fails, the notebook is kept as far as it came.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    executed = output / "executed" / path.name
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    executed.with_suffix(".html").unlink(missing_ok=True)
+    failure = None
+    try:
+        with _quiet():
+            papermill.execute_notebook(
+                str(path),
+                str(executed),
+                parameters=parameters,
+                cwd=str(path.parent),
+                kernel_name=KERNEL,
+                execution_timeout=CELL_TIMEOUT,
+                progress_bar=False,
+            )
+    except PapermillExecutionError as error:
+        message = f"{error.ename}: {error.evalue}"
+        number = _cell_number(executed)
+        failure = Failure(path.stem, number, error.source.strip(), message)
+    except Exception as error:  # a kernel that died, a time limit: the others still run
+        failure = Failure(path.stem, None, "", f"{type(error).__name__}: {error}")
+    if executed.exists():
+        _write_html(executed)
+    return failure
+
+
+def _cell_number(executed: Path) -> int | None:
+    """Which cell failed, counted without what papermill put in."""
+    own = [
+        cell
+        for cell in nbformat.read(executed, as_version=4).cells
+        if not any(str(tag).startswith("papermill-error") for tag in cell.metadata.get("tags", []))
+        and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    for number, cell in enumerate(own, 1):
+        if any(output.output_type == "error" for output in cell.get("outputs", [])):
+            return number
+    return None
+
+
+def _write_html(executed: Path) -> None:
+    from nbconvert import HTMLExporter
+
+    with _quiet():
+        page, _ = HTMLExporter().from_filename(str(executed))
+    executed.with_suffix(".html").write_text(page, encoding="utf-8")
+
+
+def _quiet() -> warnings.catch_warnings[None]:
+    """Without the warnings of papermill's and nbconvert's own dependencies."""
+    return warnings.catch_warnings(action="ignore")
+
+
+# --- reports -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of the notebooks for the reports.
+
+    Attributes:
+        output: folder of the reports.
+        fast: a small subset, in minutes.
+        dataset: ``mnist`` or ``sample``.
+        seed: of every notebook that takes one.
+    """
+
+    output: Path
+    fast: bool = False
+    dataset: str = "mnist"
+    seed: int = 0
+
+    @property
+    def command(self) -> str:
+        """What makes these reports, without where they lie."""
+        parts = ["python -m digitlib.reports"]
+        parts += ["--fast"] if self.fast else []
+        parts += [f"--dataset {self.dataset}"] if self.dataset != "mnist" else []
+        parts += [f"--seed {self.seed}"] if self.seed else []
+        return " ".join(parts)
+
+    def parameters(self, path: Path) -> dict[str, Any]:
+        """What the notebook is given; ValueError for a name that it does not have."""
+        table = reports.FAST if self.fast else reports.FULL
+        chosen = dict(table.get(path.stem, {}))
+        check_names(path, chosen)
+        common = {
+            "dataset": self.dataset,
+            "seed": self.seed,
+            "reports_folder": str(self.output.resolve()),
+        }
+        names = declared(path)
+        return chosen | {name: value for name, value in common.items() if name in names}
+
+
+def make(plan: Plan, names: Sequence[str] = (), *, folder: Path = FOLDER) -> list[Failure]:
+    """Run the notebooks, all or those named, and write the reports.
+
+    What is complete and current is not run again. Each failure is printed at the end.
+
+    Raises:
+        ValueError: a name that is no notebook, or a parameter that a notebook does not have.
+        DataMissingError: the data set is not there.
+    """
+    paths = {path.stem: path for path in find(folder)}
+    for name in names:
+        if name not in paths:
+            raise ValueError(f"There is no notebook {name!r}; there are {', '.join(paths)}.")
+    parameters = {name: plan.parameters(path) for name, path in paths.items()}
+    data = {split: datasets.load(plan.dataset, split).digest for split in datasets.SPLITS}
+    keys = {name: _key(paths[name], parameters[name], data) for name in paths}
+    failures = []
+    for name in names or paths:
+        if _current(plan.output, name, keys[name]):
+            print(f"{name}: current", flush=True)
+            continue
+        record = plan.output / "metrics" / f"{name}.json"
+        record.unlink(missing_ok=True)
+        print(f"{name}: running", end="", flush=True)
+        start = time.perf_counter()
+        failure = run(paths[name], plan.output, parameters[name])
+        seconds = time.perf_counter() - start
+        print(f"\r{name}: {'failed' if failure else 'done'}, {seconds:.0f} s", flush=True)
+        if failure:
+            failures.append(failure)
+        else:
+            _complete(record, keys[name], parameters[name], seconds)
+    _collect(plan, keys, data)
+    if failures:
+        print(f"\n{len(failures)} of {len(names or paths)} notebooks failed:")
+        print(*failures, sep="\n")
+    return failures
+
+
+def _key(path: Path, parameters: dict[str, Any], data: dict[str, str]) -> str:
+    """Digest of everything that decides the results of a notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    package = Path(__file__).parent
+    sources = sorted([*package.glob("*.py"), *(package / "assets").iterdir()])
+    decides = [
+        [cell.source for cell in notebook.cells],
+        {name: value for name, value in parameters.items() if name not in PLACES},
+        data,
+        release.versions(),
+        [(source.name, hashlib.sha256(source.read_bytes()).hexdigest()) for source in sources],
+    ]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _current(output: Path, name: str, key: str) -> bool:
+    """Whether everything that a run of the notebook leaves is there and of this key."""
+    record = _read(output / "metrics" / f"{name}.json")
+    files = [output / "executed" / f"{name}{suffix}" for suffix in (".ipynb", ".html")]
+    files += [output / "figures" / figure for figure in record.get("figures", [])]
+    return record.get("key") == key and all(file.is_file() for file in files)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _complete(record: Path, key: str, parameters: dict[str, Any], seconds: float) -> None:
+    """Add to what the notebook saved that and how it came to its end."""
+    made = _read(record) or {"numbers": {}, "times": {}, "figures": []}
+    made["times"] = made["times"] | {"notebook_seconds": round(seconds, 1)}
+    chosen = {name: value for name, value in parameters.items() if name not in PLACES}
+    reports.write_json(record, made | {"key": key, "parameters": chosen})
+
+
+def _collect(plan: Plan, keys: dict[str, str], data: dict[str, str]) -> None:
+    """Write ``metrics.json`` from the notebooks that are complete, and the model card from it.
+
+    Only ``run`` and ``times`` differ between two runs with the same seed on the same machine.
+    """
+    records = {name: _read(plan.output / "metrics" / f"{name}.json") for name in keys}
+    done = {name: record for name, record in records.items() if record.get("key") == keys[name]}
+    parts = ("parameters", "numbers", "figures")
+    metrics = {
+        "command": plan.command,
+        "seed": plan.seed,
+        "data": {plan.dataset: data},
+        "weights": hashlib.sha256(weights.BUNDLED.read_bytes()).hexdigest(),
+        "versions": release.versions(),
+        "device": str(models.pick_device()),
+        "notebooks": {n: {part: record[part] for part in parts} for n, record in done.items()},
+        "missing": [name for name in keys if name not in done],
+        "times": {name: record["times"] for name, record in done.items()},
+        "run": {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            **_revision(),
+        },
+    }
+    reports.write_json(plan.output / "metrics.json", metrics)
+    text = model_card.render(metrics, weights.read(weights.BUNDLED)[1])
+    (plan.output / "README.md").write_text(text, encoding="utf-8")
+
+
+def _revision() -> dict[str, Any]:
+    """The commit that this is, and whether files differ from it; None outside of git."""
+    git = ["git", "-c", "safe.directory=*", "-C", str(REPOSITORY)]
+    try:
+        head, status = (
+            subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return {"revision": None, "modified": None}
+    return {"revision": head.strip(), "modified": bool(status.strip())}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line; ``--help`` tells."""
+    parser = argparse.ArgumentParser(
+        prog="python -m digitlib.reports", description="Run the notebooks and write reports/."
+    )
+    parser.add_argument("--fast", action="store_true", help="a small subset, into reports/fast/")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="repeatable")
+    parser.add_argument("--output", type=Path, help="folder of the reports")
+    parser.add_argument("--dataset", choices=reports.DATASETS, default="mnist")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--refresh", action="store_true", help="run the notebooks in place instead, as committed"
+    )
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.refresh:
+            for path in find():
+                if not chosen.only or path.stem in chosen.only:
+                    print(f"{path.stem}: running", flush=True)
+                    refresh(path)
+            return
+        output = chosen.output or REPOSITORY / "reports" / ("fast" if chosen.fast else "")
+        plan = Plan(output, chosen.fast, chosen.dataset, chosen.seed)
+        failed = make(plan, chosen.only)
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. What is complete is kept: the same command goes on from there.")
+    except (ValueError, datasets.DataMissingError) as error:
+        sys.exit(str(error))
+    sys.exit(1 if failed else 0)

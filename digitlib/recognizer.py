@@ -1,0 +1,210 @@
+"""``Recognizer``: the one public way from a drawing to a digit."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from digitlib import models, preprocess, strokes, weights
+from digitlib.preprocess import FRAME_SIZE, MNIST_MEAN, MNIST_STD, Frame
+
+CHUNK = 2048  # frames in a pass, so that big inputs stream through bounded memory
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network thinks of one drawing.
+
+    Attributes:
+        probabilities: of the digits 0 to 9, 10 floats that sum to 1.
+        frame: uint8 ``[28, 28]``, what the network saw.
+        rejected: the drawing is probably no digit at all.
+        score: what ``rejected`` compares with the threshold: higher is more like a digit.
+    """
+
+    probabilities: tuple[float, ...]
+    frame: Frame
+    rejected: bool
+    score: float
+
+    @property
+    def digit(self) -> int:
+        """The most probable digit."""
+        return int(np.argmax(self.probabilities))
+
+    @property
+    def confidence(self) -> float:
+        """The probability of that digit, 0-1."""
+        return max(self.probabilities)
+
+    def top(self, k: int = 3) -> list[tuple[int, float]]:
+        """The ``k`` most probable digits with their probabilities, best first."""
+        if not 1 <= k <= len(self.probabilities):
+            raise ValueError(f"k is 1 to {len(self.probabilities)}, not {k}.")
+        order = np.argsort(-np.asarray(self.probabilities), kind="stable")[:k]
+        return [(int(digit), self.probabilities[digit]) for digit in order]
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{digit}: {share:.1%}" for digit, share in self.top(3))
+        return f"Prediction({best}{', rejected' if self.rejected else ''})"
+
+    def _repr_html_(self) -> str:
+        """Frame and bars, for notebooks, light and dark."""
+        bars = "".join(
+            f'<tr><td style="text-align:right;padding:0 .5em">{digit}</td>'
+            '<td style="width:12em;padding:0"><div style="height:.7em;border-radius:.2em;'
+            f'width:{100 * share:.1f}%;background:{"#d55e00" if digit == self.digit else "#888"}">'
+            f'</div></td><td style="text-align:right;padding:0 .5em">{share:.1%}</td></tr>'
+            for digit, share in enumerate(self.probabilities)
+        )
+        verdict = "probably no digit" if self.rejected else f"{self.confidence:.1%}"
+        return (
+            '<div style="display:flex;gap:1.5em;align-items:center">'
+            f'<img alt="the 28 by 28 frame" src="{frame_url(self.frame)}" '
+            'style="width:140px;height:140px;image-rendering:pixelated">'
+            f'<div style="text-align:center"><div style="font-size:3em;line-height:1.1">'
+            f"{self.digit}</div>{verdict}</div>"
+            f'<table style="font-size:.8em;line-height:1.2">{bars}</table></div>'
+        )
+
+
+def frame_url(frame: Frame) -> str:
+    """A frame as the ``data:`` URL of a PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+class Recognizer:
+    """A network with its calibration: drawings in, :class:`Prediction` out.
+
+    Args:
+        model: maps normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
+            where the last one stands for "no digit".
+        card: its weights' card; ``temperature`` and ``rejection.threshold`` are read from it.
+    """
+
+    def __init__(self, model: nn.Module, card: dict[str, Any] | None = None) -> None:
+        self.card = card or {}
+        self.temperature = float(self.card.get("temperature", 1.0))
+        self.threshold = float(self.card.get("rejection", {}).get("threshold", -np.inf))
+        self.model = model.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None) -> Recognizer:
+        """Load weights: those at ``path``, without one the bundled ones.
+
+        Raises:
+            WeightsError: the file cannot be used; see :func:`digitlib.weights.read`.
+        """
+        return cls(*weights.load(path))
+
+    def __repr__(self) -> str:
+        name = self.card.get("model", type(self.model).__name__)
+        count = models.count_parameters(self.model.requires_grad_(True))
+        self.model.requires_grad_(False)
+        return f"Recognizer({name}, {count:,} parameters, temperature {self.temperature:.3f})"
+
+    def predict(self, image: Any) -> Prediction:
+        """Read the digit in a picture.
+
+        Args:
+            image: PIL image, path, or array ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``, uint8 or
+                float 0-1; light or dark ink.
+
+        Raises:
+            BlankDrawingError: there is no ink.
+            ValueError: this is no picture that can be read; the message says what to change.
+        """
+        return self._predict_frame(preprocess.to_frame(image))
+
+    def predict_strokes(self, drawing: Sequence[NDArray[np.floating[Any]]]) -> Prediction:
+        """Read the digit drawn by pen strokes: ``(n, 2)`` arrays, x right, y down, any unit.
+
+        Raises:
+            BlankDrawingError: there are no points.
+            ValueError: a stroke has another shape, or NaN.
+        """
+        return self._predict_frame(strokes.render(drawing))
+
+    def _predict_frame(self, frame: Frame) -> Prediction:
+        logits = self.logits(torch.from_numpy(frame)[None])
+        probabilities = self._softmax(logits)[0].tolist()
+        score = float(digit_score(logits)[0])
+        return Prediction(tuple(probabilities), frame, score < self.threshold, score)
+
+    def probabilities(self, frames: Tensor | NDArray[Any]) -> Tensor:
+        """Probabilities ``[N, 10]`` for frames ``[N, 28, 28]`` in MNIST's convention.
+
+        Args:
+            frames: uint8 0-255 or float 0-1; any number, they stream through.
+        """
+        return self._softmax(self.logits(frames))
+
+    def logits(self, frames: Tensor | NDArray[Any]) -> Tensor:
+        """The network's output before softmax and temperature, ``[N, 10]`` or ``[N, 11]``.
+
+        Raises:
+            ValueError: wrong shape or type, NaN, or floats outside 0-1.
+        """
+        frames = torch.as_tensor(frames)
+        if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
+            raise ValueError(f"frames are [N, 28, 28]; these are {tuple(frames.shape)}.")
+        if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
+            raise ValueError(f"frames are uint8 0-255 or float 0-1, not {frames.dtype}.")
+        with torch.inference_mode():
+            parts = [self.model(self._normalize(part)) for part in frames.split(CHUNK)]
+            return torch.cat(parts)
+
+    def _normalize(self, frames: Tensor) -> Tensor:
+        """Frames ``[N, 28, 28]`` as the network takes them, ``[N, 1, 28, 28]``."""
+        if frames.dtype == torch.uint8:
+            scaled = frames.float() / 255
+        else:
+            scaled = frames.float()
+            if len(scaled) and not (scaled.min() >= 0 and scaled.max() <= 1):
+                raise ValueError("float frames run from 0 to 1, without NaN: scale them first.")
+        return ((scaled - MNIST_MEAN) / MNIST_STD)[:, None]
+
+    def _softmax(self, logits: Tensor) -> Tensor:
+        return (logits[:, :10] / self.temperature).softmax(dim=1)
+
+
+def digit_score(logits: Tensor) -> Tensor:
+    """How much a frame is like a digit at all, ``[N]``, higher is more.
+
+    With a "no digit" class the log-odds of all digits against it, else the energy score
+    (Liu et al., 2020).
+    """
+    energy = logits[:, :10].logsumexp(dim=1)
+    return energy - logits[:, 10] if logits.shape[1] > 10 else energy
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature that minimises the negative log-likelihood on validation data.
+
+    Args:
+        logits: ``[N, 10]`` or more; the first ten are used.
+        labels: int64 ``[N]``, 0 to 9.
+    """
+    from scipy.optimize import minimize_scalar
+
+    digits = logits[:, :10].double()
+
+    def loss(log_temperature: float) -> float:
+        scaled = digits / float(np.exp(log_temperature))
+        return float(nn.functional.cross_entropy(scaled, labels))
+
+    best = minimize_scalar(loss, bounds=(-3, 3), method="bounded")
+    return float(np.exp(best.x))

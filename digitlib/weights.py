@@ -1,0 +1,87 @@
+"""Weights and their card in one safetensors file: saved, loaded, checked, never unpickled.
+
+The card is JSON in the file's metadata: model name and arguments, normalisation, class names,
+training configuration, data digests, library versions, accuracies with their 95 % intervals,
+temperature and rejection threshold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from digitlib import models
+
+BUNDLED = Path(__file__).parent / "assets" / "digitnet.safetensors"
+FORMAT = "digitlib-1"
+
+
+class WeightsError(ValueError):
+    """A weights file cannot be used; the message is one line that says why."""
+
+
+def write(path: Path, tensors: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
+    """Write tensors and card to ``path``; the file is whole or not there at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(whole, partial, metadata={"format": FORMAT, "card": json.dumps(card)})
+    partial.replace(path)
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read tensors and card.
+
+    Raises:
+        WeightsError: not there, truncated, pickled, not safetensors, or without a card.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such weights file.")
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start[:2] in (b"\x80\x02", b"PK", b"\x80\x04", b"\x80\x05"):
+        raise WeightsError(f"{path} is a pickle or zip file; digitlib loads only safetensors.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, struct.error) as error:
+        raise WeightsError(
+            f"{path} is truncated, damaged or not a safetensors file ({error})."
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path} is safetensors, but has no {FORMAT} card: not ours.")
+    return tensors, json.loads(metadata["card"])
+
+
+def save(path: str | os.PathLike[str], model: nn.Module, card: dict[str, Any]) -> None:
+    """Save a model's weights with their card, which must hold ``model`` and ``model_arguments``."""
+    if card.get("model") not in models.MODELS:
+        raise ValueError(f"The card's model is {card.get('model')!r}, none of {[*models.MODELS]}.")
+    write(Path(path), model.state_dict(), card)
+
+
+def load(path: str | os.PathLike[str] | None = None) -> tuple[nn.Module, dict[str, Any]]:
+    """Load a network in evaluation mode, and its card; without a path the bundled one.
+
+    Raises:
+        WeightsError: see :func:`read`; also weights that do not fit the model of the card.
+    """
+    path = BUNDLED if path is None else Path(path)
+    tensors, card = read(path)
+    try:
+        model = models.build(card["model"], **card["model_arguments"])
+        model.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{path} holds the weights of another model: {reason}") from error
+    return model.eval(), card

@@ -1,0 +1,197 @@
+"""The drawing notebook in a real JupyterLab, in a real browser, drawn on by real events."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from drawing import DIGITS, draw_by_mouse, ink, to_page
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+# Time from the release of the mouse to the last change of the result that follows it.
+STOPWATCH = """() => {
+    const watch = window.stopwatch = {up: 0, changed: 0};
+    addEventListener('mouseup', () => { watch.up = performance.now(); watch.changed = 0; }, true);
+    new MutationObserver(() => { watch.changed = performance.now(); })
+        .observe(document.querySelector('.dp-result'), {childList: true, subtree: true});
+}"""
+SETTLED = """() => {
+    const {up, changed} = window.stopwatch;
+    return changed && performance.now() - Math.max(up, changed) > 250;
+}"""
+
+
+@pytest.fixture(scope="module")
+def page(lab_url: str, open_context: Callable[..., BrowserContext]) -> Iterator[Page]:
+    """The notebook, opened and run."""
+    context = open_context(viewport={"width": 1280, "height": 1000}, device_scale_factor=2)
+    page = context.new_page()
+    page.goto(lab_url)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(page.locator(".dp-pad canvas")).to_be_visible()
+    expect(result(page)).to_have_attribute("data-state", "empty")
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def canvas(page: Page) -> Locator:
+    """The pad's canvas, with nothing drawn on it."""
+    clear(page)
+    return page.locator(".dp-pad canvas")
+
+
+def result(page: Page) -> Locator:
+    return page.locator(".dp-result [data-state]")
+
+
+def clear(page: Page) -> None:
+    button = page.locator(".dp-clear")
+    if button.is_enabled():
+        button.click()
+    expect(result(page)).to_have_attribute("data-state", "empty")
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_a_drawn_digit_is_read(page: Page, canvas: Locator, digit: int) -> None:
+    draw_by_mouse(page, canvas, DIGITS[digit])
+    expect(page.locator(".dp-digit")).to_have_text(str(digit))
+    expect(page.locator(".dp-bars li")).to_have_count(10)
+    expect(page.locator(".dp-bars .dp-best b")).to_have_text(str(digit))
+    assert ink(canvas) > 1000
+
+
+def test_undo_redo_and_clear(page: Page, canvas: Locator) -> None:
+    draw_by_mouse(page, canvas, DIGITS[4])
+    expect(page.locator(".dp-digit")).to_have_text("4")
+    whole = ink(canvas)
+
+    page.locator(".dp-undo").click()
+    expect(page.locator(".dp-redo")).to_be_enabled()
+    one_stroke = ink(canvas)
+    assert 0 < one_stroke < whole
+
+    page.locator(".dp-redo").click()
+    expect(page.locator(".dp-digit")).to_have_text("4")
+    expect(page.locator(".dp-redo")).to_be_disabled()
+    assert ink(canvas) == pytest.approx(whole, rel=0.01)
+
+    page.locator(".dp-clear").click()
+    expect(page.locator(".dp-digit")).to_have_text("–")
+    expect(page.locator(".dp-clear")).to_be_disabled()
+    assert ink(canvas) == 0
+
+
+def test_the_result_follows_while_the_pen_is_down(page: Page, canvas: Locator) -> None:
+    page.mouse.move(*to_page(canvas, (0.5, 0.15)))
+    page.mouse.down()
+    for i in range(30):
+        page.mouse.move(*to_page(canvas, (0.5, 0.15 + 0.7 * i / 30)))
+    expect(page.locator(".dp-digit")).to_have_text("1")
+    page.mouse.up()
+
+
+def test_leaving_the_canvas_ends_the_stroke(page: Page, canvas: Locator) -> None:
+    page.mouse.move(*to_page(canvas, (0.5, 0.2)))
+    page.mouse.down()
+    page.mouse.move(*to_page(canvas, (0.5, 0.9)), steps=10)
+    page.mouse.move(*to_page(canvas, (0.5, 1.3)), steps=5)
+    page.mouse.up()
+    expect(page.locator(".dp-digit")).to_have_text("1")
+    drawn = ink(canvas)
+    page.mouse.move(*to_page(canvas, (0.1, 0.5)))
+    page.mouse.move(*to_page(canvas, (0.9, 0.5)), steps=10)
+    draw_by_mouse(page, canvas, [[(0.95, 0.95)]])  # its answer comes after those moves'
+    expect(page.locator(".dp-undo")).to_be_enabled()
+    page.locator(".dp-undo").click()
+    expect(page.locator(".dp-redo")).to_be_enabled()
+    assert ink(canvas) == pytest.approx(drawn, rel=0.01)
+
+
+@pytest.mark.parametrize("part", ["canvas", ".dp-undo", ".dp-brush [tabindex]"])
+def test_keys_pressed_in_the_pad_do_not_reach_the_notebook(
+    page: Page, canvas: Locator, part: str
+) -> None:
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    draw_by_mouse(page, canvas, DIGITS[4])
+    expect(page.locator(".dp-undo")).to_be_enabled()
+    page.locator(f".dp-pad {part}").first.focus()
+    for key in "ddaxb":  # delete, add above, cut, add below
+        page.keyboard.press(key)
+    expect(page.locator(".dp-digit")).to_have_text("4")
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+
+
+def test_ctrl_z_on_the_canvas_undoes(page: Page, canvas: Locator) -> None:
+    draw_by_mouse(page, canvas, DIGITS[1])
+    expect(page.locator(".dp-undo")).to_be_enabled()
+    page.keyboard.press("Control+z")
+    expect(result(page)).to_have_attribute("data-state", "empty")
+
+
+def test_the_brush_changes_the_ink_and_not_the_result(page: Page, canvas: Locator) -> None:
+    draw_by_mouse(page, canvas, DIGITS[5])
+    expect(page.locator(".dp-digit")).to_have_text("5")
+    before = ink(canvas)
+    bars = page.locator(".dp-bars").inner_text()
+    handle = page.locator(".dp-brush [tabindex]").first
+    handle.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    assert ink(canvas) > 1.2 * before
+    assert page.locator(".dp-bars").inner_text() == bars
+    for _ in range(8):
+        page.keyboard.press("ArrowLeft")
+
+
+def test_new_bars_come_within_150_ms(page: Page, canvas: Locator, reports: Path) -> None:
+    """Pointer-up to the last change of the bars, the median of all strokes drawn."""
+    page.evaluate(STOPWATCH)
+    samples = []
+    for digit in [*DIGITS, *DIGITS]:
+        clear(page)
+        for stroke in DIGITS[digit]:
+            draw_by_mouse(page, canvas, [stroke])
+            page.wait_for_function(SETTLED)
+            samples.append(page.evaluate("stopwatch.changed - stopwatch.up"))
+    median = statistics.median(samples)
+    report = {
+        "what": "ms from pointer-up to the last change of the result, JupyterLab in Chromium",
+        "median_ms": round(median, 1),
+        "max_ms": round(max(samples), 1),
+        "samples_ms": [round(sample, 1) for sample in samples],
+        "machine": {
+            "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "architecture": platform.machine(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "jupyterlab", "ipycanvas")},
+            "chromium": page.context.browser.version if page.context.browser else None,
+        },
+    }
+    (reports / "latency.json").write_text(json.dumps(report, indent=1) + "\n")
+    assert len(samples) >= 20
+    assert median <= 150
+
+
+def test_steps_follow_the_drawing(page: Page, canvas: Locator) -> None:
+    draw_by_mouse(page, canvas, DIGITS[3])
+    expect(page.locator("figcaption", has_text="greyscale")).to_be_visible()
+    expect(page.locator("figcaption", has_text="frame")).to_be_visible()
+
+
+def test_screenshots(page: Page, canvas: Locator, reports: Path) -> None:
+    draw_by_mouse(page, canvas, DIGITS[3])
+    expect(page.locator(".dp-digit")).to_have_text("3")
+    page.mouse.move(0, 0)
+    page.screenshot(path=reports / "screenshots" / "lab.png")

@@ -1,0 +1,157 @@
+"""What all tests share: where data and Chromium are, and what a missing one means.
+
+A test that needs a data set or a browser says so with a marker (``needs_mnist``,
+``needs_pendigits``, ``needs_notmnist``, ``browser``) or takes the fixture of the thing itself;
+where it is missing, the test is skipped with a sentence that says what to do. With
+``DIGITLIB_FAIL_ON_SKIP=1`` (as in ``.ci/run``) a skipped test fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import hypothesis
+import matplotlib
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Set here and not by MPLBACKEND, which the kernels of notebooks under test would inherit:
+# they would lose their inline figures.
+matplotlib.use("Agg")
+
+# The first call of a torch function takes long; a time limit on one example says nothing.
+hypothesis.settings.register_profile("digitlib", deadline=None)
+hypothesis.settings.load_profile("digitlib")
+
+# marker → (name, folder below the data root, files)
+DATA_SETS = {
+    "needs_mnist": (
+        "MNIST",
+        "MNIST/raw",
+        (
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "t10k-images-idx3-ubyte",
+            "t10k-labels-idx1-ubyte",
+        ),
+    ),
+    "needs_pendigits": ("UCI pendigits", "pendigits-orig", ("pendigits-orig.tra",)),
+    "needs_notmnist": (
+        "notMNIST",
+        "notMNIST",
+        ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+    ),
+}
+CHROMIUM_NAMES = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
+
+
+def data_root() -> Path:
+    """Where digitlib looks when it is given no folder."""
+    return Path(os.environ.get("DIGITLIB_DATA") or REPOSITORY / "data")
+
+
+def missing_data(marker: str) -> str | None:
+    """The sentence for the skip, or None where the data set is there."""
+    name, folder, files = DATA_SETS[marker]
+    place = data_root() / folder
+    absent = [file for file in files if not (place / file).is_file()]
+    if not absent:
+        return None
+    return (
+        f"{name} is missing: no {', '.join(absent)} in {place}. Put it there as data/README.md "
+        "says, or set DIGITLIB_DATA to a folder that has it."
+    )
+
+
+def find_chromium() -> str | None:
+    for name in (os.environ.get("CHROMIUM"), *CHROMIUM_NAMES):
+        if name and (path := shutil.which(name)):
+            return path
+    return None
+
+
+def missing_chromium() -> str | None:
+    if find_chromium():
+        return None
+    return (
+        "no Chromium: install it (Debian: apt install chromium) or set CHROMIUM to its path "
+        "to run the browser tests."
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in DATA_SETS:
+        if item.get_closest_marker(marker) and (reason := missing_data(marker)):
+            pytest.skip(reason)
+    if item.get_closest_marker("browser") and (reason := missing_chromium()):
+        pytest.skip(reason)
+
+
+def _folder(marker: str) -> Path:
+    if reason := missing_data(marker):
+        pytest.skip(reason)
+    return data_root() / DATA_SETS[marker][1]
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    """The data root that holds ``MNIST/raw``: what torchvision calls ``root``."""
+    return _folder("needs_mnist").parent.parent
+
+
+@pytest.fixture(scope="session")
+def pendigits_file() -> Path:
+    """``pendigits-orig.tra``."""
+    return _folder("needs_pendigits") / "pendigits-orig.tra"
+
+
+@pytest.fixture(scope="session")
+def notmnist_folder() -> Path:
+    """The folder of the two notMNIST files."""
+    return _folder("needs_notmnist")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser to drive."""
+    if reason := missing_chromium():
+        pytest.skip(reason)
+    return str(find_chromium())
+
+
+# --- DIGITLIB_FAIL_ON_SKIP -------------------------------------------------------------------
+
+_skipped: list[str] = []
+
+
+def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):  # an expected failure did run
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        _skipped.append(f"{report.nodeid}: {reason}")
+
+
+pytest_runtest_logreport = _note_skip
+pytest_collectreport = _note_skip
+
+
+def _skips_fail() -> bool:
+    return bool(_skipped) and os.environ.get("DIGITLIB_FAIL_ON_SKIP", "") not in ("", "0")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _skips_fail() and session.exitstatus in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    ):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _skips_fail():
+        terminalreporter.section("skipped, and DIGITLIB_FAIL_ON_SKIP is set: failed", red=True)
+        for line in _skipped:
+            terminalreporter.line(line)

@@ -1,0 +1,205 @@
+"""The repository itself: dependencies that agree, pins, what may be in a file, the commands."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+ENVIRONMENT = (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
+
+CONDA_NAMES = {"pytorch": "torch"}  # conda's name → ours
+IMPORT_NAMES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+MAX_BYTES = 3 * 2**19  # 1.5 MiB
+
+
+def requirements(*extras: str) -> dict[str, Requirement]:
+    """pyproject's dependencies, with those of the extras, by name."""
+    project = PYPROJECT["project"]
+    lines = list(project["dependencies"])
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
+    found = [Requirement(line) for line in lines]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def pins() -> dict[str, str]:
+    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").split()
+    return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
+
+
+def repository_files() -> list[Path]:
+    """What git tracks, and what it would add."""
+    if shutil.which("git") is None or not (REPOSITORY / ".git").exists():
+        pytest.skip("this is no git checkout: there is no list of the repository's files")
+    listing = subprocess.run(
+        # safe.directory: a checkout may belong to another user (containers)
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard"],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    paths = [REPOSITORY / name for name in listing.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+# --- dependencies ----------------------------------------------------------------------------
+
+
+def test_environment_yml_lists_the_dependencies_of_pyproject() -> None:
+    environment = yaml.safe_load(ENVIRONMENT)
+    assert environment["channels"] == ["conda-forge"]
+    lines = [line for line in environment["dependencies"] if isinstance(line, str)]
+    (pip_section,) = [line for line in environment["dependencies"] if isinstance(line, dict)]
+    assert "-e .[dev]" in pip_section["pip"]
+    lines += [line for line in pip_section["pip"] if not line.startswith("-e ")]
+
+    python = next(line for line in lines if line.startswith("python="))
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    assert python == f"python={oldest}"
+    assert "pip" in lines
+
+    listed = {}
+    for line in lines:
+        if line not in (python, "pip"):
+            requirement = Requirement(line)
+            name = canonicalize_name(requirement.name)
+            listed[CONDA_NAMES.get(name, name)] = requirement.specifier
+    wanted = {name: requirement.specifier for name, requirement in requirements("dev").items()}
+    assert listed == wanted
+
+
+def test_every_dependency_says_what_uses_it() -> None:
+    entries = [line for line in ENVIRONMENT.splitlines() if re.match(r"\s+- (?!pip:)", line)]
+    toml = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    project = toml[toml.index("\ndependencies = [") : toml.index("\n[tool.")]
+    entries += [line for line in project.splitlines() if line.startswith('    "')]
+    assert len(entries) > 40
+    for entry in entries:
+        assert re.search(r"\s# .*\w", entry), f"no comment: {entry.strip()}"
+
+
+def test_constraints_are_names_and_versions_only() -> None:
+    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        # no URL, no path, and no local version such as +cpu, which no index has for everybody
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*", line), line
+    assert len(pins()) == len(lines), "a name is pinned twice"
+    assert "digitlib" not in pins()
+
+
+def test_constraints_cover_every_dependency() -> None:
+    pinned = pins()
+    for name, requirement in requirements("dev", "scale", "onnx").items():
+        assert name in pinned, f"{name} is not pinned"
+        assert requirement.specifier.contains(pinned[name]), f"{requirement} against the pin"
+
+
+def test_what_digitlib_imports_is_declared() -> None:
+    declared = set(requirements("scale", "onnx"))
+    for path in sorted((REPOSITORY / "digitlib").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [str(node.module)]
+            for module in modules:
+                top = module.partition(".")[0]
+                if top in sys.stdlib_module_names or top == "digitlib":
+                    continue
+                name = canonicalize_name(IMPORT_NAMES.get(top, top))
+                # IPython and traitlets come with ipywidgets, whose interface they are
+                assert name in declared | {"ipython", "traitlets"}, f"{path.name} imports {top}"
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    # In pieces, so that this file does not hold what it looks for.
+    hosts = ["py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb." + "debian.org"]
+    hosts += ["conda." + "anaconda.org", "registry." + "yarnpkg.com", "proxy." + "golang.org"]
+    machine_path = rb"(?<![\w.~-])/(?:work|root)/"
+    forbidden = re.compile(machine_path + b"|" + "|".join(map(re.escape, hosts)).encode())
+    for path in repository_files():
+        found = forbidden.search(path.read_bytes())
+        assert not found, f"{path.relative_to(REPOSITORY)} holds {found and found.group().decode()}"
+
+
+def test_no_file_is_large() -> None:
+    for path in repository_files():
+        size = path.stat().st_size
+        assert size <= MAX_BYTES, f"{path.relative_to(REPOSITORY)} has {size / 2**20:.1f} MiB"
+
+
+def test_no_data_is_committed() -> None:
+    data = REPOSITORY / "data"
+    assert [path for path in repository_files() if data in path.parents] == [data / "README.md"]
+
+
+# --- commands --------------------------------------------------------------------------------
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("make") is None:
+        pytest.skip("there is no make here")
+    # Without the variables of the `make test` that may have started this test.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+    return subprocess.run(
+        ["make", *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True
+    )
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)
+    targets = set(phony.split()) - {"force"}
+    assert targets >= {"help", "lab", "app", "test", "check", "format", "clean"}
+    answer = make()
+    assert answer.returncode == 0, answer.stderr
+    listed = {line.split()[0] for line in answer.stdout.splitlines() if line.startswith("  ")}
+    assert listed == targets
+
+
+@pytest.mark.parametrize(("target", "port"), [("lab", "8123"), ("app", "8124")])
+def test_servers_stay_on_loopback(target: str, port: str) -> None:
+    stamp = REPOSITORY / ".venv" / ".installed"
+    # -n: what make would run, with the set-up taken for done
+    answer = make(
+        "-n", target, f"--old-file={stamp.relative_to(REPOSITORY)}", f"PORT={port}", "BROWSER=no"
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "ip=127.0.0.1" in answer.stdout
+    assert f"port={port}" in answer.stdout
+    assert "--no-browser" in answer.stdout
+    assert "token" not in answer.stdout  # Jupyter keeps the one it makes
+    assert "notebooks/05_draw.ipynb" in answer.stdout
+
+
+def test_an_old_python_is_told_in_one_sentence(tmp_path: Path) -> None:
+    old = tmp_path / "python3.8"
+    old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.8.20" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    copy = tmp_path / "digitlib"
+    copy.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(REPOSITORY / name, copy)
+    answer = make("-C", str(copy), "test", f"PYTHON={old}")
+    assert answer.returncode != 0
+    assert "needs Python 3.11 or newer" in answer.stderr
+    assert "Python 3.8.20" in answer.stderr
+    assert not (copy / ".venv").exists()
