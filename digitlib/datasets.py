@@ -122,6 +122,7 @@ def load(
 
 
 def _missing(what: str, path: Path, reason: object) -> DataMissingError:
+    reason = " ".join(str(reason).split())[:120]
     return DataMissingError(
         f"{what} is not at {path}, and downloading it failed ({reason}). Either go online once, "
         "or put the files there by hand (data/README.md says which); the environment variable "
@@ -277,14 +278,14 @@ def _load_styles(split: str, root: Path, download: bool) -> DigitData:
 
 
 def _load_no_digits(split: str, root: Path, download: bool) -> DigitData:
-    """Drawn things that are no digit: letters, scribbles, pairs of digits for training …
+    """Drawn things that are no digit: letters, shapes, scribbles, pairs of digits for training …
 
     … and symbols, which training never sees, to judge by.
     """
     seed = SPLITS.index(split)
     if split == "train":
         pens = read_pendigits(split, root, download=download)
-        drawings = glyphs.no_digits(glyphs.LETTERS, 30, seed, pens)
+        drawings = glyphs.no_digits(glyphs.LETTERS | glyphs.SHAPES, 30, seed, pens)
     else:
         drawings = glyphs.no_digits(glyphs.SYMBOLS, 30, seed)
     return pen_data("no_digits", split, drawings)

@@ -64,10 +64,11 @@ def _zero_dotted(r: RandomState) -> list[Points]:
 
 
 def _one_upstroke(r: RandomState) -> list[Points]:
-    reach = r.uniform(0.08, 0.6)
-    drop = reach * r.uniform(0.75, 1.6)
+    footed = r.rand() < 0.55
+    reach = r.uniform(0.08, 0.5 if footed else 0.36)  # longer ones without a foot are sevens
+    drop = reach * r.uniform(1.0, 1.8)
     strokes = [line((-reach, drop), (0, 0), (0, 0), (0, 1))]
-    if r.rand() < 0.55:
+    if footed:
         foot = r.uniform(0.12, 0.45)
         strokes.append(line((-foot * r.uniform(0.7, 1.2), 1), (foot, 1)))
     return strokes
@@ -248,7 +249,8 @@ def restyle(digits: Sequence[PenDigit], seed: int) -> list[PenDigit]:
 
 # --- no digits -----------------------------------------------------------------------------
 
-# Strokes apart by "|", points "x,y". None of them can be taken for a digit.
+# Strokes apart by "|", points "x,y". None of them can be taken for a digit. Training sees letters
+# and shapes; symbols are kept to judge by.
 LETTERS = {
     "A": "0,1 .5,0 1,1|.2,.6 .8,.6",
     "C": "1,.15 .8,0 .5,0 .1,.2 0,.5 .1,.8 .5,1 .8,1 1,.85",
@@ -278,6 +280,24 @@ LETTERS = {
     "u": "0,0 0,.7 .4,1 .9,.6 .9,0 .9,0 .95,1",
     "w": "0,0 .2,.9 .3,1 .5,.3 .5,.3 .7,1 .8,.9 1,0",
     "x": "0,0 .3,.1 .7,.9 1,1|1,0 0,1",
+}
+SHAPES = {
+    "square": "0,0 0,0 1,0 1,0 1,1 1,1 0,1 0,1 0,0",
+    "diamond": ".5,0 .5,0 1,.5 1,.5 .5,1 .5,1 0,.5 0,.5 .5,0",
+    "crescent": ".6,0 .1,.1 0,.5 .1,.9 .6,1 .6,1 .3,.7 .3,.3 .6,0",
+    "leaf": "0,1 0,1 0,.4 .5,0 1,0 1,0 1,.6 .5,1 0,1|0,1 .7,.3",
+    "cup": "0,.1 .1,1 .1,1 .7,1 .7,1 .8,.1 .8,.1 0,.1|.78,.3 1,.3 1,.65 .75,.65",
+    "flag": "0,1 0,0 0,0 .8,.1 .8,.1 .8,.5 .8,.5 0,.5",
+    "envelope": "0,.1 1,.1 1,.1 1,.9 1,.9 0,.9 0,.9 0,.1 0,.1 .5,.55 .5,.55 1,.1",
+    "eye": "0,.5 0,.5 .5,.1 1,.5 1,.5 .5,.9 0,.5|.5,.35 .62,.5 .5,.65 .38,.5 .5,.35",
+    "fish": "1,.2 1,.2 .3,.9 0,.5 .3,.1 1,.8 1,.8 1,.2",
+    "tree": ".4,1 .4,.7 .4,.7 0,.7 .5,0 .5,0 1,.7 .6,.7 .6,.7 .6,1",
+    "target": ".5,0 0,.2 0,.8 .5,1 1,.8 1,.2 .5,0|.1,.5 .9,.5|.5,.1 .5,.9",
+    "cross": "0,.3 .35,.3 .35,0 .65,0 .65,.3 1,.3|0,.6 .35,.6 .35,1 .65,1 .65,.6 1,.6",
+    "stairs": "0,1 0,.7 .3,.7 .3,.4 .6,.4 .6,.1 1,.1",
+    "less": "1,0 0,.5 0,.5 1,1",
+    "bracket": "1,0 0,0 0,0 0,1 0,1 1,1",
+    "person": ".5,0 .35,.12 .5,.25 .65,.12 .5,0|.5,.25 .5,.65|.15,.4 .85,.4|.2,1 .5,.65 .8,1",
 }
 SYMBOLS = {
     "plus": "0,.5 1,.5|.5,0 .5,1",

@@ -130,10 +130,10 @@ def _is_ink_dark(small: Picture) -> bool:
     """Whether the strongest deviation from the light around it is darker; in doubt it is."""
     from scipy import ndimage
 
-    around = ndimage.gaussian_filter(small, min(small.shape) / 10, mode="nearest")
+    around = ndimage.gaussian_filter(small, min(small.shape) / 6, mode="nearest")
     ratio = np.log(np.maximum(small, 0.02) / np.maximum(around, 0.02))
-    low, high = np.percentile(ratio, [0.4, 99.6])
-    return bool(-low * 1.3 >= high)
+    low, high = np.percentile(ratio, [0.3, 99.7])
+    return bool(-low * 1.15 >= high)
 
 
 def _block_mean(values: Picture, factor: int) -> Picture:

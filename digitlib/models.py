@@ -1,4 +1,4 @@
-"""The networks: normalised frames ``[N, 1, 28, 28]`` in, logits ``[N, 10]`` out, or ``[N, 11]`` with "no digit"."""
+"""The networks: normalised frames ``[N, 1, 28, 28]`` in, logits ``[N, 10]`` (or 11) out."""
 
 from __future__ import annotations
 

@@ -31,6 +31,8 @@ from digitlib import datasets, model_card, models, release, reports, weights
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER = REPOSITORY / "notebooks"
 KERNEL = "python3"
+# What goes wrong in a cell is told by the cell; the kernel's own log would only litter the list.
+KERNEL_OPTIONS = ["--IPKernelApp.log_level=50"]
 CELL_TIMEOUT = 1800  # seconds; the longest cell trains a network
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Parameters that say where to write: they do not change a number.
@@ -68,6 +70,7 @@ def refresh(path: Path) -> None:
         notebook,
         timeout=CELL_TIMEOUT,
         kernel_name=KERNEL,
+        extra_arguments=KERNEL_OPTIONS,
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
     )
@@ -82,16 +85,11 @@ def refresh(path: Path) -> None:
 
 def clean(notebook: NotebookNode) -> None:
     """Drop what differs between machines and runs, and note which code the outputs are of."""
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL}
     notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {
-                "display_name": "Python 3 (ipykernel)",
-                "language": "python",
-                "name": KERNEL,
-            },
-            "language_info": {"name": "python"},
-            "digitlib": {"code": code_digest(notebook)},
-        }
+        {name: value for name, value in notebook.metadata.items() if name == "title"}
+        | {"kernelspec": kernel, "language_info": {"name": "python"}}
+        | {"digitlib": {"code": code_digest(notebook)}}
     )
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict(
@@ -127,13 +125,9 @@ def machine_paths(notebook: NotebookNode) -> list[str]:
             texts += [str(part) for kind, part in data.items() if not kind.startswith("image/")]
             texts += [output.get("text", ""), *output.get("traceback", [])]
     own = [str(REPOSITORY), str(Path.home()), tempfile.gettempdir(), sys.prefix]
+    here = re.compile(r"(?<![\w./])(?:" + "|".join(map(re.escape, own)) + r")[/\\]")
     lines = [line for text in texts for line in text.splitlines()]
-    own = [place for place in own if len(place) > 1]
-    return [
-        line[:200]
-        for line in lines
-        if MACHINE_PATH.search(line) or any(place + "/" in line for place in own)
-    ]
+    return [line[:200] for line in lines if MACHINE_PATH.search(line) or here.search(line)]
 
 
 # --- run -----------------------------------------------------------------------------------
@@ -196,6 +190,7 @@ def run(path: Path, output: Path, parameters: dict[str, Any]) -> Failure | None:
                 kernel_name=KERNEL,
                 execution_timeout=CELL_TIMEOUT,
                 progress_bar=False,
+                extra_arguments=KERNEL_OPTIONS,
             )
     except PapermillExecutionError as error:
         message = f"{error.ename}: {error.evalue}"
@@ -320,7 +315,11 @@ def _key(path: Path, parameters: dict[str, Any], data: dict[str, str]) -> str:
     """Digest of everything that decides the results of a notebook."""
     notebook = nbformat.read(path, as_version=4)
     package = Path(__file__).parent
-    sources = sorted([*package.glob("*.py"), *(package / "assets").iterdir()])
+    sources = [
+        source
+        for source in sorted(package.rglob("*"))
+        if source.is_file() and "__pycache__" not in source.parts
+    ]
     decides = [
         [cell.source for cell in notebook.cells],
         {name: value for name, value in parameters.items() if name not in PLACES},
@@ -396,6 +395,21 @@ def _revision() -> dict[str, Any]:
     return {"revision": head.strip(), "modified": bool(status.strip())}
 
 
+def _refresh_one(path: Path) -> int:
+    """Refresh, saying so; 1 where it failed."""
+    from nbclient.exceptions import CellExecutionError
+
+    print(f"{path.stem}: ", end="", flush=True)
+    start = time.perf_counter()
+    try:
+        refresh(path)
+    except CellExecutionError as error:
+        print(f"failed, and is as it was: {error}", flush=True)
+        return 1
+    print(f"refreshed, {time.perf_counter() - start:.0f} s", flush=True)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; ``--help`` tells."""
     parser = argparse.ArgumentParser(
@@ -412,11 +426,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     try:
         if chosen.refresh:
-            for path in find():
-                if not chosen.only or path.stem in chosen.only:
-                    print(f"{path.stem}: running", flush=True)
-                    refresh(path)
-            return
+            wanted = [path for path in find() if not chosen.only or path.stem in chosen.only]
+            sys.exit(sum(map(_refresh_one, wanted)))
         output = chosen.output or REPOSITORY / "reports" / ("fast" if chosen.fast else "")
         plan = Plan(output, chosen.fast, chosen.dataset, chosen.seed)
         failed = make(plan, chosen.only)

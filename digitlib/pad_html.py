@@ -29,8 +29,13 @@ def rasterize(strokes: Sequence[Stroke], size: int, width: float) -> NDArray[np.
     return np.asarray(picture.reduce(fine))
 
 
-def result_html(prediction: Prediction | None, error: str = "", top_k: int = 3) -> str:
-    """The right side of the pad; all states have the same size."""
+def result_html(
+    prediction: Prediction | None, error: str = "", top_k: int = 3, *, drawing: bool = False
+) -> str:
+    """The right side of the pad; all states have the same size.
+
+    ``data-pen`` says whether the result is of a finished stroke or still on its way (``drawing``).
+    """
     shares: tuple[float, ...]
     if prediction is None:
         digit, sure, remark, state = "–", "", "", "failed" if error else "empty"
@@ -49,7 +54,7 @@ def result_html(prediction: Prediction | None, error: str = "", top_k: int = 3) 
         for n, share in enumerate(shares)
     )
     return (
-        f'<div data-state="{state}"><div class="dp-head">'
+        f'<div data-state="{state}" data-pen="{"down" if drawing else "up"}"><div class="dp-head">'
         f'<div class="dp-digit">{digit}</div>'
         f'<div class="dp-sure"><b>{sure}</b><span>{remark}</span></div>'
         f'<figure><img src="{frame_url(frame)}" alt="the 28 by 28 frame">'
@@ -77,7 +82,10 @@ def steps_html(picture: NDArray[np.uint8]) -> str:
         for name in steps
         if name != "input"  # the frame in other units
     )
-    return f'<div style="display:flex;flex-wrap:wrap;gap:12px;text-align:center">{figures}</div>'
+    return (
+        "<p>The drawing taken as a picture, step by step:</p>"
+        f'<div style="display:flex;flex-wrap:wrap;gap:12px;text-align:center">{figures}</div>'
+    )
 
 
 def _grey(step: NDArray[Any]) -> NDArray[np.uint8]:

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from digitlib import datasets, evaluation, training, weights
+from digitlib import datasets, evaluation, models, training, weights
 from digitlib.models import CLASSES
 from digitlib.preprocess import MNIST_MEAN, MNIST_STD
 from digitlib.recognizer import Recognizer, digit_score, fit_temperature
 
 FALSE_REJECTION = 0.01  # share of real digits that may be called "no digit"
+MADE = ("styles",)  # digits made from rules: nothing is calibrated on them
 PACKAGES = ("digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow")
 
 
@@ -35,11 +36,12 @@ def versions() -> dict[str, str]:
 def make_card(result: training.TrainResult, data: training.Splits) -> dict[str, Any]:
     """The card of a trained network, with temperature and threshold set on validation data.
 
-    Every validation set counts alike, however many digits it has.
+    Every validation set of real digits counts alike, however many it has.
     """
     digits = [part for part in data.validation if int(part.labels.max()) < 10]
-    least = min(len(part) for part in digits)
-    parts = [part.subset(least) for part in digits]
+    real = [part for part in digits if part.name not in MADE] or digits
+    least = min(len(part) for part in real)
+    parts = [part.subset(least) for part in real]
     logits = torch.cat([training.predict_logits(result.model, part.images) for part in parts])
     labels = torch.cat([part.labels for part in parts])
     card = {
@@ -67,31 +69,72 @@ def make_card(result: training.TrainResult, data: training.Splits) -> dict[str, 
 
 
 def measure(recognizer: Recognizer, data: datasets.DigitData) -> dict[str, Any]:
-    """Accuracy with its interval, calibration and false rejections on one data set."""
+    """Accuracy with its interval, calibration and rejections on one data set.
+
+    Of things that are no digits only ``rejected``, the share called so, means anything.
+    """
     logits = recognizer.logits(data.images)
-    probabilities = (logits[:, :10] / recognizer.temperature).softmax(dim=1).numpy()
-    numbers = evaluation.summary(probabilities, data.labels.numpy())
     rejected = digit_score(logits) < recognizer.threshold
-    return numbers | {
+    numbers: dict[str, Any] = {
         "rejected": float(rejected.double().mean()),
+        "count": len(data),
         "digest": data.digest,
     }
+    if int(data.labels.max()) < len(CLASSES):
+        probabilities = (logits[:, :10] / recognizer.temperature).softmax(dim=1).numpy()
+        numbers |= evaluation.summary(probabilities, data.labels.numpy())
+    return numbers
+
+
+# What every release is measured on; nothing is chosen by the test splits.
+REPORTED = (
+    ("mnist", "test"),
+    ("mnist", "validation"),
+    ("pendigits", "validation"),
+    ("styles", "validation"),
+    ("no_digits", "validation"),
+    ("typeset", "validation"),
+    ("notmnist", "test"),
+)
 
 
 def release(
-    config: training.TrainConfig, output: Path, *, root: str | None = None, resume: bool = True
+    config: training.TrainConfig, output: Path, *, root: str | None = None, half: bool = False
 ) -> dict[str, Any]:
-    """Train, calibrate, measure on the test set of the first data set, write; return the card."""
+    """Train, calibrate, write the weights, measure them as written; return the card.
+
+    Args:
+        config: how to train.
+        output: weights file; a checkpoint lies beside it until training is done.
+        root: data folder.
+        half: store the weights in half precision.
+
+    Returns:
+        The card, with ``measured`` added: numbers by data set and split.
+    """
     data = training.Splits.load(config, root)
-    checkpoint = output.with_suffix(".checkpoint") if resume else None
+    checkpoint = output.with_suffix(".ckpt")
     result = training.fit(config, data, checkpoint=checkpoint)
+    if half:
+        result.model.half().float()
     card = make_card(result, data)
     test = datasets.load(config.datasets[0], "test", root)
-    card["test"] = {test.name: measure(Recognizer(result.model, card), test)}
-    weights.save(output, result.model, card)
-    if checkpoint is not None:
-        checkpoint.unlink()
+    recognizer = Recognizer(result.model, card)
+    card["test"] = {test.name: measure(recognizer, test)}
+    weights.save(output, result.model.half() if half else result.model, card)
+    checkpoint.unlink()
     return card
+
+
+def report(weights_file: Path, root: str | None = None) -> dict[str, Any]:
+    """Measure a weights file on every data set of ``REPORTED``; return its card with them."""
+    recognizer = Recognizer.load(weights_file)
+    numbers: dict[str, dict[str, Any]] = {}
+    for name, split in REPORTED:
+        data = datasets.load(name, split, root)
+        numbers.setdefault(name, {})[split] = measure(recognizer, data)
+    size = models.count_parameters(recognizer.model.requires_grad_(True))
+    return recognizer.card | {"parameters": size, "measured": numbers}
 
 
 def main() -> None:
@@ -101,18 +144,25 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="weights file to write (.safetensors)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", default="{}", help="JSON of further TrainConfig fields to change")
+    parser.add_argument("--half", action="store_true", help="store weights in half precision")
+    parser.add_argument("--report", type=Path, help="folder for NAME.json with all its numbers")
     arguments = parser.parse_args()
     changes = json.loads(arguments.set)
-    if "datasets" in changes:
-        changes["datasets"] = tuple(changes["datasets"])
+    for name in ("datasets", "shares"):
+        if name in changes:
+            changes[name] = tuple(changes[name])
     config = replace(training.PRESETS[arguments.preset], seed=arguments.seed, **changes)
-    card = release(config, arguments.output)
-    for split in ("validation", "test"):
-        for name, numbers in card[split].items():
-            share = evaluation.Proportion(
-                numbers["accuracy"]["count"] - numbers["errors"], numbers["accuracy"]["count"]
-            )
-            print(f"{name} {split}: {share}, ECE {numbers['ece']:.2%}")
+    release(config, arguments.output, half=arguments.half)
+    card = report(arguments.output)
+    if arguments.report:
+        arguments.report.mkdir(parents=True, exist_ok=True)
+        path = arguments.report / f"{arguments.output.stem}.json"
+        path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    for name, splits in card["measured"].items():
+        for split, numbers in splits.items():
+            share = numbers.get("accuracy", {}).get("value")
+            read = f"{share:.2%} right, ECE {numbers['ece']:.2%}, " if share else ""
+            print(f"{name} {split}: {read}{numbers['rejected']:.1%} rejected")
 
 
 if __name__ == "__main__":

@@ -133,6 +133,20 @@ def _several(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return good
 
 
+def _one_or_by_name(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def good(value: Any) -> bool:
+        values = [*value.values()] if isinstance(value, dict) else [value]
+        return bool(values) and all(map(check, values))
+
+    return good
+
+
+def _preset(value: Any) -> bool:
+    from digitlib.training import PRESETS
+
+    return isinstance(value, str) and value in PRESETS
+
+
 def _file(value: Any) -> bool:
     return isinstance(value, str) and Path(value).is_file()
 
@@ -156,10 +170,13 @@ PARAMETERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "None (everything) or a number of digits from 100",
         _optional(_whole(100, 10**9)),
     ),
-    "epochs": ("None (as the preset has it) or 1 to 1000", _optional(_whole(1, 1000))),
+    "epochs": (
+        "None (as the preset has it), 1 to 1000, or such a number for a preset's name",
+        _optional(_one_or_by_name(_whole(1, 1000))),
+    ),
     "presets": (
         "a list of presets of digitlib.training",
-        _several(lambda value: isinstance(value, str)),
+        _several(_preset),
     ),
     "count": ("a whole number from 1 to 10000", _whole(1, 10_000)),
     "weights": ("None (the bundled network) or a weights file that exists", _optional(_file)),

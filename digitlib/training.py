@@ -78,6 +78,7 @@ PRESETS = {
         model_arguments={"outputs": 11},
         datasets=("mnist", "pendigits", "styles", "no_digits", "typeset"),
         shares=(0.5, 0.25, 0.15, 0.1),
+        epochs=30,
         average=0.998,
     ),
 }  # fmt: skip

@@ -63,6 +63,9 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
     return tensors, json.loads(metadata["card"])
 
 
+BASELINE = BUNDLED.with_name("baseline.safetensors")  # the yardstick, in half precision
+
+
 def save(path: str | os.PathLike[str], model: nn.Module, card: dict[str, Any]) -> None:
     """Save a model's weights with their card, which must hold ``model`` and ``model_arguments``."""
     if card.get("model") not in models.MODELS:

@@ -240,7 +240,7 @@ class DrawingPad(ipywidgets.HBox):
         self._undo.disabled = not self._past
         self._redo.disabled = not self._future
         self._clear.disabled = not self.strokes
-        self._result.value = result_html(prediction, error, self._top_k)
+        self._result.value = result_html(prediction, error, self._top_k, drawing=bool(self._pen))
         self.set_trait("error", error)
         self.set_trait("prediction", prediction)  # late: its observers may take their time
         if self._steps is not None and not self._pen:

@@ -84,7 +84,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=15)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The drawing notebook in JupyterLab; autosave is off: the repository's file stays as it is."""
     notebook = REPOSITORY / "notebooks" / "05_draw.ipynb"
@@ -109,22 +109,23 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert notebook.read_bytes() == before, "the test has changed the notebook"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The drawing pad as a page."""
     with serving("app", tmp_path_factory.mktemp("app")) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
+    """Stopped with each module: Playwright's event loop would run on under other tests."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield started
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """Open a browser context that reaches this machine only."""
     contexts = []

@@ -62,11 +62,13 @@ def to_page(canvas: Locator, point: Point) -> Point:
     return box["x"] + point[0] * box["width"], box["y"] + point[1] * box["height"]
 
 
-def draw_by_mouse(page: Page, canvas: Locator, strokes: list[list[Point]]) -> None:
+def draw_by_mouse(
+    page: Page, canvas: Locator, strokes: list[list[Point]], spacing: float = 0.03
+) -> None:
     """Draw strokes with pressed and moved mouse events."""
     canvas.scroll_into_view_if_needed()
     for stroke in strokes:
-        first, *rest = steps_along(stroke)
+        first, *rest = steps_along(stroke, spacing)
         page.mouse.move(*to_page(canvas, first))
         page.mouse.down()
         for point in rest:

@@ -1,0 +1,94 @@
+"""The table of results in README.md, written from the files under ``reports/``.
+
+``python -m digitlib.readme`` rewrites what stands between the two markers; a test holds README and
+reports together, so that no number there is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+START, END = "<!-- results: python -m digitlib.readme -->", "<!-- end of results -->"
+
+# Row title, then where its numbers lie in a network's report: data set and split.
+READ = (
+    ("MNIST test set", "mnist", "test"),
+    ("pen strokes of 6 writers that training never saw (UCI pendigits)", "pendigits", "validation"),
+    ("digit styles from rules: slashed 0, crossed 7, sail-like 4 …", "styles", "validation"),
+)
+REJECTED = (
+    ("symbols (stars, hearts, arrows …), a kind never trained on", "no_digits", "validation"),
+    ("typeset letters A to J (notMNIST), never trained on", "notmnist", "test"),
+)
+
+
+def results(reports: Path = REPOSITORY / "reports") -> str:
+    """The tables as Markdown, from ``weights/*.json`` and ``latency.json`` below ``reports``."""
+    digitnet = json.loads((reports / "weights" / "digitnet.json").read_text())
+    baseline = json.loads((reports / "weights" / "baseline.json").read_text())
+    return "\n".join([*_read_right(digitnet, baseline), "", *_others(digitnet, reports)])
+
+
+def _read_right(digitnet: dict[str, Any], baseline: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"| read right, with the 95 % interval | `DigitNet` ({digitnet['parameters']:,} parameters)"
+        f" | `BaselineCNN` ({baseline['parameters']:,}) |"
+    )
+    yield "|---|---|---|"
+    for title, name, split in READ:
+        cells = [_share(card["measured"][name][split]["accuracy"]) for card in (digitnet, baseline)]
+        yield f"| {title} | **{cells[0]}** | {cells[1]} |"
+    yield (
+        "| from | [`reports/weights/digitnet.json`](reports/weights/digitnet.json) "
+        "| [`reports/weights/baseline.json`](reports/weights/baseline.json) |"
+    )
+
+
+def _others(digitnet: dict[str, Any], reports: Path) -> Iterator[str]:
+    measured = digitnet["measured"]
+    latency = json.loads((reports / "latency.json").read_text())
+    yield "| `DigitNet`, also | measured | from |"
+    yield "|---|---|---|"
+    origin = "[`reports/weights/digitnet.json`](reports/weights/digitnet.json)"
+    for name, split in (("mnist", "test"), ("pendigits", "validation")):
+        yield (
+            f"| expected calibration error, {name} {split} "
+            f"| {measured[name][split]['ece']:.2%} | {origin} |"
+        )
+        yield (
+            f"| real digits called no digit, {name} {split} "
+            f"| {measured[name][split]['rejected']:.1%} | {origin} |"
+        )
+    for title, name, split in REJECTED:
+        yield f"| rejected: {title} | {measured[name][split]['rejected']:.1%} | {origin} |"
+    yield (
+        "| pen up to new bars on the screen, JupyterLab in Chromium on "
+        f"{latency['machine']['cpus']} cores, median of {len(latency['samples_ms'])} "
+        f"| {latency['median_ms']:.0f} ms | [`reports/latency.json`](reports/latency.json) |"
+    )
+
+
+def _share(share: dict[str, float]) -> str:
+    return f"{share['value']:.2%} ({share['low']:.2%}–{share['high']:.2%})"
+
+
+def update(readme: Path = REPOSITORY / "README.md") -> None:
+    """Rewrite the tables between the markers of a README.
+
+    Raises:
+        ValueError: a marker is missing.
+    """
+    text = readme.read_text()
+    if START not in text or END not in text:
+        raise ValueError(f"{readme} has no markers {START} and {END}.")
+    head, rest = text.split(START)
+    tail = rest.split(END)[1]
+    readme.write_text(f"{head}{START}\n{results(readme.parent / 'reports')}\n{END}{tail}")
+
+
+if __name__ == "__main__":
+    update()

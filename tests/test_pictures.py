@@ -1,0 +1,56 @@
+"""Canvas pictures and photos made from strokes, and what the recogniser makes of them."""
+
+import numpy as np
+import pytest
+
+from digitlib import Recognizer, datasets, pictures
+from digitlib.preprocess import BlankDrawingError
+
+SEVEN = [np.array([[0, 0], [60, 0], [25, 100]], float)]
+
+
+def test_canvas_size_brush_and_height_are_as_asked() -> None:
+    image = np.asarray(pictures.canvas(SEVEN, size=200, brush=10, height=120, offset=(20, -10)))
+    rows, columns = np.nonzero(image < 128)
+    assert image.shape == (200, 200)
+    assert np.ptp(rows) + 1 == pytest.approx(130, abs=1.5)  # strokes and half a brush each side
+    assert np.ptp(columns) + 1 == pytest.approx(82, abs=1.5)
+    assert (rows.max() + rows.min() + 1) / 2 == pytest.approx(90, abs=1)
+    assert (columns.max() + columns.min() + 1) / 2 == pytest.approx(120, abs=1)
+
+
+def test_a_photo_follows_from_its_seed() -> None:
+    first, second, other = (np.asarray(pictures.photo(SEVEN, seed)) for seed in (3, 3, 4))
+    assert np.array_equal(first, second)
+    assert first.shape != other.shape or not np.array_equal(first, other)
+    assert first.ndim == 3
+    assert first.shape[2] == 3
+
+
+def test_no_strokes_are_blank() -> None:
+    with pytest.raises(BlankDrawingError):
+        pictures.canvas([])
+
+
+@pytest.mark.needs_pendigits
+def test_photos_of_unseen_writers_are_read() -> None:
+    digits = datasets.read_pendigits("validation")[::25]
+    recognizer = Recognizer.load()
+    right = [
+        recognizer.predict(pictures.photo(digit.strokes, seed)).digit == digit.label
+        for seed, digit in enumerate(digits)
+    ]
+    assert np.mean(right) >= 0.93  # 60 of them: a slip or two in the hardest light is no surprise
+
+
+@pytest.mark.needs_pendigits
+def test_a_canvas_picture_is_read_like_its_strokes() -> None:
+    digits = datasets.read_pendigits("validation")[::30]
+    recognizer = Recognizer.load()
+    for brush, height in ((6, 60), (6, 250), (14, 150), (28, 150), (28, 240)):
+        same = [
+            recognizer.predict(pictures.canvas(d.strokes, brush=brush, height=height)).digit
+            == recognizer.predict_strokes(d.strokes).digit
+            for d in digits
+        ]
+        assert np.mean(same) >= 0.95, (brush, height)
