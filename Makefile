@@ -24,12 +24,12 @@ NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
 ALLOW_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab app test check format clean force
+.PHONY: help lab app reports notebooks test check format clean force
 
 help: ## List these commands
 	@echo "make …"
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | \
-		awk -F ':.*## ' '{ printf "  %-8s %s\n", $$1, $$2 }'
+		awk -F ':.*## ' '{ printf "  %-9s %s\n", $$1, $$2 }'
 
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
 # autodetect: looking for language servers would start every tool chain of the machine.
@@ -43,6 +43,14 @@ app: PORT ?= 8866
 app: $(STAMP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no)
 	exec $(PY) -m voila $(NOTEBOOK) --Voila.ip=127.0.0.1 --port=$(PORT) \
 		--strip_sources=True --theme=light $(NO_BROWSER)
+
+# FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with what is missing.
+reports: $(STAMP) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)
+	$(PY) -m digitlib.reports $(if $(filter-out 0 no,$(FAST)),--fast) $(ARGS)
+
+notebooks: $(STAMP) ## Run the notebooks in place and keep their outputs (ARGS="--only 02_train")
+	$(PY) -m ruff format --quiet notebooks
+	$(PY) -m digitlib.reports --refresh $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(ARGS)

@@ -45,7 +45,7 @@ def slants(images: ArrayLike) -> Floats:
     row = (ink.sum(axis=2) @ at) / total
     column = (ink.sum(axis=1) @ at) / total
     variance = (ink.sum(axis=2) @ at**2) / total - row**2
-    covariance = np.einsum("nrc,r,c->n", ink, at, at) / total - row * column
+    covariance = (ink @ at) @ at / total - row * column
     shear = np.where(variance > 1e-9, -covariance / np.maximum(variance, 1e-9), 0.0)
     return np.degrees(np.arctan(shear))
 

@@ -26,7 +26,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from digitlib import datasets, model_card, models, release, reports, weights
+from digitlib import datasets, model_card, models, release, reports, studies, weights
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER = REPOSITORY / "notebooks"
@@ -320,6 +320,7 @@ def _key(path: Path, parameters: dict[str, Any], data: dict[str, str]) -> str:
         for source in sorted(package.rglob("*"))
         if source.is_file() and "__pycache__" not in source.parts
     ]
+    sources += [studies.SEEDS] if studies.SEEDS.is_file() else []
     decides = [
         [cell.source for cell in notebook.cells],
         {name: value for name, value in parameters.items() if name not in PLACES},

@@ -15,6 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -81,24 +82,31 @@ def colors_of(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
 
 def variations(frames: Array) -> Figure:
     """Frames ``[R, N, 28, 28]``: the first of each row as it is, then variations of it."""
-    rows = {n: np.insert(row.astype(float), 1, np.nan, axis=0) for n, row in enumerate(frames)}
-    figure = montage(rows)
-    axes = figure.axes[0]
-    step = frames.shape[-1] + 2
-    axes.set_yticks([])
-    axes.set_xticks([step / 2, step * (2 + (frames.shape[1] - 1) / 2)], ["as it is", "varied"])
-    return figure
+    groups = {"as it is": 1, "varied": frames.shape[1] - 1}
+    return montage({" " * n: row for n, row in enumerate(frames)}, groups=groups)
 
 
-def montage(rows: Mapping[Any, Array], *, title: str = "", scale: float = 0.62) -> Figure:
-    """Frames in rows, each row ``[N, 28, 28]`` under its name at the left."""
-    count = max(len(row) for row in rows.values())
+def montage(
+    rows: Mapping[Any, Array], *, groups: Mapping[str, int] | None = None, scale: float = 0.62
+) -> Figure:
+    """Frames in rows, each row ``[N, 28, 28]`` under its name at the left.
+
+    ``groups`` names stretches of columns with their lengths; a gap parts them.
+    """
+    if not rows:
+        return grid(np.zeros((0, 1, 1)))
+    groups = groups or {"": max(len(row) for row in rows.values())}
+    ends = np.cumsum([*groups.values()])
+    parted = [np.insert(row.astype(float), ends[:-1], np.nan, axis=0) for row in rows.values()]
+    count = max(len(row) for row in parted)
     figure, ((axes,),) = new_figure(0.5 + count * scale, 0.3 + len(rows) * scale)
-    axes.imshow(np.concatenate([tile(row, count) for row in rows.values()]), cmap=with_gaps())
+    axes.imshow(np.concatenate([tile(row, count) for row in parted]), cmap=with_gaps())
     bare(axes)
-    step = next(iter(rows.values())).shape[1] + 2
-    axes.set_yticks([step * n + step / 2 for n in range(len(rows))], [str(name) for name in rows])
-    axes.set_title(title)
+    step = parted[0].shape[1] + 2
+    axes.set_yticks([step * (n + 0.5) for n in range(len(rows))], [str(name) for name in rows])
+    middles = ends - np.array([*groups.values()]) / 2 + np.arange(len(groups))
+    axes.set_xticks(step * middles, list(groups))
+    axes.tick_params(top=False, labeltop=True, labelbottom=False)
     return figure
 
 
@@ -114,9 +122,7 @@ def tile(frames: Array, count: int | None = None) -> Array:
 
 def with_gaps() -> Any:
     """Grey levels for :func:`tile`: what is NaN is paper."""
-    colors = plt.get_cmap("gray").copy()
-    colors.set_bad(PAPER)
-    return colors
+    return plt.get_cmap("gray").with_extremes(bad=PAPER)
 
 
 def grid(
@@ -132,10 +138,16 @@ def grid(
 
     ``limits`` are the values of the colour scale's ends, None those of the frames.
     """
-    rows = -(-len(frames) // columns)
+    columns = max(1, columns)
+    rows = max(1, -(-len(frames) // columns))
     lines = max((caption.count("\n") + 1 for caption in captions), default=0)
-    figure, axes = new_figure(0.86 * columns, (0.84 + 0.17 * lines) * rows + 0.05, rows, columns)
-    low, high = (float(np.min(frames)), float(np.max(frames))) if limits is None else limits
+    longest = max((len(line) for caption in captions for line in caption.split("\n")), default=0)
+    figure, axes = new_figure(
+        max(0.86, 0.09 * longest) * columns, (0.84 + 0.17 * lines) * rows + 0.05, rows, columns
+    )
+    low, high = limits or (float(np.min(frames)), float(np.max(frames)))
+    if not len(frames):
+        axes[0, 0].text(0.5, 0.5, "none", ha="center", va="center")
     for n, place in enumerate(axes.flat):
         bare(place)
         if n < len(frames):
@@ -193,6 +205,8 @@ def curves(
     log: bool = False,
     percent: bool = False,
     limits: tuple[float, float] | None = None,
+    xlimits: tuple[float, float] | None = None,
+    whole: bool = True,
 ) -> Figure:
     """Lines over one quantity, a panel for each argument.
 
@@ -204,6 +218,8 @@ def curves(
         log: logarithmic y.
         percent: y are shares 0-1, shown as percentages.
         limits: of y.
+        xlimits: of x.
+        whole: only whole numbers along x.
     """
     labels = [ylabel] * len(panels) if isinstance(ylabel, str) else ylabel
     wide = min(4.6 * len(panels) + 1.2, 11.0)
@@ -211,12 +227,12 @@ def curves(
     for n, (place, panel) in enumerate(zip(axes[0], panels, strict=True)):
         _lines(place, panel)
         place.set(xlabel=xlabel, ylabel=labels[n], title=titles[n] if titles else "")
+        place.xaxis.set_major_locator(MaxNLocator(integer=whole, steps=[1, 2, 5, 10], nbins=8))
         if log:
             place.set_yscale("log")
         if percent:
             percent_axis(place)
-        if limits:
-            place.set_ylim(*limits)
+        place.set(**({"ylim": limits} if limits else {}) | ({"xlim": xlimits} if xlimits else {}))
         if len(panel) > 1:
             place.legend()
     return figure
@@ -266,27 +282,32 @@ def histograms(
     panels: Mapping[str, Mapping[str, Array]],
     *,
     ylabel: str = "share per bin",
-    bins: int = 40,
-    marks: Mapping[str, float] | None = None,
+    bins: int | None = None,
+    marks: Mapping[str, float | Sequence[float]] | None = None,
 ) -> Figure:
     """Distributions over each other; a panel's title is its x label, with the unit.
 
-    ``marks`` are named vertical lines, in every panel.
+    ``bins`` follows from the smallest group where it is not given; ``marks`` are named vertical
+    lines, one place for all panels or one for each.
     """
-    rows = -(-len(panels) // 3)
     columns = min(len(panels), 3)
-    figure, axes = new_figure(max(3.3 * columns, 7.5), 3.1 * rows, rows, columns)
+    rows = -(-len(panels) // columns)
+    figure, axes = new_figure((7.5, 9.5, 10)[columns - 1], 3.1 * rows, rows, columns)
     for place in axes.flat[len(panels) :]:
         place.set_visible(False)
-    for place, (title, groups) in zip(axes.flat, panels.items(), strict=False):
+    for n, (place, (title, groups)) in enumerate(zip(axes.flat, panels.items(), strict=False)):
         everything = np.concatenate([np.ravel(values) for values in groups.values()])
-        edges = np.histogram_bin_edges(everything, bins)
+        fewest = min(len(values) for values in groups.values())
+        number = bins or int(np.clip(1.5 * fewest**0.5, 12, 40))
+        edges = np.histogram_bin_edges(everything, number)
         for name, color in colors_of(groups).items():
             share = np.histogram(groups[name], edges)[0] / len(groups[name])
-            place.stairs(share, edges, color=color, fill=True, alpha=0.25)
+            if len(groups) < 3:
+                place.stairs(share, edges, color=color, fill=True, alpha=0.25)
             place.stairs(share, edges, color=color, linewidth=1.6, label=name)
         for name, at in (marks or {}).items():
-            place.axvline(at, color=INK, linestyle="--", linewidth=1.2, label=name)
+            mark = at[n] if isinstance(at, Sequence) else at
+            place.axvline(mark, color=INK, linestyle="--", linewidth=1.2, label=name)
         place.set(xlabel=title, ylim=(0, None))
     for place in axes[:, 0]:
         place.set_ylabel(ylabel)

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from digitlib.evaluation import Proportion
 from digitlib.plotting import (
     COLORS,
     INK,
@@ -85,19 +86,23 @@ def embedding(at: Array, labels: Array, *, xlabel: str, ylabel: str) -> Figure:
 
 
 def reliability(tables: Mapping[str, Mapping[str, Array]]) -> Figure:
-    """Accuracy against confidence per bin, a panel for each table of ``evaluation.reliability``."""
+    """Accuracy against confidence per bin, a panel for each table of ``evaluation.reliability``.
+
+    Whiskers are 95 % intervals of the accuracies; under them lies the number of digits per bin.
+    """
     figure, axes = new_figure(
         1 + 3.1 * len(tables), 4.3, 2, len(tables), sharex=True, sharey="row", height_ratios=(3, 1)
     )
     for (title, table), (curve, counts) in zip(tables.items(), axes.T, strict=True):
         filled = table["count"] > 0
-        confidence, accuracy = table["confidence"][filled], table["accuracy"][filled]
-        # A bin of n digits scatters by about sqrt(p(1-p)/n) even if the confidence is right.
-        scatter = 2 * np.sqrt(confidence * (1 - confidence) / table["count"][filled])
-        low, high = np.clip([confidence - scatter, confidence + scatter], 0, 1)
+        confidence, accuracy, count = (
+            table[key][filled] for key in ("confidence", "accuracy", "count")
+        )
+        bins = [Proportion(round(a * n), int(n)) for a, n in zip(accuracy, count, strict=True)]
+        low, high = np.array([share.interval for share in bins]).T
         curve.plot([0, 1], [0, 1], color=PALE, linestyle="--", linewidth=1.2)
-        curve.fill_between(confidence, low, high, color=PALE, alpha=0.25, linewidth=0)
-        curve.plot(confidence, accuracy, "o-", color=PALETTE[0])
+        whiskers(curve, confidence, accuracy, (low, high), PALETTE[5])
+        curve.plot(confidence, accuracy, "o", color=PALETTE[0])
         curve.set(title=title, xlim=(0, 1.03), ylim=(0, 1.03))
         edges = np.linspace(0, 1, len(filled) + 1)
         counts.stairs(np.maximum(table["count"], 0.5), edges, fill=True, color=PALETTE[0])
@@ -128,20 +133,30 @@ def confusion(matrix: Array, *, title: str = "") -> Figure:
     share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     figure, axes = new_figure(11, 5.3, 1, 2)
     size = range(len(matrix))
-    for place, values, name in zip(axes[0], (matrix, share), ("counts", "% of row"), strict=True):
+    kinds = ((matrix, "counts", 5.0), (share, "% of row", 1.0))
+    for place, (values, name, least) in zip(axes[0], kinds, strict=True):
         errors = np.where(np.eye(len(matrix), dtype=bool), np.nan, values)
-        top = max(float(np.nanmax(errors)), 1e-9)
-        colors = SHARE.copy()
-        colors.set_bad("#e4e4e0")
+        top = max(float(np.nanmax(errors)), least)  # a single error is no alarm
+        colors = SHARE.with_extremes(bad="#e4e4e0")
         place.imshow(errors, cmap=colors, vmin=0, vmax=top)
         for row, column in np.argwhere(matrix > 0):
             value, dark = values[row, column], errors[row, column] > 0.55 * top
-            text = f"{value:,.0f}" if values is matrix else f"{value:.3g}"
+            text = (
+                f"{value:,.0f}"
+                if values is matrix
+                else f"{value:.2f}"
+                if value < 9.995
+                else f"{value:.1f}"
+            )
             place.text(
                 column, row, text, ha="center", va="center", color=PAPER if dark else INK,
                 fontsize=7.5 if row == column else 8.5,
             )  # fmt: skip
         place.grid(False)
+        place.set_xticks(np.arange(len(matrix) + 1) - 0.5, minor=True)
+        place.set_yticks(np.arange(len(matrix) + 1) - 0.5, minor=True)
+        place.grid(which="minor")
+        place.tick_params(which="minor", length=0)
         place.set(xlabel="predicted digit", ylabel="true digit", xticks=size, yticks=size)
         place.set_title(f"{title}: {name}" if title else name)
     return figure
@@ -174,7 +189,7 @@ def strengths(
 
     Args:
         panels: title, which is also the x label with its unit → name → ``(value, low, high)``,
-            each 0-1 and one per strength. A name that starts with "–" is dashed.
+            each 0-1 and one per strength. A name that starts with "–" is dashed, with "·" dotted.
         ticks: title → the strengths, as text.
         examples: title → frames ``[strengths, 28, 28]``, 0-1.
         ylabel: with its unit.
@@ -185,8 +200,10 @@ def strengths(
         curve, strip = axes[2 * (n // 2) : 2 * (n // 2) + 2, n % 2]
         at = np.arange(len(ticks[title]))
         for name, (value, low, high) in lines.items():
-            color, line = (PALE, "--") if name.startswith("–") else (COLORS[name], "-")
-            curve.plot(at, value, line, color=color, label=name.strip("– "), marker="o")
+            line = {"–": "--", "·": ":"}.get(name[0], "-")
+            color = COLORS.get(name, "#6b7079")
+            marker = "o" if line == "-" else ""
+            curve.plot(at, value, line, color=color, label=name.strip("–· "), marker=marker)
             curve.fill_between(at, low, high, color=color, alpha=0.18, linewidth=0)
         limits = (-0.5, len(at) - 0.5)
         curve.set(ylim=(0, 1.03), xlim=limits, ylabel=ylabel, title=title)
@@ -197,4 +214,5 @@ def strengths(
                      extent=(*limits, 0, 1))  # fmt: skip
         bare(strip)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
+    figure.get_layout_engine().set(h_pad=0.09)  # type: ignore[union-attr,call-arg]
     return figure

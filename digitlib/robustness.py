@@ -8,7 +8,7 @@ change (directions, places, noise) follows from a seed and is the same at every 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.evaluation import Proportion
+from digitlib.evaluation import Proportion, rejection
 from digitlib.recognizer import Recognizer, digit_score
+from digitlib.studies import ends
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
 
@@ -164,11 +165,22 @@ class Endurance:
     rejected: tuple[Proportion, ...]
     confidence: tuple[float, ...]
 
-    def band(self, what: str = "accuracy") -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Value, lower and upper end of ``accuracy`` or ``rejected``, each ``[strengths]``."""
-        shares: Sequence[Proportion] = getattr(self, what)
-        ends = np.array([share.interval for share in shares])
-        return np.array([share.value for share in shares]), ends[:, 0], ends[:, 1]
+    @property
+    def mean_accuracy(self) -> float:
+        """Over all strengths."""
+        return float(np.mean([share.value for share in self.accuracy]))
+
+    def good(self, change: Perturbation, least: float = 0.9) -> str:
+        """The strengths about no change that leave at least this accuracy, as text."""
+        kept = [share.value >= least for share in self.accuracy]
+        first = last = change.strengths.index(change.neutral)
+        if not kept[first]:
+            return "none"
+        while first and kept[first - 1]:
+            first -= 1
+        while last + 1 < len(kept) and kept[last + 1]:
+            last += 1
+        return f"{change.strengths[first]:g} to {change.strengths[last]:g}"
 
 
 def endure(
@@ -187,6 +199,50 @@ def endure(
     return Endurance(tuple(accuracy), tuple(rejected), tuple(confidence))
 
 
+def panels(
+    measured: Mapping[str, Mapping[str, Endurance]],
+) -> dict[str, dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]]:
+    """What :func:`digitlib.result_plots.strengths` draws, of change's title → network → numbers.
+
+    Beside the accuracies stand the confidence of the network ``default`` and what it rejects.
+    """
+    drawn = {}
+    for title, each in measured.items():
+        lines = {name: ends(result.accuracy) for name, result in each.items()}
+        sure = np.array(each["default"].confidence)
+        away = np.array([share.value for share in each["default"].rejected])
+        drawn[title] = lines | {
+            "– confidence of the default": (sure,) * 3,
+            "· rejected by the default": (away,) * 3,
+        }
+    return drawn
+
+
+def compare(areas: Mapping[str, Mapping[str, float]]) -> str:
+    """Which changes the default stands better than the baseline and which worse, in words.
+
+    ``areas`` is network → change's title → mean accuracy.
+    """
+    ours, theirs = areas["default"], areas.get("baseline")
+    if theirs is None:
+        return f"the default reads {np.mean([*ours.values()]):.1%}"
+    better = [title.split(" (")[0] for title in ours if ours[title] > theirs[title]]
+    worse = [title.split(" (")[0] for title in ours if ours[title] <= theirs[title]]
+    return (
+        f"the default reads more than the baseline under {', '.join(better) or 'no change'}, and "
+        f"no more than it under {', '.join(worse) or 'no change'}"
+    )
+
+
+def examples(images: Tensor, labels: Tensor, seed: int = 0) -> dict[str, NDArray[Any]]:
+    """For each change, by title, one frame at every strength: ``[strengths, 28, 28]``."""
+    shown = (labels.tolist().index(digit) for digit in (3, 5, 2, 4, 6, 7, 9, 8))
+    return {
+        change.title: change.examples(images[row], seed).numpy()
+        for change, row in zip(PERTURBATIONS, shown, strict=True)
+    }
+
+
 def operating_curve(
     digits: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -201,3 +257,14 @@ def operating_curve(
         np.searchsorted(digits, thresholds) / len(digits),
         np.searchsorted(others, thresholds) / len(others),
     )
+
+
+def rejected_at(
+    threshold: float, digits: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
+) -> dict[str, float]:
+    """Shares of both with a score under the threshold, and the area under the curve."""
+    return {
+        "digits rejected": float((digits < threshold).mean()),
+        "others rejected": float((others < threshold).mean()),
+        "AUROC": rejection(digits, others)["auroc"],
+    }

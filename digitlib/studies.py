@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
-from digitlib import datasets, weights
+from digitlib import datasets, evaluation, weights
 from digitlib.datasets import DigitData
+from digitlib.evaluation import Proportion
 from digitlib.recognizer import Recognizer
 
 SEEDS = Path(__file__).resolve().parent.parent / "reports" / "seeds.json"
@@ -48,26 +52,87 @@ def optional(name: str, split: str, *, dataset: str) -> DigitData | None:
         return None
 
 
-def seed_runs(path: Path = SEEDS) -> dict[str, list[float]] | None:
-    """Test accuracy and calibration error of runs that differ in the seed alone.
+def seed_runs(path: Path = SEEDS) -> dict[str, list[Any]] | None:
+    """Runs on MNIST that differ in the seed alone; where there are none, say so and return None.
 
     ``reports/seeds.json`` is ``{"runs": [{"seed": 0, "test": {…}}, …]}``, each ``test`` with the
-    numbers of :func:`digitlib.evaluation.summary`. Where it is missing, say so and return None.
+    numbers of :func:`digitlib.evaluation.summary`.
 
     Returns:
-        ``seed``, ``accuracy``, ``ece`` and ``nll``, in the order of the runs.
+        ``seed``, ``accuracy`` (a ``Proportion`` each) and ``ece``, in the order of the runs.
     """
     if not path.is_file():
         say("**Skipped: there is no `reports/seeds.json` with runs over several seeds.**")
         return None
     runs: list[dict[str, Any]] = json.loads(path.read_text())["runs"]
     tests = [run["test"].get("mnist", run["test"]) for run in runs]
+    counts = [test["accuracy"]["count"] for test in tests]
     return {
         "seed": [run["seed"] for run in runs],
-        "accuracy": [test["accuracy"]["value"] for test in tests],
+        "accuracy": [
+            Proportion(count - test["errors"], count)
+            for count, test in zip(counts, tests, strict=True)
+        ],
         "ece": [test["ece"] for test in tests],
-        "nll": [test["nll"] for test in tests],
     }
+
+
+def accuracies(recognizer: Recognizer, sets: Mapping[str, DigitData]) -> dict[str, Proportion]:
+    """How many digits of each data set are read right."""
+    return {
+        name: evaluation.accuracy(
+            recognizer.probabilities(data.images).numpy(), data.labels.numpy()
+        )
+        for name, data in sets.items()
+    }
+
+
+def ends(shares: Sequence[Proportion]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Values, lower and upper ends of the 95 % intervals, for figures."""
+    low, high = np.array([share.interval for share in shares]).T
+    return np.array([share.value for share in shares]), low, high
+
+
+def coverage_at(table: Mapping[str, NDArray[Any]], risk: float) -> float:
+    """The largest coverage with at most this risk, of :func:`digitlib.evaluation.risk_coverage`."""
+    good = np.flatnonzero(table["risk"] <= risk)
+    return float(table["coverage"][good[-1]]) if len(good) else 0.0
+
+
+def calibrations(recognizer: Recognizer, images: Tensor) -> dict[str, NDArray[Any]]:
+    """Probabilities ``[N, 10]`` ``before`` and ``after`` the temperature is applied."""
+    logits = recognizer.logits(images)[:, :10]
+    after = logits / recognizer.temperature
+    return {"before": logits.softmax(dim=1).numpy(), "after": after.softmax(dim=1).numpy()}
+
+
+def class_shares(matrix: NDArray[Any]) -> dict[str, tuple[NDArray[Any], ...]]:
+    """Precision, recall and F1 of each digit: value, lower and upper end of the 95 % interval.
+
+    F1 is no share of anything counted: its ends are its value. NaN where undefined.
+    """
+    values = evaluation.per_class(matrix)
+    right = np.diag(matrix)
+    shares: dict[str, tuple[NDArray[Any], ...]] = {}
+    for name, totals in (("precision", matrix.sum(axis=0)), ("recall", matrix.sum(axis=1))):
+        ends = [
+            Proportion(int(hits), int(total)).interval if total else (np.nan, np.nan)
+            for hits, total in zip(right, totals, strict=True)
+        ]
+        shares[name] = (values[name], *np.array(ends).T)
+    return shares | {"F1": (values["f1"],) * 3}
+
+
+def paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:
+    """Digits that only the first, only the second network reads right, and the sign test's p.
+
+    The exact test of McNemar (1947): how likely so uneven a split is if both are equally good.
+    """
+    from scipy.stats import binomtest
+
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    total = only_first + only_second
+    return only_first, only_second, float(binomtest(only_first, total).pvalue) if total else 1.0
 
 
 def spread(values: list[float]) -> tuple[float, float]:

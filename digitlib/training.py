@@ -78,7 +78,7 @@ PRESETS = {
         model_arguments={"outputs": 11},
         datasets=("mnist", "pendigits", "styles", "no_digits", "typeset"),
         shares=(0.5, 0.25, 0.15, 0.1),
-        epochs=30,
+        epochs=18,
         average=0.998,
     ),
 }  # fmt: skip
@@ -254,8 +254,8 @@ class _Run:
             else:
                 moved = augment.vary_points(points[index])
                 drawn = strokes.render_batch(moved, augment.pen_widths(len(index), moved))
-                drawn = augment.warp(drawn, rotation=0, slant=0, stretch=0.06, bend=0)
-                frames.append(augment.degrade(drawn))
+                moved = augment.warp(drawn, rotation=0, slant=0, stretch=0.06, bend=0)
+                frames.append(augment.degrade(augment.some(drawn, moved, 0.6)))
         batch = (torch.cat(frames) - MNIST_MEAN) / MNIST_STD
         labels = torch.cat([labels[i] for i, labels in zip(chosen, self.labels, strict=True)])
         return batch[:, None].contiguous(memory_format=torch.channels_last), labels

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import html
+import threading
 from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any, Protocol
@@ -31,6 +32,10 @@ HINT = "#9aa1a9"
 SHARPNESS = 2  # canvas pixels per pixel on screen: crisp on high-resolution displays
 PREDICT_EVERY = 0.06  # seconds between predictions while the pen is down
 FINGER = 20.0  # px: a finger further than this from where it was is another finger
+
+# JupyterLab delivers widget events on threads beside the one that runs cells, sometimes on several,
+# and ipycanvas has one command queue for all canvases: one thread at a time, for all pads.
+_TURN = threading.RLock()
 
 # Keys pressed in the pad stay in the pad, or "d d" would delete the notebook's cell. ipycanvas
 # does this for the canvas; buttons and slider need it too, and ipywidgets has no other way in.
@@ -113,23 +118,27 @@ class DrawingPad(ipywidgets.HBox):
             arrays = [array.copy() for array in pen.check(strokes)]
         except preprocess.BlankDrawingError:
             arrays = []
-        self._change(_fitted(arrays, self._size))
+        with _TURN:
+            self._change(_fitted(arrays, self._size))
 
     def undo(self) -> None:
         """Take back the last stroke, ``draw`` or ``clear``; nothing happens when there is none."""
-        if self._past:
-            self._future.append(self.strokes)
-            self._set_strokes(self._past.pop())
+        with _TURN:
+            if self._past:
+                self._future.append(self.strokes)
+                self._set_strokes(self._past.pop())
 
     def redo(self) -> None:
         """Bring back what ``undo`` took; nothing happens when there is nothing to bring back."""
-        if self._future:
-            self._past.append(self.strokes)
-            self._set_strokes(self._future.pop())
+        with _TURN:
+            if self._future:
+                self._past.append(self.strokes)
+                self._set_strokes(self._future.pop())
 
     def clear(self) -> None:
         """Wipe the canvas; ``undo`` brings the drawing back."""
-        self._change([])
+        with _TURN:
+            self._change([])
 
     def picture(self) -> NDArray[np.uint8]:
         """The drawing as a picture, dark ink on white, uint8 ``[size, size]``."""
@@ -247,16 +256,17 @@ class DrawingPad(ipywidgets.HBox):
             self._steps.update(HTML(steps_html(self.picture())))
 
     def _shown(self, action: Callable[..., None]) -> Callable[..., None]:
-        """Wrap a callback so that its failure shows in the pad: otherwise it would vanish."""
+        """Wrap a callback to wait for its turn, and to show its failure: it would vanish."""
 
         @functools.wraps(action)
         def callback(*arguments: Any) -> None:
-            try:
-                action(*arguments)
-            except Exception as problem:
-                error = f"The pad failed: {type(problem).__name__}: {problem}"
-                self._result.value = result_html(self.prediction, error, self._top_k)
-                self.set_trait("error", error)
+            with _TURN:
+                try:
+                    action(*arguments)
+                except Exception as problem:
+                    error = f"The pad failed: {type(problem).__name__}: {problem}"
+                    self._result.value = result_html(self.prediction, error, self._top_k)
+                    self.set_trait("error", error)
 
         return callback
 

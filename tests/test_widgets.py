@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -371,3 +373,25 @@ def test_the_bundled_network_reads_a_drawn_one() -> None:
     pad = DrawingPad()
     stroke_by_mouse(pad, [[140.0, 40.0 + 10 * i] for i in range(20)])
     assert pad.prediction.digit == 1
+
+
+def test_events_on_several_threads_take_turns(
+    pad: DrawingPad, recognizer: FakeRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JupyterLab may deliver a stroke and a click on Clear on two threads."""
+    reading = threading.Event()
+
+    def read_slowly(drawing: Sequence[Any], /) -> Prediction:
+        reading.set()
+        time.sleep(0.1)
+        return prediction(7)
+
+    monkeypatch.setattr(recognizer, "predict_strokes", read_slowly)
+    hand = threading.Thread(target=stroke_by_mouse, args=(pad, [[10.0, 20.0]]))
+    hand.start()
+    assert reading.wait(5)
+    pad._clear.click()
+    hand.join()
+    assert pad._clear.disabled == (pad.strokes == [])
+    assert (pad.prediction is None) == (pad.strokes == [])
+    assert ('data-state="empty"' in pad._result.value) == (pad.strokes == [])

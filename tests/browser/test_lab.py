@@ -55,6 +55,7 @@ def result(page: Page) -> Locator:
 
 
 def clear(page: Page) -> None:
+    expect(result(page)).to_have_attribute("data-pen", "up")
     button = page.locator(".dp-clear")
     if button.is_enabled():
         button.click()
