@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +23,13 @@ def read_grey(image: Any) -> Picture:
     """Read a picture as float grey ``[H, W]``, 0 black to 1 white, transparency composited."""
     if isinstance(image, str | os.PathLike):
         from PIL import Image as PILImage
-        from PIL import UnidentifiedImageError
 
         try:
             with PILImage.open(image) as opened:
                 return _from_pil(opened)
-        except (UnidentifiedImageError, PILImage.DecompressionBombError) as error:
+        except FileNotFoundError:
+            raise
+        except (OSError, SyntaxError, struct.error, PILImage.DecompressionBombError) as error:
             raise ValueError(f"{os.fspath(image)} cannot be read as a picture: {error}") from error
     if hasattr(image, "getbands"):
         return _from_pil(image)
@@ -42,6 +44,8 @@ def _from_pil(image: Image) -> Picture:
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
         values = np.asarray(image, np.float32)
+        if not np.isfinite(values).all():
+            raise ValueError("The picture has NaN or infinite values: clean it first.")
         top = float(values.max(initial=0))
         full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
         return _reduce(values / full)
@@ -96,7 +100,9 @@ def _reduce(values: NDArray[np.float32]) -> NDArray[np.float32]:
     from skimage.measure import block_reduce
 
     step = tuple(min(factor, side) for side in values.shape[:2]) + (1,) * (values.ndim - 2)
-    rows, columns = (side - side % size for side, size in zip(values.shape, step, strict=False))
+    rows, columns = (
+        side - side % size for side, size in zip(values.shape[:2], step[:2], strict=True)
+    )
     return block_reduce(values[:rows, :columns], step, np.mean).astype(np.float32)
 
 

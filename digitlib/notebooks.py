@@ -295,11 +295,11 @@ def make(plan: Plan, names: Sequence[str] = (), *, folder: Path = FOLDER) -> lis
             continue
         record = plan.output / "metrics" / f"{name}.json"
         record.unlink(missing_ok=True)
-        print(f"{name}: running", end="", flush=True)
+        print(f"{name}: ", end="", flush=True)
         start = time.perf_counter()
         failure = run(paths[name], plan.output, parameters[name])
         seconds = time.perf_counter() - start
-        print(f"\r{name}: {'failed' if failure else 'done'}, {seconds:.0f} s", flush=True)
+        print(f"{'failed' if failure else 'done'}, {seconds:.0f} s", flush=True)
         if failure:
             failures.append(failure)
         else:

@@ -17,7 +17,11 @@ START, END = "<!-- results: python -m digitlib.readme -->", "<!-- end of results
 # Row title, then where its numbers lie in a network's report: data set and split.
 READ = (
     ("MNIST test set", "mnist", "test"),
-    ("pen strokes of 6 writers that training never saw (UCI pendigits)", "pendigits", "validation"),
+    (
+        "pen strokes of the 6 validation writers, never trained on (UCI pendigits)",
+        "pendigits",
+        "validation",
+    ),
     ("digit styles from rules: slashed 0, crossed 7, sail-like 4 …", "styles", "validation"),
 )
 REJECTED = (

@@ -199,6 +199,19 @@ def endure(
     return Endurance(tuple(accuracy), tuple(rejected), tuple(confidence))
 
 
+def endure_all(
+    networks: Mapping[str, Recognizer], images: Tensor, labels: Tensor, seed: int = 0
+) -> dict[str, dict[str, Endurance]]:
+    """Every change of ``PERTURBATIONS``, by title, for every network, by name."""
+    return {
+        change.title: {
+            name: endure(network, images, labels, change, seed)
+            for name, network in networks.items()
+        }
+        for change in PERTURBATIONS
+    }
+
+
 def panels(
     measured: Mapping[str, Mapping[str, Endurance]],
 ) -> dict[str, dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]]:

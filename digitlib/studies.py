@@ -15,7 +15,7 @@ from torch import Tensor
 from digitlib import datasets, evaluation, weights
 from digitlib.datasets import DigitData
 from digitlib.evaluation import Proportion
-from digitlib.recognizer import Recognizer
+from digitlib.recognizer import Recognizer, digit_score
 
 SEEDS = Path(__file__).resolve().parent.parent / "reports" / "seeds.json"
 
@@ -50,6 +50,23 @@ def optional(name: str, split: str, *, dataset: str) -> DigitData | None:
             "says where it comes from and where it goes."
         )
         return None
+
+
+# Frames that are no digits, and the split that nothing was trained on.
+NO_DIGITS = (("no_digits", "validation"), ("typeset", "validation"), ("notmnist", "test"))
+
+
+def no_digits(dataset: str, count: int, seed: int = 0) -> dict[str, DigitData]:
+    """Up to ``count`` of each kind of ``NO_DIGITS``; what is missing is said and left out."""
+    found = {name: optional(name, split, dataset=dataset) for name, split in NO_DIGITS}
+    return {name: data.subset(count, seed) for name, data in found.items() if data is not None}
+
+
+def scores(recognizer: Recognizer, sets: Mapping[str, DigitData]) -> dict[str, NDArray[Any]]:
+    """How much the frames of each set are like digits: :func:`recognizer.digit_score`."""
+    return {
+        name: digit_score(recognizer.logits(data.images)).numpy() for name, data in sets.items()
+    }
 
 
 def seed_runs(path: Path = SEEDS) -> dict[str, list[Any]] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +45,27 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such weights file.")
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start[:2] in (b"\x80\x02", b"PK", b"\x80\x04", b"\x80\x05"):
-        raise WeightsError(f"{path} is a pickle or zip file; digitlib loads only safetensors.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, struct.error) as error:
+    except (SafetensorError, OSError) as error:
+        with path.open("rb") as file:
+            start = file.read(2)
+        if start == b"PK" or start[:1] == b"\x80":  # as torch.save and pickle begin
+            raise WeightsError(
+                f"{path} is a pickle or zip file; digitlib loads only safetensors."
+            ) from error
+        reason = " ".join(str(error).split())
         raise WeightsError(
-            f"{path} is truncated, damaged or not a safetensors file ({error})."
+            f"{path} is truncated, damaged or not a safetensors file ({reason})."
         ) from error
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is safetensors, but has no {FORMAT} card: not ours.")
-    return tensors, json.loads(metadata["card"])
+    try:
+        return tensors, dict(json.loads(metadata["card"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path} has a card that cannot be read: {error}") from error
 
 
 BASELINE = BUNDLED.with_name("baseline.safetensors")  # the yardstick, in half precision

@@ -1,0 +1,240 @@
+"""Variations of training data: within their bounds, in the right direction, fixed by the seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from helpers import DIGITS, sample_splits
+from scipy import ndimage, stats
+
+from digitlib import augment, strokes
+
+STILL = {"rotation": 0, "slant": 0, "stretch": 0, "shift": 0, "bend": 0}
+
+
+@pytest.fixture(scope="module")
+def frames() -> torch.Tensor:
+    """64 frames ``[64, 28, 28]``, 0-1."""
+    return sample_splits().train[0].images[:64].float() / 255
+
+
+@pytest.fixture(scope="module")
+def points() -> torch.Tensor:
+    """Samples of the ten digits ``[10, P, 2]``."""
+    samples = [strokes.sample(drawing) for drawing in DIGITS.values()]
+    most = max(map(len, samples))
+    return torch.from_numpy(
+        np.stack([np.concatenate([s, np.repeat(s[-1:], most - len(s), 0)]) for s in samples])
+    )
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def mass_centre(frame: torch.Tensor) -> np.ndarray:
+    return np.array(ndimage.center_of_mass(frame.numpy()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [augment.warp, augment.change_stroke_width, augment.degrade, augment.vary_frames],
+    ids=lambda f: f.__name__,
+)
+def test_changed_frames_are_frames(change: Callable, frames: torch.Tensor) -> None:
+    before = frames.clone()
+    torch.manual_seed(1)
+    changed = change(frames)
+    assert torch.equal(frames, before)  # the data set itself stays
+    assert changed.shape == frames.shape
+    assert changed.dtype == torch.float32
+    assert changed.isfinite().all()
+    assert changed.min() >= -1e-6
+    assert changed.max() <= 1 + 1e-6
+    assert (changed.amax(dim=(1, 2)) > 0.5).all()  # the digit is still there
+    assert not torch.equal(changed, frames)
+    # The seed of torch's global generator fixes everything, and another one changes it.
+    torch.manual_seed(1)
+    assert torch.equal(change(frames), changed)
+    assert not torch.equal(change(frames), changed)
+
+
+def test_every_frame_is_varied_in_its_own_way(frames: torch.Tensor) -> None:
+    changed = augment.vary_frames(frames[:1].expand(20, -1, -1))
+    assert len({frame.numpy().tobytes() for frame in changed}) == 20
+
+
+def test_digits_stay_what_they_are(frames: torch.Tensor) -> None:
+    changed = augment.vary_frames(frames)
+    likeness = [
+        np.corrcoef(ndimage.gaussian_filter(a, 2).ravel(), ndimage.gaussian_filter(b, 2).ravel())
+        for a, b in zip(frames.numpy(), changed.numpy(), strict=True)
+    ]
+    assert np.median([c[0, 1] for c in likeness]) > 0.8
+
+
+# --- warp ----------------------------------------------------------------------------------
+
+
+def test_a_warp_by_nothing_changes_nothing(frames: torch.Tensor) -> None:
+    torch.testing.assert_close(augment.warp(frames, **STILL), frames, atol=1e-4, rtol=0)
+
+
+def test_a_shift_moves_the_whole_frame_and_no_further(frames: torch.Tensor) -> None:
+    changed = augment.warp(frames, **(STILL | {"shift": 2.0}))
+    moves = np.array(
+        [mass_centre(b) - mass_centre(a) for a, b in zip(frames, changed, strict=True)]
+    )
+    assert np.abs(moves).max() <= 2.05
+    assert np.abs(moves).max(axis=0).min() > 1.5  # both axes are moved
+    assert moves.min() < -1 < 1 < moves.max()  # both ways
+    torch.testing.assert_close(
+        changed.sum(dim=(1, 2)), frames.sum(dim=(1, 2)), rtol=0.01, atol=0.01
+    )
+
+
+def test_rotations_and_slants_have_their_bounds() -> None:
+    count = 2000
+    like = torch.zeros(1)
+    turned = augment.affine(count, like, rotation=30, slant=0, stretch=0)
+    angle = torch.rad2deg(torch.atan2(turned[:, 1, 0], turned[:, 0, 0]))
+    assert angle.abs().max() <= 30
+    assert stats.kstest(angle.numpy(), "uniform", (-30, 60)).pvalue > 0.001
+    torch.testing.assert_close(turned @ turned.mT, torch.eye(2).expand(count, 2, 2))
+    torch.testing.assert_close(torch.linalg.det(turned), torch.ones(count))
+
+    slanted = augment.affine(count, like, rotation=0, slant=0.4, stretch=0)
+    assert stats.kstest(slanted[:, 0, 1].numpy(), "uniform", (-0.4, 0.8)).pvalue > 0.001
+    rest = slanted.clone()
+    rest[:, 0, 1] = 0
+    torch.testing.assert_close(rest, torch.eye(2).expand(count, 2, 2))
+
+    stretched = augment.affine(count, like, rotation=0, slant=0, stretch=0.2)
+    for axis in (0, 1):
+        log = stretched[:, axis, axis].log()
+        assert stats.kstest(log.numpy(), "uniform", (-0.2, 0.4)).pvalue > 0.001
+    assert np.corrcoef(stretched[:, 0, 0], stretched[:, 1, 1])[0, 1] == pytest.approx(0, abs=0.1)
+
+
+def test_a_bend_is_smooth_and_of_its_size() -> None:
+    # Frames whose grey is the column, so that a warp shows how far it displaced.
+    ramp = torch.arange(28.0)[None, None].expand(200, 28, -1) / 28
+    bent = augment.warp(ramp, **(STILL | {"bend": 0.8}))
+    away = (bent - ramp)[:, 6:22, 6:22] * 28
+    assert away.std() == pytest.approx(0.7, abs=0.2)
+    roughness = (away[:, 1:] - away[:, :-1]).std() / away.std()
+    assert roughness < 0.5
+    assert augment.warp(ramp, **STILL)[:, 6:22, 6:22].isclose(ramp[:, 6:22, 6:22], atol=1e-5).all()
+
+
+# --- strokes and quality -------------------------------------------------------------------
+
+
+def test_strokes_get_thicker_and_thinner(frames: torch.Tensor) -> None:
+    ink = frames.sum(dim=(1, 2))
+    thick = augment.change_stroke_width(frames, thinner=0, thicker=0.9).sum(dim=(1, 2))
+    assert (thick >= ink - 1e-3).all()
+    assert (thick / ink).max() > 1.3
+    thin = augment.change_stroke_width(frames, thinner=0.6, thicker=0)
+    area = (frames > 0.3).sum(dim=(1, 2))
+    assert ((thin > 0.3).sum(dim=(1, 2)) <= area).all()
+    assert ((thin > 0.3).sum(dim=(1, 2)) / area).min() < 0.8
+    both = augment.change_stroke_width(frames).sum(dim=(1, 2))
+    assert (both > ink).any()
+    assert (both < ink).any()
+    torch.testing.assert_close(augment.change_stroke_width(frames, thinner=0, thicker=0), frames)
+
+
+def test_a_blank_frame_stays_blank() -> None:
+    nothing = torch.zeros(4, 28, 28)
+    assert torch.equal(augment.change_stroke_width(nothing), nothing)
+    assert torch.equal(augment.warp(nothing), nothing)
+    assert torch.equal(augment.degrade(nothing, share=1), nothing)
+
+
+def test_the_share_of_bad_pictures(frames: torch.Tensor) -> None:
+    many = frames.repeat(30, 1, 1)
+    assert torch.equal(augment.degrade(many, share=0), many)
+
+    def changed(share: float) -> float:
+        worse = augment.degrade(many, share=share)
+        return float((worse != many).any(dim=2).any(dim=1).double().mean())
+
+    assert changed(1) > 0.99
+    assert changed(0.3) == pytest.approx(0.3, abs=0.05)
+
+
+def test_some_frames_are_taken_whole(frames: torch.Tensor) -> None:
+    many = frames.repeat(30, 1, 1)
+    mixed = augment.some(many, 1 - many, 0.25)
+    old, new = ((mixed == kind).flatten(1).all(dim=1) for kind in (many, 1 - many))
+    assert (old ^ new).all()
+    assert float(new.double().mean()) == pytest.approx(0.25, abs=0.04)
+    assert torch.equal(augment.some(many, 1 - many, 0), many)
+    assert torch.equal(augment.some(many, 1 - many, 1), 1 - many)
+
+
+def test_noise_keeps_away_from_the_margin() -> None:
+    frame = torch.zeros(50, 28, 28)
+    frame[:, 12:16, 12:16] = 1
+    worse = augment.degrade(frame, share=1, noise=0.08)
+    assert worse[:, :10].abs().max() == 0
+    assert worse[:, 11].max() > 0
+
+
+# --- pens ----------------------------------------------------------------------------------
+
+
+def test_points_varied_by_nothing_are_only_centred(points: torch.Tensor) -> None:
+    still = augment.vary_points(points * 50 + 7, rotation=0, slant=0, stretch=0, bend=0)
+    low, high = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
+    expected = (points - (low + high) / 2) / (high - low).amax(dim=2, keepdim=True)
+    torch.testing.assert_close(still, expected, atol=1e-4, rtol=0)
+
+
+def test_points_are_varied_smoothly(points: torch.Tensor) -> None:
+    before = points.clone()
+    varied = augment.vary_points(points)
+    assert torch.equal(points, before)
+    assert varied.shape == points.shape
+    assert varied.isfinite().all()
+    # Neighbours stay neighbours: drawn lines get no gaps.
+    step = (points[:, 1:] - points[:, :-1]).norm(dim=2)
+    along = step < 0.05  # not from one stroke to the next
+    longest = (varied[:, 1:] - varied[:, :-1]).norm(dim=2)[along].max()
+    assert longest < 0.05
+    assert not torch.allclose(varied, augment.vary_points(points))
+
+
+def test_points_are_rotated_about_their_middle(points: torch.Tensor) -> None:
+    turned = augment.vary_points(points, rotation=90, slant=0, stretch=0, bend=0)
+    centred = augment.vary_points(points, rotation=0, slant=0, stretch=0, bend=0)
+    torch.testing.assert_close(turned.norm(dim=2), centred.norm(dim=2), atol=1e-5, rtol=1e-4)
+    assert (turned - centred).abs().max() > 0.2
+
+
+def test_a_dot_may_be_varied() -> None:
+    dot = torch.full((3, 5, 2), 4.0)
+    assert augment.vary_points(dot).isfinite().all()
+
+
+def test_pen_widths_are_log_uniform() -> None:
+    widths = augment.pen_widths(3000, torch.zeros(1), low=1.2, high=7.0)
+    assert widths.shape == (3000,)
+    assert widths.min() >= 1.2 - 1e-6
+    assert widths.max() <= 7.0 + 1e-5
+    low, high = math.log(1.2), math.log(7.0)
+    assert stats.kstest(widths.log().numpy(), "uniform", (low, high - low)).pvalue > 0.001
+
+
+def test_random_numbers_are_made_where_the_data_is() -> None:
+    like = torch.zeros(2, dtype=torch.float64)
+    numbers = augment.uniform(1000, -3, 5, like)
+    assert numbers.dtype == torch.float64
+    assert numbers.device == like.device
+    assert stats.kstest(numbers.numpy(), "uniform", (-3, 8)).pvalue > 0.001

@@ -1,0 +1,258 @@
+"""``digitlib.plotting``, ``result_plots`` and ``studies``: what figures and notebooks are given."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from scipy.cluster import hierarchy
+from sklearn.metrics import precision_recall_fscore_support
+
+from digitlib import (
+    Recognizer,
+    datasets,
+    evaluation,
+    exploration,
+    plotting,
+    preprocess,
+    result_plots,
+    studies,
+    weights,
+)
+from digitlib.evaluation import Proportion
+
+RANDOM = np.random.RandomState(0)
+FRAMES = RANDOM.randint(0, 256, (12, 28, 28)).astype(np.uint8)
+LABELS = np.arange(300) % 10
+P = RANDOM.dirichlet(np.ones(10), 300) * 0.3
+P[np.arange(300), (LABELS + (RANDOM.rand(300) < 0.1)) % 10] += 0.7
+BAND = (np.array([0.9, 0.5]), np.array([0.8, 0.4]), np.array([0.95, 0.6]))
+TABLE = evaluation.reliability(P, LABELS)
+RISK = evaluation.risk_coverage(P.max(axis=1), P.argmax(axis=1) == LABELS)
+MATRIX = evaluation.confusion_matrix(P.argmax(axis=1), LABELS)
+DRAWING = np.zeros((60, 80), np.uint8)
+DRAWING[10:50, 30:36] = 255
+
+
+@pytest.fixture(autouse=True)
+def _style() -> Iterator[None]:
+    with mpl.rc_context():
+        plotting.style()
+        yield
+
+
+def figures() -> dict[str, Figure]:
+    """One of each, small."""
+    return {
+        "variations": plotting.variations(FRAMES.reshape(3, 4, 28, 28)),
+        "montage": plotting.montage({1: FRAMES[:5], 2: FRAMES[5:]}),
+        "groups": plotting.montage({1: FRAMES[:6], 2: FRAMES[6:]}, groups={"a": 2, "b": 4}),
+        "grid": plotting.grid(FRAMES, ["a\nb"] * 12, columns=5),
+        "heat": plotting.grid(FRAMES / 9.0, limits=None, colors="magma", unit="deviation"),
+        "steps": plotting.steps({"canvas": preprocess.steps(DRAWING)}),
+        "convention": plotting.convention(preprocess.to_frame(DRAWING), box=20, center=14),
+        "curves": plotting.curves(
+            {"default": (range(3), [3, 2, 1]), "other": (range(2), [1, 2], [0, 1], [2, 3])},
+            {"baseline": (range(2), [1, 2])},
+            xlabel="epoch",
+            ylabel=["loss (nats)", "error (%)"],
+            titles=["a", "b"],
+            log=True,
+        ),
+        "bars": plotting.bars(
+            {"a": [1, 2], "b": [2, 3]}, "xy", xlabel="x", ylabel="y (%)",
+            intervals={"a": ([0, 1], [2, 3])},
+        ),
+        "histograms": plotting.histograms(
+            {f"p{n} (px)": {"a": RANDOM.randn(50), "b": RANDOM.randn(40)} for n in range(4)},
+            marks={"threshold": 0.5},
+        ),
+        "points": result_plots.points(
+            {"recall": {"default": BAND, "baseline": BAND}}, "xy", xlabel="digit", ylabel="share"
+        ),
+        "embedding": result_plots.embedding(
+            RANDOM.randn(50, 2), LABELS[:50], xlabel="a", ylabel="b"
+        ),
+        "reliability": result_plots.reliability({"before": TABLE, "after": TABLE}),
+        "risk": result_plots.risk_coverage({"default": RISK}),
+        "confusion": result_plots.confusion(MATRIX, title="test"),
+        "dendrogram": result_plots.dendrogram(
+            exploration.class_linkage(P, LABELS), "0123456789", xlabel="nats"
+        ),
+        "strengths": result_plots.strengths(
+            {"blur (px)": {"default": BAND, "– sure": BAND}, "shift (px)": {"baseline": BAND}},
+            {"blur (px)": "01", "shift (px)": "02"},
+            {"blur (px)": FRAMES[:2] / 255, "shift (px)": FRAMES[:2] / 255},
+            ylabel="share",
+        ),
+    }  # fmt: skip
+
+
+# --- figures -------------------------------------------------------------------------------
+
+
+def test_every_figure_is_drawn_with_ink_and_no_window() -> None:
+    for name, figure in figures().items():
+        file = io.BytesIO()
+        figure.savefig(file, dpi=40)
+        pixels = plt.imread(io.BytesIO(file.getvalue()))
+        assert pixels.std() > 0.02, name
+        assert (pixels[..., 3] == 1).all(), f"{name} is not opaque"
+    assert plt.get_fignums() == []
+
+
+def test_nothing_to_show_is_said() -> None:
+    for figure in (plotting.grid(FRAMES[:0], columns=0), plotting.montage({})):
+        assert [text.get_text() for text in figure.axes[0].texts] == ["none"]
+
+
+def test_axes_with_ticks_have_labels() -> None:
+    for name, figure in figures().items():
+        if name in ("variations", "montage", "groups", "grid", "heat", "steps"):
+            continue
+        for axes in figure.axes:
+            shown = axes.get_visible() and axes.axison
+            if shown and len(axes.get_xticks()) and axes.xaxis.get_tick_params()["labelbottom"]:
+                below = axes.get_xlabel() or axes.get_title(loc="left") or axes.get_ylabel()
+                assert below, f"{name} has an axis that says nothing"
+
+
+def test_the_same_network_has_the_same_colour_everywhere() -> None:
+    first = plotting.colors_of(["other", "baseline", "default"])
+    second = plotting.colors_of(["default"])
+    assert first["default"] == second["default"] == plotting.COLORS["default"]
+    assert len(set(first.values())) == 3
+
+
+def test_tiles_keep_the_frames_and_part_them() -> None:
+    strip = plotting.tile(FRAMES[:3], 4)
+    assert strip.shape == (30, 120)
+    np.testing.assert_array_equal(strip[1:29, 31:59], FRAMES[1])
+    assert np.isnan(strip[:, 29:31]).all()
+    assert np.isnan(strip[:, 90:]).all()
+
+
+def test_the_confusion_matrix_shows_the_counts_of_true_rows_and_predicted_columns() -> None:
+    matrix = np.diag([20] * 10)
+    matrix[4, 9] = 3
+    counts, shares = result_plots.confusion(matrix).axes
+    written = {text.get_position(): text.get_text() for text in counts.texts}
+    assert written[(9, 4)] == "3"  # x is the prediction, y the truth
+    assert (4, 9) not in written
+    assert written[(0, 0)] == "20"
+    assert {t.get_position(): t.get_text() for t in shares.texts}[(9, 4)] == "13.0"
+    assert counts.get_ylabel() == "true digit"
+    assert counts.get_xlabel() == "predicted digit"
+
+
+def test_reliability_draws_the_filled_bins_alone() -> None:
+    curve = result_plots.reliability({"a": TABLE}).axes[0]
+    dots = next(line for line in curve.lines if line.get_marker() == "o")
+    filled = TABLE["count"] > 0
+    np.testing.assert_allclose(dots.get_xdata(), TABLE["confidence"][filled])
+    np.testing.assert_allclose(dots.get_ydata(), TABLE["accuracy"][filled])
+
+
+def test_the_dendrogram_has_a_leaf_for_each_digit() -> None:
+    tree = exploration.class_linkage(P, LABELS)
+    (axes,) = result_plots.dendrogram(tree, "0123456789", xlabel="nats").axes
+    leaves = [label.get_text() for label in axes.get_yticklabels()]
+    assert leaves == [str(leaf) for leaf in hierarchy.leaves_list(tree)]
+
+
+# --- studies -------------------------------------------------------------------------------
+
+
+def test_missing_data_is_said_and_nothing_stands_in_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(studies, "say", lambda *parts: said.append(" ".join(parts)))
+    monkeypatch.setenv("DIGITLIB_DATA", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlretrieve", lambda *_: pytest.fail("downloads"))
+    assert studies.optional("pendigits", "validation", dataset="sample") is None
+    assert "`pendigits` is not here" in said[0]
+    assert str(tmp_path) not in said[0]
+    assert studies.optional("typeset", "validation", dataset="sample") is not None
+    assert len(said) == 1
+    others = studies.no_digits("sample", 50)
+    assert {name: len(data) for name, data in others.items()} == {"no_digits": 50, "typeset": 50}
+    assert "`notmnist` is not here" in said[1]
+
+
+def test_networks_are_named_and_a_missing_baseline_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(studies, "say", lambda *parts: said.append(" ".join(parts)))
+    monkeypatch.setattr(weights, "BASELINE", tmp_path / "none.safetensors")
+    assert list(studies.networks()) == ["default"]
+    assert "baseline" in said[0]
+    monkeypatch.setattr(weights, "BASELINE", weights.BUNDLED)
+    assert list(studies.networks(weights.BUNDLED)) == ["default", "baseline"]
+
+
+def test_runs_of_several_seeds_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(studies, "say", lambda *parts: said.append(" ".join(parts)))
+    assert studies.seed_runs(tmp_path / "seeds.json") is None
+    assert "seeds.json" in said[0]
+    test = evaluation.summary(P, LABELS)
+    runs = {"runs": [{"seed": seed, "test": test} for seed in (0, 5)]}
+    (tmp_path / "seeds.json").write_text(json.dumps(runs))
+    read = studies.seed_runs(tmp_path / "seeds.json")
+    assert read is not None
+    assert read["seed"] == [0, 5]
+    assert read["accuracy"] == [evaluation.accuracy(P, LABELS)] * 2
+
+
+def test_spread_is_mean_and_sample_deviation() -> None:
+    assert studies.spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
+    assert studies.spread([1.0]) == (1.0, 0.0)
+
+
+def test_class_shares_are_scikit_learns_with_intervals() -> None:
+    shares = studies.class_shares(MATRIX)
+    expected = precision_recall_fscore_support(LABELS, P.argmax(axis=1))
+    for name, oracle in zip(("precision", "recall", "F1"), expected[:3], strict=True):
+        value, low, high = shares[name]
+        np.testing.assert_allclose(value, oracle)
+        assert ((low <= value) & (value <= high)).all()
+    assert (shares["recall"][1][3], shares["recall"][2][3]) == Proportion(
+        int(MATRIX[3, 3]), int(MATRIX[3].sum())
+    ).interval
+    empty = studies.class_shares(np.diag([1, 0]))
+    assert np.isnan(empty["precision"][1][1])
+
+
+def test_the_sign_test_is_exact() -> None:
+    first = np.array([True] * 9 + [False] + [True] * 5)
+    second = np.array([False] * 9 + [True] + [True] * 5)
+    assert studies.paired(first, second) == (9, 1, pytest.approx(2 * 11 / 1024))
+    assert studies.paired(first, first) == (0, 0, 1.0)
+
+
+def test_coverage_is_the_largest_with_the_risk() -> None:
+    right = np.array([True, True, False, True])
+    table = evaluation.risk_coverage(np.array([4.0, 3.0, 2.0, 1.0]), right)
+    assert studies.coverage_at(table, 0.0) == 0.5
+    assert studies.coverage_at(table, 0.25) == 1.0
+    assert studies.coverage_at(evaluation.risk_coverage(np.ones(1), np.array([False])), 0.1) == 0
+
+
+def test_temperature_changes_confidence_and_no_answer() -> None:
+    data = datasets.load("sample", "test").subset(50)
+    recognizer = Recognizer.load()
+    pair = studies.calibrations(recognizer, data.images)
+    np.testing.assert_allclose(pair["after"], recognizer.probabilities(data.images), atol=1e-6)
+    assert (pair["before"].argmax(axis=1) == pair["after"].argmax(axis=1)).all()
+    (share,) = studies.accuracies(recognizer, {"sample": data}).values()
+    assert share == evaluation.accuracy(pair["after"], data.labels.numpy())
+    np.testing.assert_allclose(studies.ends([share])[1:], np.array(share.interval)[:, None])

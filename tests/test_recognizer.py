@@ -1,0 +1,426 @@
+"""The one way in: every kind of input agrees, probabilities are probabilities, doubt is told."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import DIGITS, bundled, coverage, page
+from PIL import Image
+from torch import nn
+
+from digitlib import (
+    BlankDrawingError,
+    Prediction,
+    Recognizer,
+    WeightsError,
+    datasets,
+    models,
+    preprocess,
+    recognizer,
+    strokes,
+    training,
+    weights,
+)
+from digitlib.recognizer import digit_score, fit_temperature
+
+
+@pytest.fixture(scope="module")
+def frames() -> torch.Tensor:
+    """Ten frames, uint8 ``[10, 28, 28]``."""
+    return torch.from_numpy(np.stack([strokes.render(drawing) for drawing in DIGITS.values()]))
+
+
+def tiny(outputs: int = 10, card: dict | None = None) -> Recognizer:
+    torch.manual_seed(0)
+    return Recognizer(models.build("digitnet", width=4, outputs=outputs), card)
+
+
+class Fixed(nn.Module):
+    """A network that answers the same, whatever it is shown."""
+
+    def __init__(self, logits: list[float]) -> None:
+        super().__init__()
+        self.answer = nn.Parameter(torch.tensor(logits))
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return self.answer.expand(len(frames), -1)
+
+
+# --- pictures and strokes ------------------------------------------------------------------
+
+
+def test_the_ten_digits_are_read() -> None:
+    for digit, drawing in DIGITS.items():
+        assert bundled().predict(page(digit)).digit == digit
+        assert bundled().predict_strokes(drawing).digit == digit
+
+
+def test_every_kind_of_picture_gives_the_same(tmp_path: Path) -> None:
+    grey = page(5)
+    path = tmp_path / "five.png"
+    Image.fromarray(grey).save(path)
+    colour = np.stack([grey] * 3, axis=-1)
+    opaque = np.dstack([colour, np.full_like(grey, 255)])
+    wanted = bundled().predict(grey)
+    pictures = [
+        path,
+        str(path),
+        Image.open(path),
+        Image.fromarray(colour),
+        colour,
+        opaque,
+        255 - grey,
+        grey / 255,
+        (colour / 255).astype(np.float32),
+        opaque / 255,
+    ]
+    for picture in pictures:
+        found = bundled().predict(picture)
+        assert found.digit == 5
+        np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=2e-3)
+        assert np.abs(found.frame.astype(int) - wanted.frame).max() <= 1
+
+
+def test_the_frame_is_what_the_network_saw() -> None:
+    seen: list[torch.Tensor] = []
+    watched = tiny()
+    watched.model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    for read, drawn, frame in (
+        (watched.predict, page(3), preprocess.to_frame(page(3))),
+        (watched.predict_strokes, DIGITS[3], strokes.render(DIGITS[3])),
+    ):
+        np.testing.assert_array_equal(read(drawn).frame, frame)
+        expected = torch.from_numpy(preprocess.normalize(frame))[None, None]
+        torch.testing.assert_close(seen[-1], expected)
+
+
+def test_a_prediction_is_the_probabilities_of_its_frame() -> None:
+    found = bundled().predict_strokes(DIGITS[8])
+    again = bundled().probabilities(found.frame[None])[0]
+    np.testing.assert_allclose(found.probabilities, again.numpy(), atol=1e-6)
+
+
+@pytest.mark.needs_pendigits
+def test_strokes_and_their_pictures_are_read_alike(pendigits_file: Path) -> None:
+    digits = datasets.read_pendigits("validation", pendigits_file.parent.parent, download=False)
+    random = np.random.RandomState(0)
+    pictures, drawn, labels = [], [], []
+    for row in random.permutation(len(digits))[:100]:
+        # Any brush, zoom and place on a canvas.
+        height = random.uniform(60, 200)
+        ink = coverage(
+            digits[row].strokes,
+            page=(260, 260),
+            height=height,
+            brush=height * random.uniform(0.05, 0.16),
+            middle=tuple(130 + random.uniform(-12, 12, 2)),
+        )
+        pictures.append(preprocess.to_frame(1 - ink))
+        drawn.append(strokes.render(digits[row].strokes))
+        labels.append(digits[row].label)
+    by_picture, by_strokes = (
+        bundled().probabilities(np.stack(made)).argmax(dim=1).numpy() for made in (pictures, drawn)
+    )
+    assert (by_picture == by_strokes).sum() >= 94
+    assert (by_strokes == labels).sum() >= 95
+    assert (by_picture == labels).sum() >= 93
+
+
+@pytest.mark.parametrize("zoom", [0.01, 1, 33])
+def test_zoom_and_canvas_do_not_change_what_is_read(zoom: float) -> None:
+    for drawing in DIGITS.values():
+        wanted = bundled().predict_strokes(drawing).probabilities
+        found = bundled().predict_strokes([stroke * zoom + 5 * zoom for stroke in drawing])
+        np.testing.assert_allclose(found.probabilities, wanted, atol=0.02)
+
+
+@pytest.mark.parametrize("nothing", [np.zeros((50, 50)), np.full((50, 50, 3), 9, np.uint8)])
+def test_blank_pictures_are_told(nothing: np.ndarray) -> None:
+    with pytest.raises(BlankDrawingError, match="digit"):
+        bundled().predict(nothing)
+    with pytest.raises(BlankDrawingError, match="draw a digit"):
+        bundled().predict_strokes([])
+
+
+@pytest.mark.parametrize("bad", [np.full((9, 9), np.nan), np.zeros(5), None, np.zeros((0, 0))])
+def test_what_is_no_picture_is_told(bad: object) -> None:
+    with pytest.raises(ValueError, match="picture"):
+        bundled().predict(bad)
+    with pytest.raises(ValueError, match=r"stroke"):
+        bundled().predict_strokes([np.zeros((4, 3))])
+
+
+# --- frames --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outputs", [10, 11])
+def test_probabilities_are_a_distribution(outputs: int) -> None:
+    frames = torch.randint(0, 256, (33, 28, 28), dtype=torch.uint8)
+    found = tiny(outputs).probabilities(frames)
+    assert found.shape == (33, 10)
+    assert (found >= 0).all()
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(33))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_divides_the_logits(temperature: float) -> None:
+    logits = [0.5 * digit for digit in range(10)] + [99.0]  # the last is no digit's
+    made = Recognizer(Fixed(logits), {"temperature": temperature})
+    scaled = np.exp(np.array(logits[:10]) / temperature)
+    expected = scaled / scaled.sum()
+    found = made.probabilities(torch.zeros(1, 28, 28))[0]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(made.predict(page(0)).probabilities, expected, rtol=1e-5)
+
+
+def test_many_frames_stream_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = torch.randint(0, 256, (53, 28, 28), dtype=torch.uint8)
+    made = tiny()
+    whole = made.probabilities(frames)
+    sizes: list[int] = []
+    made.model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    monkeypatch.setattr(recognizer, "CHUNK", 16)
+    torch.testing.assert_close(made.probabilities(frames), whole, atol=1e-5, rtol=1e-4)
+    assert sizes == [16, 16, 16, 5]
+
+
+def test_all_kinds_of_frames_agree(frames: torch.Tensor) -> None:
+    wanted = bundled().probabilities(frames)
+    scaled = frames.float() / 255
+    for kind in (scaled, scaled.double(), frames.numpy(), scaled.numpy(), scaled.half()):
+        torch.testing.assert_close(bundled().probabilities(kind), wanted, atol=5e-3, rtol=0)
+    assert torch.equal(wanted.argmax(dim=1), torch.arange(10))
+
+
+def test_the_frames_given_are_left_alone(frames: torch.Tensor) -> None:
+    for kind in (frames.clone(), frames / 255):
+        before = kind.clone()
+        bundled().probabilities(kind)
+        assert torch.equal(kind, before)
+
+
+def test_no_frames_have_no_probabilities() -> None:
+    assert bundled().probabilities(torch.zeros(0, 28, 28)).shape == (0, 10)
+    assert bundled().probabilities(np.zeros((0, 28, 28), np.uint8)).shape == (0, 10)
+
+
+def test_views_of_frames_are_read(frames: torch.Tensor) -> None:
+    wanted = bundled().probabilities(frames)
+    spread = torch.zeros(10, 56, 56, dtype=torch.uint8)
+    spread[:, ::2, ::2] = frames
+    torch.testing.assert_close(bundled().probabilities(spread[:, ::2, ::2]), wanted)
+
+
+@pytest.mark.parametrize(
+    ("bad", "advice"),
+    [
+        (torch.zeros(28, 28), r"\[N, 28, 28\]; these are \(28, 28\)"),
+        (torch.zeros(2, 1, 28, 28), r"\[N, 28, 28\]"),
+        (torch.zeros(2, 28, 27), r"\[N, 28, 28\]"),
+        (torch.zeros(2, 28, 28, dtype=torch.int64), "uint8 0-255 or float 0-1"),
+        (np.zeros((2, 28, 28), bool), "uint8 0-255 or float 0-1"),
+        (torch.full((2, 28, 28), 255.0), "0 to 1.*scale"),
+        (torch.full((2, 28, 28), -0.1), "0 to 1"),
+        (torch.full((2, 28, 28), torch.nan), "NaN"),
+    ],
+    ids=str,
+)
+def test_other_frames_are_refused(bad: object, advice: str) -> None:
+    with pytest.raises(ValueError, match=advice):
+        bundled().probabilities(bad)
+
+
+def test_one_frame_with_nan_among_many_is_found() -> None:
+    frames = torch.zeros(2 * recognizer.CHUNK + 5, 28, 28)
+    frames[-1, 3, 3] = torch.nan
+    with pytest.raises(ValueError, match="NaN"):
+        tiny().probabilities(frames)
+
+
+def test_recognising_keeps_no_gradients(frames: torch.Tensor) -> None:
+    made = tiny()
+    made.probabilities(frames)
+    assert not made.model.training
+    assert not any(parameter.requires_grad for parameter in made.model.parameters())
+    assert "2," in repr(made) or "3," in repr(made)
+    assert not any(parameter.requires_grad for parameter in made.model.parameters())
+
+
+def test_the_recognizer_says_what_it_is() -> None:
+    made = tiny(card={"model": "digitnet", "temperature": 1.2345})
+    count = models.count_parameters(models.build("digitnet", width=4))
+    assert repr(made) == f"Recognizer(digitnet, {count:,} parameters, temperature 1.234)"
+
+
+# --- loading -------------------------------------------------------------------------------
+
+
+def test_a_file_is_loaded_with_its_card(tmp_path: Path, frames: torch.Tensor) -> None:
+    card = {
+        "model": "digitnet",
+        "model_arguments": {"width": 4},
+        "temperature": 1.7,
+        "rejection": {"threshold": 0.25},
+    }
+    made = tiny(card=card)
+    weights.save(tmp_path / "net.safetensors", made.model, card)
+    for path in (tmp_path / "net.safetensors", str(tmp_path / "net.safetensors")):
+        loaded = Recognizer.load(path)
+        assert (loaded.temperature, loaded.threshold, loaded.card) == (1.7, 0.25, card)
+        assert torch.equal(loaded.probabilities(frames), made.probabilities(frames))
+
+
+def test_a_file_that_is_no_weights_is_told(tmp_path: Path) -> None:
+    (tmp_path / "net.safetensors").write_bytes(b"\x80\x04.")
+    with pytest.raises(WeightsError, match=r"net\.safetensors"):
+        Recognizer.load(tmp_path / "net.safetensors")
+
+
+def test_without_a_path_the_bundled_weights_are_loaded() -> None:
+    card = weights.load()[1]
+    assert bundled().card == card
+    assert bundled().temperature == card["temperature"]
+    assert bundled().threshold == card["rejection"]["threshold"]
+
+
+# --- predictions ---------------------------------------------------------------------------
+
+SHARES = (0.01, 0.02, 0.03, 0.5, 0.04, 0.3, 0.05, 0.02, 0.02, 0.01)
+
+
+def prediction(rejected: bool = False) -> Prediction:
+    frame = np.zeros((28, 28), np.uint8)
+    frame[5:20, 13] = 200
+    return Prediction(SHARES, frame, rejected, 1.5)
+
+
+def test_a_prediction_has_its_best_digits_first() -> None:
+    found = prediction()
+    assert (found.digit, found.confidence) == (3, 0.5)
+    assert found.top() == [(3, 0.5), (5, 0.3), (6, 0.05)]
+    assert found.top(1) == [(3, 0.5)]
+    everything = found.top(10)
+    assert sorted(digit for digit, _ in everything) == [*range(10)]
+    assert [share for _, share in everything] == sorted(SHARES, reverse=True)
+    assert all(type(digit) is int and type(share) is float for digit, share in everything)
+
+
+@pytest.mark.parametrize("k", [0, -1, 11])
+def test_top_takes_one_to_ten(k: int) -> None:
+    with pytest.raises(ValueError, match=f"1 to 10, not {k}"):
+        prediction().top(k)
+
+
+def test_a_prediction_has_ten_plain_numbers() -> None:
+    found = bundled().predict(page(7))
+    assert len(found.probabilities) == 10
+    assert all(type(share) is float for share in found.probabilities)
+    assert sum(found.probabilities) == pytest.approx(1)
+    assert type(found.digit) is int
+    assert type(found.rejected) is bool
+    assert type(found.score) is float
+    assert (found.frame.dtype, found.frame.shape) == (np.uint8, (28, 28))
+
+
+def test_a_prediction_is_shown_in_one_line() -> None:
+    assert repr(prediction()) == "Prediction(3: 50.0%, 5: 30.0%, 6: 5.0%)"
+    assert repr(prediction(rejected=True)).endswith(", rejected)")
+
+
+def test_a_notebook_shows_frame_and_bars() -> None:
+    page_of = prediction()._repr_html_()
+    assert page_of.count("<tr>") == 10
+    assert re.findall(r"width:([\d.]+)%", page_of) == [f"{100 * share:.1f}" for share in SHARES]
+    (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page_of)
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as frame:
+        np.testing.assert_array_equal(np.asarray(frame), prediction().frame)
+    assert 'alt="' in page_of
+    assert "no digit" not in page_of
+    assert "no digit" in prediction(rejected=True)._repr_html_()
+
+
+# --- rejection -----------------------------------------------------------------------------
+
+
+def test_the_score_is_the_log_odds_against_no_digit() -> None:
+    logits = torch.randn(7, 11, dtype=torch.float64)
+    shares = logits.softmax(dim=1)
+    odds = shares[:, :10].sum(dim=1) / shares[:, 10]
+    torch.testing.assert_close(digit_score(logits), odds.log())
+
+
+def test_without_that_class_the_score_is_the_energy() -> None:
+    logits = torch.randn(7, 10, dtype=torch.float64)
+    torch.testing.assert_close(digit_score(logits), logits.exp().sum(dim=1).log())
+
+
+@pytest.mark.parametrize(("threshold", "rejected"), [(-1.0, False), (1.2, False), (1.4, True)])
+def test_what_scores_below_the_threshold_is_rejected(threshold: float, rejected: bool) -> None:
+    logits = [-100.0] * 11
+    logits[4], logits[10] = 2.3, 1.0  # log-odds 1.3
+    made = Recognizer(Fixed(logits), {"rejection": {"threshold": threshold}})
+    found = made.predict(page(1))
+    assert found.score == pytest.approx(1.3)
+    assert found.rejected is rejected
+    assert found.digit == 4
+
+
+def test_without_a_threshold_nothing_is_rejected() -> None:
+    logits = [0.0] * 10 + [500.0]
+    assert not Recognizer(Fixed(logits)).predict(page(1)).rejected
+
+
+def test_the_bundled_network_knows_what_is_no_digit() -> None:
+    kept = [not bundled().predict_strokes(drawing).rejected for drawing in DIGITS.values()]
+    assert sum(kept) >= 9
+    others = datasets.load("no_digits", "validation", "nowhere", download=False)
+    scores = digit_score(bundled().logits(others.images))
+    assert (scores < bundled().threshold).double().mean() > 0.5
+
+
+# --- the bundled weights and calibration ---------------------------------------------------
+
+
+@pytest.mark.needs_mnist
+def test_the_bundled_network_reads_mnist() -> None:
+    data = datasets.load("mnist", "test", download=False)
+    right = bundled().probabilities(data.images).argmax(dim=1) == data.labels
+    assert float(right.double().mean()) >= 0.995
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_a_known_temperature_is_found(temperature: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    true = torch.randn(20_000, 10, generator=generator) * 2
+    labels = torch.multinomial(true.softmax(dim=1), 1, generator=generator)[:, 0]
+    # The network is too sure, or not sure enough, by this factor.
+    assert fit_temperature(true * temperature, labels) == pytest.approx(temperature, rel=0.03)
+    eleven = torch.cat([true * temperature, torch.full((20_000, 1), 50.0)], dim=1)
+    assert fit_temperature(eleven, labels) == pytest.approx(temperature, rel=0.03)
+
+
+def test_the_fitted_temperature_is_the_best() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(500, 10, generator=generator) * 4
+    labels = torch.randint(0, 10, (500,), generator=generator)
+    labels[:400] = logits[:400].argmax(dim=1)
+    best = fit_temperature(logits, labels)
+
+    def loss(temperature: float) -> float:
+        return float(nn.functional.cross_entropy(logits.double() / temperature, labels))
+
+    assert all(
+        loss(best) <= loss(best * factor) + 1e-9 for factor in (0.5, 0.9, 0.99, 1.01, 1.1, 2)
+    )
+
+
+def test_the_recognizer_and_training_see_the_same_logits(frames: torch.Tensor) -> None:
+    made = tiny()
+    by_training = training.predict_logits(made.model, frames)
+    torch.testing.assert_close(made.logits(frames), by_training, atol=1e-5, rtol=1e-5)

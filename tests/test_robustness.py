@@ -1,0 +1,234 @@
+"""``digitlib.robustness``: every change does what its unit says, and is measured rightly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from digitlib import Recognizer, datasets, exploration, robustness, strokes
+from digitlib.robustness import PERTURBATIONS, Perturbation
+
+CHANGES = {change.name: change for change in PERTURBATIONS}
+every_change = pytest.mark.parametrize("change", PERTURBATIONS, ids=lambda change: change.name)
+
+
+@pytest.fixture(scope="module")
+def sample() -> datasets.DigitData:
+    return datasets.load("sample", "test").subset(60)
+
+
+def blob(row: float = 13.5, column: float = 13.5, size: float = 1.5) -> torch.Tensor:
+    """A soft dot, ``[1, 28, 28]``."""
+    at = np.arange(28)
+    square = (at[:, None] - row) ** 2 + (at - column) ** 2
+    return torch.from_numpy(np.exp(-square / (2 * size**2)))[None].float()
+
+
+def center(frame: torch.Tensor) -> np.ndarray:
+    return np.array(ndimage.center_of_mass(frame.numpy()))
+
+
+# --- all changes ---------------------------------------------------------------------------
+
+
+@every_change
+def test_frames_stay_frames_and_the_seed_decides(
+    change: Perturbation, sample: datasets.DigitData
+) -> None:
+    for strength in change.strengths:
+        changed = change(sample.images, strength, seed=5)
+        assert changed.shape == sample.images.shape
+        assert changed.dtype == torch.float32
+        assert changed.min() >= 0
+        assert changed.max() <= 1
+        assert torch.equal(changed, change(sample.images, strength, seed=5))
+
+
+@every_change
+def test_the_neutral_strength_changes_nothing_and_others_do(
+    change: Perturbation, sample: datasets.DigitData
+) -> None:
+    frames = sample.images.float() / 255
+    assert list(change.strengths) == sorted(change.strengths)
+    for strength in change.strengths:
+        same = torch.equal(change(frames, strength), frames)
+        assert same == (strength == change.neutral)
+
+
+@every_change
+def test_stronger_is_farther_from_the_original(
+    change: Perturbation, sample: datasets.DigitData
+) -> None:
+    frames = sample.images.float() / 255
+    far = [float((change(frames, s) - frames).square().mean()) for s in change.strengths]
+    middle = change.strengths.index(change.neutral)
+    assert far[: middle + 1] == sorted(far[: middle + 1], reverse=True)
+    assert far[middle:] == sorted(far[middle:])
+
+
+@every_change
+def test_a_frame_is_changed_in_a_batch_as_alone(
+    change: Perturbation, sample: datasets.DigitData
+) -> None:
+    strength = change.strengths[-1]
+    batch = change(sample.images[:8], strength, seed=2)
+    torch.testing.assert_close(batch[:1], change(sample.images[:1], strength, seed=2))
+    assert change(sample.images[:0], strength).shape == (0, 28, 28)
+
+
+def test_random_changes_differ_by_seed_and_frame(sample: datasets.DigitData) -> None:
+    same = sample.images[:1].expand(3, 28, 28)
+    for name in ("shift", "noise", "occlusion"):
+        first, second, _ = CHANGES[name](same, 6, seed=0)
+        assert not torch.equal(first, second)
+        assert not torch.equal(CHANGES[name](same, 6, seed=1)[0], first)
+
+
+# --- each ----------------------------------------------------------------------------------
+
+
+def test_shift_moves_by_so_many_pixels() -> None:
+    frames = blob().expand(50, 28, 28)
+    moved = np.array([center(f) - 13.5 for f in CHANGES["shift"](frames, 4)])
+    np.testing.assert_allclose(np.hypot(*moved.T), 4, atol=0.05)
+    assert len(np.unique(np.sign(moved), axis=0)) == 4  # all quarters occur
+
+
+def test_rotation_is_clockwise_about_the_middle() -> None:
+    turned = CHANGES["rotation"](blob(row=6.5), 90)[0]  # from the top ...
+    np.testing.assert_allclose(center(turned), [13.5, 20.5], atol=0.05)  # ... to the right
+    part = CHANGES["rotation"](blob(row=6.5), 30)[0]
+    np.testing.assert_allclose(
+        center(part), [13.5 - 7 * np.cos(np.pi / 6), 13.5 + 7 * np.sin(np.pi / 6)], atol=0.05
+    )
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.4])
+def test_scale_multiplies_lengths_about_the_middle(factor: float) -> None:
+    two = (blob(9.5, 10.5) + blob(17.5, 16.5)).clamp(0, 1)
+    scaled = CHANGES["scale"](two, factor)[0].numpy()
+    rows, columns = np.mgrid[:28, :28]
+    upper = rows + columns < 27
+    for half, place in ((upper, (9.5, 10.5)), (~upper, (17.5, 16.5))):
+        found = ndimage.center_of_mass(scaled * half)
+        expected = 13.5 + factor * (np.array(place) - 13.5)
+        np.testing.assert_allclose(found, expected, atol=0.25)
+
+
+def test_strokes_get_wider_by_so_many_pixels() -> None:
+    frame = strokes.render([np.array([[0.5, 0.0], [0.5, 1.0]])], width=4)
+    bar = torch.from_numpy(frame)[None]
+    widths = {
+        strength: float(CHANGES["stroke width"](bar, strength)[0, 14].sum())
+        for strength in (-2, -1, 0, 1, 2, 4)
+    }
+    for strength, width in widths.items():
+        assert width - widths[0] == pytest.approx(strength, abs=0.05)
+
+
+def test_stroke_width_agrees_with_its_measure(sample: datasets.DigitData) -> None:
+    change = CHANGES["stroke width"]
+    widths = [
+        exploration.stroke_widths(255 * change(sample.images, s)).mean() for s in change.strengths
+    ]
+    assert widths == sorted(widths)
+
+
+def test_noise_has_the_deviation_it_says() -> None:
+    grey = torch.full((200, 28, 28), 0.5)
+    noise = CHANGES["noise"](grey, 0.1) - grey
+    assert float(noise.std()) == pytest.approx(0.1, rel=0.01)
+    assert abs(float(noise.mean())) < 0.001
+
+
+def test_blur_is_scipys(sample: datasets.DigitData) -> None:
+    frames = sample.images[:5].numpy() / 255
+    for sigma in (0.5, 1.5, 3.0):
+        expected = ndimage.gaussian_filter(
+            frames, (0, sigma, sigma), mode="constant", radius=(0, *2 * [int(np.ceil(3 * sigma))])
+        )
+        blurred = CHANGES["blur"](sample.images[:5], sigma)
+        np.testing.assert_allclose(blurred, expected, atol=1e-5)
+
+
+def test_contrast_is_lost_by_the_share(sample: datasets.DigitData) -> None:
+    faded = CHANGES["contrast"](sample.images, 0.8)
+    torch.testing.assert_close(faded, sample.images.float() / 255 * 0.2)
+
+
+def test_occlusion_covers_a_square() -> None:
+    covered = CHANGES["occlusion"](torch.ones(300, 28, 28), 8) == 0
+    for hole in covered[:50].numpy():
+        rows, columns = np.nonzero(hole)
+        assert hole.sum() == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+    sizes = covered.sum(dim=(1, 2))
+    assert sizes.max() <= 81
+    assert sizes.min() >= 49
+    assert covered.any(dim=0)[4:24, 4:24].all()
+
+
+# --- measuring -----------------------------------------------------------------------------
+
+
+def test_endure_counts_what_the_recognizer_says(sample: datasets.DigitData) -> None:
+    recognizer = Recognizer.load()
+    change = CHANGES["rotation"]
+    measured = robustness.endure(recognizer, sample.images, sample.labels, change)
+    for strength, accuracy, rejected, confidence in zip(
+        change.strengths, measured.accuracy, measured.rejected, measured.confidence, strict=True
+    ):
+        frames = change(sample.images, strength)
+        p = recognizer.probabilities(frames)
+        assert accuracy.successes == int((p.argmax(dim=1) == sample.labels).sum())
+        assert confidence == pytest.approx(float(p.max(dim=1).values.mean()))
+        single = [recognizer._predict_frame((255 * f).round().byte().numpy()) for f in frames]
+        assert abs(rejected.successes - sum(p.rejected for p in single)) <= 2  # rounded frames
+    assert 0 < measured.mean_accuracy < 1
+
+
+def test_the_good_range_surrounds_no_change() -> None:
+    change = Perturbation("x", "px", (-2, -1, 0, 1, 2), lambda f, s, g: f)
+
+    def result(*right: int) -> robustness.Endurance:
+        shares = tuple(robustness.Proportion(n, 10) for n in right)
+        return robustness.Endurance(shares, shares, (1.0,) * 5)
+
+    assert result(9, 8, 10, 9, 9).good(change) == "0 to 2"
+    assert result(9, 9, 10, 9, 9).good(change) == "-2 to 2"
+    assert result(9, 9, 8, 9, 9).good(change) == "none"
+
+
+def test_panels_have_a_line_for_each_network_and_what_the_default_says() -> None:
+    shares = (robustness.Proportion(9, 10), robustness.Proportion(5, 10))
+    result = robustness.Endurance(shares, shares[::-1], (0.9, 0.7))
+    (lines,) = robustness.panels({"x": {"default": result, "baseline": result}}).values()
+    assert len(lines) == 4
+    value, low, high = lines["default"]
+    np.testing.assert_allclose(value, [0.9, 0.5])
+    np.testing.assert_allclose((low[0], high[0]), shares[0].interval)
+    np.testing.assert_allclose(lines["· rejected by the default"][0], [0.5, 0.9])
+
+
+def test_what_is_better_is_said_in_words() -> None:
+    areas = {"default": {"a (px)": 0.9, "b (px)": 0.5}, "baseline": {"a (px)": 0.8, "b (px)": 0.6}}
+    assert "under a, and no more than it under b" in robustness.compare(areas)
+    del areas["baseline"]
+    assert "70.0%" in robustness.compare(areas)
+
+
+def test_the_operating_curve_is_scikit_learns() -> None:
+    random = np.random.RandomState(0)
+    digits, others = random.normal(2, 1, 300).round(1), random.normal(0, 1, 200).round(1)
+    lost, caught = robustness.operating_curve(digits, others)
+    assert (lost[0], caught[0], lost[-1], caught[-1]) == (0, 0, 1, 1)
+    truth = np.repeat([0, 1], [300, 200])
+    scores = -np.concatenate([digits, others])
+    false, true, _ = roc_curve(truth, scores, drop_intermediate=False)
+    np.testing.assert_allclose((lost, caught), (false, true))
+    row = robustness.rejected_at(1.0, digits, others)
+    assert row["AUROC"] == pytest.approx(roc_auc_score(truth, scores))
+    assert row["digits rejected"] == (digits < 1.0).mean()
+    assert row["others rejected"] == (others < 1.0).mean()

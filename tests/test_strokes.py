@@ -1,0 +1,372 @@
+"""Strokes become frames that depend on their shape alone; UNIPEN files become strokes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import DIGITS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from digitlib import BlankDrawingError, datasets, strokes
+from digitlib.strokes import PenDigit, read_unipen, render
+
+unit = st.floats(0, 1, width=32)
+drawings = st.lists(
+    st.lists(st.tuples(unit, unit), min_size=1, max_size=6).map(np.array), min_size=1, max_size=4
+)
+# Drawings in which something is long; of a smaller one than this, rounding is part.
+sizeable = drawings.filter(lambda drawing: np.ptp(np.concatenate(drawing), axis=0).max() > 0.05)
+
+
+def close(first: np.ndarray, second: np.ndarray, most: int = 3) -> None:
+    """Frames equal but for rounding, which may also move them where the centre of mass is a tie."""
+    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    found = min(
+        int(np.abs(np.roll(first, shift, (0, 1)).astype(int) - second).max()) for shift in shifts
+    )
+    assert found <= most
+
+
+def distance_to_lines(points: np.ndarray, drawing: list[np.ndarray]) -> np.ndarray:
+    """Distance of each point ``[..., 2]`` to the nearest line: the plain geometry."""
+    best = np.full(points.shape[:-1], np.inf)
+    for stroke in drawing:
+        for start, end in zip(stroke, stroke[1:] if len(stroke) > 1 else stroke, strict=False):
+            along = end - start
+            length = float(along @ along)
+            part = (
+                np.clip((points - start) @ along / length, 0, 1) if length else np.zeros_like(best)
+            )
+            nearest = start + part[..., None] * along
+            best = np.minimum(best, np.linalg.norm(points - nearest, axis=-1))
+    return best
+
+
+# --- rendering -----------------------------------------------------------------------------
+
+
+@given(sizeable, st.sampled_from([1.0, 2.5, 5.0]))
+@settings(max_examples=25)
+def test_ink_is_the_distance_to_the_line(drawing: list[np.ndarray], width: float) -> None:
+    points = np.concatenate(drawing)
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = (20 - width) / (high - low).max()
+    fitted = [(stroke - (low + high) / 2) * scale + 10 for stroke in drawing]
+    centres = np.stack(np.meshgrid(np.arange(20) + 0.5, np.arange(20) + 0.5), axis=-1)
+    expected = np.clip(width / 2 + 0.5 - distance_to_lines(centres, fitted), 0, 1)
+    frame = render(drawing, width=width)
+    # Where the box lies in the frame is tested with `place`; here every place is tried.
+    boxes = [
+        frame[top : top + 20, left : left + 20] / 255.0 for top in range(9) for left in range(9)
+    ]
+    errors = min((np.abs(box - expected) for box in boxes), key=np.sum)
+    # Samples lie 0.5 px apart or less: the nearest one, or a sharp tip, may be 0.25 px off.
+    assert errors.max() < 0.3
+    assert errors.mean() < 0.04
+
+
+@given(sizeable, st.floats(1e-3, 1e4), st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
+@settings(max_examples=50)
+def test_unit_and_position_do_not_matter(
+    drawing: list[np.ndarray], scale: float, right: float, down: float
+) -> None:
+    moved = [stroke * scale + np.array([right, down]) * scale for stroke in drawing]
+    close(render(moved), render(drawing))
+
+
+@pytest.mark.parametrize("canvas", [1, 28, 280, 5000])
+def test_canvas_size_does_not_matter(canvas: int) -> None:
+    for drawing in DIGITS.values():
+        close(render([stroke * canvas for stroke in drawing]), render(drawing))
+
+
+@given(drawings, st.randoms(use_true_random=False))
+@settings(max_examples=40)
+def test_order_and_direction_of_strokes_do_not_matter(drawing: list, random: object) -> None:
+    changed = [stroke[::-1] if random.random() < 0.5 else stroke for stroke in drawing]
+    random.shuffle(changed)
+    close(render(changed), render(drawing), most=8)  # samples lie elsewhere on the line
+
+
+@given(sizeable)
+@settings(max_examples=40)
+def test_repeated_points_change_nothing(drawing: list[np.ndarray]) -> None:
+    close(render([np.repeat(stroke, 3, axis=0) for stroke in drawing]), render(drawing))
+
+
+@given(sizeable)
+@settings(max_examples=40)
+def test_points_in_between_change_nothing(drawing: list[np.ndarray]) -> None:
+    # A slow hand gives many points on the same line, a fast one few.
+    slow = []
+    for stroke in drawing:
+        at = np.linspace(0, len(stroke) - 1, 40 * len(stroke) - 39)
+        slow.append(np.stack([np.interp(at, range(len(stroke)), c) for c in stroke.T], axis=1))
+    close(render(slow), render(drawing), most=8)
+
+
+def test_sparse_points_leave_no_gaps() -> None:
+    for end in ([1.0, 1.0], [0.0, 1.0], [0.3, 1.0]):
+        ends = np.array([[0.0, 0.0], end])
+        dense = np.linspace(*ends, 200)
+        close(render([ends]), render([dense]))
+        frame = render([ends], width=1.5)
+        used = np.flatnonzero(frame.any(axis=1))
+        assert (frame[used[0] : used[-1] + 1].max(axis=1)[1:-1] > 150).all()
+
+
+@given(drawings)
+@settings(max_examples=60)
+def test_frames_are_as_mnist_has_them(drawing: list[np.ndarray]) -> None:
+    frame = render(drawing)
+    assert frame.dtype == np.uint8
+    assert frame.shape == (28, 28)
+    assert frame.max() == 255
+    rows, columns = (np.flatnonzero(frame.any(axis=axis)) for axis in (1, 0))
+    assert np.ptp(rows) < 20
+    assert np.ptp(columns) < 20
+    if np.ptp(np.concatenate(drawing), axis=0).max() > 0:
+        assert max(np.ptp(rows), np.ptp(columns)) >= 18  # the drawing fills the box
+
+
+DOT = np.array([[3.0, 4.0]])
+
+
+@pytest.mark.parametrize("dot", [DOT, np.repeat(DOT, 5, axis=0), DOT.astype(int), [[3, 4]]])
+def test_a_dot_is_a_disk_in_the_middle(dot: object) -> None:
+    frame = render([dot], width=5)
+    rows, columns = np.mgrid[:28, :28]
+    centre = [float((frame * axis).sum() / frame.sum()) for axis in (rows, columns)]
+    assert np.abs(np.array(centre) - 14).max() <= 0.51
+    away = np.hypot(rows - centre[0], columns - centre[1])
+    np.testing.assert_allclose(frame / 255, np.clip(3 - away, 0, 1), atol=0.01)
+
+
+def test_a_single_point_beside_a_stroke_is_drawn() -> None:
+    bar = np.array([[0.0, 0.0], [0.0, 1.0]])
+    frame = render([bar, np.array([[0.6, 0.5]])])
+    labels, count = ndimage.label(frame > 0, np.ones((3, 3)))
+    assert count == 2
+    line, dot = ndimage.find_objects(labels)
+    assert line[0].stop - line[0].start == 20
+    assert 2 <= dot[0].stop - dot[0].start <= 4
+
+
+def test_caps_and_joints_are_round() -> None:
+    # The ink of a line is its length times the pen's width and two half disks; a square cap would
+    # have more, none less.
+    width, length = 6.0, 20 - 6.0
+    ink = render([np.array([[0.0, 0.0], [0.0, 1.0]])], width=width).sum() / 255
+    assert ink == pytest.approx(length * width + np.pi * (width / 2) ** 2, rel=0.02)
+    # At a corner of two strokes' ends, nothing sticks out beyond the pen's radius.
+    frame = render([np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])], width=width)
+    rows, columns = (np.flatnonzero(frame.any(axis=axis)) for axis in (1, 0))
+    assert frame[rows[0], columns[0]] == 0
+    assert frame[rows[0], columns[0] + 4] > 200
+
+
+def test_a_wider_pen_makes_more_ink() -> None:
+    # A long line gets shorter by what the pen gains; its area grows all the same.
+    widths = np.linspace(0.5, 7, 14)
+    for digit, drawing in DIGITS.items():
+        ink = [int(render(drawing, width=width).sum()) for width in widths]
+        assert (np.diff(ink) > 0).all(), digit
+
+
+@pytest.mark.parametrize("width", [0.4, 0, -1, 10.1, float("nan")])
+def test_the_pen_has_a_range(width: float) -> None:
+    with pytest.raises(ValueError, match=r"0\.5 to 10 frame px"):
+        render(DIGITS[3], width=width)
+
+
+def test_the_strokes_given_are_left_alone() -> None:
+    before = [stroke.copy() for stroke in DIGITS[5]]
+    render(DIGITS[5])
+    for old, new in zip(before, DIGITS[5], strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+# --- samples -------------------------------------------------------------------------------
+
+
+@given(drawings)
+@settings(max_examples=60)
+def test_samples_are_dense_and_on_the_line(drawing: list[np.ndarray]) -> None:
+    points = np.concatenate(drawing)
+    low = points.min(axis=0)
+    size = float(np.ptp(points, axis=0).max())
+    fitted = [(stroke - low) / (size or 1) for stroke in drawing]
+    samples = strokes.sample(drawing)
+    assert samples.min() >= -1e-6
+    assert samples.max() <= 1 + 1e-6
+    assert distance_to_lines(samples, fitted).max() < 1e-5
+    for stroke in fitted:  # every given end point is there
+        for end in (stroke[0], stroke[-1]):
+            assert np.abs(samples - end).sum(axis=1).min() < 1e-5
+    one = strokes.sample([drawing[0], drawing[0]])  # twice, so that the unit stays its own
+    gaps = np.linalg.norm(np.diff(one[: len(one) // 2], axis=0), axis=1)
+    assert (gaps <= strokes.SPACING / 20 + 1e-5).all()
+
+
+@pytest.mark.parametrize("width", [1.2, 2.5, 6.0])
+def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
+    samples = [strokes.sample(drawing) for drawing in DIGITS.values()]
+    most = max(map(len, samples))
+    padded = np.stack(
+        [np.concatenate([s, np.repeat(s[-1:], most - len(s), axis=0)]) for s in samples]
+    )
+    # In another unit, to see that each drawing is fitted by itself.
+    batch = strokes.render_batch(torch.from_numpy(padded) * 37 - 5, torch.full((10,), width))
+    assert batch.shape == (10, 28, 28)
+    assert batch.min() >= 0
+    assert batch.max() <= 1
+    for made, drawing in zip(batch.numpy(), DIGITS.values(), strict=True):
+        close(np.rint(made * 255).astype(np.uint8), render(drawing, width=width), most=2)
+
+
+def test_a_batch_has_a_pen_for_each_drawing() -> None:
+    samples = torch.from_numpy(strokes.sample(DIGITS[8]))[None].expand(3, -1, -1)
+    batch = strokes.render_batch(samples, torch.tensor([1.5, 3.0, 6.0]))
+    for made, width in zip(batch.numpy(), (1.5, 3.0, 6.0), strict=True):
+        close(np.rint(made * 255).astype(np.uint8), render(DIGITS[8], width=width), most=2)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_batches_are_placed_as_single_frames(seed: int) -> None:
+    random = np.random.RandomState(seed)
+    boxes = random.rand(8, 20, 20).astype(np.float32) ** 4
+    boxes *= np.linspace(0, 1, 20) ** random.choice([0, 1, 6])  # mass to the right
+    placed = strokes.place_batch(torch.from_numpy(boxes)).numpy()
+    for box, frame in zip(boxes, placed, strict=True):
+        close(np.rint(frame * 255).astype(np.uint8), strokes.place(box), most=1)
+        assert frame.sum() == pytest.approx(box.sum(), rel=1e-5)
+
+
+# --- what is no drawing --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", [[], [[]], [np.empty((0, 2)), []]])
+def test_no_points_are_a_blank_drawing(nothing: list) -> None:
+    for function in (strokes.check, render, strokes.sample):
+        with pytest.raises(BlankDrawingError, match="draw a digit"):
+            function(nothing)
+
+
+@pytest.mark.parametrize("bad", [np.zeros(4), np.zeros((3, 3)), np.zeros((2, 2, 2)), [[1, 2, 3]]])
+def test_strokes_of_another_shape_are_refused(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"\(n, 2\) of x and y; this one is \("):
+        render([DIGITS[1][0], bad])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_strokes_with_nan_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        render([np.array([[0.0, 0.0], [1.0, value]])])
+
+
+def test_empty_strokes_among_others_are_dropped() -> None:
+    np.testing.assert_array_equal(render([[], *DIGITS[4], np.empty((0, 2))]), render(DIGITS[4]))
+
+
+# --- UNIPEN --------------------------------------------------------------------------------
+
+GOOD = """\
+.VERSION 1.0
+.HIERARCHY PAGE TEXT LINE WORD DIGIT
+.SEGMENT DIGIT 0-1 ? "8"
+.COMMENT 8 12 34
+.PEN_DOWN
+  10  20
+  11  25
+.PEN_UP
+.DT 100
+.PEN_DOWN
+  30  5
+.PEN_UP
+
+.SEGMENT DIGIT 2 ? "0"
+.COMMENT 0 7 1
+.PEN_DOWN
+  1 2
+  3 4
+.PEN_UP
+"""
+
+
+def unipen(folder: Path, text: str) -> list[PenDigit]:
+    path = folder / "pens.txt"
+    path.write_text(text, encoding="ascii")
+    return read_unipen(path)
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    first, second = unipen(tmp_path, GOOD)
+    assert (first.label, first.writer) == (8, 12)
+    assert (second.label, second.writer) == (0, 7)
+    # y points up in the file, and down here
+    assert [stroke.tolist() for stroke in first.strokes] == [[[10, -20], [11, -25]], [[30, -5]]]
+    assert [stroke.tolist() for stroke in second.strokes] == [[[1, -2], [3, -4]]]
+
+
+def test_what_a_file_says_of_itself_is_passed_over(tmp_path: Path) -> None:
+    assert unipen(tmp_path, ".VERSION 1.0\n.COMMENT a b c\n") == []
+    assert len(unipen(tmp_path, GOOD.replace("\n", "\n\n").replace(" ", "\t"))) == 2
+    assert len(unipen(tmp_path, GOOD.replace("\n", "\r\n"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("  11  25", "  11", 7),
+        ("  11  25", "  11  25  3", 7),
+        ("  11  25", "  11  xx", 7),
+        (".COMMENT 8 12 34", ".COMMENT 8 who 34", 4),
+        (".COMMENT 8 12 34", ".COMMENT 8", 4),
+        ('? "8"', '? "x"', 3),
+        ('? "8"', '? "12"', 3),
+        ('? "8"', '? "-1"', 3),
+        (".PEN_DOWN\n  30", "  30", 10),  # a point without the pen down
+        (".PEN_DOWN\n  10  20\n  11  25\n", "  10  20\n", 5),
+    ],
+)
+def test_a_malformed_line_is_named(tmp_path: Path, old: str, new: str, line: int) -> None:
+    assert old in GOOD
+    with pytest.raises(ValueError, match=rf"pens\.txt, line {line}: "):
+        unipen(tmp_path, GOOD.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_segment_without_points_is_named(tmp_path: Path, last: bool) -> None:
+    empty = '.SEGMENT DIGIT 3 ? "4"\n.COMMENT 4 1 1\n.PEN_DOWN\n.PEN_UP\n'
+    with pytest.raises(ValueError, match=r"pens\.txt.*no pen points"):
+        unipen(tmp_path, GOOD + empty if last else empty + GOOD)
+
+
+@pytest.mark.needs_pendigits
+def test_pendigits_is_whole(pendigits_file: Path) -> None:
+    digits = read_unipen(pendigits_file)
+    assert len(digits) == 7494
+    writers = Counter(digit.writer for digit in digits)
+    assert len(writers) == 30
+    # From UCI's description of the same file (pendigits.names).
+    counts = Counter(digit.label for digit in digits)
+    assert [counts[label] for label in range(10)] == [
+        780, 779, 780, 719, 780, 720, 720, 778, 719, 719,
+    ]  # fmt: skip
+
+
+@pytest.mark.needs_pendigits
+def test_pendigits_splits_share_no_writer(pendigits_file: Path) -> None:
+    root = pendigits_file.parent.parent
+    train, validation = (
+        datasets.read_pendigits(split, root, download=False) for split in ("train", "validation")
+    )
+    assert (len(train), len(validation)) == (5994, 1500)
+    assert not {digit.writer for digit in train} & {digit.writer for digit in validation}

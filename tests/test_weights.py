@@ -1,0 +1,342 @@
+"""Weights files: what goes in comes out, and nothing else is loaded, least of all unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from safetensors import safe_open
+
+from digitlib import WeightsError, datasets, models, training, weights
+
+CARD = {"model": "digitnet", "model_arguments": {"width": 4}, "temperature": 1.25}
+
+
+@pytest.fixture
+def model() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return models.build("digitnet", width=4)
+
+
+@pytest.fixture
+def saved(model: torch.nn.Module, tmp_path: Path) -> Path:
+    path = tmp_path / "net.safetensors"
+    weights.save(path, model, CARD)
+    return path
+
+
+def refused(path: Path, *words: str) -> None:
+    """Loading says in one line which file it is and what is wrong with it."""
+    for function in (weights.load, weights.read):
+        with pytest.raises(WeightsError) as caught:
+            function(path)
+        message = str(caught.value)
+        assert str(path) in message
+        assert "\n" not in message
+        assert len(message) < 400 + len(str(path))
+        assert any(word in message for word in words), message
+
+
+# --- there and back ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("baseline", {}), ("digitnet", {}), ("digitnet", {"width": 4, "outputs": 11})],
+)
+def test_weights_and_card_come_back(name: str, arguments: dict, tmp_path: Path) -> None:
+    before = models.build(name, **arguments).train()
+    card = {
+        "model": name,
+        "model_arguments": arguments,
+        "text": "Zürich, 1 ≤ π",
+        "n": [1, 2.5, None],
+    }
+    weights.save(tmp_path / "net.safetensors", before, card)
+    after, found = weights.load(str(tmp_path / "net.safetensors"))
+    assert found == card
+    assert type(after) is type(before)
+    assert not after.training
+    for key, tensor in before.state_dict().items():
+        assert torch.equal(tensor, after.state_dict()[key])
+    frames = torch.randn(3, 1, 28, 28)
+    assert torch.equal(before.eval()(frames), after(frames))
+
+
+def test_the_file_is_safetensors_with_its_card_inside(saved: Path) -> None:
+    with safe_open(saved, framework="pt") as file:
+        assert json.loads(file.metadata()["card"]) == CARD
+
+
+def test_saving_replaces_the_file_at_once(saved: Path, model: torch.nn.Module) -> None:
+    weights.save(saved, model, CARD | {"temperature": 2.0})
+    assert weights.load(saved)[1]["temperature"] == 2.0
+    assert [*saved.parent.iterdir()] == [saved]
+
+
+def test_a_failed_save_leaves_the_old_file(
+    saved: Path, model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = saved.read_bytes()
+
+    def fail(_: dict, path: Path, **__: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(weights, "save_file", fail)
+    with pytest.raises(OSError, match="full"):
+        weights.save(saved, model, CARD)
+    assert saved.read_bytes() == before
+
+
+def test_folders_are_made(model: torch.nn.Module, tmp_path: Path) -> None:
+    weights.save(tmp_path / "a" / "b" / "net.safetensors", model, CARD)
+    assert weights.load(tmp_path / "a" / "b" / "net.safetensors")[1] == CARD
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of files are POSIX's")
+def test_others_may_read_the_file_as_the_umask_says(saved: Path) -> None:
+    plain = saved.with_name("plain")
+    plain.write_bytes(b"")
+    assert stat.S_IMODE(saved.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_layouts_in_memory_do_not_matter(tmp_path: Path) -> None:
+    model = models.build("baseline").to(memory_format=torch.channels_last)
+    weights.save(tmp_path / "net.safetensors", model, {"model": "baseline", "model_arguments": {}})
+    after, _ = weights.load(tmp_path / "net.safetensors")
+    assert torch.equal(after.features[3].weight, model.features[3].weight)
+
+
+@pytest.mark.parametrize("card", [{}, {"model": "lenet", "model_arguments": {}}])
+def test_a_card_names_its_model(card: dict, model: torch.nn.Module, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="none of"):
+        weights.save(tmp_path / "net.safetensors", model, card)
+    assert not (tmp_path / "net.safetensors").exists()
+
+
+# Lengths of the header that begin, in a file, with the same two bytes as pickles and zips do.
+LOOK_ALIKES = [
+    int.from_bytes(start + after, "little")
+    for start in (b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK")
+    for after in (b"\x00", b"\x01")
+]
+
+
+@pytest.mark.parametrize("length", LOOK_ALIKES)
+def test_a_card_may_have_any_length(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    for padding in range(length - 400, length):
+        weights.write(path, {"a": torch.zeros(1)}, {"text": "x" * padding})
+        with path.open("rb") as file:
+            (found,) = struct.unpack("<Q", file.read(8))
+        if found >= length:
+            break
+    assert found == length
+    assert weights.read(path)[1] == {"text": "x" * padding}
+
+
+# --- what is refused -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.1, 0.5, 0.9, 0.999])
+def test_truncated_files_are_refused(share: float, saved: Path) -> None:
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(len(content) * share)])
+    refused(saved, "truncated")
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100, -1])
+def test_files_cut_at_the_ends_are_refused(length: int, saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:length])
+    refused(saved, "truncated")
+
+
+def test_a_file_with_more_at_its_end_is_refused(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes() + b"more")
+    refused(saved, "damaged")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x00" * 1000,
+        b"\xff" * 1000,
+        b"no weights, just a text file\n" * 50,
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        b"\x10\x00\x00\x00\x00\x00\x00\x00not json at all!",
+    ],
+    ids=["zeros", "ones", "text", "png", "no json"],
+)
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(content)
+    refused(path, "not a safetensors file", "pickle or zip")
+
+
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "none.safetensors", "there is no such")
+    refused(tmp_path, "there is no such", "folder", "directory")
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles_are_never_unpickled(protocol: int, tmp_path: Path) -> None:
+    mark, path = tmp_path / "unpickled", tmp_path / "net.safetensors"
+    path.write_bytes(pickle.dumps(Bomb(mark), protocol))
+    refused(path, "pickle", "not a safetensors file")
+    assert not mark.exists()
+    pickle.loads(path.read_bytes())  # the bomb works: it is only never lit
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["zip", "legacy"])
+def test_files_of_torch_save_are_never_unpickled(
+    archive: bool, model: torch.nn.Module, tmp_path: Path
+) -> None:
+    mark, path = tmp_path / "unpickled", tmp_path / "net.pt"
+    content = {"weights": model.state_dict(), "bomb": Bomb(mark)}
+    torch.save(content, path, _use_new_zipfile_serialization=archive)
+    refused(path, "pickle")
+    assert not mark.exists()
+
+
+def test_zips_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net.safetensors", b"weights")
+    refused(path, "zip")
+
+
+def test_safetensors_of_others_are_refused(model: torch.nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    safetensors.torch.save_file(model.state_dict(), path)
+    refused(path, "no digitlib-1 card")
+    safetensors.torch.save_file(model.state_dict(), path, metadata={"format": "pt"})
+    refused(path, "no digitlib-1 card")
+
+
+@pytest.mark.parametrize(
+    "metadata", [{}, {"card": "{"}, {"card": ""}], ids=["none", "cut", "empty"]
+)
+def test_files_with_a_broken_card_are_refused(
+    metadata: dict, model: torch.nn.Module, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.safetensors"
+    whole = {"format": weights.FORMAT} | metadata
+    safetensors.torch.save_file(model.state_dict(), path, metadata=whole)
+    refused(path, "card")
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"model": "digitnet", "model_arguments": {"width": 5}},
+        {"model": "digitnet", "model_arguments": {"width": 4, "outputs": 11}},
+        {"model": "digitnet", "model_arguments": {"depth": 4}},
+        {"model": "baseline", "model_arguments": {}},
+        {"model": "lenet", "model_arguments": {}},
+        {"model": "digitnet"},
+        {"model_arguments": {}},
+        {},
+        {"model": "digitnet", "model_arguments": None},
+        {"model": ["digitnet"], "model_arguments": {}},
+        [],
+    ],
+    ids=str,
+)
+def test_weights_of_another_model_are_refused(
+    card: object, model: torch.nn.Module, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.safetensors"
+    weights.write(path, model.state_dict(), card)
+    with pytest.raises(WeightsError, match=re.escape(str(path))) as caught:
+        weights.load(path)
+    assert "\n" not in str(caught.value)
+    assert "another model" in str(caught.value) or "card" in str(caught.value)
+
+
+def test_a_weights_error_is_a_value_error() -> None:
+    assert issubclass(WeightsError, ValueError)
+
+
+# --- the bundled file ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def card() -> dict:
+    return weights.load()[1]
+
+
+def test_the_bundled_file_is_small() -> None:
+    assert weights.BUNDLED.stat().st_size <= 2**20
+
+
+def test_the_bundled_card_says_how_to_use_the_network(card: dict) -> None:
+    model, _ = weights.load()
+    assert card["model"] == "digitnet"
+    assert card["model_arguments"]["outputs"] == 11
+    assert models.count_parameters(model) < 150_000
+    assert card["normalisation"] == {"mean": 0.1307, "std": 0.3081}
+    assert card["classes"] == list("0123456789")
+    assert 0.3 < card["temperature"] < 3
+    assert card["rejection"]["false_rejection_rate"] == 0.01
+    assert -50 < card["rejection"]["threshold"] < 50
+
+
+def test_the_bundled_card_says_how_it_came_about(card: dict) -> None:
+    stored = card["training"]["config"]
+    back = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    assert training.TrainConfig(**back).as_dict() == stored  # every value, and no other
+    assert len(card["training"]["history"]) == stored["epochs"]
+    assert set(card["training"]["data"]) == set(stored["datasets"])
+    assert card["training"]["data"]["mnist"] == "42787817956c"
+    assert all(re.fullmatch("[0-9a-f]{12}", d) for d in card["training"]["data"].values())
+    assert card["training"]["device"]
+    assert card["training"]["seconds"] > 0
+    for package in ("python", "digitlib", "torch", "numpy", "pillow"):
+        assert re.match(r"\d+\.\d+", card["versions"][package]), package
+
+
+def test_the_bundled_card_has_its_accuracies_with_intervals(card: dict) -> None:
+    assert {"mnist", "pendigits"} <= set(card["validation"])
+    assert set(card["test"]) >= {"mnist"}
+    for split in ("validation", "test"):
+        for numbers in card[split].values():
+            accuracy = numbers["accuracy"]
+            assert 0.9 < accuracy["low"] < accuracy["value"] < accuracy["high"] <= 1
+            assert accuracy["count"] - numbers["errors"] == round(
+                accuracy["value"] * accuracy["count"]
+            )
+    assert card["test"]["mnist"]["accuracy"]["count"] == 10_000
+    assert card["test"]["mnist"]["accuracy"]["value"] >= 0.995
+
+
+def test_the_bundled_card_names_no_path_of_a_machine(card: dict) -> None:
+    assert not re.search(r'"[^"]*/(home|tmp|root|work|Users)/', json.dumps(card))
+
+
+@pytest.mark.needs_mnist
+def test_the_bundled_card_is_of_the_data_that_is_here(card: dict) -> None:
+    validation = datasets.load("mnist", "validation", download=False)
+    assert card["validation"]["mnist"]["digest"] == validation.digest
+    test = datasets.load("mnist", "test", download=False)
+    assert card["test"]["mnist"]["digest"] == test.digest
