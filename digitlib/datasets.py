@@ -22,6 +22,8 @@ from digitlib import glyphs, preprocess, strokes
 SPLITS = ("train", "validation", "test")
 MNIST_VALIDATION = 5_000  # of the 60,000 training images, drawn once and for all
 PENDIGITS_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/pendigits/"
+# SHA-256 of the unpacked training file (UCI's .Z, 2026-11).
+PENDIGITS_DIGEST = "a66225d68d7d68591e62944df1ad33b3f5aa608e2df2505844b41f5568a80da4"
 PEN_SAMPLES = 128  # points kept of a drawing; most digits need fewer at strokes.SPACING
 
 
@@ -227,6 +229,7 @@ def _pendigits_file(folder: Path, name: str, download: bool) -> Path:
     path = folder / name
     packed = path.with_name(name + ".Z")
     if path.exists():
+        _check_pendigits(path)
         return path
     if not packed.exists():
         import urllib.request
@@ -244,7 +247,13 @@ def _pendigits_file(folder: Path, name: str, download: bool) -> Path:
         path.write_bytes(unlzw(packed))
     except ValueError as error:
         raise DataDamagedError(f"{packed} is damaged ({error}): delete it.") from error
+    _check_pendigits(path)
     return path
+
+
+def _check_pendigits(path: Path) -> None:
+    if path.suffix == ".tra" and hashlib.sha256(path.read_bytes()).hexdigest() != PENDIGITS_DIGEST:
+        raise DataDamagedError(f"{path} is truncated or altered: delete it, or fetch it anew.")
 
 
 def pen_data(name: str, split: str, digits: list[strokes.PenDigit]) -> DigitData:
@@ -348,9 +357,14 @@ def _read_gz(path: Path, reader: Callable[[str], Tensor]) -> Tensor:
     """Read a gzipped IDX file through torchvision's reader, which takes plain ones."""
     import gzip
     import tempfile
+    import zlib
 
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except zlib.error as error:
+        raise ValueError(error) from error
     with tempfile.NamedTemporaryFile() as plain:
-        plain.write(gzip.decompress(path.read_bytes()))
+        plain.write(content)
         plain.flush()
         return reader(plain.name)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from digitlib.greyscale import MIN_CONTRAST, Picture
 
 EVEN = 2.5 / 255  # so far does a shade vary where paper is painted, not photographed
+FAINT = 0.12  # of full ink: the least that counts as a printed line
 
 
 class BlankDrawingError(ValueError):
@@ -36,13 +37,19 @@ def find_ink(grey: Picture) -> Picture:
     even = float((np.abs(grey - paper) < EVEN).mean()) > 0.3
     if not even and float((np.abs(border - paper) < EVEN).mean()) < 0.9:
         return _photo_ink(grey)
-    ink = _towards_ink(grey - np.float32(paper))
-    solid = ink > 0.5
-    if solid.mean() > 0.5 and (inner := _inside(solid)) is not None:
+    difference = grey - np.float32(paper)
+    noise = float(difference[np.abs(difference) < 4 * EVEN].std())
+    if float(np.abs(difference).max()) < 6 * noise:
+        raise BlankDrawingError("No ink stands out from the paper: use more light or a darker pen.")
+    ink = _towards_ink(difference)
+    if (inner := _page_inside(ink > 0.5)) is not None:
         # The border is a frame around a page, not the paper.
         whole = np.zeros_like(grey)
         whole[inner] = find_ink(grey[inner])
         return whole
+    mask = ink > FAINT
+    if (mask[:, 0].any() and mask[:, -1].any()) or (mask[0].any() and mask[-1].any()):
+        ink = np.where(mask & ~_without_rules(ink, mask), 0, ink)
     return ink
 
 
@@ -53,16 +60,27 @@ def _towards_ink(difference: Picture) -> Picture:
     return ink * np.float32(1 / max(dark, light))
 
 
-def _inside(solid: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """The inside of a page whose surroundings show at the border, without its blurred rim."""
-    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-    rim = 2 + round(0.02 * min(solid.shape))
+def _page_inside(solid: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """The inside, without its blurred rim, of a page whose surroundings show at the border."""
+    from scipy import ndimage
+
+    if solid.mean() < 0.2:
+        return None
+    labels, count = ndimage.label(solid)
+    largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    box = ndimage.find_objects(labels)[largest - 1]
+    page = labels[box] == largest
+    # A page is a rectangle, perhaps tilted a little, with writing in it.
+    filled = ndimage.binary_fill_holes(page)
+    if filled.mean() < 0.88 or min(page.shape) < 0.4 * min(solid.shape):
+        return None
+    rim = 2 + round(0.02 * min(solid.shape)) + round((1 - filled.mean()) * min(page.shape) / 2)
     inner = (
-        slice(rows[0] + rim, rows[-1] + 1 - rim),
-        slice(columns[0] + rim, columns[-1] + 1 - rim),
+        slice(box[0].start + rim, box[0].stop - rim),
+        slice(box[1].start + rim, box[1].stop - rim),
     )
-    box = solid[inner]
-    return inner if box.size and min(box.shape) > 8 and box.mean() < 0.999 else None
+    inside = solid[inner]
+    return inner if inside.size and min(inside.shape) > 8 and inside.mean() < 0.999 else None
 
 
 def _photo_ink(grey: Picture) -> Picture:
@@ -85,14 +103,15 @@ def _photo_ink(grey: Picture) -> Picture:
     paper = ndimage.gaussian_filter(closed, 1.0)
     zoom = [full / part for full, part in zip(grey.shape, paper.shape, strict=True)]
     paper = ndimage.zoom(paper, zoom, order=1, mode="nearest", grid_mode=True)
-    contrast = np.clip((paper - grey) / np.maximum(paper, 0.15), 0, None)
-    contrast = ndimage.gaussian_filter(contrast, 0.8)
-    noise = 1.4826 * float(np.median(np.abs(contrast - np.median(contrast))))
+    contrast = ndimage.gaussian_filter((paper - grey) / np.maximum(paper, 0.15), 0.8)
+    usual = float(np.median(contrast))  # above 0: the running maximum follows the noise's peaks
+    noise = 1.4826 * float(np.median(np.abs(contrast - usual)))
+    contrast = np.maximum(contrast - usual, 0)
     full = float(ndimage.gaussian_filter(contrast, 1.5).max())
     if full < max(MIN_CONTRAST, 4 * noise):
         raise BlankDrawingError("No ink stands out from the paper: use more light or a darker pen.")
     low, high = max(0.3 * full, 2.5 * noise), 0.75 * full
-    mask = _without_rules(contrast > low)
+    mask = _without_rules(contrast, contrast > low)
     labels, count = ndimage.label(mask, np.ones((3, 3), np.int8))
     strongest = ndimage.maximum(contrast, labels, np.arange(1, count + 1))
     keep = np.concatenate([[False], np.asarray(strongest) > 0.55 * full])
@@ -143,30 +162,64 @@ def _block_mean(values: Picture, factor: int) -> Picture:
     return block_reduce(values[:rows, :columns], (factor, factor), np.mean)
 
 
-def _without_rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Take printed lines away that run across the picture, and mend the strokes they crossed."""
+def _without_rules(ink: Picture, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Take printed lines that run across the picture out of a mask of its ink.
+
+    Strokes that cross a line stay whole: ink fuller than a faint line's; where the line is as
+    strong, what joins the strokes above and below it. If nothing would be left, nothing is taken.
+    """
     from scipy import ndimage
 
+    whole = mask
     for turned in (False, True):
-        view = mask.T if turned else mask
-        width = view.shape[1]
-        # A slight tilt is bridged by thickening; the opening leaves what is long and straight.
-        thick = ndimage.binary_dilation(view, np.ones((3, 1)))
-        runs = ndimage.binary_opening(thick, np.ones((1, max(5, width // 6))))
-        labels, _ = ndimage.label(runs, np.ones((3, 3)))
-        rules = np.zeros_like(view)
-        for number, box in enumerate(ndimage.find_objects(labels), 1):
-            long, rule = box[1].stop - box[1].start, labels == number
-            if long > 0.8 * width and rule.sum() < long * max(5, 0.025 * width):
-                rules |= rule
+        view, shade = (mask.T, ink.T) if turned else (mask, ink)
+        rules = _rules(whole.T if turned else whole)
         if not rules.any():
             continue
-        depth = 2 + round(rules.sum() / max(1, int(rules.any(axis=0).sum())))
-        left = view & ~rules
-        bridged = ndimage.binary_closing(np.pad(left, depth), np.ones((2 * depth + 1, 3)))
-        mended = left | (bridged[depth:-depth, depth:-depth] & rules & view)
-        mask = mended.T if turned else mended
-    return mask
+        line = float(np.median(shade[rules & view]))
+        if line < 0.5 * float(shade.max()):
+            left = view & (~rules | (shade > 1.5 * line + 0.05))
+        else:
+            depth = 2 + round(rules.sum() / max(1, int(rules.any(axis=0).sum())))
+            left = view & ~rules
+            bridged = ndimage.binary_closing(np.pad(left, depth), np.ones((2 * depth + 1, 3)))
+            left |= bridged[depth:-depth, depth:-depth] & rules & view
+        mask = left.T if turned else left
+    return mask if mask.sum() > 0.02 * whole.sum() else whole
+
+
+def _rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Bands along the straight lines that cross the picture from left to right."""
+    from scipy import ndimage
+
+    height, width = mask.shape
+    rules = np.zeros_like(mask)
+    rows = np.arange(height)[:, None]
+    # A slight tilt is bridged by thickening; the opening leaves what is long and straight.
+    thick = ndimage.binary_dilation(mask, np.ones((3, 1)))
+    runs = ndimage.binary_opening(thick, np.ones((1, max(5, width // 6))))
+    labels, _ = ndimage.label(runs, np.ones((3, 3)))
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        if box[1].stop - box[1].start < 0.8 * width:
+            continue
+        line = (labels == number) & mask
+        columns = np.flatnonzero(line.any(axis=0))
+        counts = line[:, columns].sum(axis=0)
+        thickness = float(np.quantile(counts, 0.3))
+        if thickness > max(4, 0.02 * width):
+            continue
+        alone = columns[counts <= 1.5 * thickness]  # where no stroke joins the line
+        if len(alone) < 0.3 * width:
+            continue
+        columns, middle = alone, (line * rows).sum(axis=0)[alone] / line.sum(axis=0)[alone]
+        for _ in range(3):  # a parabola, without what lies off it
+            fit = np.polyfit(columns, middle, 2)
+            off = np.abs(np.polyval(fit, columns) - middle)
+            close = off <= max(0.5, 1.5 * float(np.median(off)))
+            columns, middle = columns[close], middle[close]
+        center = np.polyval(fit, np.arange(width))
+        rules |= np.abs(rows - center) <= thickness / 2 + 1
+    return rules
 
 
 def keep_digit(ink: Picture) -> Picture:

@@ -33,6 +33,9 @@ def write(path: Path, tensors: dict[str, torch.Tensor], card: dict[str, Any]) ->
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(whole, partial, metadata={"format": FORMAT, "card": json.dumps(card)})
+    mask = os.umask(0)  # the only way to ask for it
+    os.umask(mask)
+    partial.chmod(0o666 & ~mask)  # safetensors writes for the owner alone
     partial.replace(path)
 
 
