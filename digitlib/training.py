@@ -47,6 +47,7 @@ class TrainConfig:
     augment: bool = True  # vary every frame, draw pen data at random widths
     average: float = 0.0  # decay per step of the weights' running mean; 0 keeps the last weights
     subset: int | None = None  # use only so many digits of each data set
+    precision: str = "float32"  # bfloat16 runs the network's layers in it, twice as fast on many CPUs
     device: str = "auto"  # auto is cuda, else mps, else cpu
 
     def __post_init__(self) -> None:
@@ -57,6 +58,8 @@ class TrainConfig:
             raise ValueError(f"The optimizer is 'sgd' or 'adam', not {self.optimizer!r}.")
         if self.schedule not in ("one-cycle", "constant"):
             raise ValueError(f"The schedule is 'one-cycle' or 'constant', not {self.schedule!r}.")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision is 'float32' or 'bfloat16', not {self.precision!r}.")
         if len(self.shares) != len(self.datasets) - 1 or not all(s > 0 for s in self.shares):
             raise ValueError("shares has one positive number for each data set after the first.")
         if not self.datasets or not set(self.datasets) <= set(datasets.LOADERS):
@@ -212,8 +215,10 @@ class _Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             frames, labels = self._batch([order[step] for order in orders])
-            logits = self.model(frames)
-            loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+            half = config.precision == "bfloat16"
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+                logits = self.model(frames)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
