@@ -55,6 +55,7 @@ class DigitNet(nn.Module):
         self.features = nn.Sequential(
             *_block(1, w, 5, stride=2),  # [N, w, 14, 14]
             *_block(w, 2 * w),
+            *_block(2 * w, 2 * w),
             nn.MaxPool2d(2),  # [N, 2w, 7, 7]
             *_block(2 * w, 3 * w),
             *_block(3 * w, 3 * w),

@@ -80,9 +80,10 @@ PRESETS = {
     "default": TrainConfig(
         model_arguments={"outputs": 11},
         datasets=("mnist", "pendigits", "styles", "no_digits", "typeset"),
-        shares=(0.5, 0.25, 0.15, 0.1),
-        epochs=18,
+        shares=(0.35, 0.2, 0.15, 0.05),
+        epochs=16,
         average=0.998,
+        precision="bfloat16",
     ),
 }  # fmt: skip
 
