@@ -47,7 +47,9 @@ class TrainConfig:
     augment: bool = True  # vary every frame, draw pen data at random widths
     average: float = 0.0  # decay per step of the weights' running mean; 0 keeps the last weights
     subset: int | None = None  # use only so many digits of each data set
-    precision: str = "float32"  # bfloat16 runs the network's layers in it, twice as fast on many CPUs
+    precision: str = (
+        "float32"  # bfloat16 runs the network's layers in it, twice as fast on many CPUs
+    )
     device: str = "auto"  # auto is cuda, else mps, else cpu
 
     def __post_init__(self) -> None:
