@@ -155,10 +155,27 @@ def on_canvas(
     return found
 
 
-def gap(strokes_read: float, canvas: Mapping[float, Sequence[Proportion]]) -> tuple[float, float]:
-    """Mean and largest difference of canvas accuracy to that of the strokes, in points."""
-    losses = [100 * (strokes_read - each.value) for row in canvas.values() for each in row]
+def lines(canvas: Mapping[float, Sequence[Proportion]]) -> dict[str, tuple[Any, Any]]:
+    """A line over the brushes for each height, for :func:`digitlib.plotting.curves`."""
+    return {
+        f"{height:g} px high": (BRUSHES, [each.value for each in row])
+        for height, row in canvas.items()
+    }
+
+
+def gap(drawn: Proportion, canvas: Mapping[float, Sequence[Proportion]]) -> tuple[float, float]:
+    """Mean and largest loss of canvas pictures against the strokes themselves, in points."""
+    losses = [100 * (drawn.value - each.value) for row in canvas.values() for each in row]
     return float(np.mean(losses)), float(np.max(losses))
+
+
+def plain(shares: Any) -> Any:
+    """Nested mappings and lists of shares as numbers for a report."""
+    if isinstance(shares, Proportion):
+        return shares.as_dict()
+    if isinstance(shares, Mapping):
+        return {key: plain(each) for key, each in shares.items()}
+    return [plain(each) for each in shares]
 
 
 def photos(digits: Sequence[PenDigit], seed: int = 0) -> list[Image.Image]:
