@@ -178,6 +178,9 @@ PARAMETERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a list of presets of digitlib.training",
         _several(_preset),
     ),
+    "rounds": ("a whole number from 1 to 100", _whole(1, 100)),
+    "seconds": ("a whole number from 1 to 100000", _whole(1, 100_000)),
+    "frames": ("a whole number from 1000 to 10 million", _whole(1000, 10_000_000)),
     "count": ("a whole number from 1 to 10000", _whole(1, 10_000)),
     "weights": ("None (the bundled network) or a weights file that exists", _optional(_file)),
     "strokes": ("None or a list of strokes, lists of [x, y]", _optional(_drawing)),
@@ -240,6 +243,7 @@ FULL: dict[str, dict[str, Any]] = {
     "04_confusion": {"subset": None},
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": None},
+    "08_speed": {"subset": None, "rounds": 10, "seconds": 180, "count": 300, "frames": 1_000_000},
 }
 
 # `make reports FAST=1`, and the tests: enough to see that everything runs.
@@ -250,6 +254,7 @@ FAST: dict[str, dict[str, Any]] = {
     "04_confusion": {"subset": 1000},
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": 500},
+    "08_speed": {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
 }
 
 
