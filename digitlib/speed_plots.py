@@ -37,7 +37,7 @@ def race(runs: Sequence[Run], targets: Sequence[float]) -> Figure:
     axes.set(xscale="log", yscale="log", xlabel="seconds of training, validation included",
              ylabel="validation digits misread")  # fmt: skip
     _plain_ticks(axes.xaxis, "{:g}")
-    _plain_ticks(axes.yaxis, "{:.2%}")
+    _plain_ticks(axes.yaxis, "{:.1%}")
     axes.legend()
     return figure
 
