@@ -136,8 +136,7 @@ def verdict(line: Line, reference: Line) -> str:
 def run(group: str, seeds: Sequence[int], subset: int | None = None) -> list[Line]:
     """Run a group's experiments, the reference first.
 
-    The seeds are run in the outer loop's place of nothing: one experiment after the other, so
-    compare seconds only within one run on a machine that does nothing else.
+    Compare seconds only within one run, on a machine that does nothing else.
     """
     reference = GROUPS[group].reference
     data = Splits.load(replace(reference, subset=subset))
