@@ -431,10 +431,11 @@ def test_the_recognizer_and_training_see_the_same_logits(frames: torch.Tensor) -
 # --- speed, memory, other runtimes ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["baseline", "digitnet", "quicknet"])
+@pytest.mark.parametrize("name", [*models.MODELS, "pooled late"])
 def test_the_network_that_reads_gives_what_the_trained_one_gives(name: str) -> None:
     torch.manual_seed(0)
-    model = models.build(name)
+    late = {"pool_first": False, "stride": 1}
+    model = models.build("quicknet", **late) if name == "pooled late" else models.build(name)
     frames = torch.randn(64, 1, 28, 28)
     model.train()(frames)  # batch norm's means are no longer 0 and 1
     made = Recognizer(model)
@@ -446,7 +447,9 @@ def test_batch_norm_after_a_convolution_is_merged_and_the_model_given_stays() ->
     made = tiny()
     kinds = [type(layer) for layer in made.network.modules()]
     assert nn.BatchNorm2d not in kinds
+    assert nn.ReLU not in kinds
     assert kinds.count(nn.Conv2d) == 4
+    assert kinds.count(nn.MaxPool2d) == 2
     assert nn.BatchNorm2d in [type(layer) for layer in made.model.modules()]
 
 
