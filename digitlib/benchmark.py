@@ -373,21 +373,33 @@ def _grow(count: int) -> dict[str, float]:
 
 def _peak() -> float:
     """Most memory this process has held so far, bytes."""
+    if (peak := _status("VmHWM")) is not None:
+        return peak
     try:
         import resource
     except ImportError:  # Windows
         return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _resident() -> float:
     """Memory this process holds now, bytes; where only the peak is known, that."""
+    held = _status("VmRSS")
+    return _peak() if held is None else held
+
+
+def _status(name: str) -> float | None:
+    """A line of Linux's own account of this process, bytes; None where there is none.
+
+    ``getrusage`` would do, if its peak were not inherited from the process that started this one.
+    """
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
-        return _peak()
-    return pages * os.sysconf("SC_PAGE_SIZE")
+        return None
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return float(found[0]) * 1024 if found else None
 
 
 def _in_a_process(*arguments: str) -> dict[str, float]:

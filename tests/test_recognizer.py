@@ -453,31 +453,6 @@ def test_batch_norm_after_a_convolution_is_merged_and_the_model_given_stays() ->
     assert nn.BatchNorm2d in [type(layer) for layer in made.model.modules()]
 
 
-ONE_MILLION = """
-import resource, sys
-import torch
-from digitlib import Recognizer
-recognizer = Recognizer.load()
-frames = torch.zeros(int(sys.argv[1]), 28, 28, dtype=torch.uint8)
-recognizer.probabilities(frames[:4096])  # what is allocated once
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-frames.fill_(7)  # now the input lies in memory
-recognizer.probabilities(frames)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print((after - before) * 1024 - frames.numel())
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no resource module")
-def test_memory_does_not_grow_with_the_frames() -> None:
-    # Of the 300 MiB allowed at 1,000,000 frames, 40 bytes a frame are the result itself.
-    count = 60_000
-    done = subprocess.run(
-        [sys.executable, "-c", ONE_MILLION, str(count)], capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout) < 40 * count + 40 * 2**20
-
-
 @pytest.mark.parametrize("outputs", [10, 11])
 def test_the_onnx_file_reads_as_the_recognizer_does(outputs: int, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
