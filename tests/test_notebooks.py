@@ -18,8 +18,8 @@ from typing import Any
 
 import nbformat
 import pytest
-from conftest import REPOSITORY, data_root, missing_data
 from nbformat import NotebookNode
+from needs import REPOSITORY, data_root, missing_data
 
 from digitlib import notebooks
 
