@@ -92,7 +92,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "Python could not make $(VENV) (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
-	$(PY) -m pip install --disable-pip-version-check --compile -c constraints.txt -e '.[dev,scale,onnx]'
+	$(PY) -m pip install --disable-pip-version-check --compile -c constraints.txt -e '.[dev,scale]'
 	@$(PY) -m jupyter labextension disable --level=sys_prefix \
 		"@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
 	@printf '%s' "$(CURDIR)" > $(STAMP)

@@ -133,6 +133,6 @@ def vary_points(
     return (unit + torch.sin(unit @ waves + phase) @ push) @ matrix.transpose(1, 2)
 
 
-def pen_widths(count: int, like: Tensor, low: float = 1.2, high: float = 7.0) -> Tensor:
+def pen_widths(count: int, like: Tensor, low: float = 1.2, high: float = 8.5) -> Tensor:
     """Random pen widths ``[count]`` in frame px, log-uniform: most are near MNIST's."""
     return uniform(count, math.log(low), math.log(high), like).exp()

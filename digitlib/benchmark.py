@@ -567,10 +567,8 @@ def measure(
     """
     if fast:
         rounds, seconds = 1, 2
-    configs = {
-        name: replace(PRESETS[name], datasets=(dataset,), shares=(), subset=1000 if fast else None)
-        for name in presets
-    }
+    alone = {"datasets": (dataset,), "shares": (), "taught": 0, "subset": 1000 if fast else None}
+    configs = {name: replace(PRESETS[name], **alone) for name in presets}
     data = Splits.load(next(iter(configs.values())))
     test = datasets.load(dataset, "test").subset(1000 if fast else None)
     recognizer = Recognizer.load()

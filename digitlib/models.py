@@ -41,30 +41,46 @@ def _block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[
 
 
 class DigitNet(nn.Module):
-    """The compact default: early reduction, batch norm, most of its work on 14x14 maps or less.
+    """The compact default: early reduction, batch norm, its work on 12x12 and 6x6 maps.
 
-    The last 7x7 maps are pooled to 3x3 and read by one linear layer, so that where a stroke lies
-    still counts.
+    The first kernel does not reach over the edge, where frames are empty, so that 24x24 halves
+    evenly to 12, 6 and 3. The last 3x3 maps are read by one linear layer, so that where a stroke
+    lies still counts.
 
     Args:
-        width: channels of the first layer; the others are multiples of it.
+        width: channels of the first layer; twice as many on 12x12.
+        late: channels on 6x6; None for ten thirds of ``width``.
+        depth: convolutions on 6x6.
+        stride: of the first kernel. With 2 it reaches over the edge and nothing is pooled after
+            it; maps are 14, 7 and 3 wide, as in the networks that taught the bundled one.
         dropout: before the linear layer, in training.
         outputs: 10, or 11 with a last class for what is no digit.
     """
 
-    def __init__(self, width: int = 24, dropout: float = 0.2, outputs: int = 10) -> None:
+    def __init__(
+        self,
+        width: int = 24,
+        late: int | None = None,
+        depth: int = 3,
+        stride: int = 1,
+        dropout: float = 0.2,
+        outputs: int = 10,
+    ) -> None:
         super().__init__()
-        w = width
+        w, late = width, late or width * 10 // 3
+        first = _block(1, w, 5, stride=2)
+        if stride == 1:  # pooled before batch norm and ReLU, which have a quarter to do then
+            norm = [nn.BatchNorm2d(w), nn.ReLU(inplace=True)]
+            first = [nn.Conv2d(1, w, 5, bias=False), nn.MaxPool2d(2), *norm]
         self.features = nn.Sequential(
-            *_block(1, w, 5, stride=2),  # [N, w, 14, 14]
+            *first,  # [N, w, 12, 12]
             *_block(w, 2 * w),
             *_block(2 * w, 2 * w),
-            nn.MaxPool2d(2),  # [N, 2w, 7, 7]
-            *_block(2 * w, 3 * w),
-            *_block(3 * w, 3 * w),
-            nn.MaxPool2d(2),  # [N, 3w, 3, 3]
+            nn.MaxPool2d(2),  # [N, 2w, 6, 6]
+            *(layer for n in range(depth) for layer in _block(late if n else 2 * w, late)),
+            nn.MaxPool2d(2),  # [N, late, 3, 3]
         )
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(27 * w, outputs))
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(9 * late, outputs))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits ``[N, outputs]`` of normalised frames ``[N, 1, 28, 28]``."""

@@ -1,16 +1,25 @@
-"""Networks as ONNX files that read whole frames: probabilities and score, no PyTorch needed."""
+"""Networks as ONNX: files that read whole frames, and the engine that reads single ones.
+
+One frame is so little work that most of PyTorch's time goes into preparing it; onnxruntime
+prepares a network once.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from digitlib.preprocess import FRAME_SIZE, MNIST_MEAN, MNIST_STD
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 OPSET = 17  # onnxruntime 1.13 and later run it
 
@@ -36,38 +45,45 @@ class Reader(nn.Module):
         return (logits[:, :10] / self.temperature).softmax(dim=1), self.score(logits)
 
 
+def export(reader: Reader) -> bytes:
+    """The reader as an ONNX file's content: ``frames`` in, ``probabilities`` and ``score`` out."""
+    device = next((weight.device for weight in reader.parameters()), None)
+    example = torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8, device=device)
+    content = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(
+            reader.eval(),
+            (example,),
+            content,  # type: ignore[arg-type]  # a file, the exporter takes it
+            dynamo=False,  # the other exporter needs one more package
+            opset_version=OPSET,
+            input_names=["frames"],
+            output_names=["probabilities", "score"],
+            dynamic_axes={name: {0: "N"} for name in ("frames", "probabilities", "score")},
+        )
+    return content.getvalue()
+
+
 def write(path: str | os.PathLike[str], reader: Reader, metadata: dict[str, str]) -> None:
-    """Write an ONNX file, whole or not at all; see :meth:`digitlib.Recognizer.export_onnx`.
+    """Write an ONNX file, whole or not at all; see :meth:`digitlib.Recognizer.export_onnx`."""
+    import onnx
 
-    Raises:
-        ImportError: the package ``onnx`` is missing; the message says how to get it.
-    """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError(
-            "Exporting needs the package onnx: pip install 'digitlib[onnx]' has it."
-        ) from error
-
+    file = onnx.load_from_string(export(reader))
+    onnx.helper.set_model_props(file, metadata)
+    onnx.checker.check_model(file)
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
-    example = torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)
     try:
-        with warnings.catch_warnings(action="ignore"):
-            torch.onnx.export(
-                reader.eval(),
-                (example,),
-                str(partial),
-                dynamo=False,  # the other exporter needs one more package
-                opset_version=OPSET,
-                input_names=["frames"],
-                output_names=["probabilities", "score"],
-                dynamic_axes={name: {0: "N"} for name in ("frames", "probabilities", "score")},
-            )
-        file = onnx.load(str(partial))
-        onnx.helper.set_model_props(file, metadata)
-        onnx.checker.check_model(file)
         onnx.save(file, str(partial))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def session(reader: Reader) -> InferenceSession:
+    """The reader, ready to run in this thread, on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a frame is too little work to be shared
+    return onnxruntime.InferenceSession(export(reader), options, providers=["CPUExecutionProvider"])

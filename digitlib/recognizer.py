@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitlib import models, preprocess, strokes, weights
+from digitlib import models, onnx_export, preprocess, strokes, weights
 from digitlib.preprocess import FRAME_SIZE, MNIST_MEAN, MNIST_STD, Frame
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 CHUNK = 512  # frames in a pass: big inputs stream through bounded memory, and through the cache
 
@@ -96,8 +100,8 @@ class Recognizer:
 
     Attributes:
         model: the network as it was given, in evaluation mode.
-        network: a faster copy of it, made once, which does the reading; see
-            :func:`digitlib.models.for_inference`.
+        network: a faster copy of it, made once, which reads many frames at a time; see
+            :func:`digitlib.models.for_inference`. Single frames go through onnxruntime.
     """
 
     def __init__(self, model: nn.Module, card: dict[str, Any] | None = None) -> None:
@@ -145,12 +149,24 @@ class Recognizer:
         return self.predict_frame(strokes.render(drawing))
 
     def predict_frame(self, frame: Frame) -> Prediction:
-        """Read the digit in one frame, uint8 ``[28, 28]``."""
-        with torch.inference_mode():
-            logits = self.network(torch.from_numpy(preprocess.normalize(frame)[None, None]))
-            probabilities = self._softmax(logits)[0].tolist()
-            score = digit_score(logits).item()
-        return Prediction(tuple(probabilities), frame, score < self.threshold, score)
+        """Read the digit in one frame.
+
+        Raises:
+            ValueError: it is not uint8 ``[28, 28]``.
+        """
+        if frame.shape != (FRAME_SIZE, FRAME_SIZE) or frame.dtype != np.uint8:
+            raise ValueError(f"A frame is uint8 [28, 28], not {frame.dtype} {[*frame.shape]}.")
+        probabilities, scores = self._single.run(None, {"frames": frame[None]})
+        score = float(scores[0])
+        return Prediction(tuple(probabilities[0].tolist()), frame, score < self.threshold, score)
+
+    @functools.cached_property
+    def _single(self) -> InferenceSession:
+        """What reads single frames, made for the first of them."""
+        return onnx_export.session(self._reader())
+
+    def _reader(self) -> onnx_export.Reader:
+        return onnx_export.Reader(self.network, self.temperature, digit_score)
 
     def probabilities(self, frames: Tensor | NDArray[Any]) -> Tensor:
         """Probabilities ``[N, 10]`` for frames ``[N, 28, 28]`` in MNIST's convention.
@@ -180,14 +196,8 @@ class Recognizer:
         makes them, any number of them. Its outputs are ``probabilities``, float ``[N, 10]``, the
         temperature applied, and ``score``, float ``[N]``: a drawing whose score is below
         ``rejection_threshold`` in the file's metadata is probably no digit.
-
-        Raises:
-            ImportError: the package ``onnx`` is missing; the message says how to get it.
         """
-        from digitlib import onnx_export
-
-        reader = onnx_export.Reader(self.network, self.temperature, digit_score)
-        onnx_export.write(path, reader, {"rejection_threshold": repr(self.threshold)})
+        onnx_export.write(path, self._reader(), {"rejection_threshold": repr(self.threshold)})
 
     def _stream(self, frames: Tensor | NDArray[Any], finish: Callable[[Tensor], Tensor]) -> Tensor:
         """``finish`` of the logits of all frames, a chunk at a time."""

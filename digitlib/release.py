@@ -1,7 +1,8 @@
 """Train a preset, calibrate it on validation data, measure it, and write weights with their card.
 
-``python -m digitlib.release default digitlib/assets/digitnet.safetensors`` is how the bundled
-weights came about. The test set is looked at once, after every choice was made.
+``python -m digitlib.release default digitlib/assets/digitnet.safetensors --pool POOL`` is how the
+bundled weights came about, with a pool of :mod:`digitlib.teaching`. The test set is looked at
+once, after every choice was made.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from digitlib import datasets, evaluation, models, training, weights
+from digitlib import datasets, evaluation, models, teaching, training, weights
 from digitlib.models import CLASSES
 from digitlib.preprocess import MNIST_MEAN, MNIST_STD
 from digitlib.recognizer import Recognizer, digit_score, fit_temperature
@@ -36,22 +37,24 @@ def versions() -> dict[str, str]:
 def make_card(result: training.TrainResult, data: training.Splits) -> dict[str, Any]:
     """The card of a trained network, with temperature and threshold set on validation data.
 
-    Every validation set of real digits counts alike, however many it has.
+    Every validation set of real digits counts alike for the temperature, however many it has; of
+    none more than ``FALSE_REJECTION`` lies below the threshold.
     """
     digits = [part for part in data.validation if int(part.labels.max()) < 10]
     real = [part for part in digits if part.name not in MADE] or digits
     least = min(len(part) for part in real)
     parts = [part.subset(least) for part in real]
-    logits = torch.cat([training.predict_logits(result.model, part.images) for part in parts])
-    labels = torch.cat([part.labels for part in parts])
+    said = [training.predict_logits(result.model, part.images) for part in parts]
+    scores = [digit_score(training.predict_logits(result.model, part.images)) for part in real]
+    lowest = [float(np.quantile(score.numpy(), FALSE_REJECTION)) for score in scores]
     card = {
         "model": result.config.model,
         "model_arguments": dict(result.config.model_arguments),
         "normalisation": {"mean": MNIST_MEAN, "std": MNIST_STD},
         "classes": list(CLASSES),
-        "temperature": fit_temperature(logits, labels),
+        "temperature": fit_temperature(torch.cat(said), torch.cat([part.labels for part in parts])),
         "rejection": {
-            "threshold": float(np.quantile(digit_score(logits).numpy(), FALSE_REJECTION)),
+            "threshold": min(lowest),
             "false_rejection_rate": FALSE_REJECTION,
         },
         "training": {
@@ -99,13 +102,19 @@ REPORTED = (
 
 
 def release(
-    config: training.TrainConfig, output: Path, *, root: str | None = None, half: bool = False
+    config: training.TrainConfig,
+    output: Path,
+    *,
+    pool: Path | None = None,
+    root: str | None = None,
+    half: bool = False,
 ) -> dict[str, Any]:
     """Train, calibrate, write the weights, measure them as written; return the card.
 
     Args:
         config: how to train.
         output: weights file; a checkpoint lies beside it until training is done.
+        pool: file of a :class:`teaching.Pool`, for configurations that are taught.
         root: data folder.
         half: store the weights in half precision.
 
@@ -114,7 +123,8 @@ def release(
     """
     data = training.Splits.load(config, root)
     checkpoint = output.with_suffix(".ckpt")
-    result = training.fit(config, data, checkpoint=checkpoint)
+    taught = None if pool is None else teaching.Pool.load(pool)
+    result = training.fit(config, data, pool=taught, checkpoint=checkpoint)
     if half:
         result.model.half().float()
     card = make_card(result, data)
@@ -144,6 +154,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="weights file to write (.safetensors)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", default="{}", help="JSON of further TrainConfig fields to change")
+    parser.add_argument("--pool", type=Path, help="see digitlib.teaching; for what is taught")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
     parser.add_argument("--report", type=Path, help="folder for NAME.json with all its numbers")
     arguments = parser.parse_args()
@@ -152,7 +163,7 @@ def main() -> None:
         if name in changes:
             changes[name] = tuple(changes[name])
     config = replace(training.PRESETS[arguments.preset], seed=arguments.seed, **changes)
-    release(config, arguments.output, half=arguments.half)
+    release(config, arguments.output, pool=arguments.pool, half=arguments.half)
     card = report(arguments.output)
     if arguments.report:
         arguments.report.mkdir(parents=True, exist_ok=True)

@@ -238,7 +238,7 @@ DRAWN_SEVEN = [[[0.25, 0.18], [0.74, 0.17], [0.58, 0.5], [0.45, 0.87]]]
 # `make reports`: everything at full length.
 FULL: dict[str, dict[str, Any]] = {
     "01_explore": {"subset": None},
-    "02_train": {"epochs": {"baseline": 10, "default": 8}, "subset": None},
+    "02_train": {"epochs": {"baseline": 10, "default": 6}, "subset": None},
     "03_evaluate": {"subset": None},
     "04_confusion": {"subset": None},
     "05_draw": {"strokes": DRAWN_SEVEN},

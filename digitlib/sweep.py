@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import torch
 
-from digitlib import datasets, models, release, reports, studies, training
+from digitlib import datasets, models, release, reports, studies, teaching, training
 from digitlib.evaluation import Proportion
 from digitlib.recognizer import Recognizer
 from digitlib.training import TrainConfig
@@ -53,19 +53,21 @@ def jobs(configs: Mapping[str, TrainConfig], seeds: Sequence[int]) -> list[Job]:
     ]
 
 
-def train(job: Job, root: str | None = None, threads: int = 1) -> Row:
+def train(job: Job, root: str | None = None, threads: int = 1, pool: str | None = None) -> Row:
     """Train, calibrate, and measure on the test split: one row of the table.
 
     Args:
         job: what to train.
         root: data folder; see :func:`digitlib.datasets.data_root`.
         threads: of PyTorch in this run; results depend on it in the last bits.
+        pool: file of a :class:`teaching.Pool`, for configurations that are taught.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         data = training.Splits.load(job.config, root)
-        result = training.fit(job.config, data, progress=False)
+        taught = None if pool is None else teaching.Pool.load(pool)
+        result = training.fit(job.config, data, pool=taught, progress=False)
         parameters = models.count_parameters(result.model)
         recognizer = Recognizer(result.model, release.make_card(result, data))
         measured = release.measure(recognizer, datasets.load(data.train[0].name, "test", root))
@@ -138,6 +140,7 @@ def sweep(
     cluster: str | Any | None = None,
     root: str | None = None,
     threads: int = 1,
+    pool: str | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Train every configuration with every seed; what the table already has is not done again.
@@ -150,6 +153,7 @@ def sweep(
         cluster: as :func:`fan_out`; workers there find data by ``DIGITLIB_DATA`` or ``root``.
         root: data folder.
         threads: of PyTorch in each run.
+        pool: file of a :class:`teaching.Pool`, where the configurations are taught.
         progress: show a bar.
 
     Returns:
@@ -164,7 +168,8 @@ def sweep(
             file.write("\n")  # after a line that was cut short
     wanted = {job.key: job for job in jobs(configs, seeds)}
     missing = [job for key, job in wanted.items() if key not in {row["key"] for row in read(path)}]
-    found = fan_out(train, missing, workers=workers, cluster=cluster, root=root, threads=threads)
+    options = {"root": root, "threads": threads, "pool": pool}
+    found = fan_out(train, missing, workers=workers, cluster=cluster, **options)
     for row in tqdm(found, total=len(missing), disable=not progress, unit="run"):
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -224,6 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=-1, help="processes; -1 is one per core")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch in each run")
     parser.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, tcp://…:8786")
+    parser.add_argument("--pool", help="see digitlib.teaching; for what is taught")
     parser.add_argument(
         "--seeds-report", type=Path, metavar="FILE", help="also write reports/seeds.json's format"
     )
@@ -239,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--seeds-report is of one preset")
     found = sweep(
         configs, chosen.seeds, chosen.table,
-        workers=chosen.workers, cluster=chosen.cluster, threads=chosen.threads,
+        workers=chosen.workers, cluster=chosen.cluster, threads=chosen.threads, pool=chosen.pool,
     )  # fmt: skip
     if chosen.seeds_report:
         write_seeds(found.to_dict("records"), chosen.seeds_report)

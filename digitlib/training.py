@@ -1,19 +1,16 @@
-"""Training: a configuration, named presets, and ``fit``.
+"""Training: ``fit``, from a recipe and data to a network.
 
-All data lies on the device as whole tensors; a batch is a slice of a permutation. Everything
-random in an epoch follows from the seed and the epoch's number, so a run that was stopped resumes
-from its last whole epoch to the same weights.
+Everything random in an epoch follows from the seed and the epoch's number, so a run that was
+stopped resumes from its last whole epoch to the same weights.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,100 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitlib import augment, datasets, models, strokes, weights
+from digitlib import models, teaching, weights
+from digitlib.batches import Batch, Feed, Splits, as_input
 from digitlib.datasets import DigitData
 from digitlib.preprocess import MNIST_MEAN, MNIST_STD
+from digitlib.recipes import PRESETS, TrainConfig
 
+__all__ = ["PRESETS", "Splits", "TrainConfig", "TrainResult", "accuracy", "fit", "learning_rate"]
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides how a network is trained; stored with its weights."""
-
-    model: str = "digitnet"  # a key of models.MODELS
-    model_arguments: Mapping[str, Any] = field(default_factory=dict)
-    datasets: tuple[str, ...] = ("mnist",)  # an epoch is one pass over the first
-    shares: tuple[float, ...] = ()  # frames of each further set in a step, per batch_size
-    seed: int = 0  # of initial weights, order and augmentation
-    epochs: int = 30
-    batch_size: int = 128  # frames from the first data set in a step
-    optimizer: str = "sgd"  # sgd (Nesterov) or adam
-    learning_rate: float = 0.1  # the peak
-    schedule: str = "one-cycle"  # one-cycle (warm-up, then cosine to zero) or constant
-    warmup: float = 0.15  # part of all steps, for one-cycle
-    momentum: float = 0.9  # sgd only
-    weight_decay: float = 5e-4  # sgd only; not for biases and batch norm
-    label_smoothing: float = 0.0
-    augment: bool = True  # vary every frame, draw pen data at random widths
-    average: float = 0.0  # decay per step of the weights' running mean; 0 keeps the last weights
-    subset: int | None = None  # use only so many digits of each data set
-    precision: str = (
-        "float32"  # bfloat16 runs the network's layers in it, twice as fast on many CPUs
-    )
-    compiled: bool = False  # through torch.compile: a minute of warm-up, then faster on GPUs
-    device: str = "auto"  # auto is cuda, else mps, else cpu
-
-    def __post_init__(self) -> None:
-        """Refuse senseless values at once."""
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError("epochs and batch_size are at least 1.")
-        if self.optimizer not in ("sgd", "adam"):
-            raise ValueError(f"The optimizer is 'sgd' or 'adam', not {self.optimizer!r}.")
-        if self.schedule not in ("one-cycle", "constant"):
-            raise ValueError(f"The schedule is 'one-cycle' or 'constant', not {self.schedule!r}.")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision is 'float32' or 'bfloat16', not {self.precision!r}.")
-        if len(self.shares) != len(self.datasets) - 1 or not all(s > 0 for s in self.shares):
-            raise ValueError("shares has one positive number for each data set after the first.")
-        if not self.datasets or not set(self.datasets) <= set(datasets.LOADERS):
-            raise ValueError(f"datasets are some of {[*datasets.LOADERS]}, not {self.datasets}.")
-
-    def as_dict(self) -> dict[str, Any]:
-        """The configuration as JSON would give it back."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
-
-
-PRESETS = {
-    # The textbook recipe: Adam 1e-3, 20 epochs, batch 64, ToTensor + Normalize, cross-entropy.
-    "baseline": TrainConfig(
-        model="baseline", epochs=20, batch_size=64, optimizer="adam",
-        learning_rate=1e-3, schedule="constant", augment=False,
-    ),
-    # 99 % as fast as possible, for trying ideas; see reports/experiments.md.
-    "quick": TrainConfig(
-        model="quicknet", epochs=1, batch_size=64, learning_rate=0.3, momentum=0.85,
-        warmup=0.1, label_smoothing=0.1, augment=False, precision="bfloat16",
-    ),
-    # The bundled network.
-    "default": TrainConfig(
-        model_arguments={"outputs": 11},
-        datasets=("mnist", "pendigits", "styles", "no_digits", "typeset"),
-        shares=(0.35, 0.2, 0.15, 0.05),
-        epochs=16,
-        average=0.998,
-        precision="bfloat16",
-    ),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Training and validation data, one of each per data set, in the configuration's order."""
-
-    train: tuple[DigitData, ...]
-    validation: tuple[DigitData, ...]
-
-    @classmethod
-    def load(cls, config: TrainConfig, root: str | os.PathLike[str] | None = None) -> Splits:
-        """Load what a configuration trains on; raises as :func:`datasets.load`."""
-        return cls(
-            *(
-                tuple(
-                    datasets.load(name, split, root).subset(config.subset)
-                    for name in config.datasets
-                )
-                for split in ("train", "validation")
-            )
-        )
+SOFTENING = 2.0  # what logits are divided by before a network is compared with its teachers
 
 
 @dataclass(frozen=True)
@@ -157,6 +69,7 @@ def fit(
     config: TrainConfig,
     data: Splits,
     *,
+    pool: teaching.Pool | None = None,
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     until: Callable[[Mapping[str, float]], bool] | None = None,
@@ -166,15 +79,25 @@ def fit(
     Args:
         config: how.
         data: on what; see :meth:`Splits.load`.
+        pool: varied frames with the answers of teachers, for configurations that are taught: its
+            frames are trained on, ``data`` is only validated on.
         progress: show a bar, in a notebook or a terminal.
         checkpoint: a file written after every epoch and resumed from when it is there.
         until: given each epoch's line of the history; training ends early where it returns True.
 
     Raises:
-        ValueError: the checkpoint is of another configuration.
+        ValueError: the checkpoint is of another configuration, or a pool is missing, or given
+            to a configuration that is not taught.
     """
+    if bool(config.taught) != (pool is not None):
+        raise ValueError(
+            "This configuration is taught: give it a pool (python -m digitlib.teaching makes one), "
+            "or set taught=0."
+            if config.taught
+            else "A pool is for configurations with taught > 0."
+        )
     device = models.pick_device(config.device)
-    run = _Run(config, data, device)
+    run = _Run(config, data, device, pool)
     path = Path(checkpoint) if checkpoint is not None else None
     if path is not None and path.exists():
         run.resume(path)
@@ -192,13 +115,21 @@ def fit(
             if until is not None and until(latest):
                 break
     digests = {part.name: part.digest for part in data.train}
+    if pool is not None:
+        digests["pool"] = pool.digest
     return TrainResult(run.shadow.eval().cpu(), config, run.history, str(device), digests)
 
 
 class _Run:
     """The state of a training run between two epochs."""
 
-    def __init__(self, config: TrainConfig, data: Splits, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: Splits,
+        device: torch.device,
+        pool: teaching.Pool | None = None,
+    ) -> None:
         self.config, self.device = config, device
         self.epoch, self.history = 0, list[dict[str, float]]()
         torch.manual_seed(config.seed)
@@ -210,29 +141,25 @@ class _Run:
             self.shadow = models.build(config.model, **config.model_arguments).to(device)
             self.shadow.load_state_dict(self.model.state_dict())
         self.optimizer = _optimizer(config, self.model)
-        self.images = [part.images.to(device) for part in data.train]
-        self.labels = [part.labels.to(device) for part in data.train]
-        self.points = [None if p.points is None else p.points.to(device) for p in data.train]
+        feed = Feed(config, data, device)
+        self.steps = feed.steps
+        self.feed = feed if pool is None else teaching.PoolFeed(config, pool, self.steps, device)
         self.validation = data.validation
-        self.steps = -(-len(self.images[0]) // config.batch_size)
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
         start = time.perf_counter()
         config = self.config
-        torch.manual_seed((config.seed + 1) * 100_003 + self.epoch)
         self.model.train()
-        orders = [self._order(part) for part in range(len(self.images))]
         losses = torch.zeros((), device=self.device)
-        for step in range(self.steps):
+        for step, batch in enumerate(self.feed.epoch(self.epoch)):
             rate = learning_rate(config, self.epoch * self.steps + step, config.epochs * self.steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            frames, labels = self._batch([order[step] for order in orders])
             half = config.precision == "bfloat16"
             with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-                logits = self.forward(frames)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+                logits = self.forward(as_input(batch.frames))
+            loss = self._loss(logits.float(), batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
@@ -251,33 +178,16 @@ class _Run:
         self.history.append(line)
         return line
 
-    def _order(self, part: int) -> tuple[Tensor, ...]:
-        """Indices of one data set for each step: the first once through, others again and again."""
-        size = self.config.batch_size
-        count = len(self.images[part])
-        if part == 0:
-            return torch.randperm(count, device=self.device).split(size)
-        each = max(1, round(size * self.config.shares[part - 1]))
-        rounds = -(-each * self.steps // count)
-        order = torch.cat([torch.randperm(count, device=self.device) for _ in range(rounds)])
-        return order.split(each)
-
-    def _batch(self, chosen: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Frames ``[B, 1, 28, 28]``, normalised, and labels ``[B]`` of one step."""
-        frames = []
-        for index, images, points in zip(chosen, self.images, self.points, strict=True):
-            if not self.config.augment:
-                frames.append(images[index].float() / 255)
-            elif points is None:
-                frames.append(augment.vary_frames(images[index].float() / 255))
-            else:
-                moved = augment.vary_points(points[index])
-                drawn = strokes.render_batch(moved, augment.pen_widths(len(index), moved))
-                moved = augment.warp(drawn, rotation=0, slant=0, stretch=0.06, bend=0)
-                frames.append(augment.degrade(augment.some(drawn, moved, 0.6)))
-        batch = (torch.cat(frames) - MNIST_MEAN) / MNIST_STD
-        labels = torch.cat([labels[i] for i, labels in zip(chosen, self.labels, strict=True)])
-        return batch[:, None].contiguous(memory_format=torch.channels_last), labels
+    def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy with the labels, and with what the teachers say where there are some."""
+        config = self.config
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
+        if batch.answers is None:
+            return loss
+        # Softened as Hinton et al. (arXiv 1503.02531) do it; the square keeps the gradient's size.
+        soft = (batch.answers / SOFTENING).softmax(dim=1)
+        taught = F.cross_entropy(logits / SOFTENING, soft) * SOFTENING**2
+        return (1 - config.taught) * loss + config.taught * taught
 
     @torch.no_grad()
     def _average(self, step: int) -> None:

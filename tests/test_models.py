@@ -16,6 +16,7 @@ from digitlib import models
         ("digitnet", {}, 10),
         ("digitnet", {"outputs": 11}, 11),
         ("digitnet", {"width": 4, "dropout": 0.0}, 10),
+        ("digitnet", {"width": 4, "late": 6, "depth": 2, "stride": 2, "outputs": 11}, 11),
     ],
 )
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -41,7 +42,7 @@ def test_the_baseline_is_the_textbook_network() -> None:
 @pytest.mark.parametrize("outputs", [10, 11])
 def test_the_default_is_compact(outputs: int) -> None:
     model = models.build("digitnet", outputs=outputs)
-    assert models.count_parameters(model) < 150_000
+    assert 4 * models.count_parameters(model) < 2**20  # in a weights file of at most 1 MiB
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
 
 
@@ -71,8 +72,8 @@ def test_counting_leaves_out_what_is_frozen() -> None:
 def test_unknown_networks_are_told_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'lenet'; there are baseline, digitnet"):
         models.build("lenet")
-    with pytest.raises(TypeError, match="depth"):
-        models.build("digitnet", depth=3)
+    with pytest.raises(TypeError, match="layers"):
+        models.build("digitnet", layers=3)
 
 
 @pytest.mark.parametrize(

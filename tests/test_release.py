@@ -129,6 +129,8 @@ def test_every_validation_set_counts_alike(monkeypatch: pytest.MonkeyPatch) -> N
     made = release.make_card(result, Splits((), sets))
     assert [*made["validation"]] == ["a", "b", "styles"]
     (logits,) = used
+    # Of no set are more digits refused than promised, not even of the one with the faintest ink.
+    assert made["rejection"]["threshold"] == pytest.approx(float(logits[:, 0].min()), abs=1e-4)
     greys, counts = np.unique(logits[:, 0].numpy(), return_counts=True)
     assert counts.tolist() == [100, 100]
     assert len(greys) == 2

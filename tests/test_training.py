@@ -77,6 +77,7 @@ def test_the_default_trains_the_network_that_knows_no_digits() -> None:
         ({"batch_size": 0}, "at least 1"),
         ({"optimizer": "lion"}, "'sgd' or 'adam', not 'lion'"),
         ({"precision": "float16"}, "'float32' or 'bfloat16', not 'float16'"),
+        ({"taught": 1.5}, "0 to 1, not 1.5"),
         ({"schedule": "steps"}, "'one-cycle' or 'constant', not 'steps'"),
         ({"datasets": ("emnist",)}, "mnist.*not.*emnist"),
         ({"datasets": ()}, "shares|datasets"),

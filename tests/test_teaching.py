@@ -1,0 +1,160 @@
+"""Pools of varied frames with teachers' answers, and networks that learn from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import sample_splits, small_config
+from torch import nn
+from torch.nn import functional as F
+
+from digitlib import teaching, training
+from digitlib.batches import Batch, Feed, as_input
+from digitlib.recipes import TrainConfig
+from digitlib.teaching import Pool, PoolFeed, make_pool
+
+PASSES = 2
+
+
+class Teacher(nn.Module):
+    """Says the same of every frame, but for how bright it is."""
+
+    def __init__(self, digit: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.eye(10)[digit])
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return frames.mean(dim=(1, 2, 3))[:, None] * self.scale
+
+
+def config(**changes: object) -> TrainConfig:
+    return replace(small_config(), **changes)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    return make_pool(config(), sample_splits(), [Teacher(3), Teacher(4)], PASSES, progress=False)
+
+
+def test_a_pool_has_the_frames_that_training_would_see(pool: Pool) -> None:
+    feed = Feed(config(), sample_splits(), torch.device("cpu"))
+    drawn = [batch for number in range(PASSES) for batch in feed.epoch(number)]
+    frames = torch.cat([(batch.frames * 255).round().to(torch.uint8) for batch in drawn])
+    labels = torch.cat([batch.labels for batch in drawn])
+    assert len(pool) == len(frames)
+
+    def sums(images: torch.Tensor, of: torch.Tensor) -> list[tuple[int, int]]:
+        return sorted(zip(images.sum(dim=(1, 2)).tolist(), of.tolist(), strict=True))
+
+    assert sums(pool.images, pool.labels) == sums(frames, labels)
+    assert not torch.equal(pool.labels, labels), "a pool is in random order"
+
+
+def test_answers_are_the_mean_of_the_teachers_and_belong_to_their_frames(pool: Pool) -> None:
+    brightness = as_input(pool.images.float() / 255).mean(dim=(1, 2, 3))
+    expected = torch.zeros(len(pool), 10)
+    expected[:, 3] = expected[:, 4] = brightness / 2
+    torch.testing.assert_close(pool.answers.float(), expected, atol=2e-3, rtol=1e-2)
+
+
+def test_a_pool_comes_back_from_its_file(pool: Pool, tmp_path: Path) -> None:
+    pool.save(tmp_path / "pool.safetensors")
+    back = Pool.load(tmp_path / "pool.safetensors")
+    for name in ("images", "labels", "answers"):
+        assert torch.equal(getattr(back, name), getattr(pool, name)), name
+    assert back.digest == pool.digest
+    assert replace(pool, answers=pool.answers + 1).digest != pool.digest
+
+
+def batches(feed: PoolFeed, *epochs: int) -> list[Batch]:
+    return [batch for number in epochs for batch in feed.epoch(number)]
+
+
+def test_every_frame_comes_once_before_any_comes_again(pool: Pool) -> None:
+    steps = Feed(config(), sample_splits(), torch.device("cpu")).steps
+    # Numbered, so that each frame can be told.
+    numbered = replace(pool, labels=torch.arange(len(pool)))
+    feed = PoolFeed(config(), numbered, steps, torch.device("cpu"))
+    assert feed.passes == PASSES
+    first = torch.cat([batch.labels for batch in batches(feed, 0, 1)])
+    assert len(first.unique()) == len(first) >= 0.95 * len(pool)
+    again = torch.cat([batch.labels for batch in batches(feed, 0, 1)])
+    assert torch.equal(first, again)
+    later = torch.cat([batch.labels for batch in batches(feed, 2, 3)])
+    assert not torch.equal(first, later)
+    for batch in batches(feed, 1):
+        assert batch.answers is not None
+        torch.testing.assert_close(batch.answers, pool.answers[batch.labels].float())
+        torch.testing.assert_close(batch.frames, pool.images[batch.labels].float() / 255)
+
+
+def test_a_pool_of_less_than_an_epoch_is_refused(pool: Pool) -> None:
+    with pytest.raises(ValueError, match="the pool has only"):
+        PoolFeed(config(), pool, 10 * len(pool), torch.device("cpu"))
+
+
+def test_taught_and_pool_belong_together(pool: Pool) -> None:
+    with pytest.raises(ValueError, match=r"digitlib\.teaching makes one"):
+        training.fit(config(taught=0.5), sample_splits(), progress=False)
+    with pytest.raises(ValueError, match="taught > 0"):
+        training.fit(config(), sample_splits(), pool=pool, progress=False)
+
+
+def test_a_network_learns_what_the_teachers_say_and_not_what_the_labels_say(pool: Pool) -> None:
+    # All labels are wrong, all answers right.
+    right = F.one_hot(pool.labels, 10).half() * 8
+    twisted = replace(pool, labels=(pool.labels + 1) % 10, answers=right)
+    recipe = config(taught=1.0, epochs=25)
+    result = training.fit(recipe, sample_splits(), pool=twisted, progress=False)
+    assert result.history[-1]["accuracy/sample"] > 0.8
+    assert result.digests["pool"] == twisted.digest
+    misled = training.fit(
+        replace(recipe, taught=0.01), sample_splits(), pool=twisted, progress=False
+    )
+    assert misled.history[-1]["accuracy/sample"] < 0.2
+
+
+def test_a_taught_run_resumes_to_the_same_weights(pool: Pool, tmp_path: Path) -> None:
+    recipe = config(taught=0.7, epochs=3)
+    whole = training.fit(recipe, sample_splits(), pool=pool, progress=False)
+    path = tmp_path / "run.ckpt"
+    for stop in (1, 3):
+        part = training.fit(
+            recipe, sample_splits(), pool=pool, progress=False, checkpoint=path,
+            until=lambda line, stop=stop: line["epoch"] >= stop,
+        )  # fmt: skip
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, part.model.state_dict()[name]), name
+
+
+def test_the_loss_is_least_where_the_network_agrees_with_its_teachers() -> None:
+    run = training._Run(config(taught=1.0), sample_splits(), torch.device("cpu"))
+    answers = torch.randn(6, 10) * 3
+    batch = Batch(torch.zeros(6, 28, 28), torch.zeros(6, dtype=torch.long), answers)
+    said = answers.clone().requires_grad_()
+    loss = run._loss(said, batch)
+    loss.backward()
+    assert said.grad is not None
+    assert said.grad.abs().max() < 1e-6
+    assert run._loss(answers + torch.randn(6, 10), batch) > loss
+
+
+def test_the_command_writes_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from digitlib import weights
+
+    path = tmp_path / "teacher.safetensors"
+    made = training.fit(small_config(), sample_splits(), progress=False)
+    weights.save(path, made.model, {
+        "model": made.config.model, "model_arguments": dict(made.config.model_arguments)
+    })  # fmt: skip
+    monkeypatch.setitem(teaching.PRESETS, "teacher", small_config())
+    monkeypatch.setattr(teaching.Splits, "load", lambda _: sample_splits())
+    target = tmp_path / "pool.safetensors"
+    monkeypatch.setattr("sys.argv", ["teaching", str(target), str(path), "--passes", "1"])
+    teaching.main()
+    made_pool = Pool.load(target)
+    expected = training.predict_logits(made.model, made_pool.images)
+    torch.testing.assert_close(made_pool.answers.float(), expected, atol=5e-3, rtol=5e-3)
