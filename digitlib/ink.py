@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from digitlib.greyscale import MIN_CONTRAST, Picture
 
 EVEN = 2.5 / 255  # so far does a shade vary where paper is painted, not photographed
+NOISE = 4 * EVEN  # what differs less from the paper counts as its noise
 FAINT = 0.12  # of full ink: the least that counts as a printed line
 
 
@@ -29,19 +30,22 @@ def find_ink(grey: Picture) -> Picture:
     Raises:
         BlankDrawingError: nothing stands out from the paper.
     """
-    if float(np.ptp(grey)) < MIN_CONTRAST:
+    darkest, lightest = grey.min(), grey.max()
+    if float(lightest - darkest) < MIN_CONTRAST:
         raise BlankDrawingError("The picture has one colour: there is no digit in it to read.")
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    shades = np.bincount((border * 63.999).clip(0, 63.999).astype(np.int64), minlength=64)
-    paper = float(np.median(border[np.abs(border * 64 - shades.argmax() - 0.5) <= 1.5]))
-    even = float((np.abs(grey - paper) < EVEN).mean()) > 0.3
-    if not even and float((np.abs(border - paper) < EVEN).mean()) < 0.9:
+    paper = _usual_shade(border)
+    if (np.abs(border - paper) < EVEN).mean() < 0.9 and (np.abs(grey - paper) < EVEN).mean() <= 0.3:
         return _photo_ink(grey)
-    difference = grey - np.float32(paper)
-    noise = float(difference[np.abs(difference) < 4 * EVEN].std())
-    if float(np.abs(difference).max()) < 6 * noise:
+    # Ink is on the side that stands out more.
+    dark, light = float(paper - darkest), float(lightest - paper)
+    full = max(dark, light)
+    ink = grey - paper if light > dark else paper - grey
+    # The noise deviates by less than NOISE: it is measured only where ink is faint.
+    if full < 6 * NOISE and full < 6 * float(ink[np.abs(ink) < NOISE].std()):
         raise BlankDrawingError("No ink stands out from the paper: use more light or a darker pen.")
-    ink = _towards_ink(difference)
+    np.clip(ink, 0, full, out=ink)
+    ink *= np.float32(1 / full)
     if (inner := _page_inside(ink > 0.5)) is not None:
         # The border is a frame around a page, not the paper.
         whole = np.zeros_like(grey)
@@ -50,18 +54,19 @@ def find_ink(grey: Picture) -> Picture:
     return _without_print(ink)
 
 
-def _towards_ink(difference: Picture) -> Picture:
-    """Scale the difference from paper to 0-1, taking the sign that stands out more."""
-    dark, light = -float(difference.min()), float(difference.max())
-    ink = np.maximum(difference, 0) if light > dark else np.maximum(-difference, 0)
-    return ink * np.float32(1 / max(dark, light))
+def _usual_shade(border: Picture) -> np.float32:
+    """The shade that most of the border has."""
+    if border.min() == border.max():  # paint programs
+        return border[0]
+    shades = np.bincount((border * 63.999).clip(0, 63.999).astype(np.int64), minlength=64)
+    return np.median(border[np.abs(border * 64 - shades.argmax() - 0.5) <= 1.5])
 
 
 def _page_inside(solid: NDArray[np.bool_]) -> tuple[slice, slice] | None:
     """The inside, without its blurred rim, of a page whose surroundings show at the border."""
     from scipy import ndimage
 
-    if solid.mean() < 0.2:
+    if np.count_nonzero(solid) / solid.size < 0.2:
         return None
     labels, _ = ndimage.label(solid)
     largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
@@ -250,17 +255,16 @@ def _without_print(ink: Picture) -> Picture:
     """
     from scipy import ndimage
 
-    mask = ink > FAINT
-    sides = (mask[:, :3].any(), mask[:, -3:].any(), mask[:3].any(), mask[-3:].any())
-    if min(ink.shape) < 64 or not ((sides[0] and sides[1]) or (sides[2] and sides[3])):
+    opposite = (ink[:3], ink[-3:]), (ink[:, :3], ink[:, -3:])
+    crossed = any(all((side > FAINT).any() for side in sides) for sides in opposite)
+    if min(ink.shape) < 64 or not crossed:
         return ink
-    rim = np.concatenate(
-        [ink[:3].ravel(), ink[-3:].ravel(), ink[:, :3].ravel(), ink[:, -3:].ravel()]
-    )
+    rim = np.concatenate([side.ravel() for sides in opposite for side in sides])
     faint = float(np.quantile(rim[rim > FAINT], 0.9))
     if faint < 0.6:  # fainter than the pen: keep what is near full ink
         strong = ink > faint + 0.3 * (1 - faint)
         return np.where(ndimage.binary_dilation(strong, np.ones((3, 3)), iterations=2), ink, 0)
+    mask = ink > FAINT
     return np.where(mask & ~_without_rules(mask), 0, ink)
 
 
@@ -325,20 +329,33 @@ def _rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return rules
 
 
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """The rows and columns from the first to the last that have a true pixel, if there is one."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return None
+    tall = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(mask[tall].any(axis=0))
+    return tall, slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def keep_digit(ink: Picture) -> Picture:
     """Drop what is no part of the digit: specks, ruled lines, a drawn frame, edges of the page."""
     from scipy import ndimage
 
     mask = ink > 0.35
-    labels, count = ndimage.label(mask, np.ones((3, 3), np.int8))
+    if (window := bounding_box(mask)) is None:
+        return ink
+    # Labels take long: only where there is ink.
+    labels, count = ndimage.label(mask[window], np.ones((3, 3), np.int8), np.intp)
     if count <= 1:
         return ink
     areas = np.bincount(labels.ravel())[1:]
     boxes = ndimage.find_objects(labels)
     kept = [
         index
-        for index, (box, area) in enumerate(zip(boxes, areas, strict=True))
-        if not _is_page_edge(box, int(area), labels, index + 1)
+        for index, box in enumerate(boxes)
+        if not _is_page_edge(labels[box] == index + 1, ink.shape)
     ] or list(range(count))
     main = max(kept, key=lambda index: areas[index])
     kept = [
@@ -351,8 +368,10 @@ def keep_digit(ink: Picture) -> Picture:
     if not drop.any():
         return ink
     # Soft edges belong to the nearest component: grow what is dropped by the blur of its rim.
-    gone = ndimage.binary_dilation(drop[labels], np.ones((3, 3)), iterations=2)
-    return np.where(gone & ~(mask & ~drop[labels]), 0, ink).astype(np.float32)
+    dropped = np.zeros_like(mask)
+    dropped[window] = drop[labels]
+    gone = ndimage.binary_dilation(dropped, np.ones((3, 3)), iterations=2)
+    return np.where(gone & ~(mask & ~dropped), 0, ink).astype(np.float32)
 
 
 def _is_far(box: tuple[slice, slice], main: tuple[slice, slice]) -> bool:
@@ -361,28 +380,13 @@ def _is_far(box: tuple[slice, slice], main: tuple[slice, slice]) -> bool:
     return max(gaps) > 0.4 * max(side.stop - side.start for side in main)
 
 
-def _is_page_edge(
-    box: tuple[slice, slice], area: int, labels: NDArray[np.int32], label: int
-) -> bool:
-    """Whether a component is a ruled line across the picture, a frame, or a dark margin."""
-    height, width = labels.shape
-    tall, wide = box[0].stop - box[0].start, box[1].stop - box[1].start
-    sides = [
-        box[0].start == 0,
-        box[1].start == 0,
-        box[0].stop == height,
-        box[1].stop == width,
-    ]
-    across = (sides[1] and sides[3] and tall < 0.15 * height) or (
-        sides[0] and sides[2] and wide < 0.15 * width
-    )
-    if across:
+def _is_page_edge(part: NDArray[np.bool_], shape: tuple[int, ...]) -> bool:
+    """Whether a component, cut out, is a line across the picture, a frame, or a dark margin."""
+    (tall, wide), (height, width) = part.shape, shape
+    if (wide == width and tall < 0.15 * height) or (tall == height and wide < 0.15 * width):
         return True
     if tall > 0.75 * height and wide > 0.75 * width:
         margin = max(2, round(0.08 * min(tall, wide)))
-        core = labels[
-            box[0].start + margin : box[0].stop - margin,
-            box[1].start + margin : box[1].stop - margin,
-        ]
-        return int((core == label).sum()) < 0.1 * area
+        core = part[margin:-margin, margin:-margin]
+        return bool(np.count_nonzero(core) < 0.1 * np.count_nonzero(part))
     return False

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.greyscale import Picture, read_grey
-from digitlib.ink import BlankDrawingError, find_ink, keep_digit
+from digitlib.ink import BlankDrawingError, bounding_box, find_ink, keep_digit
 
 __all__ = ["BlankDrawingError", "find_ink", "keep_digit", "read_grey", "steps", "to_frame"]
 
@@ -108,11 +108,9 @@ def square_window(digit: Picture) -> Picture:
     Raises:
         BlankDrawingError: there is no ink.
     """
-    solid = digit > EDGE
-    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-    if not rows.size:
+    if (tight := bounding_box(digit > EDGE)) is None:
         raise BlankDrawingError("There is no ink in the picture: draw a digit first.")
-    crop = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    crop = digit[tight]
     side = max(crop.shape)
     top, left = ((side - length) // 2 for length in crop.shape)
     window = np.zeros((side, side), np.float32)
@@ -125,9 +123,12 @@ def stroke_width(picture: Picture) -> float:
 
     The outline is counted along rows and columns and scaled by pi/4 (Cauchy-Crofton).
     """
-    solid = np.pad(picture > 0.5, 1)
-    outline = int((solid[1:] != solid[:-1]).sum()) + int((solid[:, 1:] != solid[:, :-1]).sum())
-    return 2 * float(solid.sum()) / (outline * np.pi / 4) if outline else 0.0
+    solid = picture > 0.5
+    # Where shades change, and where ink reaches the rim of the picture.
+    rims = (solid[0], solid[-1], solid[:, 0], solid[:, -1])
+    changes = (solid[1:] != solid[:-1], solid[:, 1:] != solid[:, :-1])
+    outline = sum(map(np.count_nonzero, (*rims, *changes)))
+    return 2 * np.count_nonzero(solid) / (outline * np.pi / 4) if outline else 0.0
 
 
 def reduce_to_box(window: Picture) -> Picture:

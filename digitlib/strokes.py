@@ -11,8 +11,10 @@ gaps, and one batched implementation serves inference and the augmentation of tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +48,20 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH) -> Frame:
     """
     if not 0.5 <= width <= 10:
         raise ValueError(f"The pen is 0.5 to 10 frame px wide, not {width}.")
-    points = fit(sample(strokes), width)
-    grid = np.arange(BOX_SIZE, dtype=np.float32) + 0.5
-    # |g - p|^2 = |g|^2 + |p|^2 - 2 g.p, for all pixels and samples at once: [20, 20, P]
-    dx = (grid[:, None] - points[:, 0]) ** 2
-    dy = (grid[:, None] - points[:, 1]) ** 2
-    nearest = (dy[:, None] + dx[None]).min(axis=2)
-    return place(np.clip(width / 2 + 0.5 - np.sqrt(nearest), 0, 1))
+    x, y = fit(sample(strokes), width).T - BOX_SIZE / 2
+    # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [P, 400]
+    squares = np.array([x * x + y * y, x, y, np.ones_like(x)]).T @ _PIXELS
+    nearest = np.sqrt(np.maximum(squares.min(axis=0), 0)).reshape(BOX_SIZE, BOX_SIZE)
+    return place(np.clip(width / 2 + 0.5 - nearest, 0, 1))
+
+
+def _pixels() -> NDArray[np.float32]:
+    """``[4, 400]``: 1, -2x, -2y, x^2 + y^2 of the box's pixels, counted from its middle."""
+    y, x = (np.indices((BOX_SIZE, BOX_SIZE)) + (1 - BOX_SIZE) / 2).reshape(2, -1)
+    return np.stack([np.ones_like(x), -2 * x, -2 * y, x * x + y * y]).astype(np.float32)
+
+
+_PIXELS = _pixels()
 
 
 def check(strokes: Strokes) -> list[NDArray[np.float64]]:
@@ -75,20 +84,26 @@ def sample(strokes: Strokes) -> NDArray[np.float32]:
     The longer side of the bounding box has length 1, its upper left corner is 0, 0.
     """
     arrays = check(strokes)
-    everything = np.concatenate(arrays)
-    low = everything.min(axis=0)
-    extent = float((everything.max(axis=0) - low).max())
+    x, y = np.concatenate(arrays).T
+    left, top = x.min(), y.min()
+    extent = float(max(x.max() - left, y.max() - top))
     scale = 1 / extent if extent > 0 else 0.0
-    sampled = [_along((array - low) * scale, SPACING / BOX_SIZE) for array in arrays]
-    return np.concatenate(sampled).astype(np.float32)
+    points = (x - left) * scale + (y - top) * scale * 1j
+    ends = accumulate(map(len, arrays), initial=0)
+    sampled = np.concatenate([_along(points[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)])
+    return np.array([sampled.real, sampled.imag], np.float32).T
 
 
-def _along(points: NDArray[np.float64], spacing: float) -> NDArray[np.float64]:
-    """Sample a polyline at equal arc lengths, at most ``spacing`` apart, both ends included."""
-    steps = np.sqrt((np.diff(points, axis=0) ** 2).sum(axis=1))
-    arc = np.concatenate([[0.0], np.cumsum(steps)])
-    at = np.linspace(0, arc[-1], int(np.ceil(arc[-1] / spacing)) + 1)
-    return np.stack([np.interp(at, arc, points[:, axis]) for axis in (0, 1)], axis=1)
+def _along(points: NDArray[np.complex128], spacing: float) -> NDArray[np.complex128]:
+    """Sample a polyline at equal arc lengths, at most ``spacing`` apart, both ends included.
+
+    Points are x + iy: all that is done to both coordinates is then done once.
+    """
+    arc = np.zeros(len(points))
+    np.abs(points[1:] - points[:-1]).cumsum(out=arc[1:])
+    gaps = math.ceil(arc[-1] / spacing)
+    at = np.arange(gaps + 1) * (arc[-1] / max(gaps, 1))
+    return np.interp(at, arc, points)
 
 
 def fit(points: NDArray[np.float32], width: float) -> NDArray[np.float32]:
