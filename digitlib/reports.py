@@ -240,6 +240,7 @@ FULL: dict[str, dict[str, Any]] = {
     "04_confusion": {"subset": None},
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": None},
+    "07_handwriting": {"subset": None, "count": 800},
 }
 
 # `make reports FAST=1`, and the tests: enough to see that everything runs.
@@ -250,6 +251,7 @@ FAST: dict[str, dict[str, Any]] = {
     "04_confusion": {"subset": 1000},
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": 500},
+    "07_handwriting": {"subset": 500, "count": 20},
 }
 
 

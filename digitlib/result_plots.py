@@ -43,24 +43,33 @@ def points(
     *,
     xlabel: str,
     ylabel: str,
+    log: bool = False,
 ) -> Figure:
     """Shares with their intervals as points with whiskers, on an axis that need not start at zero.
 
     Args:
-        panels: title → name → ``(value, low, high)``, each ``[len(categories)]``, 0-1.
+        panels: title → name → ``(value, low, high)``, each ``[len(categories)]``, 0-1; NaN where
+            there is nothing to show.
         categories: along x, the same in all panels.
         xlabel: with its unit.
         ylabel: with its unit.
+        log: logarithmic shares. Of a zero only the upper end of its whisker is seen.
     """
-    figure, axes = new_figure(min(1.4 + 3.6 * len(panels), 11), 3.6, 1, len(panels), sharey=True)
+    across = max(3.6, 0.09 * sum(len(str(category)) + 3 for category in categories))
+    figure, axes = new_figure(min(1.4 + across * len(panels), 11), 3.6, 1, len(panels), sharey=True)
     for place, (title, panel) in zip(axes[0], panels.items(), strict=True):
+        step = min(0.28, 0.66 / len(panel))
         for n, (name, color) in enumerate(colors_of(panel).items()):
-            at = np.arange(len(categories)) + (n - (len(panel) - 1) / 2) * 0.28
+            at = np.arange(len(categories)) + (n - (len(panel) - 1) / 2) * step
             value, *interval = panel[name]
             place.plot(at, value, "o", color=color, label=name, markersize=5.5)
             whiskers(place, at, value, (interval[0], interval[1]), color)
         place.set(xlabel=xlabel, title=title, xlim=(-0.6, len(categories) - 0.4))
         place.set_xticks(range(len(categories)), [str(category) for category in categories])
+        if log:
+            shown = [part for name in panel for part in panel[name][:2]]
+            least = min(value for value in np.concatenate(shown) if value > 0)
+            place.set(yscale="log", ylim=(0.7 * least, None))
         percent_axis(place)
         place.grid(False, axis="x")
     axes[0, 0].set_ylabel(ylabel)

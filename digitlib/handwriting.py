@@ -1,0 +1,240 @@
+"""How well networks read what people draw: pen strokes, and pictures of the same drawings.
+
+The same drawings are read as strokes, as pictures of a canvas and as photos of paper. A picture
+becomes a frame on two paths, :func:`preprocess.to_frame` and :func:`plain.to_frame`, so that a table
+can tell what preprocessing contributes from what the network does. Networks are keyed by their
+name, with ``PLAIN`` after it where they were given plain frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import RandomState
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from digitlib import evaluation, pictures, plain, preprocess
+from digitlib.datasets import DigitData
+from digitlib.evaluation import Proportion
+from digitlib.preprocess import FRAME_SIZE, BlankDrawingError, Frame
+from digitlib.recognizer import Recognizer, digit_score
+from digitlib.strokes import PenDigit
+from digitlib.studies import ends
+
+PLAIN = ", plain path"
+PATHS: dict[str, Callable[[Any], Frame]] = {"": preprocess.to_frame, PLAIN: plain.to_frame}
+
+# Of a canvas of 280 × 280 px: brush and height of the digit, px; the other one stays at its usual.
+BRUSHES, HEIGHTS = (6, 10, 14, 20, 28), (60, 100, 150, 200, 250)
+BRUSH, HEIGHT = 14, 150
+USUAL = (BRUSH, HEIGHT)
+SWEEPS = {
+    "brush": tuple((brush, HEIGHT) for brush in BRUSHES),
+    "height": tuple((BRUSH, height) for height in HEIGHTS),
+}
+
+Paths = dict[str, Tensor]  # path → frames uint8 [N, 28, 28]; a frame without ink: none was found
+
+
+# --- what is read --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of digits: frames uint8 ``[N, 28, 28]`` by path, and their labels ``[N]``."""
+
+    frames: Paths
+    labels: NDArray[np.integer[Any]]
+
+
+def choose(total: int, count: int, seed: int = 0) -> NDArray[np.integer[Any]]:
+    """``count`` of ``total`` rows at random, rising; all where there are no more."""
+    return np.sort(RandomState(seed).permutation(total)[:count])
+
+
+def to_frames(images: Iterable[Image.Image]) -> Paths:
+    """Frames of pictures on both paths; where a path finds no ink, its frame is empty."""
+    made: dict[str, list[Frame]] = {path: [] for path in PATHS}
+    for image in images:
+        for path, to_frame in PATHS.items():
+            try:
+                made[path].append(to_frame(image))
+            except BlankDrawingError:
+                made[path].append(np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8))
+    return {path: torch.from_numpy(np.stack(frames)) for path, frames in made.items()}
+
+
+def canvases(drawings: Sequence[PenDigit]) -> dict[tuple[int, int], Paths]:
+    """Frames of canvas pictures, by brush and height (px), each pair of ``SWEEPS`` once."""
+    pairs = dict.fromkeys(pair for sweep in SWEEPS.values() for pair in sweep)
+    return {
+        (brush, height): to_frames(
+            pictures.canvas(digit.strokes, brush=brush, height=height) for digit in drawings
+        )
+        for brush, height in pairs
+    }
+
+
+def photo(drawings: Sequence[PenDigit], row: int, seed: int = 0) -> Image.Image:
+    """The photo of one drawing: light, paper and pen follow from ``seed`` and the row."""
+    return pictures.photo(drawings[row].strokes, int(RandomState([seed, row]).randint(2**31)))
+
+
+def photos(drawings: Sequence[PenDigit], seed: int = 0) -> Paths:
+    """Frames of a photo of each drawing."""
+    return to_frames(photo(drawings, row, seed) for row in range(len(drawings)))
+
+
+def kinds(
+    test: DigitData,
+    strokes: DigitData | None,
+    styles: DigitData | None,
+    labels: NDArray[np.integer[Any]],
+    canvas: Paths,
+    photo: Paths,
+) -> dict[str, Kind]:
+    """What networks are compared on, by name; what is missing is left out.
+
+    Args:
+        test: scanned digits.
+        strokes: frames of pen strokes, as :meth:`Recognizer.predict_strokes` renders them.
+        styles: likewise, of rarer styles.
+        labels: of the pictures ``[M]``.
+        canvas: frames of canvas pictures.
+        photo: frames of photos.
+    """
+    found = {f"{test.name} test": Kind({"": test.images}, test.labels.numpy())}
+    if strokes is not None:
+        found["pen strokes"] = Kind({"": strokes.images}, strokes.labels.numpy())
+    if len(labels):
+        found |= {"canvas": Kind(canvas, labels), "phone photos": Kind(photo, labels)}
+    if styles is not None:
+        found["rare styles"] = Kind({"": styles.images}, styles.labels.numpy())
+    return found
+
+
+# --- what networks make of it --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a network makes of digits.
+
+    Attributes:
+        probabilities: float ``[N, 10]``.
+        labels: int ``[N]``.
+        right: bool ``[N]``; a picture in which no ink was found is never read right.
+        rejected: bool ``[N]``, taken for no digit.
+    """
+
+    probabilities: NDArray[np.floating[Any]]
+    labels: NDArray[np.integer[Any]]
+    right: NDArray[np.bool_]
+    rejected: NDArray[np.bool_]
+
+    @property
+    def predicted(self) -> NDArray[np.integer[Any]]:
+        """The most probable digits ``[N]``."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def accuracy(self) -> Proportion:
+        """How many are read right."""
+        return Proportion(int(self.right.sum()), len(self.right))
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error, 0-1."""
+        return evaluation.expected_calibration_error(self.probabilities, self.labels)
+
+    def by(self, groups: NDArray[np.integer[Any]]) -> dict[int, Proportion]:
+        """How many of each group, int ``[N]``, are read right; groups rise."""
+        return {
+            int(group): Proportion(int(self.right[own].sum()), int(own.sum()))
+            for group in np.unique(groups)
+            if (own := groups == group).any()
+        }
+
+
+def read(recognizer: Recognizer, frames: Tensor, labels: NDArray[np.integer[Any]]) -> Reading:
+    """Read frames uint8 ``[N, 28, 28]`` with labels ``[N]``."""
+    logits = recognizer.logits(frames)
+    probabilities = (logits[:, :10] / recognizer.temperature).softmax(dim=1).numpy()
+    inked = frames.flatten(1).any(dim=1).numpy()
+    rejected = (digit_score(logits) < recognizer.threshold).numpy()
+    return Reading(
+        probabilities, labels, inked & (probabilities.argmax(axis=1) == labels), rejected
+    )
+
+
+def read_all(networks: Mapping[str, Recognizer], kind: Kind) -> dict[str, Reading]:
+    """Every network on every path of one kind, the plain path last."""
+    return {
+        name + path: read(network, frames, kind.labels)
+        for path, frames in kind.frames.items()
+        for name, network in networks.items()
+    }
+
+
+def panel(
+    shares: Mapping[Any, Mapping[str, Proportion]], *, misread: bool = False
+) -> dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """What :func:`result_plots.points` draws, of category → network → share; NaN where missing.
+
+    ``misread`` turns shares read right into shares read wrong.
+    """
+    names = dict.fromkeys(name for each in shares.values() for name in each)
+    drawn = {}
+    for name in names:
+        table = np.full((3, len(shares)), np.nan)
+        for column, each in enumerate(shares.values()):
+            if name in each:
+                table[:, column] = [float(end[0]) for end in ends([each[name]])]
+        value, low, high = table
+        drawn[name] = (1 - value, 1 - high, 1 - low) if misread else (value, low, high)
+    return drawn
+
+
+def sweep(
+    networks: Mapping[str, Recognizer],
+    frames: Mapping[tuple[int, int], Paths],
+    labels: NDArray[np.integer[Any]],
+) -> dict[tuple[int, int], dict[str, Reading]]:
+    """What networks make of canvas pictures, by brush and height."""
+    return {pair: read_all(networks, Kind(paths, labels)) for pair, paths in frames.items()}
+
+
+def differences(
+    measured: Mapping[tuple[int, int], Mapping[str, Reading]],
+    strokes: Mapping[str, Proportion],
+) -> dict[tuple[int, int], dict[str, float]]:
+    """Percentage points that canvas pictures are read better (+) or worse than their strokes.
+
+    ``strokes`` has the share of the same drawings that each network reads right as strokes.
+    """
+    return {
+        pair: {
+            name: 100 * (reading.accuracy.value - strokes[name.removesuffix(PLAIN)].value)
+            for name, reading in each.items()
+        }
+        for pair, each in measured.items()
+    }
+
+
+def contributions(shares: Mapping[str, Proportion]) -> dict[str, float] | None:
+    """Points gained from the baseline on the plain path, by our frames, then by our network.
+
+    None where there is no baseline.
+    """
+    if "baseline" not in shares:
+        return None
+    base, framed, whole = (
+        shares[name].value for name in (f"baseline{PLAIN}", "baseline", "default")
+    )
+    return {"preprocessing": 100 * (framed - base), "network": 100 * (whole - framed)}
