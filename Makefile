@@ -24,7 +24,7 @@ NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
 ALLOW_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab app reports notebooks test check format clean force
+.PHONY: help lab app reports notebooks sweep test check format clean force
 
 help: ## List these commands
 	@echo "make …"
@@ -51,6 +51,10 @@ reports: $(STAMP) ## Run all notebooks at full length into reports/ (FAST=1: a s
 notebooks: $(STAMP) ## Run the notebooks in place and keep their outputs (ARGS="--only 02_train")
 	$(PY) -m ruff format --quiet notebooks
 	$(PY) -m digitlib.reports --refresh $(ARGS)
+
+# Results go to reports/sweep.jsonl; stopped, the same command goes on with what is missing.
+sweep: $(STAMP) ## Train several seeds side by side (ARGS="default --seeds 0-4")
+	$(PY) -m digitlib.sweep $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(ARGS)

@@ -38,11 +38,11 @@ def affine(count: int, like: Tensor, *, rotation: float, slant: float, stretch: 
 def warp(
     frames: Tensor,
     *,
-    rotation: float = 12,
-    slant: float = 0.3,
-    stretch: float = 0.12,
-    shift: float = 1.2,
-    bend: float = 0.8,
+    rotation: float = 10,
+    slant: float = 0.2,
+    stretch: float = 0.1,
+    shift: float = 1.0,
+    bend: float = 0.6,
 ) -> Tensor:
     """Affine and elastic distortion in one resampling, about the centre of mass.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def families(
     rows = sorted({int(row) for each in wrong.values() for row in each})
     known = {row: _family(drawings[row], row, readings) for row in rows}
     pairs = {
-        name: [(drawings[row].label, int(readings[name].predicted[row])) for row in each]
+        name: [(drawings[row].label, int(readings[name].predicted[row])) for row in map(int, each)]
         for name, each in wrong.items()
     }
     often = {
@@ -114,6 +115,28 @@ def _family(digit: PenDigit, row: int, readings: Mapping[str, Reading]) -> str:
     sure = min(float(reading.probabilities[row].max()) for reading in readings.values())
     doubted = len(readings) > 1 and len(seen) == 1 and digit.label not in seen and sure >= SURE
     return LABEL if doubted else ""
+
+
+def blame(
+    photos: Mapping[str, Reading],
+    strokes: Mapping[str, Reading],
+    rows: NDArray[np.integer[Any]],
+) -> dict[str, dict[str, int]]:
+    """Misread photos by what is at fault, for each network that has read the strokes too.
+
+    Args:
+        photos: readings of photos ``[M]``.
+        strokes: readings of all drawings as strokes ``[N]``.
+        rows: which of the drawings the photos show ``[M]``.
+
+    Returns:
+        name → ``photo``, drawings that are read as strokes, and ``hand``, those that are not.
+    """
+    found = {}
+    for name, reading in strokes.items():
+        wrong, read = ~photos[name].right, reading.right[rows]
+        found[name] = {"photo": int((wrong & read).sum()), "hand": int((wrong & ~read).sum())}
+    return found
 
 
 def describe(

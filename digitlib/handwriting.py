@@ -1,9 +1,9 @@
 """How well networks read what people draw: pen strokes, and pictures of the same drawings.
 
 The same drawings are read as strokes, as pictures of a canvas and as photos of paper. A picture
-becomes a frame on two paths, :func:`preprocess.to_frame` and :func:`plain.to_frame`, so that a table
-can tell what preprocessing contributes from what the network does. Networks are keyed by their
-name, with ``PLAIN`` after it where they were given plain frames.
+becomes a frame on two paths, :func:`preprocess.to_frame` and :func:`plain.plain_frame`, so that a
+table can tell what preprocessing contributes from what the network does. Networks are keyed by
+their name, with ``PLAIN`` after it where they were given plain frames.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib import evaluation, pictures, plain, preprocess
+from digitlib import evaluation, pictures, preprocess
 from digitlib.datasets import DigitData
 from digitlib.evaluation import Proportion
+from digitlib.plain import plain_frame
 from digitlib.preprocess import FRAME_SIZE, BlankDrawingError, Frame
 from digitlib.recognizer import Recognizer, digit_score
 from digitlib.strokes import PenDigit
 from digitlib.studies import ends
 
 PLAIN = ", plain path"
-PATHS: dict[str, Callable[[Any], Frame]] = {"": preprocess.to_frame, PLAIN: plain.to_frame}
+PATHS: dict[str, Callable[[Any], Frame]] = {"": preprocess.to_frame, PLAIN: plain_frame}
 
 # Of a canvas of 280 × 280 px: brush and height of the digit, px; the other one stays at its usual.
 BRUSHES, HEIGHTS = (6, 10, 14, 20, 28), (60, 100, 150, 200, 250)
@@ -149,6 +150,11 @@ class Reading:
         return Proportion(int(self.right.sum()), len(self.right))
 
     @property
+    def refused(self) -> Proportion:
+        """How many are taken for no digit."""
+        return Proportion(int(self.rejected.sum()), len(self.rejected))
+
+    @property
     def ece(self) -> float:
         """Expected calibration error, 0-1."""
         return evaluation.expected_calibration_error(self.probabilities, self.labels)
@@ -166,7 +172,7 @@ def read(recognizer: Recognizer, frames: Tensor, labels: NDArray[np.integer[Any]
     """Read frames uint8 ``[N, 28, 28]`` with labels ``[N]``."""
     logits = recognizer.logits(frames)
     probabilities = (logits[:, :10] / recognizer.temperature).softmax(dim=1).numpy()
-    inked = frames.flatten(1).any(dim=1).numpy()
+    inked = (frames.flatten(1) > 0).any(dim=1).numpy()
     rejected = (digit_score(logits) < recognizer.threshold).numpy()
     return Reading(
         probabilities, labels, inked & (probabilities.argmax(axis=1) == labels), rejected
@@ -199,6 +205,14 @@ def panel(
         value, low, high = table
         drawn[name] = (1 - value, 1 - high, 1 - low) if misread else (value, low, high)
     return drawn
+
+
+def grouped(
+    shares: Mapping[str, Mapping[int, Proportion]],
+) -> dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """:func:`panel` of network → group → share, as :meth:`Reading.by` gives each."""
+    groups = dict.fromkeys(group for each in shares.values() for group in each)
+    return panel({group: {name: shares[name][group] for name in shares} for group in groups})
 
 
 def sweep(

@@ -66,7 +66,7 @@ def _page_inside(solid: NDArray[np.bool_]) -> tuple[slice, slice] | None:
 
     if solid.mean() < 0.2:
         return None
-    labels, count = ndimage.label(solid)
+    labels, _ = ndimage.label(solid)
     largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
     box = ndimage.find_objects(labels)[largest - 1]
     page = labels[box] == largest

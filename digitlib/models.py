@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -55,6 +56,7 @@ class DigitNet(nn.Module):
         self.features = nn.Sequential(
             *_block(1, w, 5, stride=2),  # [N, w, 14, 14]
             *_block(w, 2 * w),
+            *_block(2 * w, 2 * w),
             nn.MaxPool2d(2),  # [N, 2w, 7, 7]
             *_block(2 * w, 3 * w),
             *_block(3 * w, 3 * w),
@@ -67,7 +69,50 @@ class DigitNet(nn.Module):
         return self.head(self.features(frames))
 
 
-MODELS: dict[str, type[nn.Module]] = {"baseline": BaselineCNN, "digitnet": DigitNet}
+class QuickNet(nn.Module):
+    """As little work as 99 % takes: the empty margin is never computed, pooling comes early.
+
+    The first kernel steps by two and does not reach over the edge, so that 28x28 becomes 12x12
+    and halves evenly to 6x6 and 3x3; batch norm and ReLU act on pooled maps, a quarter as large.
+
+    Args:
+        width: channels of the first layer; then twice and three times as many.
+        pool_first: pool before batch norm and ReLU, not after.
+        stride: of the first kernel; 1 computes every place and pools.
+        padding: of the first kernel, with stride 2; 2 makes the maps 14, 7 and 3.
+    """
+
+    def __init__(
+        self, width: int = 16, pool_first: bool = True, stride: int = 2, padding: int = 0
+    ) -> None:
+        super().__init__()
+
+        def pooled(inputs: int, outputs: int, kernel: int, padding: int) -> list[nn.Module]:
+            conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False)
+            norm = [nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+            pool = nn.MaxPool2d(2)
+            return [conv, pool, *norm] if pool_first else [conv, *norm, pool]
+
+        w = width
+        first = nn.Conv2d(1, w, 5, 2, padding, bias=False)
+        self.features = nn.Sequential(
+            *([first, nn.BatchNorm2d(w), nn.ReLU(inplace=True)]
+              if stride == 2 else pooled(1, w, 5, padding)),  # [N, w, 12, 12]
+            *pooled(w, 2 * w, 3, 1),  # [N, 2w, 6, 6]
+            *pooled(2 * w, 3 * w, 3, 1),  # [N, 3w, 3, 3]
+        )  # fmt: skip
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(27 * w, 10))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Logits ``[N, 10]`` of normalised frames ``[N, 1, 28, 28]``."""
+        return self.head(self.features(frames))
+
+
+MODELS: dict[str, type[nn.Module]] = {
+    "baseline": BaselineCNN,
+    "digitnet": DigitNet,
+    "quicknet": QuickNet,
+}
 
 
 def build(name: str, **arguments: Any) -> nn.Module:
@@ -80,6 +125,30 @@ def build(name: str, **arguments: Any) -> nn.Module:
 def count_parameters(model: nn.Module) -> int:
     """How many numbers training adjusts."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def for_inference(model: nn.Module) -> nn.Module:
+    """A copy that only reads: same output up to rounding, fewer and faster steps.
+
+    Batch norm that directly follows a convolution in an ``nn.Sequential`` is multiplied into its
+    weights, dropout is left out, and channels lie last in memory, as fast kernels want them.
+    """
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    for parent in [*model.modules()]:
+        for name, child in [*parent.named_children()]:
+            if type(child) is not nn.Sequential:
+                continue
+            layers: list[nn.Module] = []
+            for layer in child:
+                last = layers[-1] if layers else None
+                if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
+                    layers[-1] = fuse_conv_bn_eval(last, layer)
+                elif not isinstance(layer, nn.Dropout):
+                    layers.append(layer)
+            setattr(parent, name, nn.Sequential(*layers))
+    return model.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -7,6 +7,7 @@ reports together, so that no number there is typed by hand.
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ REJECTED = (
 
 
 def results(reports: Path = REPOSITORY / "reports") -> str:
-    """The tables as Markdown, from ``weights/*.json`` and ``latency.json`` below ``reports``."""
+    """The tables as Markdown, from ``weights/*.json``, ``seeds.json`` and ``latency.json`` below ``reports``."""
     digitnet = json.loads((reports / "weights" / "digitnet.json").read_text())
     baseline = json.loads((reports / "weights" / "baseline.json").read_text())
     return "\n".join([*_read_right(digitnet, baseline), "", *_others(digitnet, reports)])
@@ -57,6 +58,15 @@ def _others(digitnet: dict[str, Any], reports: Path) -> Iterator[str]:
     latency = json.loads((reports / "latency.json").read_text())
     yield "| `DigitNet`, also | measured | from |"
     yield "|---|---|---|"
+    seeds = [
+        1 - run["test"]["errors"] / run["test"]["accuracy"]["count"]
+        for run in json.loads((reports / "seeds.json").read_text())["runs"]
+    ]
+    yield (
+        f"| MNIST test, mean ± standard deviation of {len(seeds)} seeds "
+        f"| {statistics.mean(seeds):.2%} ± {statistics.stdev(seeds):.2%} "
+        "| [`reports/seeds.json`](reports/seeds.json) |"
+    )
     origin = "[`reports/weights/digitnet.json`](reports/weights/digitnet.json)"
     for name, split in (("mnist", "test"), ("pendigits", "validation")):
         yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from digitlib import models, preprocess, strokes, weights
 from digitlib.preprocess import FRAME_SIZE, MNIST_MEAN, MNIST_STD, Frame
 
-CHUNK = 2048  # frames in a pass, so that big inputs stream through bounded memory
+CHUNK = 512  # frames in a pass: big inputs stream through bounded memory, and through the cache
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ class Recognizer:
         model: maps normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
             where the last one stands for "no digit".
         card: its weights' card; ``temperature`` and ``rejection.threshold`` are read from it.
+
+    Attributes:
+        model: the network as it was given, in evaluation mode.
+        network: a faster copy of it, made once, which does the reading; see
+            :func:`digitlib.models.for_inference`.
     """
 
     def __init__(self, model: nn.Module, card: dict[str, Any] | None = None) -> None:
@@ -100,6 +105,7 @@ class Recognizer:
         self.temperature = float(self.card.get("temperature", 1.0))
         self.threshold = float(self.card.get("rejection", {}).get("threshold", -np.inf))
         self.model = model.eval().requires_grad_(False)
+        self.network = models.for_inference(model)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Recognizer:
@@ -139,43 +145,75 @@ class Recognizer:
         return self._predict_frame(strokes.render(drawing))
 
     def _predict_frame(self, frame: Frame) -> Prediction:
-        logits = self.logits(torch.from_numpy(frame)[None])
-        probabilities = self._softmax(logits)[0].tolist()
-        score = float(digit_score(logits)[0])
+        with torch.inference_mode():
+            logits = self.network(torch.from_numpy(preprocess.normalize(frame)[None, None]))
+            probabilities = self._softmax(logits)[0].tolist()
+            score = digit_score(logits).item()
         return Prediction(tuple(probabilities), frame, score < self.threshold, score)
 
     def probabilities(self, frames: Tensor | NDArray[Any]) -> Tensor:
         """Probabilities ``[N, 10]`` for frames ``[N, 28, 28]`` in MNIST's convention.
 
+        Beside the frames and the result, memory is that of ``CHUNK`` frames, whatever their number.
+
         Args:
             frames: uint8 0-255 or float 0-1; any number, they stream through.
+
+        Raises:
+            ValueError: wrong shape or type, NaN, or floats outside 0-1.
         """
-        return self._softmax(self.logits(frames))
+        return self._stream(frames, self._softmax)
 
     def logits(self, frames: Tensor | NDArray[Any]) -> Tensor:
         """The network's output before softmax and temperature, ``[N, 10]`` or ``[N, 11]``.
 
         Raises:
-            ValueError: wrong shape or type, NaN, or floats outside 0-1.
+            ValueError: as :meth:`probabilities`.
         """
+        return self._stream(frames, lambda logits: logits)
+
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole reading of frames as ONNX, for any runtime and any language.
+
+        Its input ``frames`` is uint8 ``[N, 28, 28]``, as :func:`digitlib.preprocess.to_frame`
+        makes them, any number of them. Its outputs are ``probabilities``, float ``[N, 10]``, the
+        temperature applied, and ``score``, float ``[N]``: a drawing whose score is below
+        ``rejection_threshold`` in the file's metadata is probably no digit.
+
+        Raises:
+            ImportError: the package ``onnx`` is missing; the message says how to get it.
+        """
+        from digitlib import onnx_export
+
+        reader = onnx_export.Reader(self.network, self.temperature, digit_score)
+        onnx_export.write(path, reader, {"rejection_threshold": repr(self.threshold)})
+
+    def _stream(self, frames: Tensor | NDArray[Any], finish: Callable[[Tensor], Tensor]) -> Tensor:
+        """``finish`` of the logits of all frames, a chunk at a time."""
         frames = torch.as_tensor(frames)
         if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
             raise ValueError(f"frames are [N, 28, 28]; these are {tuple(frames.shape)}.")
         if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
             raise ValueError(f"frames are uint8 0-255 or float 0-1, not {frames.dtype}.")
+        result = None
         with torch.inference_mode():
-            parts = [self.model(self._normalize(part)) for part in frames.split(CHUNK)]
-            return torch.cat(parts)
+            for start in range(0, max(len(frames), 1), CHUNK):
+                part = finish(self.network(self._normalize(frames[start : start + CHUNK])))
+                if result is None:
+                    result = part.new_empty(len(frames), part.shape[1])
+                result[start : start + CHUNK] = part
+        assert result is not None  # at least one pass, perhaps over no frames
+        return result
 
     def _normalize(self, frames: Tensor) -> Tensor:
         """Frames ``[N, 28, 28]`` as the network takes them, ``[N, 1, 28, 28]``."""
         if frames.dtype == torch.uint8:
-            scaled = frames.float() / 255
+            scaled = frames.float().div_(255)
         else:
-            scaled = frames.float()
+            scaled = frames.to(torch.float32, copy=True)
             if len(scaled) and not (scaled.min() >= 0 and scaled.max() <= 1):
                 raise ValueError("float frames run from 0 to 1, without NaN: scale them first.")
-        return ((scaled - MNIST_MEAN) / MNIST_STD)[:, None]
+        return scaled.sub_(MNIST_MEAN).div_(MNIST_STD)[:, None]
 
     def _softmax(self, logits: Tensor) -> Tensor:
         return (logits[:, :10] / self.temperature).softmax(dim=1)

@@ -5,10 +5,11 @@ In the style of :mod:`digitlib.plotting`, from the numbers of :mod:`digitlib.eva
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -58,23 +59,57 @@ def points(
     across = max(3.6, 0.09 * sum(len(str(category)) + 3 for category in categories))
     figure, axes = new_figure(min(1.4 + across * len(panels), 11), 3.6, 1, len(panels), sharey=True)
     for place, (title, panel) in zip(axes[0], panels.items(), strict=True):
-        step = min(0.28, 0.66 / len(panel))
-        for n, (name, color) in enumerate(colors_of(panel).items()):
-            at = np.arange(len(categories)) + (n - (len(panel) - 1) / 2) * step
-            value, *interval = panel[name]
-            place.plot(at, value, "o", color=color, label=name, markersize=5.5)
-            whiskers(place, at, value, (interval[0], interval[1]), color)
-        place.set(xlabel=xlabel, title=title, xlim=(-0.6, len(categories) - 0.4))
-        place.set_xticks(range(len(categories)), [str(category) for category in categories])
+        _points(place, panel, categories)
+        place.set(xlabel=xlabel, title=title)
         if log:
-            shown = [part for name in panel for part in panel[name][:2]]
-            least = min(value for value in np.concatenate(shown) if value > 0)
-            place.set(yscale="log", ylim=(0.7 * least, None))
+            shown = np.concatenate([part for name in panel for part in panel[name][:2]])
+            place.set(yscale="log", ylim=(0.7 * np.min(shown[shown > 0], initial=1), None))
         percent_axis(place)
-        place.grid(False, axis="x")
     axes[0, 0].set_ylabel(ylabel)
     if len(panel) > 1:
         figure.legend(*place.get_legend_handles_labels(), loc="outside upper right", ncols=4)
+    return figure
+
+
+def _points(
+    place: Axes, panel: Mapping[str, tuple[Any, Any, Any]], categories: Collection[Any]
+) -> None:
+    """Points with whiskers, side by side for each category."""
+    step = min(0.28, 0.66 / len(panel))
+    for n, (name, color) in enumerate(colors_of(panel).items()):
+        at = np.arange(len(categories)) + (n - (len(panel) - 1) / 2) * step
+        value, *interval = panel[name]
+        place.plot(at, value, "o", color=color, label=name, markersize=5.5)
+        whiskers(place, at, value, (interval[0], interval[1]), color)
+    place.set_xlim(-0.6, len(categories) - 0.4)
+    place.set_xticks(range(len(categories)), [str(category) for category in categories])
+    place.grid(False, axis="x")
+
+
+def opposites(
+    panels: Mapping[str, Mapping[str, tuple[Any, Any, Any]]],
+    categories: Mapping[str, Collection[Any]],
+    *,
+    ylabels: Sequence[str],
+    same: bool = False,
+) -> Figure:
+    """Points as in :func:`points`, each panel with categories of its own.
+
+    Args:
+        panels: x label → name → ``(value, low, high)``, 0-1.
+        categories: x label → along x.
+        ylabels: of each panel.
+        same: one scale of y for all panels, that need not start at zero; else one each, from zero.
+    """
+    lengths = [len(own) for own in categories.values()]
+    figure, axes = new_figure(10, 3.6, 1, len(panels), width_ratios=lengths, sharey=same)
+    for place, (xlabel, panel), ylabel in zip(axes[0], panels.items(), ylabels, strict=True):
+        _points(place, panel, categories[xlabel])
+        place.set(xlabel=xlabel, ylabel=ylabel)
+        percent_axis(place)
+        if not same:
+            place.set_ylim(0, None)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
     return figure
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +92,7 @@ def test_every_kind_of_picture_gives_the_same(tmp_path: Path) -> None:
 def test_the_frame_is_what_the_network_saw() -> None:
     seen: list[torch.Tensor] = []
     watched = tiny()
-    watched.model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    watched.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     for read, drawn, frame in (
         (watched.predict, page(3), preprocess.to_frame(page(3))),
         (watched.predict_strokes, DIGITS[3], strokes.render(DIGITS[3])),
@@ -184,7 +186,7 @@ def test_many_frames_stream_through(monkeypatch: pytest.MonkeyPatch) -> None:
     made = tiny()
     whole = made.probabilities(frames)
     sizes: list[int] = []
-    made.model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    made.network.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
     monkeypatch.setattr(recognizer, "CHUNK", 16)
     torch.testing.assert_close(made.probabilities(frames), whole, atol=1e-5, rtol=1e-4)
     assert sizes == [16, 16, 16, 5]
@@ -424,3 +426,101 @@ def test_the_recognizer_and_training_see_the_same_logits(frames: torch.Tensor) -
     made = tiny()
     by_training = training.predict_logits(made.model, frames)
     torch.testing.assert_close(made.logits(frames), by_training, atol=1e-5, rtol=1e-5)
+
+
+# --- speed, memory, other runtimes ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["baseline", "digitnet", "quicknet"])
+def test_the_network_that_reads_gives_what_the_trained_one_gives(name: str) -> None:
+    torch.manual_seed(0)
+    model = models.build(name)
+    frames = torch.randn(64, 1, 28, 28)
+    model.train()(frames)  # batch norm's means are no longer 0 and 1
+    made = Recognizer(model)
+    torch.testing.assert_close(made.network(frames), model(frames), atol=1e-5, rtol=1e-5)
+    assert not any(isinstance(layer, nn.Dropout) for layer in made.network.modules())
+
+
+def test_batch_norm_after_a_convolution_is_merged_and_the_model_given_stays() -> None:
+    made = tiny()
+    kinds = [type(layer) for layer in made.network.modules()]
+    assert nn.BatchNorm2d not in kinds
+    assert kinds.count(nn.Conv2d) == 4
+    assert nn.BatchNorm2d in [type(layer) for layer in made.model.modules()]
+
+
+ONE_MILLION = """
+import resource, sys
+import torch
+from digitlib import Recognizer
+recognizer = Recognizer.load()
+frames = torch.zeros(int(sys.argv[1]), 28, 28, dtype=torch.uint8)
+recognizer.probabilities(frames[:4096])  # what is allocated once
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+frames.fill_(7)  # now the input lies in memory
+recognizer.probabilities(frames)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) * 1024 - frames.numel())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no resource module")
+def test_memory_does_not_grow_with_the_frames() -> None:
+    # Of the 300 MiB allowed at 1,000,000 frames, 40 bytes a frame are the result itself.
+    count = 60_000
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_MILLION, str(count)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 40 * count + 40 * 2**20
+
+
+@pytest.mark.parametrize("outputs", [10, 11])
+def test_the_onnx_file_reads_as_the_recognizer_does(outputs: int, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    card = {"temperature": 1.7, "rejection": {"threshold": 0.25}}
+    made = bundled() if outputs == 11 else tiny(card=card)
+    path = tmp_path / "net.onnx"
+    made.export_onnx(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    stored = session.get_modelmeta().custom_metadata_map
+    assert float(stored["rejection_threshold"]) == made.threshold
+    drawn = np.stack([strokes.render(drawing) for drawing in DIGITS.values()])
+    noise = np.random.RandomState(0).randint(0, 256, (23, 28, 28), np.uint8)
+    for frames in (drawn, drawn[:1], noise):
+        found, score = session.run(None, {"frames": frames})
+        np.testing.assert_allclose(found, made.probabilities(frames).numpy(), atol=1e-5)
+        np.testing.assert_allclose(
+            score, digit_score(made.logits(frames)).numpy(), atol=1e-4, rtol=1e-5
+        )
+    assert [file.name for file in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_without_onnx_a_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"digitlib\[onnx\]"):
+        tiny().export_onnx(tmp_path / "net.onnx")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_importing_digitlib_imports_nothing_heavy() -> None:
+    heavy = {"torch", "numpy", "scipy", "skimage", "sklearn", "matplotlib", "pandas", "IPython"}
+    code = "import sys, digitlib; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not heavy & set(done.stdout.split())
+
+
+def test_reading_a_drawing_imports_neither_what_draws_figures_nor_what_trains() -> None:
+    code = (
+        "import sys, numpy as np; from digitlib import Recognizer\n"
+        "Recognizer.load().predict_strokes([np.array([[0, 0], [1, 0], [0.4, 2.0]])])\n"
+        "print(*sorted(m.split('.')[0] for m in sys.modules), *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = set(done.stdout.split())
+    assert "torch" in found
+    assert not {"sklearn", "skimage", "scipy", "matplotlib", "pandas", "torchvision"} & found
+    assert not {"digitlib.training", "digitlib.datasets", "digitlib.plotting"} & found

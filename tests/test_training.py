@@ -40,6 +40,7 @@ def numbers(result: TrainResult) -> list[dict[str, float]]:
 KINDS = {
     "sgd": {"average": 0.99},
     "adam": {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant"},
+    "half": {"precision": "bfloat16"},
 }
 
 
@@ -75,6 +76,7 @@ def test_the_default_trains_the_network_that_knows_no_digits() -> None:
         ({"epochs": 0}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),
         ({"optimizer": "lion"}, "'sgd' or 'adam', not 'lion'"),
+        ({"precision": "float16"}, "'float32' or 'bfloat16', not 'float16'"),
         ({"schedule": "steps"}, "'one-cycle' or 'constant', not 'steps'"),
         ({"datasets": ("emnist",)}, "mnist.*not.*emnist"),
         ({"datasets": ()}, "shares|datasets"),
@@ -188,7 +190,13 @@ def test_the_loss_falls_and_digits_are_learned() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"augment": False}, {"label_smoothing": 0.1}, {"weight_decay": 0.1}, {"momentum": 0.0}],
+    [
+        {"augment": False},
+        {"label_smoothing": 0.1},
+        {"weight_decay": 0.1},
+        {"momentum": 0.0},
+        {"precision": "bfloat16"},
+    ],
     ids=lambda c: next(iter(c)),
 )
 def test_every_switch_does_something(changes: dict) -> None:
