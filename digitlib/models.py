@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 CLASSES = tuple("0123456789")
 
@@ -127,28 +129,67 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
+class _Step(nn.Module):
+    """A convolution, the pooling that may follow it, and ReLU, which comes last.
+
+    The largest of some numbers is the same before ReLU and after it, and there are fewer then.
+    """
+
+    def __init__(self, conv: nn.Conv2d, pool: nn.MaxPool2d | None) -> None:
+        super().__init__()
+        self.conv, self.pool = conv, pool
+        self.options: tuple[Any, ...] = (conv.stride, conv.padding, conv.dilation, conv.groups)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps ``[N, C, H, W]`` to maps."""
+        maps = F.conv2d(maps, self.conv.weight, self.conv.bias, *self.options)
+        return (maps if self.pool is None else self.pool(maps)).relu_()
+
+
 def for_inference(model: nn.Module) -> nn.Module:
     """A copy that only reads: same output up to rounding, fewer and faster steps.
 
-    Batch norm that directly follows a convolution in an ``nn.Sequential`` is multiplied into its
-    weights, dropout is left out, and channels lie last in memory, as fast kernels want them.
+    Within an ``nn.Sequential``, batch norm that directly follows a convolution is multiplied into
+    its weights, ReLU and pooling join it in one step, and dropout is left out. Channels lie last
+    in memory, as fast kernels want them.
     """
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for parent in [*model.modules()]:
         for name, child in [*parent.named_children()]:
-            if type(child) is not nn.Sequential:
-                continue
-            layers: list[nn.Module] = []
-            for layer in child:
-                last = layers[-1] if layers else None
-                if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
-                    layers[-1] = fuse_conv_bn_eval(last, layer)
-                elif not isinstance(layer, nn.Dropout):
-                    layers.append(layer)
-            setattr(parent, name, nn.Sequential(*layers))
+            if type(child) is nn.Sequential:
+                setattr(parent, name, nn.Sequential(*_joined(_fused(child))))
     return model.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+
+
+def _fused(layers: Iterable[nn.Module]) -> list[nn.Module]:
+    """Without dropout, and without batch norm where a convolution can do its work."""
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    made: list[nn.Module] = []
+    for layer in layers:
+        last = made[-1] if made else None
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
+            made[-1] = fuse_conv_bn_eval(last, layer)
+        elif not isinstance(layer, nn.Dropout):
+            made.append(layer)
+    return made
+
+
+def _joined(layers: list[nn.Module]) -> list[nn.Module]:
+    """Convolution, ReLU and pooling, in either order, as one ``_Step``."""
+    made: list[nn.Module] = []
+    rest = [*layers]
+    while rest:
+        layer = rest.pop(0)
+        if type(layer) is nn.Conv2d and layer.padding_mode == "zeros":
+            kinds = [type(following) for following in rest[:2]]
+            both = {nn.ReLU, nn.MaxPool2d} == set(kinds)
+            if both or kinds[:1] == [nn.ReLU]:
+                taken, rest = rest[: 1 + both], rest[1 + both :]
+                pools = [each for each in taken if isinstance(each, nn.MaxPool2d)]
+                layer = _Step(layer, pools[0] if pools else None)
+        made.append(layer)
+    return made
 
 
 def pick_device(name: str = "auto") -> torch.device:

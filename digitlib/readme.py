@@ -32,7 +32,7 @@ REJECTED = (
 
 
 def results(reports: Path = REPOSITORY / "reports") -> str:
-    """The tables as Markdown, from ``weights/*.json``, ``seeds.json`` and ``latency.json`` below ``reports``."""
+    """The tables as Markdown, from the files below ``reports``."""
     digitnet = json.loads((reports / "weights" / "digitnet.json").read_text())
     baseline = json.loads((reports / "weights" / "baseline.json").read_text())
     return "\n".join([*_read_right(digitnet, baseline), "", *_others(digitnet, reports)])

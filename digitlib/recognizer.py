@@ -133,7 +133,7 @@ class Recognizer:
             BlankDrawingError: there is no ink.
             ValueError: this is no picture that can be read; the message says what to change.
         """
-        return self._predict_frame(preprocess.to_frame(image))
+        return self.predict_frame(preprocess.to_frame(image))
 
     def predict_strokes(self, drawing: Sequence[NDArray[np.floating[Any]]]) -> Prediction:
         """Read the digit drawn by pen strokes: ``(n, 2)`` arrays, x right, y down, any unit.
@@ -142,9 +142,10 @@ class Recognizer:
             BlankDrawingError: there are no points.
             ValueError: a stroke has another shape, or NaN.
         """
-        return self._predict_frame(strokes.render(drawing))
+        return self.predict_frame(strokes.render(drawing))
 
-    def _predict_frame(self, frame: Frame) -> Prediction:
+    def predict_frame(self, frame: Frame) -> Prediction:
+        """Read the digit in one frame, uint8 ``[28, 28]``."""
         with torch.inference_mode():
             logits = self.network(torch.from_numpy(preprocess.normalize(frame)[None, None]))
             probabilities = self._softmax(logits)[0].tolist()

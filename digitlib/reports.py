@@ -178,6 +178,9 @@ PARAMETERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a list of presets of digitlib.training",
         _several(_preset),
     ),
+    "rounds": ("a whole number from 1 to 100", _whole(1, 100)),
+    "seconds": ("a whole number from 1 to 100000", _whole(1, 100_000)),
+    "frames": ("a whole number from 1000 to 10 million", _whole(1000, 10_000_000)),
     "count": ("a whole number from 1 to 10000", _whole(1, 10_000)),
     "weights": ("None (the bundled network) or a weights file that exists", _optional(_file)),
     "strokes": ("None or a list of strokes, lists of [x, y]", _optional(_drawing)),
@@ -235,12 +238,13 @@ DRAWN_SEVEN = [[[0.25, 0.18], [0.74, 0.17], [0.58, 0.5], [0.45, 0.87]]]
 # `make reports`: everything at full length.
 FULL: dict[str, dict[str, Any]] = {
     "01_explore": {"subset": None},
-    "02_train": {"epochs": None, "subset": None},
+    "02_train": {"epochs": {"baseline": 10, "default": 8}, "subset": None},
     "03_evaluate": {"subset": None},
     "04_confusion": {"subset": None},
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": None},
     "07_handwriting": {"subset": None, "count": 800},
+    "08_speed": {"subset": None, "rounds": 10, "seconds": 180, "count": 300, "frames": 1_000_000},
 }
 
 # `make reports FAST=1`, and the tests: enough to see that everything runs.
@@ -252,6 +256,7 @@ FAST: dict[str, dict[str, Any]] = {
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": 500},
     "07_handwriting": {"subset": 500, "count": 20},
+    "08_speed": {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
 }
 
 

@@ -184,7 +184,7 @@ def test_endure_counts_what_the_recognizer_says(sample: datasets.DigitData) -> N
         p = recognizer.probabilities(frames)
         assert accuracy.successes == int((p.argmax(dim=1) == sample.labels).sum())
         assert confidence == pytest.approx(float(p.max(dim=1).values.mean()))
-        single = [recognizer._predict_frame((255 * f).round().byte().numpy()) for f in frames]
+        single = [recognizer.predict_frame((255 * f).round().byte().numpy()) for f in frames]
         assert abs(rejected.successes - sum(p.rejected for p in single)) <= 2  # rounded frames
     assert 0 < measured.mean_accuracy < 1
 
