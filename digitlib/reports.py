@@ -243,7 +243,7 @@ FULL: dict[str, dict[str, Any]] = {
     "04_confusion": {"subset": None},
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": None},
-    "07_handwriting": {"subset": None, "count": 800},
+    "07_handwriting": {"subset": None, "count": 600},
     "08_speed": {"subset": None, "rounds": 10, "seconds": 180, "count": 300, "frames": 1_000_000},
 }
 
