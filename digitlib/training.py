@@ -81,8 +81,8 @@ PRESETS = {
     ),
     # 99 % as fast as possible, for trying ideas; see reports/experiments.md.
     "quick": TrainConfig(
-        model="quicknet", epochs=2, batch_size=128, learning_rate=0.4, momentum=0.85,
-        warmup=0.2, label_smoothing=0.1, augment=False, precision="bfloat16",
+        model="quicknet", epochs=1, batch_size=64, learning_rate=0.3, momentum=0.85,
+        warmup=0.1, label_smoothing=0.1, augment=False, precision="bfloat16",
     ),
     # The bundled network.
     "default": TrainConfig(

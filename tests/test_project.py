@@ -21,7 +21,12 @@ PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="ut
 ENVIRONMENT = (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
 
 CONDA_NAMES = {"pytorch": "torch"}  # conda's name → ours
-IMPORT_NAMES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+IMPORT_NAMES = {
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "distributed": "dask",
+}
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
 
 

@@ -250,7 +250,7 @@ def test_recognising_keeps_no_gradients(frames: torch.Tensor) -> None:
     made.probabilities(frames)
     assert not made.model.training
     assert not any(parameter.requires_grad for parameter in made.model.parameters())
-    assert "2," in repr(made) or "3," in repr(made)
+    assert re.search(r"\d,\d{3} parameters", repr(made))
     assert not any(parameter.requires_grad for parameter in made.model.parameters())
 
 
@@ -448,7 +448,7 @@ def test_batch_norm_after_a_convolution_is_merged_and_the_model_given_stays() ->
     kinds = [type(layer) for layer in made.network.modules()]
     assert nn.BatchNorm2d not in kinds
     assert nn.ReLU not in kinds
-    assert kinds.count(nn.Conv2d) == 4
+    assert kinds.count(nn.Conv2d) == 5
     assert kinds.count(nn.MaxPool2d) == 2
     assert nn.BatchNorm2d in [type(layer) for layer in made.model.modules()]
 
