@@ -41,8 +41,10 @@ lab: $(STAMP) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 
 app: PORT ?= 8866
 app: $(STAMP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no)
-	exec $(PY) -m voila $(NOTEBOOK) --Voila.ip=127.0.0.1 --port=$(PORT) \
-		--strip_sources=True --theme=light $(NO_BROWSER)
+	JUPYTER_PATH="$(CURDIR)/digitlib/assets/jupyter" exec $(PY) -m voila $(NOTEBOOK) \
+		--Voila.ip=127.0.0.1 --port=$(PORT) --template=pad --strip_sources=True --theme=light \
+		--TagRemovePreprocessor.enabled=True \
+		--TagRemovePreprocessor.remove_cell_tags=notebook-only $(NO_BROWSER)
 
 # FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with what is missing.
 reports: $(STAMP) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)

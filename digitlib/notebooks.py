@@ -180,7 +180,8 @@ def run(path: Path, output: Path, parameters: dict[str, Any]) -> Failure | None:
     executed.parent.mkdir(parents=True, exist_ok=True)
     executed.with_suffix(".html").unlink(missing_ok=True)
     failure = None
-    try:
+
+    def execute() -> None:
         with _quiet():
             papermill.execute_notebook(
                 str(path),
@@ -192,6 +193,15 @@ def run(path: Path, output: Path, parameters: dict[str, Any]) -> Failure | None:
                 progress_bar=False,
                 extra_arguments=KERNEL_OPTIONS,
             )
+
+    try:
+        try:
+            execute()
+        except RuntimeError as error:  # kernels that start at the same moment may miss their ports
+            if "respond" not in str(error) and "died before" not in str(error):
+                raise
+            print("the kernel did not start, once more: ", end="", flush=True)
+            execute()
     except PapermillExecutionError as error:
         message = f"{error.ename}: {error.evalue}"
         number = _cell_number(executed)

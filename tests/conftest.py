@@ -9,14 +9,12 @@ where it is missing, the test is skipped with a sentence that says what to do. W
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import hypothesis
 import matplotlib
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from needs import DATA_SETS, data_root, find_chromium, missing_chromium, missing_data
 
 # Set here and not by MPLBACKEND, which the kernels of notebooks under test would inherit:
 # they would lose their inline figures.
@@ -25,61 +23,6 @@ matplotlib.use("Agg")
 # The first call of a torch function takes long; a time limit on one example says nothing.
 hypothesis.settings.register_profile("digitlib", deadline=None)
 hypothesis.settings.load_profile("digitlib")
-
-# marker → (name, folder below the data root, files)
-DATA_SETS = {
-    "needs_mnist": (
-        "MNIST",
-        "MNIST/raw",
-        (
-            "train-images-idx3-ubyte",
-            "train-labels-idx1-ubyte",
-            "t10k-images-idx3-ubyte",
-            "t10k-labels-idx1-ubyte",
-        ),
-    ),
-    "needs_pendigits": ("UCI pendigits", "pendigits-orig", ("pendigits-orig.tra",)),
-    "needs_notmnist": (
-        "notMNIST",
-        "notMNIST",
-        ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
-    ),
-}
-CHROMIUM_NAMES = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
-
-
-def data_root() -> Path:
-    """Where digitlib looks when it is given no folder."""
-    return Path(os.environ.get("DIGITLIB_DATA") or REPOSITORY / "data")
-
-
-def missing_data(marker: str) -> str | None:
-    """The sentence for the skip, or None where the data set is there."""
-    name, folder, files = DATA_SETS[marker]
-    place = data_root() / folder
-    absent = [file for file in files if not (place / file).is_file()]
-    if not absent:
-        return None
-    return (
-        f"{name} is missing: no {', '.join(absent)} in {place}. Put it there as data/README.md "
-        "says, or set DIGITLIB_DATA to a folder that has it."
-    )
-
-
-def find_chromium() -> str | None:
-    for name in (os.environ.get("CHROMIUM"), *CHROMIUM_NAMES):
-        if name and (path := shutil.which(name)):
-            return path
-    return None
-
-
-def missing_chromium() -> str | None:
-    if find_chromium():
-        return None
-    return (
-        "no Chromium: install it (Debian: apt install chromium) or set CHROMIUM to its path "
-        "to run the browser tests."
-    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

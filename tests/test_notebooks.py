@@ -10,16 +10,18 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
 import nbformat
 import pytest
-from conftest import REPOSITORY, data_root, missing_data
 from nbformat import NotebookNode
+from needs import REPOSITORY, data_root, missing_data
 
 from digitlib import notebooks
 
@@ -173,8 +175,13 @@ def confusion_matrix(predicted, labels, classes=10):
 """
 
 
+_START = Lock()
+
+
 def run(kind: str, name: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """One run of a notebook in processes of its own; reports go to ``folder``."""
+    with _START:
+        time.sleep(2)  # kernels that start at the same moment may take each other's ports
     environment = {"OMP_NUM_THREADS": "1"} | os.environ | {"DIGITLIB_DATA": str(data_root())}
     if kind in ("nbval", "broken"):
         command = ["pytest", "--nbval-lax" if name in LAX else "--nbval", "-q"]
