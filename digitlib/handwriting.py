@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib import evaluation, pictures, preprocess
+from digitlib import pictures, preprocess
 from digitlib.datasets import DigitData
 from digitlib.evaluation import Proportion
 from digitlib.plain import plain_frame
@@ -31,14 +32,9 @@ from digitlib.studies import ends
 PLAIN = ", plain path"
 PATHS: dict[str, Callable[[Any], Frame]] = {"": preprocess.to_frame, PLAIN: plain_frame}
 
-# Of a canvas of 280 × 280 px: brush and height of the digit, px; the other one stays at its usual.
+# Of a canvas of 280 × 280 px: the brush, and the digit's longer side, px.
 BRUSHES, HEIGHTS = (6, 10, 14, 20, 28), (60, 100, 150, 200, 250)
-BRUSH, HEIGHT = 14, 150
-USUAL = (BRUSH, HEIGHT)
-SWEEPS = {
-    "brush": tuple((brush, HEIGHT) for brush in BRUSHES),
-    "height": tuple((BRUSH, height) for height in HEIGHTS),
-}
+USUAL = (14, 150)
 
 Paths = dict[str, Tensor]  # path → frames uint8 [N, 28, 28]; a frame without ink: none was found
 
@@ -72,13 +68,12 @@ def to_frames(images: Iterable[Image.Image]) -> Paths:
 
 
 def canvases(drawings: Sequence[PenDigit]) -> dict[tuple[int, int], Paths]:
-    """Frames of canvas pictures, by brush and height (px), each pair of ``SWEEPS`` once."""
-    pairs = dict.fromkeys(pair for sweep in SWEEPS.values() for pair in sweep)
+    """Frames of canvas pictures, by brush and height (px)."""
     return {
         (brush, height): to_frames(
             pictures.canvas(digit.strokes, brush=brush, height=height) for digit in drawings
         )
-        for brush, height in pairs
+        for brush, height in product(BRUSHES, HEIGHTS)
     }
 
 
@@ -154,11 +149,6 @@ class Reading:
         """How many are taken for no digit."""
         return Proportion(int(self.rejected.sum()), len(self.rejected))
 
-    @property
-    def ece(self) -> float:
-        """Expected calibration error, 0-1."""
-        return evaluation.expected_calibration_error(self.probabilities, self.labels)
-
     def by(self, groups: NDArray[np.integer[Any]]) -> dict[int, Proportion]:
         """How many of each group, int ``[N]``, are read right; groups rise."""
         return {
@@ -222,6 +212,18 @@ def sweep(
 ) -> dict[tuple[int, int], dict[str, Reading]]:
     """What networks make of canvas pictures, by brush and height."""
     return {pair: read_all(networks, Kind(paths, labels)) for pair, paths in frames.items()}
+
+
+def lines(
+    measured: Mapping[tuple[int, int], Mapping[str, Reading]], name: str
+) -> dict[str, tuple[list[int], list[float]]]:
+    """Shares that one network reads right against the brush, a line for each height."""
+    drawn: dict[str, tuple[list[int], list[float]]] = {}
+    for (brush, height), each in sorted(measured.items()):
+        brushes, shares = drawn.setdefault(f"{height} px high", ([], []))
+        brushes.append(brush)
+        shares.append(each[name].accuracy.value)
+    return drawn
 
 
 def differences(

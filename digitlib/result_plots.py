@@ -91,24 +91,20 @@ def opposites(
     categories: Mapping[str, Collection[Any]],
     *,
     ylabels: Sequence[str],
-    same: bool = False,
 ) -> Figure:
-    """Points as in :func:`points`, each panel with categories of its own.
+    """Points as in :func:`points`, each panel with categories and a scale of its own, from zero.
 
     Args:
         panels: x label → name → ``(value, low, high)``, 0-1.
         categories: x label → along x.
         ylabels: of each panel.
-        same: one scale of y for all panels, that need not start at zero; else one each, from zero.
     """
     lengths = [len(own) for own in categories.values()]
-    figure, axes = new_figure(10, 3.6, 1, len(panels), width_ratios=lengths, sharey=same)
+    figure, axes = new_figure(10, 3.6, 1, len(panels), width_ratios=lengths)
     for place, (xlabel, panel), ylabel in zip(axes[0], panels.items(), ylabels, strict=True):
         _points(place, panel, categories[xlabel])
-        place.set(xlabel=xlabel, ylabel=ylabel)
+        place.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
         percent_axis(place)
-        if not same:
-            place.set_ylim(0, None)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
     return figure
 

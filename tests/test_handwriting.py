@@ -90,7 +90,7 @@ def test_frames_are_those_of_both_paths_and_empty_where_no_ink_is_found() -> Non
 
 def test_canvases_have_each_brush_and_height_once() -> None:
     made = handwriting.canvases(DRAWN[:1])
-    assert len(made) == len(handwriting.BRUSHES) + len(handwriting.HEIGHTS) - 1
+    assert len(made) == len(handwriting.BRUSHES) * len(handwriting.HEIGHTS)
     assert handwriting.USUAL in made
     page = pictures.canvas(DRAWN[0].strokes, brush=28, height=150)
     np.testing.assert_array_equal(made[28, 150][""][0], to_frame(page))
@@ -189,6 +189,19 @@ def test_differences_are_in_points_to_the_same_networks_strokes() -> None:
     measured = {(6, 150): {"default": reading("xxx."), f"default{PLAIN}": reading("x...")}}
     found = handwriting.differences(measured, {"default": Proportion(4, 4)})
     assert found == {(6, 150): {"default": -25.0, f"default{PLAIN}": -75.0}}
+
+
+def test_lines_rise_with_the_brush_one_for_each_height() -> None:
+    measured = {
+        (20, 60): {"default": reading("x.")},
+        (6, 150): {"default": reading("xx")},
+        (6, 60): {"default": reading("..")},
+        (20, 150): {"default": reading("xx")},
+    }
+    assert handwriting.lines(measured, "default") == {
+        "60 px high": ([6, 20], [0.0, 0.5]),
+        "150 px high": ([6, 20], [1.0, 1.0]),
+    }
 
 
 def test_contributions_add_up() -> None:
