@@ -1,205 +1,256 @@
-"""The same drawn digits by three ways to a frame: as strokes, as canvas pictures, as photos.
+"""How well networks read what people draw: pen strokes, and pictures of the same drawings.
 
-What a network makes of them is counted per digit, per writer, per brush and size; a picture that
-is refused as blank counts as misread.
+The same drawings are read as strokes, as pictures of a canvas and as photos of paper. A picture
+becomes a frame on two paths, :func:`preprocess.to_frame` and :func:`plain.plain_frame`, so that a
+table can tell what preprocessing contributes from what the network does. Networks are keyed by
+their name, with ``PLAIN`` after it where they were given plain frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.random import RandomState
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib import datasets, glyphs, pictures, strokes, studies
+from digitlib import pictures, preprocess
+from digitlib.datasets import DigitData
 from digitlib.evaluation import Proportion
 from digitlib.plain import plain_frame
-from digitlib.preprocess import FRAME_SIZE, Frame, to_frame
+from digitlib.preprocess import FRAME_SIZE, BlankDrawingError, Frame
 from digitlib.recognizer import Recognizer, digit_score
 from digitlib.strokes import PenDigit
+from digitlib.studies import ends
 
-BRUSHES = (6, 10, 14, 20, 28)  # px, on a canvas of 280 px
-HEIGHTS = (60, 100, 150, 200, 250)  # px, the drawing's longer side
-SPLIT = "validation"  # of the pen strokes: writers that no network was trained on
+PLAIN = ", plain path"
+PATHS: dict[str, Callable[[Any], Frame]] = {"": preprocess.to_frame, PLAIN: plain_frame}
 
-# What the misread have in common, for the pairs (true, read) that come up again and again.
-FAMILIES = {
-    (9, 3): "nines whose loop is small, filled or open, so that head and tail bulge like a 3",
-    (1, 7): "ones with so long an upstroke that it could be the bar of a 7",
-    (1, 4): "ones with an upstroke and a short bar across",
-    (4, 9): "fours that are closed, or that lack their second stroke",
-    (4, 6): "fours that lack their second stroke and curl at the end",
-    (5, 9): "fives whose bar leans on the bow",
-    (6, 5): "sixes whose loop stays open, and digits that look like another label",
-    (0, 9): "zeros with a stray dot, which stretches the box",
-    (3, 9): "threes whose upper half is closed",
-    (2, 8): "twos with a loop at the foot",
-    (7, 9): "sevens whose bar is bent down and back",
-    (7, 2): "sevens with a foot",
-}
+# Of a canvas of 280 × 280 px: the brush, and the digit's longer side, px.
+BRUSHES, HEIGHTS = (6, 10, 14, 20, 28), (60, 100, 150, 200, 250)
+USUAL = (14, 150)
+
+Paths = dict[str, Tensor]  # path → frames uint8 [N, 28, 28]; a frame without ink: none was found
+
+
+# --- what is read --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Way:
-    """A network together with what makes its frames from pictures."""
+class Kind:
+    """One kind of digits: frames uint8 ``[N, 28, 28]`` by path, and their labels ``[N]``."""
 
-    recognizer: Recognizer
-    frame: Callable[[Any], Frame] = to_frame
-
-
-def ways(networks: Mapping[str, Recognizer]) -> dict[str, Way]:
-    """Each network on our frames; the baseline also on those of the plain way of tutorials."""
-    found = {name: Way(recognizer) for name, recognizer in networks.items()}
-    if "baseline" in networks:
-        found["baseline, plain frames"] = Way(networks["baseline"], plain_frame)
-    return found
+    frames: Paths
+    labels: NDArray[np.integer[Any]]
 
 
-def drawn(dataset: str, seed: int = 0) -> list[PenDigit]:
-    """Pen strokes by writers that training never saw.
-
-    Where they are not here, digits drawn from rules stand in, and a sentence says so.
-    """
-    if studies.optional("pendigits", SPLIT, dataset=dataset) is not None:
-        return datasets.read_pendigits(SPLIT, download=False)
-    studies.say("**Instead, digits drawn from rules: easier than any person's hand.**")
-    return glyphs.digit_styles(20, seed)
+def choose(total: int, count: int, seed: int = 0) -> NDArray[np.integer[Any]]:
+    """``count`` of ``total`` rows at random, rising; all where there are no more."""
+    return np.sort(RandomState(seed).permutation(total)[:count])
 
 
-def some(digits: Sequence[PenDigit], count: int, seed: int = 0) -> list[PenDigit]:
-    """``count`` of the digits, drawn at random, in their order; all where there are fewer."""
-    order = np.random.RandomState(seed).permutation(len(digits))[:count]
-    return [digits[n] for n in np.sort(order)]
+def to_frames(images: Iterable[Image.Image]) -> Paths:
+    """Frames of pictures on both paths; where a path finds no ink, its frame is empty."""
+    made: dict[str, list[Frame]] = {path: [] for path in PATHS}
+    for image in images:
+        for path, to_frame in PATHS.items():
+            try:
+                made[path].append(to_frame(image))
+            except BlankDrawingError:
+                made[path].append(np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8))
+    return {path: torch.from_numpy(np.stack(frames)) for path, frames in made.items()}
 
 
-def labels_of(digits: Sequence[PenDigit]) -> NDArray[np.int64]:
-    """True digits ``[N]``."""
-    return np.array([digit.label for digit in digits])
-
-
-def stroke_frames(digits: Sequence[PenDigit]) -> Tensor:
-    """Frames uint8 ``[N, 28, 28]`` as ``Recognizer.predict_strokes`` makes them."""
-    return torch.from_numpy(np.stack([strokes.render(digit.strokes) for digit in digits]))
-
-
-def picture_frames(
-    made: Iterable[Image.Image], frame: Callable[[Any], Frame] = to_frame
-) -> tuple[Tensor, NDArray[np.bool_]]:
-    """Frames of pictures, and which of them were refused; the frame of those is black.
-
-    Returns:
-        uint8 ``[N, 28, 28]`` and bool ``[N]``.
-    """
-    frames, refused = [], []
-    for picture in made:
-        try:
-            frames.append(frame(picture))
-            refused.append(False)
-        except ValueError:  # BlankDrawingError is one; counted and shown, not lost
-            frames.append(np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8))
-            refused.append(True)
-    return torch.from_numpy(np.stack(frames)), np.array(refused)
-
-
-def read(
-    recognizer: Recognizer, frames: Tensor, refused: NDArray[np.bool_] | None = None
-) -> NDArray[np.int64]:
-    """The digit read in each frame ``[N]``, -1 where the picture was refused."""
-    found = recognizer.probabilities(frames).argmax(dim=1).numpy()
-    return found if refused is None else np.where(refused, -1, found)
-
-
-def scores(recognizer: Recognizer, frames: Tensor) -> NDArray[np.floating[Any]]:
-    """How much each frame is like a digit ``[N]``: :func:`digitlib.recognizer.digit_score`."""
-    return digit_score(recognizer.logits(frames)).numpy()
-
-
-def share(right: NDArray[np.bool_]) -> Proportion:
-    """How many are right, with its interval."""
-    return Proportion(int(right.sum()), len(right))
-
-
-def by(groups: NDArray[Any], right: NDArray[np.bool_]) -> dict[int, Proportion]:
-    """The share that is right in each group, in the order of the groups' numbers."""
-    return {int(group): share(right[groups == group]) for group in np.unique(groups)}
-
-
-def read_pictures(
-    paths: Mapping[str, Way], made: Sequence[Image.Image]
-) -> dict[str, NDArray[np.int64]]:
-    """The digits that each way reads in pictures; frames are made once for each kind of them."""
-    kinds = {way.frame for way in paths.values()}
-    frames = {kind: picture_frames(made, kind) for kind in kinds}
-    return {name: read(way.recognizer, *frames[way.frame]) for name, way in paths.items()}
-
-
-def on_canvas(
-    paths: Mapping[str, Way],
-    digits: Sequence[PenDigit],
-    brushes: Sequence[float] = BRUSHES,
-    heights: Sequence[float] = HEIGHTS,
-) -> dict[str, dict[float, list[Proportion]]]:
-    """Accuracy on 280x280 canvas pictures: way → height → a share for each brush."""
-    labels = labels_of(digits)
-    found: dict[str, dict[float, list[Proportion]]] = {name: {} for name in paths}
-    for height in heights:
-        for brush in brushes:
-            made = [pictures.canvas(d.strokes, brush=brush, height=height) for d in digits]
-            for name, seen in read_pictures(paths, made).items():
-                found[name].setdefault(height, []).append(share(seen == labels))
-    return found
-
-
-def lines(canvas: Mapping[float, Sequence[Proportion]]) -> dict[str, tuple[Any, Any]]:
-    """A line over the brushes for each height, for :func:`digitlib.plotting.curves`."""
+def canvases(drawings: Sequence[PenDigit]) -> dict[tuple[int, int], Paths]:
+    """Frames of canvas pictures, by brush and height (px)."""
     return {
-        f"{height:g} px high": (BRUSHES, [each.value for each in row])
-        for height, row in canvas.items()
+        (brush, height): to_frames(
+            pictures.canvas(digit.strokes, brush=brush, height=height) for digit in drawings
+        )
+        for brush, height in product(BRUSHES, HEIGHTS)
     }
 
 
-def gap(drawn: Proportion, canvas: Mapping[float, Sequence[Proportion]]) -> tuple[float, float]:
-    """Mean and largest loss of canvas pictures against the strokes themselves, in points."""
-    losses = [100 * (drawn.value - each.value) for row in canvas.values() for each in row]
-    return float(np.mean(losses)), float(np.max(losses))
+def photo(drawings: Sequence[PenDigit], row: int, seed: int = 0) -> Image.Image:
+    """The photo of one drawing: light, paper and pen follow from ``seed`` and the row."""
+    return pictures.photo(drawings[row].strokes, int(RandomState([seed, row]).randint(2**31)))
 
 
-def plain(shares: Any) -> Any:
-    """Nested mappings and lists of shares as numbers for a report."""
-    if isinstance(shares, Proportion):
-        return shares.as_dict()
-    if isinstance(shares, Mapping):
-        return {key: plain(each) for key, each in shares.items()}
-    return [plain(each) for each in shares]
+def photos(drawings: Sequence[PenDigit], seed: int = 0) -> Paths:
+    """Frames of a photo of each drawing."""
+    return to_frames(photo(drawings, row, seed) for row in range(len(drawings)))
 
 
-def photos(digits: Sequence[PenDigit], seed: int = 0) -> list[Image.Image]:
-    """A photo of each digit, light and paper drawn from ``seed`` on."""
-    return [pictures.photo(digit.strokes, seed + n) for n, digit in enumerate(digits)]
+def kinds(
+    test: DigitData,
+    strokes: DigitData | None,
+    styles: DigitData | None,
+    labels: NDArray[np.integer[Any]],
+    canvas: Paths,
+    photo: Paths,
+) -> dict[str, Kind]:
+    """What networks are compared on, by name; what is missing is left out.
+
+    Args:
+        test: scanned digits.
+        strokes: frames of pen strokes, as :meth:`Recognizer.predict_strokes` renders them.
+        styles: likewise, of rarer styles.
+        labels: of the pictures ``[M]``.
+        canvas: frames of canvas pictures.
+        photo: frames of photos.
+    """
+    found = {f"{test.name} test": Kind({"": test.images}, test.labels.numpy())}
+    if strokes is not None:
+        found["pen strokes"] = Kind({"": strokes.images}, strokes.labels.numpy())
+    if len(labels):
+        found |= {"canvas": Kind(canvas, labels), "phone photos": Kind(photo, labels)}
+    if styles is not None:
+        found["rare styles"] = Kind({"": styles.images}, styles.labels.numpy())
+    return found
 
 
-def mistakes(
-    labels: NDArray[Any], seen: NDArray[Any], most: int = 6
-) -> dict[tuple[int, int], NDArray[np.int64]]:
-    """Places of the misread by (true, read), the largest family first; refused ones left out."""
-    wrong = np.flatnonzero((labels != seen) & (seen >= 0))
-    pairs: dict[tuple[int, int], list[int]] = {}
-    for place in wrong:
-        pairs.setdefault((int(labels[place]), int(seen[place])), []).append(int(place))
-    largest = sorted(pairs.items(), key=lambda item: (-len(item[1]), item[0]))[:most]
-    return {pair: np.array(places) for pair, places in largest}
+# --- what networks make of it --------------------------------------------------------------
 
 
-def tell(families: Mapping[tuple[int, int], NDArray[Any]]) -> str:
-    """A Markdown list of families of mistakes: how many, and what they have in common."""
-    lines = [
-        f"- **{true} read as {seen}** ({len(places)}): "
-        f"{FAMILIES.get((true, seen), 'no common trait that we could name')}."
-        for (true, seen), places in families.items()
-    ]
-    return "\n".join(lines) or "None of these digits was misread."
+@dataclass(frozen=True)
+class Reading:
+    """What a network makes of digits.
+
+    Attributes:
+        probabilities: float ``[N, 10]``.
+        labels: int ``[N]``.
+        right: bool ``[N]``; a picture in which no ink was found is never read right.
+        rejected: bool ``[N]``, taken for no digit.
+    """
+
+    probabilities: NDArray[np.floating[Any]]
+    labels: NDArray[np.integer[Any]]
+    right: NDArray[np.bool_]
+    rejected: NDArray[np.bool_]
+
+    @property
+    def predicted(self) -> NDArray[np.integer[Any]]:
+        """The most probable digits ``[N]``."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def accuracy(self) -> Proportion:
+        """How many are read right."""
+        return Proportion(int(self.right.sum()), len(self.right))
+
+    @property
+    def refused(self) -> Proportion:
+        """How many are taken for no digit."""
+        return Proportion(int(self.rejected.sum()), len(self.rejected))
+
+    def by(self, groups: NDArray[np.integer[Any]]) -> dict[int, Proportion]:
+        """How many of each group, int ``[N]``, are read right; groups rise."""
+        return {
+            int(group): Proportion(int(self.right[own].sum()), int(own.sum()))
+            for group in np.unique(groups)
+            if (own := groups == group).any()
+        }
+
+
+def read(recognizer: Recognizer, frames: Tensor, labels: NDArray[np.integer[Any]]) -> Reading:
+    """Read frames uint8 ``[N, 28, 28]`` with labels ``[N]``."""
+    logits = recognizer.logits(frames)
+    probabilities = (logits[:, :10] / recognizer.temperature).softmax(dim=1).numpy()
+    inked = (frames.flatten(1) > 0).any(dim=1).numpy()
+    rejected = (digit_score(logits) < recognizer.threshold).numpy()
+    return Reading(
+        probabilities, labels, inked & (probabilities.argmax(axis=1) == labels), rejected
+    )
+
+
+def read_all(networks: Mapping[str, Recognizer], kind: Kind) -> dict[str, Reading]:
+    """Every network on every path of one kind, the plain path last."""
+    return {
+        name + path: read(network, frames, kind.labels)
+        for path, frames in kind.frames.items()
+        for name, network in networks.items()
+    }
+
+
+def panel(
+    shares: Mapping[Any, Mapping[str, Proportion]], *, misread: bool = False
+) -> dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """What :func:`result_plots.points` draws, of category → network → share; NaN where missing.
+
+    ``misread`` turns shares read right into shares read wrong.
+    """
+    names = dict.fromkeys(name for each in shares.values() for name in each)
+    drawn = {}
+    for name in names:
+        table = np.full((3, len(shares)), np.nan)
+        for column, each in enumerate(shares.values()):
+            if name in each:
+                table[:, column] = [float(end[0]) for end in ends([each[name]])]
+        value, low, high = table
+        drawn[name] = (1 - value, 1 - high, 1 - low) if misread else (value, low, high)
+    return drawn
+
+
+def grouped(
+    shares: Mapping[str, Mapping[int, Proportion]],
+) -> dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """:func:`panel` of network → group → share, as :meth:`Reading.by` gives each."""
+    groups = dict.fromkeys(group for each in shares.values() for group in each)
+    return panel({group: {name: shares[name][group] for name in shares} for group in groups})
+
+
+def sweep(
+    networks: Mapping[str, Recognizer],
+    frames: Mapping[tuple[int, int], Paths],
+    labels: NDArray[np.integer[Any]],
+) -> dict[tuple[int, int], dict[str, Reading]]:
+    """What networks make of canvas pictures, by brush and height."""
+    return {pair: read_all(networks, Kind(paths, labels)) for pair, paths in frames.items()}
+
+
+def lines(
+    measured: Mapping[tuple[int, int], Mapping[str, Reading]], name: str
+) -> dict[str, tuple[list[int], list[float]]]:
+    """Shares that one network reads right against the brush, a line for each height."""
+    drawn: dict[str, tuple[list[int], list[float]]] = {}
+    for (brush, height), each in sorted(measured.items()):
+        brushes, shares = drawn.setdefault(f"{height} px high", ([], []))
+        brushes.append(brush)
+        shares.append(each[name].accuracy.value)
+    return drawn
+
+
+def differences(
+    measured: Mapping[tuple[int, int], Mapping[str, Reading]],
+    strokes: Mapping[str, Proportion],
+) -> dict[tuple[int, int], dict[str, float]]:
+    """Percentage points that canvas pictures are read better (+) or worse than their strokes.
+
+    ``strokes`` has the share of the same drawings that each network reads right as strokes.
+    """
+    return {
+        pair: {
+            name: 100 * (reading.accuracy.value - strokes[name.removesuffix(PLAIN)].value)
+            for name, reading in each.items()
+        }
+        for pair, each in measured.items()
+    }
+
+
+def contributions(shares: Mapping[str, Proportion]) -> dict[str, float] | None:
+    """Points gained from the baseline on the plain path, by our frames, then by our network.
+
+    None where there is no baseline.
+    """
+    if "baseline" not in shares:
+        return None
+    base, framed, whole = (
+        shares[name].value for name in (f"baseline{PLAIN}", "baseline", "default")
+    )
+    return {"preprocessing": 100 * (framed - base), "network": 100 * (whole - framed)}

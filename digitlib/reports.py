@@ -243,7 +243,7 @@ FULL: dict[str, dict[str, Any]] = {
     "04_confusion": {"subset": None},
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": None},
-    "07_handwriting": {"count": 400},
+    "07_handwriting": {"subset": None, "count": 300},
     "08_speed": {"subset": None, "rounds": 10, "seconds": 180, "count": 300, "frames": 1_000_000},
 }
 
@@ -255,7 +255,7 @@ FAST: dict[str, dict[str, Any]] = {
     "04_confusion": {"subset": 1000},
     "05_draw": {"strokes": DRAWN_SEVEN},
     "06_robustness": {"subset": 500},
-    "07_handwriting": {"count": 10},
+    "07_handwriting": {"subset": 500, "count": 10},
     "08_speed": {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
 }
 

@@ -5,10 +5,11 @@ In the style of :mod:`digitlib.plotting`, from the numbers of :mod:`digitlib.eva
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -43,29 +44,68 @@ def points(
     *,
     xlabel: str,
     ylabel: str,
+    log: bool = False,
 ) -> Figure:
     """Shares with their intervals as points with whiskers, on an axis that need not start at zero.
 
     Args:
-        panels: title → name → ``(value, low, high)``, each ``[len(categories)]``, 0-1.
+        panels: title → name → ``(value, low, high)``, each ``[len(categories)]``, 0-1; NaN where
+            there is nothing to show.
         categories: along x, the same in all panels.
         xlabel: with its unit.
         ylabel: with its unit.
+        log: logarithmic shares. Of a zero only the upper end of its whisker is seen.
     """
-    figure, axes = new_figure(min(1.4 + 3.6 * len(panels), 11), 3.6, 1, len(panels), sharey=True)
+    across = max(3.6, 0.09 * sum(len(str(category)) + 3 for category in categories))
+    figure, axes = new_figure(min(1.4 + across * len(panels), 11), 3.6, 1, len(panels), sharey=True)
     for place, (title, panel) in zip(axes[0], panels.items(), strict=True):
-        for n, (name, color) in enumerate(colors_of(panel).items()):
-            at = np.arange(len(categories)) + (n - (len(panel) - 1) / 2) * 0.28
-            value, *interval = panel[name]
-            place.plot(at, value, "o", color=color, label=name, markersize=5.5)
-            whiskers(place, at, value, (interval[0], interval[1]), color)
-        place.set(xlabel=xlabel, title=title, xlim=(-0.6, len(categories) - 0.4))
-        place.set_xticks(range(len(categories)), [str(category) for category in categories])
+        _points(place, panel, categories)
+        place.set(xlabel=xlabel, title=title)
+        if log:
+            shown = np.concatenate([part for name in panel for part in panel[name][:2]])
+            place.set(yscale="log", ylim=(0.7 * np.min(shown[shown > 0], initial=1), None))
         percent_axis(place)
-        place.grid(False, axis="x")
     axes[0, 0].set_ylabel(ylabel)
     if len(panel) > 1:
         figure.legend(*place.get_legend_handles_labels(), loc="outside upper right", ncols=4)
+    return figure
+
+
+def _points(
+    place: Axes, panel: Mapping[str, tuple[Any, Any, Any]], categories: Collection[Any]
+) -> None:
+    """Points with whiskers, side by side for each category."""
+    step = min(0.28, 0.66 / len(panel))
+    for n, (name, color) in enumerate(colors_of(panel).items()):
+        at = np.arange(len(categories)) + (n - (len(panel) - 1) / 2) * step
+        value, *interval = panel[name]
+        place.plot(at, value, "o", color=color, label=name, markersize=5.5)
+        whiskers(place, at, value, (interval[0], interval[1]), color)
+    place.set_xlim(-0.6, len(categories) - 0.4)
+    place.set_xticks(range(len(categories)), [str(category) for category in categories])
+    place.grid(False, axis="x")
+
+
+def opposites(
+    panels: Mapping[str, Mapping[str, tuple[Any, Any, Any]]],
+    categories: Mapping[str, Collection[Any]],
+    *,
+    ylabels: Sequence[str],
+) -> Figure:
+    """Points as in :func:`points`, each panel with categories and a scale of its own, from zero.
+
+    Args:
+        panels: x label → name → ``(value, low, high)``, 0-1.
+        categories: x label → along x.
+        ylabels: of each panel.
+    """
+    lengths = [len(own) for own in categories.values()]
+    figure, axes = new_figure(10, 3.6, 1, len(panels), width_ratios=lengths)
+    for place, (xlabel, panel), ylabel in zip(axes[0], panels.items(), ylabels, strict=True):
+        _points(place, panel, categories[xlabel])
+        place.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+        percent_axis(place)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
     return figure
 
 

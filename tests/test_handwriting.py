@@ -1,149 +1,225 @@
-"""``digitlib.handwriting`` and ``digitlib.plain``: the same digits by several ways."""
+"""``digitlib.handwriting`` and ``digitlib.plain``: the same drawings read in several ways."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from helpers import DIGITS, bundled
+from PIL import Image, ImageDraw
+from sklearn.metrics import accuracy_score
 
-from digitlib import Recognizer, glyphs, handwriting, pictures, strokes, studies, weights
+from digitlib import Recognizer, datasets, handwriting, pictures, plain, strokes, weights
 from digitlib.evaluation import Proportion
+from digitlib.handwriting import PLAIN, Kind, Reading
 from digitlib.plain import plain_frame
 from digitlib.preprocess import BlankDrawingError, to_frame
+from digitlib.strokes import PenDigit
 
-DRAWN = glyphs.digit_styles(1, 3)
+DRAWN = [PenDigit(list(DIGITS[digit]), digit, 0) for digit in range(10)]
+LABELS = np.arange(10)
+BLANK = Image.new("L", (60, 60), 255)
 
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, Recognizer]:
-    return {"default": Recognizer.load(), "baseline": Recognizer.load(weights.BASELINE)}
+    return {"default": bundled(), "baseline": Recognizer.load(weights.BASELINE)}
 
 
-# --- the plain way ---------------------------------------------------------------------------
+def reading(right: str, predicted: str = "") -> Reading:
+    """A reading of as many digits as there are letters, ``x`` for one read right."""
+    seen = np.array([int(digit) for digit in predicted or "0" * len(right)])
+    hit = np.array([letter == "x" for letter in right])
+    labels = np.where(hit, seen, (seen + 1) % 10)
+    return Reading(np.eye(10)[seen], labels, hit, np.zeros(len(right), bool))
 
 
-def test_the_plain_way_pastes_the_ink_into_the_middle() -> None:
+# --- the plain path --------------------------------------------------------------------------
+
+
+def test_the_plain_path_pastes_the_box_into_the_middle() -> None:
     page = np.full((100, 80), 255, np.uint8)
-    page[20:80, 30:40] = 0  # 60 high: with the max-filter and at 20 px a third as large
+    page[20:80, 30:40] = 0  # 60 high: a third as large at 20 px
     frame = plain_frame(Image.fromarray(page))
     assert frame.shape == (28, 28)
+    assert frame.dtype == np.uint8
     rows, columns = np.nonzero(frame > 100)
     assert (rows.min(), rows.max()) == (4, 23)
     assert abs((columns.min() + columns.max()) / 2 - 13.5) <= 0.5
     assert frame.max() == 255
 
 
-def test_the_plain_way_refuses_white_paper() -> None:
+def test_the_plain_path_centres_the_box_and_ours_the_mass() -> None:
+    page = Image.new("L", (200, 200), 255)
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((40, 40, 100, 160), fill=0)  # heavy at the left,
+    pen.rectangle((100, 80, 160, 120), fill=0)  # with an arm to the right
+    columns = np.arange(28)
+    ours, theirs = (frame(page).sum(axis=0).astype(float) for frame in (to_frame, plain_frame))
+    assert ours @ columns / ours.sum() == pytest.approx(14, abs=0.6)
+    assert theirs @ columns / theirs.sum() < 12.5
+
+
+def test_the_plain_path_widens_by_its_filter_and_enlarges_nothing() -> None:
+    page = np.full((40, 40), 255, np.uint8)
+    page[10:20, 20] = 0
+    frame = plain_frame(Image.fromarray(page).convert("RGB"))
+    grown = plain.THICKEN // 2
+    assert (frame > 0).sum() <= 10 * (1 + 2 * grown)  # cut to its box, which it cannot leave
+    assert np.ptp(np.nonzero(frame)[0]) + 1 == 10
+
+
+def test_the_plain_path_refuses_white_paper() -> None:
     with pytest.raises(BlankDrawingError):
-        plain_frame(Image.new("L", (50, 50), 255))
+        plain_frame(BLANK)
 
 
-def test_the_baseline_has_a_way_of_its_own(networks: dict[str, Recognizer]) -> None:
-    ways = handwriting.ways(networks)
-    assert [*ways] == ["default", "baseline", "baseline, plain frames"]
-    assert ways["baseline, plain frames"].frame is plain_frame
-    assert ways["default"].frame is ways["baseline"].frame is to_frame
-    assert [*handwriting.ways({"default": networks["default"]})] == ["default"]
+# --- what is read ----------------------------------------------------------------------------
+
+
+def test_frames_are_those_of_both_paths_and_empty_where_no_ink_is_found() -> None:
+    page = pictures.canvas(DRAWN[2].strokes)
+    paths = handwriting.to_frames([page, BLANK])
+    assert list(paths) == ["", PLAIN]
+    np.testing.assert_array_equal(paths[""][0], to_frame(page))
+    np.testing.assert_array_equal(paths[PLAIN][0], plain_frame(page))
+    for frames in paths.values():
+        assert frames.shape == (2, 28, 28)
+        assert not frames[1].any()
+
+
+def test_canvases_have_each_brush_and_height_once() -> None:
+    made = handwriting.canvases(DRAWN[:1])
+    assert len(made) == len(handwriting.BRUSHES) * len(handwriting.HEIGHTS)
+    assert handwriting.USUAL in made
+    page = pictures.canvas(DRAWN[0].strokes, brush=28, height=150)
+    np.testing.assert_array_equal(made[28, 150][""][0], to_frame(page))
+
+
+def test_a_photo_follows_from_seed_and_row() -> None:
+    twice = [DRAWN[3], DRAWN[3]]
+    first, again = (np.asarray(handwriting.photo(twice, 0, 7)) for _ in range(2))
+    assert np.array_equal(first, again)
+    for other in (handwriting.photo(twice, 1, 7), handwriting.photo(twice, 0, 8)):
+        assert np.asarray(other).shape != first.shape or (np.asarray(other) != first).any()
+    handwriting.photo(twice, 1, 2**32 - 1)  # the largest seed that a notebook takes
+
+
+def test_rows_are_chosen_by_the_seed_and_rise() -> None:
+    rows = handwriting.choose(100, 10, 1)
+    assert (np.diff(rows) > 0).all()
+    assert np.array_equal(rows, handwriting.choose(100, 10, 1))
+    assert not np.array_equal(rows, handwriting.choose(100, 10, 2))
+    assert handwriting.choose(4, 10).tolist() == [0, 1, 2, 3]
+    assert len(handwriting.choose(0, 10)) == 0
+
+
+def test_what_is_missing_is_left_out() -> None:
+    test = datasets.load("sample", "test")
+    alone = handwriting.kinds(test, None, None, LABELS[:0], {}, {})
+    assert list(alone) == ["sample test"]
+    paths = handwriting.to_frames(pictures.canvas(d.strokes) for d in DRAWN[:2])
+    every = handwriting.kinds(test, test, test, LABELS[:2], paths, paths)
+    assert list(every) == ["sample test", "pen strokes", "canvas", "phone photos", "rare styles"]
 
 
 # --- reading ---------------------------------------------------------------------------------
 
 
-def test_strokes_are_read_as_the_recognizer_reads_them(networks: dict[str, Recognizer]) -> None:
-    found = handwriting.read(networks["default"], handwriting.stroke_frames(DRAWN))
-    one_by_one = [networks["default"].predict_strokes(d.strokes).digit for d in DRAWN]
-    assert found.tolist() == one_by_one
+def test_networks_read_as_the_recognizer_does(networks: dict[str, Recognizer]) -> None:
+    made = [pictures.canvas(digit.strokes) for digit in DRAWN]
+    found = handwriting.read_all(networks, Kind(handwriting.to_frames(made), LABELS))
+    assert list(found) == ["default", "baseline", f"default{PLAIN}", f"baseline{PLAIN}"]
+    for name, network in networks.items():
+        answers = [network.predict(page) for page in made]
+        seen = [answer.digit for answer in answers]
+        assert found[name].predicted.tolist() == seen
+        assert found[name].rejected.tolist() == [answer.rejected for answer in answers]
+        assert found[name].accuracy.value == accuracy_score(LABELS, seen)
+        frames = torch.from_numpy(np.stack([plain_frame(page) for page in made]))
+        expected = network.probabilities(frames)
+        np.testing.assert_allclose(found[name + PLAIN].probabilities, expected, atol=1e-5)
 
 
-def test_pictures_are_read_as_the_recognizer_reads_them(networks: dict[str, Recognizer]) -> None:
-    made = [pictures.canvas(d.strokes) for d in DRAWN]
-    found = handwriting.read_pictures(handwriting.ways(networks), made)
-    assert found["default"].tolist() == [networks["default"].predict(p).digit for p in made]
-    frames = torch.from_numpy(np.stack([plain_frame(p) for p in made]))
-    expected = networks["baseline"].probabilities(frames).argmax(dim=1)
-    assert found["baseline, plain frames"].tolist() == expected.tolist()
+def test_strokes_are_read_as_the_recognizer_does(networks: dict[str, Recognizer]) -> None:
+    frames = torch.from_numpy(np.stack([strokes.render(digit.strokes) for digit in DRAWN]))
+    found = handwriting.read(networks["default"], frames, LABELS)
+    answers = [networks["default"].predict_strokes(digit.strokes).digit for digit in DRAWN]
+    assert found.predicted.tolist() == answers
 
 
-def test_a_refused_picture_counts_as_misread(networks: dict[str, Recognizer]) -> None:
-    made = [pictures.canvas(DRAWN[0].strokes), Image.new("L", (60, 60), 255)]
-    frames, refused = handwriting.picture_frames(made)
-    assert refused.tolist() == [False, True]
-    assert not frames[1].any()
-    assert handwriting.read(networks["default"], frames, refused)[1] == -1
-
-
-def test_canvas_shares_are_of_each_brush_and_height(networks: dict[str, Recognizer]) -> None:
-    ways = handwriting.ways({"default": networks["default"]})
-    found = handwriting.on_canvas(ways, DRAWN, brushes=(8, 20), heights=(90, 220))["default"]
-    assert [*found] == [90, 220]
-    for height, row in found.items():
-        for brush, share in zip((8, 20), row, strict=True):
-            right = [
-                networks["default"].predict(
-                    pictures.canvas(d.strokes, brush=brush, height=height)
-                ).digit == d.label
-                for d in DRAWN
-            ]  # fmt: skip
-            assert (share.successes, share.total) == (sum(right), len(DRAWN))
-
-
-# --- counting --------------------------------------------------------------------------------
+def test_where_no_ink_was_found_nothing_is_read_right(networks: dict[str, Recognizer]) -> None:
+    empty = torch.zeros(10, 28, 28, dtype=torch.uint8)
+    found = handwriting.read(networks["default"], empty, LABELS)
+    assert found.right.dtype == np.bool_
+    assert not found.right.any()
+    assert found.accuracy == Proportion(0, 10)
 
 
 def test_groups_are_counted_apart() -> None:
-    groups = np.array([3, 1, 3, 3, 1])
-    right = np.array([True, False, True, False, True])
-    found = handwriting.by(groups, right)
-    assert {key: (s.successes, s.total) for key, s in found.items()} == {1: (1, 2), 3: (2, 3)}
+    found = reading("x.xx.").by(np.array([3, 1, 3, 3, 1]))
+    assert found == {1: Proportion(0, 2), 3: Proportion(3, 3)}
+    assert list(found) == [1, 3]
 
 
-def test_the_gap_is_in_points() -> None:
-    canvas = {60.0: [Proportion(98, 100), Proportion(90, 100)], 90.0: [Proportion(99, 100)] * 2}
-    mean, most = handwriting.gap(Proportion(99, 100), canvas)
-    assert mean == pytest.approx((1 + 9 + 0 + 0) / 4)
-    assert most == pytest.approx(9)
+# --- tables ----------------------------------------------------------------------------------
 
 
-def test_mistakes_come_in_families_the_largest_first() -> None:
-    labels = np.array([9, 9, 1, 4, 9, 4, 7])
-    seen = np.array([3, 3, 7, 4, 9, -1, 2])
-    found = handwriting.mistakes(labels, seen)
-    assert {pair: places.tolist() for pair, places in found.items()} == {
-        (9, 3): [0, 1], (1, 7): [2], (7, 2): [6],
-    }  # fmt: skip
-    assert next(iter(found)) == (9, 3)
-    assert [*handwriting.mistakes(labels, seen, most=1)] == [(9, 3)]
-    told = handwriting.tell(found)
-    assert told.startswith("- **9 read as 3** (2): nines")
-    assert told.count("\n") == 2
-    assert handwriting.tell({}) == "None of these digits was misread."
+def test_a_panel_has_nan_where_nothing_was_read() -> None:
+    share, other = Proportion(9, 10), Proportion(5, 10)
+    shares = {"a": {"default": share}, "b": {"default": other, "more": other}}
+    drawn = handwriting.panel(shares)
+    np.testing.assert_allclose(drawn["default"][0], [0.9, 0.5])
+    np.testing.assert_allclose([part[0] for part in drawn["default"][1:]], share.interval)
+    assert np.isnan([part[0] for part in drawn["more"]]).all()
+    wrong, low, high = handwriting.panel(shares, misread=True)["default"]
+    np.testing.assert_allclose(wrong, [0.1, 0.5])
+    np.testing.assert_allclose((low[0], high[0]), Proportion(1, 10).interval)
 
 
-def test_shares_become_numbers() -> None:
-    share = Proportion(3, 4)
-    assert handwriting.plain({"a": {6: [share]}}) == {"a": {6: [share.as_dict()]}}
+def test_groups_of_networks_make_a_panel() -> None:
+    half, all_of_two, none = Proportion(1, 2), Proportion(2, 2), Proportion(0, 2)
+    by = {"default": {7: half, 8: all_of_two}, "baseline": {7: none, 8: half}}
+    drawn = handwriting.grouped(by)
+    np.testing.assert_allclose(drawn["baseline"][0], [0, 0.5])
+    np.testing.assert_allclose(drawn["default"][0], [0.5, 1])
 
 
-def test_some_digits_are_the_same_for_the_same_seed() -> None:
-    first, second = handwriting.some(DRAWN, 4, 1), handwriting.some(DRAWN, 4, 1)
-    assert len(first) == 4
-    assert all(a is b for a, b in zip(first, second, strict=True))
-    assert len(handwriting.some(DRAWN, 10**6)) == len(DRAWN)
+def test_differences_are_in_points_to_the_same_networks_strokes() -> None:
+    measured = {(6, 150): {"default": reading("xxx."), f"default{PLAIN}": reading("x...")}}
+    found = handwriting.differences(measured, {"default": Proportion(4, 4)})
+    assert found == {(6, 150): {"default": -25.0, f"default{PLAIN}": -75.0}}
 
 
-def test_where_pen_strokes_are_missing_rules_stand_in_and_it_is_said(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(studies, "optional", lambda *_, **__: None)
-    monkeypatch.setattr(studies, "say", said.append)
-    digits = handwriting.drawn("sample")
-    assert "rules" in said[0]
-    assert set(handwriting.labels_of(digits)) == set(range(10))
+def test_lines_rise_with_the_brush_one_for_each_height() -> None:
+    measured = {
+        (20, 60): {"default": reading("x.")},
+        (6, 150): {"default": reading("xx")},
+        (6, 60): {"default": reading("..")},
+        (20, 150): {"default": reading("xx")},
+    }
+    assert handwriting.lines(measured, "default") == {
+        "60 px high": ([6, 20], [0.0, 0.5]),
+        "150 px high": ([6, 20], [1.0, 1.0]),
+    }
 
 
-def test_stroke_frames_are_rendered_strokes() -> None:
-    frames = handwriting.stroke_frames(DRAWN[:3])
-    assert frames.shape == (3, 28, 28)
-    np.testing.assert_array_equal(frames[1], strokes.render(DRAWN[1].strokes))
+def test_contributions_add_up() -> None:
+    shares = {
+        "default": Proportion(99, 100),
+        "baseline": Proportion(95, 100),
+        f"baseline{PLAIN}": Proportion(80, 100),
+    }
+    found = handwriting.contributions(shares)
+    assert found is not None
+    assert found["preprocessing"] == pytest.approx(15)
+    assert found["network"] == pytest.approx(4)
+    assert handwriting.contributions({"default": shares["default"]}) is None
+
+
+def test_every_canvas_is_swept(networks: dict[str, Recognizer]) -> None:
+    alone = {"default": networks["default"]}
+    frames = {(14, 150): handwriting.to_frames(pictures.canvas(d.strokes) for d in DRAWN)}
+    found = handwriting.sweep(alone, frames, LABELS)
+    single = handwriting.read(alone["default"], frames[14, 150][""], LABELS)
+    np.testing.assert_array_equal(found[14, 150]["default"].right, single.right)

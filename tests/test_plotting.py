@@ -77,6 +77,14 @@ def figures() -> dict[str, Figure]:
         "points": result_plots.points(
             {"recall": {"default": BAND, "baseline": BAND}}, "xy", xlabel="digit", ylabel="share"
         ),
+        "missing": result_plots.points(
+            {"": {"default": BAND, "plain": (np.array([np.nan, 0.0]),) * 3}}, ["a", "b"],
+            xlabel="kind", ylabel="misread", log=True,
+        ),
+        "opposites": result_plots.opposites(
+            {"thing": {"default": BAND}, "brush (px)": {"default": BAND}},
+            {"thing": "ab", "brush (px)": [6, 10]}, ylabels=["rejected", "read right"],
+        ),
         "embedding": result_plots.embedding(
             RANDOM.randn(50, 2), LABELS[:50], xlabel="a", ylabel="b"
         ),
@@ -122,6 +130,23 @@ def test_axes_with_ticks_have_labels() -> None:
             if shown and len(axes.get_xticks()) and axes.xaxis.get_tick_params()["labelbottom"]:
                 below = axes.get_xlabel() or axes.get_title(loc="left") or axes.get_ylabel()
                 assert below, f"{name} has an axis that says nothing"
+
+
+def test_points_of_a_zero_lie_below_a_logarithmic_axis() -> None:
+    zero = (np.array([0.0, 0.2]), np.array([0.0, 0.1]), np.array([0.03, 0.3]))
+    panel = {"": {"default": zero}}
+    (axes,) = result_plots.points(panel, "ab", xlabel="x", ylabel="y", log=True).axes
+    assert axes.get_yscale() == "log"
+    assert 0 < axes.get_ylim()[0] < 0.1
+
+
+def test_opposites_have_scales_of_their_own_from_zero() -> None:
+    panels = {"a": {"default": BAND}, "b": {"default": tuple(part / 10 for part in BAND)}}
+    categories = {"a": [1, 2], "b": [3, 4]}
+    apart = result_plots.opposites(panels, categories, ylabels=["x", "y"]).axes
+    assert [axes.get_ylim()[0] for axes in apart] == [0, 0]
+    assert apart[0].get_ylim()[1] > 5 * apart[1].get_ylim()[1]
+    assert [label.get_text() for label in apart[1].get_xticklabels()] == ["3", "4"]
 
 
 def test_the_same_network_has_the_same_colour_everywhere() -> None:
