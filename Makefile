@@ -55,7 +55,7 @@ notebooks: $(STAMP) ## Run the notebooks in place and keep their outputs (ARGS="
 	$(PY) -m digitlib.reports --refresh $(ARGS)
 
 # Results go to reports/sweep.jsonl; stopped, the same command goes on with what is missing.
-sweep: $(STAMP) ## Train several seeds side by side (ARGS="default --seeds 0-4")
+sweep: $(STAMP) ## Train several seeds side by side (ARGS="teacher --seeds 0-4")
 	$(PY) -m digitlib.sweep $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="-k strokes" goes to pytest)

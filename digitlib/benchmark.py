@@ -567,7 +567,8 @@ def measure(
     """
     if fast:
         rounds, seconds = 1, 2
-    alone = {"datasets": (dataset,), "shares": (), "taught": 0, "subset": 1000 if fast else None}
+    subset = 1000 if fast else None
+    alone: dict[str, Any] = {"datasets": (dataset,), "shares": (), "taught": 0, "subset": subset}
     configs = {name: replace(PRESETS[name], **alone) for name in presets}
     data = Splits.load(next(iter(configs.values())))
     test = datasets.load(dataset, "test").subset(1000 if fast else None)
