@@ -36,7 +36,10 @@ class Proportion:
         n, p, z2 = self.total, self.value, Z95**2
         middle = (p + z2 / (2 * n)) / (1 + z2 / n)
         half = Z95 / (1 + z2 / n) * (p * (1 - p) / n + z2 / (4 * n * n)) ** 0.5
-        return max(0.0, middle - half), min(1.0, middle + half)
+        # With none or all, one end is the share itself: exactly, not up to rounding.
+        low = middle - half if self.successes else 0.0
+        high = middle + half if self.successes < n else 1.0
+        return low, high
 
     def as_dict(self) -> dict[str, float]:
         """For reports."""

@@ -23,6 +23,9 @@ BUNDLED = Path(__file__).parent / "assets" / "digitnet.safetensors"
 FORMAT = "digitlib-1"
 
 
+PICKLE = [bytes([0x80, protocol]) for protocol in range(2, 6)]
+
+
 class WeightsError(ValueError):
     """A weights file cannot be used; the message is one line that says why."""
 
@@ -54,8 +57,9 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         with path.open("rb") as file:
-            start = file.read(2)
-        if start == b"PK" or start[:1] == b"\x80":  # as torch.save and pickle begin
+            start = file.read(9)
+        # As torch.save and pickle begin; safetensors begins with a length of 8 bytes and "{".
+        if start[:2] == b"PK" or (start[:2] in PICKLE and start[8:] != b"{"):
             raise WeightsError(
                 f"{path} is a pickle or zip file; digitlib loads only safetensors."
             ) from error

@@ -53,7 +53,7 @@ class Fixed(nn.Module):
         self.answer = nn.Parameter(torch.tensor(logits))
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        return self.answer.expand(len(frames), -1)
+        return self.answer + 0 * frames.mean(dim=(1, 2, 3))[:, None]
 
 
 # --- pictures and strokes ------------------------------------------------------------------

@@ -473,7 +473,7 @@ def test_data_is_loaded_in_the_order_of_the_configuration(
         asked.append(root)
         return dataclasses.replace(numbered(name, 80, 0), split=split)
 
-    monkeypatch.setattr(training.datasets, "load", load)
+    monkeypatch.setattr(datasets, "load", load)
     config = small_config(datasets=("sample", "typeset"), shares=(0.5,), subset=50)
     splits = Splits.load(config, tmp_path)
     for split in ("train", "validation"):

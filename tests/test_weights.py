@@ -294,7 +294,7 @@ def test_the_bundled_card_says_how_to_use_the_network(card: dict) -> None:
     model, _ = weights.load()
     assert card["model"] == "digitnet"
     assert card["model_arguments"]["outputs"] == 11
-    assert models.count_parameters(model) < 150_000
+    assert 4 * models.count_parameters(model) < 2**20  # in a file of at most 1 MiB
     assert card["normalisation"] == {"mean": 0.1307, "std": 0.3081}
     assert card["classes"] == list("0123456789")
     assert 0.3 < card["temperature"] < 3
@@ -312,7 +312,7 @@ def test_the_bundled_card_says_how_it_came_about(card: dict) -> None:
     assert later == {name: plain[name] for name in later}  # fields that came after: as they were
     assert set(later) <= {"compiled"}
     assert len(card["training"]["history"]) == stored["epochs"]
-    assert set(card["training"]["data"]) == set(stored["datasets"])
+    assert set(card["training"]["data"]) == {*stored["datasets"], "pool"}  # taught by others
     assert card["training"]["data"]["mnist"] == "42787817956c"
     assert all(re.fullmatch("[0-9a-f]{12}", d) for d in card["training"]["data"].values())
     assert card["training"]["device"]
