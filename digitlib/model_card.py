@@ -19,6 +19,7 @@ DATA = {
     "styles": "digit styles that the others lack (slashed zeros, open fours …), made from rules",
     "no_digits": "letters, shapes, scribbles and pairs of digits drawn by rules: what to reject",
     "typeset": "letters and signs in the fonts that come with matplotlib: what to reject",
+    "pool": "all of these, varied, with the mean answers of five networks trained on the labels",
 }
 
 
@@ -89,9 +90,15 @@ def _training(card: Mapping[str, Any]) -> str:
     training = card["training"]
     config = training["config"]
     rows = "\n".join(f"| `{name}` | {_code(value)} |" for name, value in config.items())
+    taught = (
+        f"{config['taught']:.0%} of its loss is the difference from its teachers' answers "
+        "(`digitlib.teaching`), the rest that from the labels. "
+        if config.get("taught")
+        else ""
+    )
     return (
         "## Training\n\n"
-        f"{config['epochs']} epochs in {training['seconds'] / 60:.0f} minutes on "
+        f"{taught}{config['epochs']} epochs in {training['seconds'] / 60:.0f} minutes on "
         f"`{training['device']}`, with PyTorch {card['versions']['torch']}. The temperature "
         f"{card['temperature']:.3f} and the rejection threshold were set on validation data.\n\n"
         "<details><summary>Every setting</summary>\n\n"
