@@ -259,7 +259,11 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", script, str(folder)]
     command += ["--dataset", "sample", "--output", str(output)]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # As from a terminal: a shell starts what runs in its background deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (output / "executed" / "02_slow.ipynb").exists():
         assert time.monotonic() < deadline, "the second notebook has not begun"
