@@ -48,11 +48,14 @@ class Batch:
         frames: float ``[B, 28, 28]``, 0-1.
         labels: int64 ``[B]``.
         answers: the teachers' logits ``[B, outputs]``, or None without teachers.
+        counts: how many frames of each data set there are, one set after the other; empty where
+            they are mixed.
     """
 
     frames: Tensor
     labels: Tensor
     answers: Tensor | None = None
+    counts: tuple[int, ...] = ()
 
 
 def as_input(frames: Tensor) -> Tensor:
@@ -61,23 +64,24 @@ def as_input(frames: Tensor) -> Tensor:
     return normalised[:, None].contiguous(memory_format=torch.channels_last)
 
 
-class Feed:
-    """Batches of all data sets together, varied anew in every epoch.
+def steps_per_epoch(config: TrainConfig, data: Splits) -> int:
+    """Batches of an epoch, which is one pass over the first data set."""
+    return -(-len(data.train[0]) // config.batch_size)
 
-    Attributes:
-        steps: batches of an epoch, which is one pass over the first data set.
-    """
+
+class Feed:
+    """Batches of all data sets together, varied anew in every epoch."""
 
     def __init__(self, config: TrainConfig, data: Splits, device: torch.device) -> None:
         self.config, self.device = config, device
         self.images = [part.images.to(device) for part in data.train]
         self.labels = [part.labels.to(device) for part in data.train]
         self.points = [None if p.points is None else p.points.to(device) for p in data.train]
-        self.steps = -(-len(self.images[0]) // config.batch_size)
+        self.steps = steps_per_epoch(config, data)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; they follow from the seed and its number alone."""
-        torch.manual_seed((self.config.seed + 1) * 100_003 + number)
+        torch.manual_seed(self.config.epoch_seed(number))
         orders = [self._order(part) for part in range(len(self.images))]
         for chosen in zip(*orders, strict=False):
             yield self._batch(chosen)
@@ -100,11 +104,13 @@ class Feed:
             if not self.config.augment:
                 frames.append(images[index].float() / 255)
             elif points is None:
-                frames.append(augment.vary_frames(images[index].float() / 255))
+                varied = augment.vary_frames(images[index].float() / 255)
+                frames.append(augment.degrade(varied, share=self.config.degrade))
             else:
                 moved = augment.vary_points(points[index])
                 drawn = strokes.render_batch(moved, augment.pen_widths(len(index), moved))
                 moved = augment.warp(drawn, rotation=0, slant=0, stretch=0.06, bend=0)
-                frames.append(augment.degrade(augment.some(drawn, moved, 0.6)))
+                varied = augment.some(drawn, moved, 0.6)
+                frames.append(augment.degrade(varied, share=self.config.degrade))
         labels = torch.cat([labels[i] for i, labels in zip(chosen, self.labels, strict=True)])
-        return Batch(torch.cat(frames), labels)
+        return Batch(torch.cat(frames), labels, counts=tuple(map(len, chosen)))

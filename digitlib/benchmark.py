@@ -437,16 +437,23 @@ def start_up(rounds: int = 5) -> dict[str, float]:
 # --- the machine's limit ---------------------------------------------------------------------
 
 
-def matrix_peak(precision: str = "float32", size: int = 1024, rounds: int = 30) -> float:
-    """FLOP/s of the machine's matrix product, the best of several: what could be had at most."""
+def matrix_peak(
+    precision: str = "float32", sizes: Sequence[int] = (256, 512, 1024, 2048), rounds: int = 20
+) -> float:
+    """FLOP/s of the machine's matrix product: what could be had at most.
+
+    The best of several square products of each size, by rows and by columns.
+    """
     device = models.pick_device()
     kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-    a = torch.randn(size, size, device=device).to(kind)
     best = 0.0
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        float((a @ a)[0, 0])  # waits until the device is done
-        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    for size in sizes:
+        a = torch.randn(size, size, device=device).to(kind)
+        for other in (a, a.T):
+            for _ in range(rounds + 1):
+                start = time.perf_counter()
+                float((a @ other)[0, 0])  # waits until the device is done
+                best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best
 
 

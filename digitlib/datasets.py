@@ -78,14 +78,18 @@ class DigitData:
         }
         return replace(self, **parts)
 
+    def chosen(self, size: int, seed: int = 0) -> Tensor:
+        """Indices of ``size`` digits, or of all, drawn at random by ``seed``; rising, int64."""
+        if size < 1:
+            raise ValueError(f"A subset has at least one digit, not {size}.")
+        drawn = np.random.RandomState(seed).permutation(len(self))[:size]
+        return torch.from_numpy(np.sort(drawn))
+
     def subset(self, size: int | None, seed: int = 0) -> DigitData:
         """``size`` digits drawn at random by ``seed``; everything for None."""
         if size is None or size >= len(self):
             return self
-        if size < 1:
-            raise ValueError(f"A subset has at least one digit, not {size}.")
-        chosen = np.random.RandomState(seed).permutation(len(self))[:size]
-        return self.take(torch.from_numpy(np.sort(chosen)))
+        return self.take(self.chosen(size, seed))
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:

@@ -34,6 +34,7 @@ class TrainConfig:
     label_smoothing: float = 0.0
     taught: float = 0.0  # weight of teachers' answers in the loss, 0-1; needs a teaching.Pool
     augment: bool = True  # vary every frame, draw pen data at random widths
+    degrade: float = 0.3  # share of varied frames made as if from bad pictures
     average: float = 0.0  # decay per step of the weights' running mean; 0 keeps the last weights
     subset: int | None = None  # use only so many digits of each data set
     precision: str = (
@@ -52,12 +53,17 @@ class TrainConfig:
             raise ValueError(f"The schedule is 'one-cycle' or 'constant', not {self.schedule!r}.")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision is 'float32' or 'bfloat16', not {self.precision!r}.")
-        if not 0 <= self.taught <= 1:
-            raise ValueError(f"taught is a weight of 0 to 1, not {self.taught}.")
+        for name in ("taught", "degrade"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is 0 to 1, not {getattr(self, name)}.")
         if len(self.shares) != len(self.datasets) - 1 or not all(s > 0 for s in self.shares):
             raise ValueError("shares has one positive number for each data set after the first.")
         if not self.datasets or not set(self.datasets) <= set(datasets.LOADERS):
             raise ValueError(f"datasets are some of {[*datasets.LOADERS]}, not {self.datasets}.")
+
+    def epoch_seed(self, number: int) -> int:
+        """The seed of everything random in an epoch: another for each seed and each epoch."""
+        return (self.seed + 1) * 100_003 + number
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON would give it back."""
@@ -84,6 +90,14 @@ PRESETS["teacher"] = TrainConfig(
     shares=(0.35, 0.2, 0.15, 0.05),
     epochs=16,
     average=0.998,
+    precision="bfloat16",
+)
+# What teaches MNIST beside them: it reads nothing else, and clean frames only.
+PRESETS["specialist"] = TrainConfig(
+    model_arguments={"outputs": 11},
+    epochs=16,
+    average=0.998,
+    degrade=0.0,
     precision="bfloat16",
 )
 # The bundled network.

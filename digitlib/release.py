@@ -43,16 +43,17 @@ def make_card(result: training.TrainResult, data: training.Splits) -> dict[str, 
     digits = [part for part in data.validation if int(part.labels.max()) < 10]
     real = [part for part in digits if part.name not in MADE] or digits
     least = min(len(part) for part in real)
-    parts = [part.subset(least) for part in real]
-    said = [training.predict_logits(result.model, part.images) for part in parts]
-    scores = [digit_score(training.predict_logits(result.model, part.images)) for part in real]
-    lowest = [float(np.quantile(score.numpy(), FALSE_REJECTION)) for score in scores]
+    said = [training.predict_logits(result.model, part.images) for part in real]
+    lowest = [float(np.quantile(digit_score(logits).numpy(), FALSE_REJECTION)) for logits in said]
+    chosen = [part.chosen(least) for part in real]
+    alike = torch.cat([logits[index] for logits, index in zip(said, chosen, strict=True)])
+    labels = torch.cat([part.labels[index] for part, index in zip(real, chosen, strict=True)])
     card = {
         "model": result.config.model,
         "model_arguments": dict(result.config.model_arguments),
         "normalisation": {"mean": MNIST_MEAN, "std": MNIST_STD},
         "classes": list(CLASSES),
-        "temperature": fit_temperature(torch.cat(said), torch.cat([part.labels for part in parts])),
+        "temperature": fit_temperature(alike, labels),
         "rejection": {
             "threshold": min(lowest),
             "false_rejection_rate": FALSE_REJECTION,

@@ -2,10 +2,11 @@
 
 A network that learns from the mean answer of an ensemble comes closer to the ensemble than one
 that learns from labels alone (Hinton et al., arXiv 1503.02531). The ensemble answers once for a
-whole pool, which any number of runs then use.
+whole pool, which any number of runs then use. A network trained on one data set alone knows that
+set better than a network of its size that was trained on many: who knows least else is asked.
 
 ``python -m digitlib.teaching POOL TEACHER …`` writes a pool from weights files of teachers, which
-``python -m digitlib.release teacher FILE --seed N`` makes.
+``python -m digitlib.release teacher FILE --seed N`` and ``… specialist FILE …`` make.
 """
 
 from __future__ import annotations
@@ -63,15 +64,44 @@ class Pool:
         return cls(tensors["images"], tensors["labels"], tensors["answers"])
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network and the names of the data sets that it was trained on."""
+
+    network: nn.Module
+    datasets: tuple[str, ...]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Teacher:
+        """Read a weights file of :mod:`digitlib.release`; raises as :func:`weights.load`."""
+        network, card = weights.load(path)
+        return cls(network, tuple(card["training"]["config"]["datasets"]))
+
+
+def asked(teachers: Sequence[Teacher], name: str) -> list[nn.Module]:
+    """Who answers for a data set: of those trained on it, the ones trained on the fewest sets.
+
+    Raises:
+        ValueError: nobody was trained on it.
+    """
+    able = [teacher for teacher in teachers if name in teacher.datasets]
+    if not able:
+        raise ValueError(f"None of the teachers was trained on {name}.")
+    fewest = min(len(teacher.datasets) for teacher in able)
+    return [teacher.network for teacher in able if len(teacher.datasets) == fewest]
+
+
 def make_pool(
     config: TrainConfig,
     data: Splits,
-    teachers: Sequence[nn.Module],
+    teachers: Sequence[Teacher],
     passes: int,
     *,
     progress: bool = True,
 ) -> Pool:
-    """Vary the training data ``passes`` times and let the teachers read every frame.
+    """Vary the training data ``passes`` times and let teachers read every frame.
+
+    A frame's answer is the mean of those :func:`asked` for the data set that it is from.
 
     Args:
         config: whose data sets, shares, variations and seed are used.
@@ -79,25 +109,36 @@ def make_pool(
         teachers: networks with as many outputs as the one that they will teach.
         passes: each as long as an epoch of ``config``.
         progress: show a bar.
+
+    Raises:
+        ValueError: no teacher was trained on one of the data sets.
     """
     from tqdm.auto import tqdm
 
     device = models.pick_device(config.device)
-    networks = [models.for_inference(teacher).to(device) for teacher in teachers]
+    panels = [
+        [models.for_inference(network).to(device) for network in asked(teachers, name)]
+        for name in config.datasets
+    ]
     feed = Feed(config, data, device)
     images, labels, answers = [], [], []
     half = config.precision == "bfloat16"
     for number in tqdm(range(passes), disable=not progress, unit="pass"):
         for batch in feed.epoch(number):
             frames = (batch.frames * 255).round().to(torch.uint8)
-            seen = as_input(frames.float() / 255)
+            seen = as_input(frames.float() / 255).split(batch.counts)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-                said = torch.stack([network(seen).float() for network in networks]).mean(dim=0)
+                said = [_mean(panel, part) for panel, part in zip(panels, seen, strict=True)]
             images.append(frames.cpu())
             labels.append(batch.labels.cpu())
-            answers.append(said.half().cpu())
+            answers.append(torch.cat(said).half().cpu())
     order = torch.randperm(sum(map(len, labels)))
     return Pool(*(torch.cat(parts)[order] for parts in (images, labels, answers)))
+
+
+def _mean(networks: Sequence[nn.Module], frames: Tensor) -> Tensor:
+    """Mean logits, float32."""
+    return torch.stack([network(frames).float() for network in networks]).mean(dim=0)
 
 
 class PoolFeed:
@@ -109,17 +150,17 @@ class PoolFeed:
             raise ValueError(
                 f"An epoch takes {steps * size:,} frames; the pool has only {len(pool):,}."
             )
-        self.pool, self.steps, self.size, self.device = pool, steps, size, device
-        self.seed = config.seed
+        self.config, self.pool, self.device = config, pool, device
+        self.steps, self.size = steps, size
         self.passes = len(pool) // (steps * size)  # epochs until every frame was seen
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; they follow from the seed and its number alone."""
         turn, part = divmod(number, self.passes)
-        chance = torch.Generator().manual_seed((self.seed + 1) * 100_003 + turn)
+        chance = torch.Generator().manual_seed(self.config.epoch_seed(turn))
         order = torch.randperm(len(self.pool), generator=chance)
         count = self.steps * self.size
-        torch.manual_seed((self.seed + 1) * 100_003 + number)  # for dropout
+        torch.manual_seed(self.config.epoch_seed(number))  # for dropout
         for index in order[part * count : (part + 1) * count].split(self.size):
             frames = self.pool.images[index].to(self.device).float() / 255
             labels = self.pool.labels[index].to(self.device)
@@ -134,7 +175,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=16, help="over the training data")
     arguments = parser.parse_args()
     config = replace(PRESETS["teacher"], seed=SEED)
-    teachers = [weights.load(path)[0] for path in arguments.teachers]
+    teachers = [Teacher.load(path) for path in arguments.teachers]
     data = Splits.load(config)
     pool = make_pool(config, data, teachers, arguments.passes)
     pool.save(arguments.pool)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitlib import models, teaching, weights
-from digitlib.batches import Batch, Feed, Splits, as_input
+from digitlib.batches import Batch, Feed, Splits, as_input, steps_per_epoch
 from digitlib.datasets import DigitData
 from digitlib.preprocess import MNIST_MEAN, MNIST_STD
 from digitlib.recipes import PRESETS, TrainConfig
@@ -86,8 +86,8 @@ def fit(
         until: given each epoch's line of the history; training ends early where it returns True.
 
     Raises:
-        ValueError: the checkpoint is of another configuration, or a pool is missing, or given
-            to a configuration that is not taught.
+        ValueError: the checkpoint is of another configuration, data or pool, or a pool is
+            missing, or given to a configuration that is not taught.
     """
     if bool(config.taught) != (pool is not None):
         raise ValueError(
@@ -114,10 +114,7 @@ def fit(
             bar.update()
             if until is not None and until(latest):
                 break
-    digests = {part.name: part.digest for part in data.train}
-    if pool is not None:
-        digests["pool"] = pool.digest
-    return TrainResult(run.shadow.eval().cpu(), config, run.history, str(device), digests)
+    return TrainResult(run.shadow.eval().cpu(), config, run.history, str(device), run.digests)
 
 
 class _Run:
@@ -141,10 +138,16 @@ class _Run:
             self.shadow = models.build(config.model, **config.model_arguments).to(device)
             self.shadow.load_state_dict(self.model.state_dict())
         self.optimizer = _optimizer(config, self.model)
-        feed = Feed(config, data, device)
-        self.steps = feed.steps
-        self.feed = feed if pool is None else teaching.PoolFeed(config, pool, self.steps, device)
+        self.steps = steps_per_epoch(config, data)
+        self.feed: Feed | teaching.PoolFeed
+        if pool is None:
+            self.feed = Feed(config, data, device)
+        else:
+            self.feed = teaching.PoolFeed(config, pool, self.steps, device)
         self.validation = data.validation
+        self.digests = {part.name: part.digest for part in data.train}
+        if pool is not None:
+            self.digests["pool"] = pool.digest
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
@@ -208,14 +211,21 @@ class _Run:
             tensors |= {f"shadow.{n}": t for n, t in self.shadow.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{n}": t for n, t in state.items()}
-        card = {"config": self.config.as_dict(), "history": self.history}
+        card = {
+            "config": self.config.as_dict(),
+            "data": self.digests,
+            "history": self.history,
+        }
         weights.write(path, tensors, card)
 
     def resume(self, path: Path) -> None:
-        """Take up a checkpoint; ValueError where it is of another configuration."""
+        """Take up a checkpoint; ValueError where it is of another configuration or other data."""
         tensors, card = weights.read(path)
-        if card.get("config") != self.config.as_dict():
-            raise ValueError(f"{path} is a checkpoint of another configuration: delete or move it.")
+        expected = {"another configuration": ("config", self.config.as_dict())}
+        expected["other data"] = ("data", self.digests)
+        for what, (key, value) in expected.items():
+            if card.get(key) != value:
+                raise ValueError(f"{path} is a checkpoint of {what}: delete or move it.")
         self.model.load_state_dict(_under("model.", tensors))
         if self.shadow is not self.model:
             self.shadow.load_state_dict(_under("shadow.", tensors))

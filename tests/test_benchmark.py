@@ -204,7 +204,7 @@ def test_what_is_achieved_is_set_beside_the_peak(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_matrix_product_has_a_speed() -> None:
-    assert benchmark.matrix_peak(size=64, rounds=1) > 1e6
+    assert benchmark.matrix_peak(sizes=(64,), rounds=1) > 1e6
 
 
 # --- all of it -------------------------------------------------------------------------------

@@ -14,12 +14,12 @@ from torch.nn import functional as F
 from digitlib import teaching, training
 from digitlib.batches import Batch, Feed, as_input
 from digitlib.recipes import TrainConfig
-from digitlib.teaching import Pool, PoolFeed, make_pool
+from digitlib.teaching import Pool, PoolFeed, Teacher, asked, make_pool
 
 PASSES = 2
 
 
-class Teacher(nn.Module):
+class Sayer(nn.Module):
     """Says the same of every frame, but for how bright it is."""
 
     def __init__(self, digit: int) -> None:
@@ -36,7 +36,8 @@ def config(**changes: object) -> TrainConfig:
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return make_pool(config(), sample_splits(), [Teacher(3), Teacher(4)], PASSES, progress=False)
+    teachers = [Teacher(Sayer(digit), ("sample",)) for digit in (3, 4)]
+    return make_pool(config(), sample_splits(), teachers, PASSES, progress=False)
 
 
 def test_a_pool_has_the_frames_that_training_would_see(pool: Pool) -> None:
@@ -58,6 +59,32 @@ def test_answers_are_the_mean_of_the_teachers_and_belong_to_their_frames(pool: P
     expected = torch.zeros(len(pool), 10)
     expected[:, 3] = expected[:, 4] = brightness / 2
     torch.testing.assert_close(pool.answers.float(), expected, atol=2e-3, rtol=1e-2)
+
+
+def test_who_knows_least_else_is_asked() -> None:
+    general, other = (Teacher(Sayer(n), ("sample", "styles", "typeset")) for n in (1, 2))
+    special = Teacher(Sayer(3), ("sample",))
+    everybody = [general, special, other]
+    assert asked(everybody, "sample") == [special.network]
+    assert asked(everybody, "styles") == [general.network, other.network]
+    with pytest.raises(ValueError, match="None of the teachers was trained on mnist"):
+        asked(everybody, "mnist")
+
+
+def test_each_data_set_is_answered_by_its_own_teachers() -> None:
+    data = sample_splits()
+    digits = data.train[0]
+    none = replace(digits, name="no_digits", labels=torch.full_like(digits.labels, 10))
+    both = training.Splits((digits, none), data.validation)
+    two = config(datasets=("sample", "no_digits"), shares=(0.5,))
+    special, general = Sayer(1), Sayer(2)
+    teachers = [Teacher(special, ("sample",)), Teacher(general, ("sample", "no_digits"))]
+    pool = make_pool(two, both, teachers, 1, progress=False)
+    digit = pool.labels < 10
+    assert 0 < digit.sum() < len(pool)
+    assert torch.equal((pool.answers != 0).any(dim=1), torch.ones_like(digit))
+    assert not pool.answers[digit, 2].any()
+    assert not pool.answers[~digit, 1].any()
 
 
 def test_a_pool_comes_back_from_its_file(pool: Pool, tmp_path: Path) -> None:
@@ -148,7 +175,8 @@ def test_the_command_writes_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "teacher.safetensors"
     made = training.fit(small_config(), sample_splits(), progress=False)
     weights.save(path, made.model, {
-        "model": made.config.model, "model_arguments": dict(made.config.model_arguments)
+        "model": made.config.model, "model_arguments": dict(made.config.model_arguments),
+        "training": {"config": made.config.as_dict()},
     })  # fmt: skip
     monkeypatch.setitem(teaching.PRESETS, "teacher", small_config())
     monkeypatch.setattr(teaching.Splits, "load", lambda _: sample_splits())

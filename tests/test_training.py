@@ -456,6 +456,15 @@ def test_a_checkpoint_of_another_configuration_is_refused(changes: dict, tmp_pat
     assert checkpoint.read_bytes() == before
 
 
+def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    run(small_config(epochs=1), checkpoint)
+    other = sample_splits()
+    changed = Splits((other.train[0].subset(100),), other.validation)
+    with pytest.raises(ValueError, match=r"run\.checkpoint.*other data.*delete or move"):
+        fit(small_config(epochs=1), changed, progress=False, checkpoint=checkpoint)
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.checkpoint"
     run(small_config(epochs=1), checkpoint)
