@@ -90,6 +90,7 @@ PRESETS["teacher"] = TrainConfig(
     shares=(0.35, 0.2, 0.15, 0.05),
     epochs=16,
     average=0.998,
+    degrade=0.2,
     precision="bfloat16",
 )
 # What teaches MNIST beside them: it reads nothing else, and clean frames only.
