@@ -105,3 +105,5 @@ PRESETS["specialist"] = TrainConfig(
 PRESETS["default"] = replace(
     PRESETS["teacher"], model_arguments={"outputs": 11}, epochs=24, taught=0.9
 )
+# The highest accuracy: a third wider, 1.7 times as slow.
+PRESETS["best"] = replace(PRESETS["default"], model_arguments={"outputs": 11, "width": 32})

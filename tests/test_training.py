@@ -77,7 +77,8 @@ def test_the_default_trains_the_network_that_knows_no_digits() -> None:
         ({"batch_size": 0}, "at least 1"),
         ({"optimizer": "lion"}, "'sgd' or 'adam', not 'lion'"),
         ({"precision": "float16"}, "'float32' or 'bfloat16', not 'float16'"),
-        ({"taught": 1.5}, "0 to 1, not 1.5"),
+        ({"taught": 1.5}, "taught is 0 to 1, not 1.5"),
+        ({"degrade": -0.1}, "degrade is 0 to 1, not -0.1"),
         ({"schedule": "steps"}, "'one-cycle' or 'constant', not 'steps'"),
         ({"datasets": ("emnist",)}, "mnist.*not.*emnist"),
         ({"datasets": ()}, "shares|datasets"),
@@ -193,6 +194,7 @@ def test_the_loss_falls_and_digits_are_learned() -> None:
     "changes",
     [
         {"augment": False},
+        {"degrade": 1.0},
         {"label_smoothing": 0.1},
         {"weight_decay": 0.1},
         {"momentum": 0.0},
