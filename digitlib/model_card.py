@@ -19,7 +19,7 @@ DATA = {
     "styles": "digit styles that the others lack (slashed zeros, open fours …), made from rules",
     "no_digits": "letters, shapes, scribbles and pairs of digits drawn by rules: what to reject",
     "typeset": "letters and signs in the fonts that come with matplotlib: what to reject",
-    "pool": "all of these, varied, with the mean answers of five networks trained on the labels",
+    "pool": "all of these, varied, with the mean answers of networks trained on the labels",
 }
 
 

@@ -35,7 +35,8 @@ def results(reports: Path = REPOSITORY / "reports") -> str:
     """The tables as Markdown, from the files below ``reports``."""
     digitnet = json.loads((reports / "weights" / "digitnet.json").read_text())
     baseline = json.loads((reports / "weights" / "baseline.json").read_text())
-    return "\n".join([*_read_right(digitnet, baseline), "", *_others(digitnet, reports)])
+    tables = (_read_right(digitnet, baseline), _others(digitnet, reports), _presets(reports))
+    return "\n\n".join("\n".join(table) for table in tables)
 
 
 def _read_right(digitnet: dict[str, Any], baseline: dict[str, Any]) -> Iterator[str]:
@@ -84,6 +85,27 @@ def _others(digitnet: dict[str, Any], reports: Path) -> Iterator[str]:
         f"{latency['machine']['cpus']} cores, median of {len(latency['samples_ms'])} "
         f"| {latency['median_ms']:.0f} ms | [`reports/latency.json`](reports/latency.json) |"
     )
+
+
+def _presets(reports: Path) -> Iterator[str]:
+    yield "| preset | parameters | training on 2 cores | MNIST test set | pen strokes | from |"
+    yield "|---|---|---|---|---|---|"
+    speed = json.loads((reports / "metrics" / "08_speed.json").read_text())
+    quick = speed["times"]["race"]["quick"]
+    yield (
+        f"| `quick` | {speed['numbers']['parameters']['quick']:,} | {quick['0.99']['seconds']:.1f} s"
+        f" | {quick['median_test']:.2%}, median of {quick['runs']} seeds | not trained on them "
+        "| [`reports/metrics/08_speed.json`](reports/metrics/08_speed.json) |"
+    )
+    for preset, name in (("default", "digitnet"), ("best", "best")):
+        card = json.loads((reports / "weights" / f"{name}.json").read_text())
+        right = {key: card["measured"][key] for key in ("mnist", "pendigits")}
+        yield (
+            f"| `{preset}` | {card['parameters']:,} | {card['training']['seconds'] / 60:.0f} min "
+            f"| {right['mnist']['test']['accuracy']['value']:.2%} "
+            f"| {right['pendigits']['validation']['accuracy']['value']:.2%} "
+            f"| [`reports/weights/{name}.json`](reports/weights/{name}.json) |"
+        )
 
 
 def _share(share: dict[str, float]) -> str:
