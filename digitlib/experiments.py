@@ -94,7 +94,7 @@ ABOUT = {
     "(`digitlib.teaching`): five epochs each, one thread, two runs at a time. Channels are of "
     "the first layer, the 12x12 and the 6x6 maps; NLL is of MNIST's validation digits.",
     "specialists": "Networks that learn MNIST alone, from labels, to teach it: one thread, two "
-    "runs at a time. The best three became the teachers of MNIST.",
+    "runs at a time. The three of least NLL became the teachers of MNIST.",
     "techniques": "What others use for speed, tried on the preset `quick`: one thread, seeds "
     "turn by turn. None is in the code, as none pays. CUDA graphs need a GPU, and none was at "
     "hand.",

@@ -91,10 +91,10 @@ def _presets(reports: Path) -> Iterator[str]:
     yield "| preset | parameters | training on 2 cores | MNIST test set | pen strokes | from |"
     yield "|---|---|---|---|---|---|"
     speed = json.loads((reports / "metrics" / "08_speed.json").read_text())
-    quick = speed["times"]["race"]["quick"]
+    size, quick = speed["numbers"]["parameters"]["quick"], speed["times"]["race"]["quick"]
     yield (
-        f"| `quick` | {speed['numbers']['parameters']['quick']:,} | {quick['0.99']['seconds']:.1f} s"
-        f" | {quick['median_test']:.2%}, median of {quick['runs']} seeds | not trained on them "
+        f"| `quick` | {size:,} | {quick['0.99']['seconds']:.1f} s "
+        f"| {quick['median_test']:.2%}, median of {quick['runs']} seeds | not trained on them "
         "| [`reports/metrics/08_speed.json`](reports/metrics/08_speed.json) |"
     )
     for preset, name in (("default", "digitnet"), ("best", "best")):

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +145,13 @@ class _Run:
             self.feed = Feed(config, data, device)
         else:
             self.feed = teaching.PoolFeed(config, pool, self.steps, device)
-        self.validation = data.validation
-        self.digests = {part.name: part.digest for part in data.train}
-        if pool is not None:
-            self.digests["pool"] = pool.digest
+        self.data, self.pool = data, pool
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Of the training data, by name; of the pool as ``pool``."""
+        digests = {part.name: part.digest for part in self.data.train}
+        return digests if self.pool is None else digests | {"pool": self.pool.digest}
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
@@ -175,7 +179,7 @@ class _Run:
             "loss": losses.item() / self.steps,
             "learning_rate": rate,
         }
-        for part in self.validation:
+        for part in self.data.validation:
             line[f"accuracy/{part.name}"] = accuracy(self.shadow, part, self.device)
         line["seconds"] = time.perf_counter() - start
         self.history.append(line)

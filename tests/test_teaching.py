@@ -157,6 +157,16 @@ def test_a_taught_run_resumes_to_the_same_weights(pool: Pool, tmp_path: Path) ->
         assert torch.equal(value, part.model.state_dict()[name]), name
 
 
+def test_a_checkpoint_of_another_pool_is_refused(pool: Pool, tmp_path: Path) -> None:
+    recipe, path = config(taught=0.7, epochs=2), tmp_path / "run.ckpt"
+    training.fit(
+        recipe, sample_splits(), pool=pool, progress=False, checkpoint=path, until=lambda _: True
+    )
+    other = replace(pool, answers=pool.answers + 1)
+    with pytest.raises(ValueError, match=r"run\.ckpt is a checkpoint of other data"):
+        training.fit(recipe, sample_splits(), pool=other, progress=False, checkpoint=path)
+
+
 def test_the_loss_is_least_where_the_network_agrees_with_its_teachers() -> None:
     run = training._Run(config(taught=1.0), sample_splits(), torch.device("cpu"))
     answers = torch.randn(6, 10) * 3
