@@ -296,7 +296,7 @@ def _stages(
             ("frame", lambda _: plain.plain_frame(picture)),
             ("network", lambda frame: _softmax_plainly(baseline, frame)),
         ]),
-        ("strokes", [("frame", lambda _: strokes.render(drawing)), read]),
+        ("strokes", [("frame", lambda _: strokes.render(strokes.without_taps(drawing))), read]),
         ("picture", [
             ("greyscale", lambda _: preprocess.read_grey(picture)),
             ("ink", preprocess.find_ink),

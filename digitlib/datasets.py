@@ -263,13 +263,14 @@ def _check_pendigits(path: Path) -> None:
 def pen_data(name: str, split: str, digits: list[strokes.PenDigit]) -> DigitData:
     """Render pen digits as frames at the default pen width, and keep their samples."""
     points = np.zeros((len(digits), PEN_SAMPLES, 2), np.float32)
-    for row, digit in enumerate(digits):
-        samples = strokes.sample(digit.strokes)
+    kept = [strokes.without_taps(digit.strokes) for digit in digits]
+    for row, drawing in enumerate(kept):
+        samples = strokes.sample(drawing)
         rest = PEN_SAMPLES - len(samples)
         if rest < 0:
             samples = samples[np.linspace(0, len(samples) - 1, PEN_SAMPLES).round().astype(int)]
         points[row] = np.concatenate([samples, np.repeat(samples[-1:], max(rest, 0), axis=0)])
-    frames = np.stack([strokes.render(digit.strokes) for digit in digits])
+    frames = np.stack([strokes.render(drawing) for drawing in kept])
     return DigitData(
         name,
         split,

@@ -7,6 +7,8 @@ those stay that can belong to the digit.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ from digitlib.greyscale import MIN_CONTRAST, Picture
 
 EVEN = 2.5 / 255  # so far does a shade vary where paper is painted, not photographed
 NOISE = 4 * EVEN  # what differs less from the paper counts as its noise
+GRAINS = 8  # components: with more, the ink may be chalk or spray, whose grains are one stroke
 FAINT = 0.12  # of full ink: the least that counts as a printed line
 
 
@@ -33,7 +36,7 @@ def find_ink(grey: Picture) -> Picture:
     darkest, lightest = grey.min(), grey.max()
     if float(lightest - darkest) < MIN_CONTRAST:
         raise BlankDrawingError("The picture has one colour: there is no digit in it to read.")
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    border = _border(grey)
     paper = _usual_shade(border)
     if (np.abs(border - paper) < EVEN).mean() < 0.9 and (np.abs(grey - paper) < EVEN).mean() <= 0.3:
         return _photo_ink(grey)
@@ -52,6 +55,11 @@ def find_ink(grey: Picture) -> Picture:
         whole[inner] = find_ink(grey[inner])
         return whole
     return _without_print(ink)
+
+
+def _border(picture: NDArray[Any]) -> NDArray[Any]:
+    """The pixels at the picture's border, the corners twice."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
 
 
 def _usual_shade(border: Picture) -> np.float32:
@@ -178,8 +186,9 @@ def _page_on_desk(small: Picture) -> NDArray[np.bool_] | None:
         return None
     page = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
     page = ndimage.binary_fill_holes(page)
-    border = np.concatenate([page[0], page[-1], page[:, 0], page[:, -1]])
-    if not 0.15 < page.mean() < 0.95 or border.mean() > 0.15:
+    if not 0.15 < page.mean() < 0.95 or _border(page).mean() > 0.15:
+        return None
+    if _border(bright).mean() > 0.5:  # not a desk: paper again, around a large zero
         return None
     if page.sum() < 0.9 * convex_hull_image(page).sum():
         return None
@@ -208,9 +217,8 @@ def _on_its_page(grey: Picture, page: NDArray[np.bool_]) -> Picture:
 
 def _prefer_inside(keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Drop components at the picture's edge (shadows, margins) where large ones lie inside it."""
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     inside = keep.copy()
-    inside[np.unique(border)] = False
+    inside[np.unique(_border(labels))] = False
     areas = np.bincount(labels.ravel(), minlength=len(keep))
     largest = areas[keep].max(initial=0)
     return inside if areas[inside].max(initial=0) > 0.15 * largest else keep
@@ -340,18 +348,27 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
 
 
 def keep_digit(ink: Picture) -> Picture:
-    """Drop what is no part of the digit: specks, ruled lines, a drawn frame, edges of the page."""
-    from scipy import ndimage
+    """Drop what is no part of the digit: specks, lines, a box or frame, edges of the page.
 
+    The grains of chalk, spray or dots become one.
+    """
     mask = ink > 0.35
     if (window := bounding_box(mask)) is None:
         return ink
-    # Labels take long: only where there is ink.
-    labels, count = ndimage.label(mask[window], np.ones((3, 3), np.int8), np.intp)
+    labels, count = _components(mask[window])  # they take long: only where there is ink
+    if (box := _box(labels, count)) is not None:
+        ink = _erase(ink, window, box, mask[window] & ~box)
+        mask[window] &= ~box
+        labels, count = _components(mask[window])
     if count <= 1:
         return ink
     areas = np.bincount(labels.ravel())[1:]
-    boxes = ndimage.find_objects(labels)
+    if count > GRAINS and (joined := _joined(mask[window], areas.sum())) is not None:
+        ink = ink.copy()
+        ink[window][joined] = 1
+        labels, count = _components(mask[window] | joined)
+        areas = np.bincount(labels.ravel())[1:]
+    boxes = _boxes(labels)
     kept = [
         index
         for index, box in enumerate(boxes)
@@ -365,19 +382,90 @@ def keep_digit(ink: Picture) -> Picture:
     ]
     drop = np.ones(count + 1, bool)
     drop[[0] + [index + 1 for index in kept]] = False
-    if not drop.any():
-        return ink
-    # Soft edges belong to the nearest component: grow what is dropped by the blur of its rim.
-    dropped = np.zeros_like(mask)
-    dropped[window] = drop[labels]
-    gone = ndimage.binary_dilation(dropped, np.ones((3, 3)), iterations=2)
-    return np.where(gone & ~(mask & ~dropped), 0, ink).astype(np.float32)
+    return _erase(ink, window, drop[labels], (labels > 0) & ~drop[labels]) if drop.any() else ink
+
+
+def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
+    """Number the 8-connected components from 1; how many there are."""
+    from scipy import ndimage
+
+    return ndimage.label(mask, np.ones((3, 3), np.int8), np.intp)
+
+
+def _boxes(labels: NDArray[np.intp]) -> list[tuple[slice, slice]]:
+    """The bounding box of each component."""
+    from scipy import ndimage
+
+    return ndimage.find_objects(labels)
+
+
+def _erase(
+    ink: Picture, window: tuple[slice, slice], drop: NDArray[np.bool_], keep: NDArray[np.bool_]
+) -> Picture:
+    """Ink without what is dropped in a window; soft edges go with what they are the rim of."""
+    from scipy import ndimage
+
+    gone, left = np.zeros(ink.shape, bool), np.zeros(ink.shape, bool)
+    gone[window], left[window] = drop, keep
+    rim = ndimage.binary_dilation(gone, np.ones((3, 3)), iterations=2)
+    return np.where(rim & ~left, 0, ink).astype(np.float32)
+
+
+def _joined(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_] | None:
+    """Ink ``[H, W]`` and the gaps between its grains, if it consists of grains: chalk, spray, dots.
+
+    Args:
+        mask: the ink, as large as the drawing.
+        area: how many of its pixels are set.
+    """
+    from scipy import ndimage
+
+    farthest = max(2, round(0.04 * max(mask.shape)))
+    distance = ndimage.distance_transform_edt(~np.pad(mask, 2 * farthest))
+    # The shortest reach by which nearly all ink hangs together; specks far apart never do.
+    for reach in range(farthest + 1):
+        grown, _ = ndimage.label(distance <= reach, np.ones((3, 3)))
+        if np.bincount(grown[distance == 0]).max() > 0.9 * area:
+            break
+    else:
+        return None
+    if not reach:
+        return None
+    closed = ndimage.distance_transform_edt(distance <= 1.5 * reach) > reach
+    return closed[2 * farthest : -2 * farthest, 2 * farthest : -2 * farthest]
 
 
 def _is_far(box: tuple[slice, slice], main: tuple[slice, slice]) -> bool:
     """Whether a part lies too far from the main one to belong to the same digit."""
     gaps = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(box, main, strict=True)]
-    return max(gaps) > 0.4 * max(side.stop - side.start for side in main)
+    return max(gaps) > 0.3 * max(side.stop - side.start for side in main)
+
+
+def _box(labels: NDArray[np.intp], count: int) -> NDArray[np.bool_] | None:
+    """The lines of a box around the digit, as forms have it, if there is one.
+
+    Args:
+        labels: components of the ink ``[H, W]``; the digit may touch the box.
+        count: how many there are.
+    """
+    for number, place in zip(range(1, count + 1), _boxes(labels), strict=True):
+        part = labels[place] == number
+        margin = round(0.08 * min(part.shape))
+        if margin < 3:
+            continue
+        sides = part[:margin], part[-margin:], part[:, :margin].T, part[:, -margin:].T
+        if not all(side.any(axis=0).mean() > 0.85 for side in sides):
+            continue
+        core = part[margin:-margin, margin:-margin]
+        lines = part
+        if np.count_nonzero(core) > 0.1 * np.count_nonzero(part):
+            lines = part & ~_without_rules(part)
+        inside = bounding_box((labels[place] > 0) & ~lines)
+        if inside is not None and inside[0].stop - inside[0].start > 0.4 * len(part):
+            box = np.zeros(labels.shape, bool)
+            box[place] = lines
+            return box
+    return None
 
 
 def _is_page_edge(part: NDArray[np.bool_], shape: tuple[int, ...]) -> bool:

@@ -29,6 +29,7 @@ MNIST_STD = 0.3081
 
 EDGE = 0.2  # of full ink: what lies under it does not widen the bounding box
 MIN_STROKE = 1.3  # frame px; thinner strokes are widened, or area averaging would dim them
+MAX_STROKE = 4.0  # frame px; wider strokes are thinned while the picture still shows their form
 
 Frame = NDArray[np.uint8]  # [28, 28], 0-255, white ink on black
 
@@ -94,7 +95,7 @@ def ink_to_frame(
     record = {} if record is None else record
     record["digit"] = digit = keep_digit(ink.astype(np.float32, copy=False))
     record["crop"] = crop = square_window(digit)
-    record["box"] = box = reduce_to_box(crop)
+    record["box"] = box = reduce_to_box(even_strokes(crop))
     if thicken > 1:
         from scipy import ndimage
 
@@ -131,26 +132,58 @@ def stroke_width(picture: Picture) -> float:
     return 2 * np.count_nonzero(solid) / (outline * np.pi / 4) if outline else 0.0
 
 
-def reduce_to_box(window: Picture) -> Picture:
-    """Reduce a square window ``[S, S]`` to the 20x20 box by area overlap.
+def even_strokes(window: Picture) -> Picture:
+    """Bring the strokes in a square window ``[S, S]`` to a width that the box can show.
 
-    Strokes thinner than ``MIN_STROKE`` frame px are widened to it first.
+    Strokes thinner than ``MIN_STROKE`` frame px are widened; strokes wider than ``MAX_STROKE`` are
+    thinned where the window shows more of their form than the box would. The window may then have
+    another size; a small one is enlarged.
     """
-    if len(window) < 2 * BOX_SIZE:  # enlarge smoothly, not by repeating pixels
-        from scipy import ndimage
+    from scipy import ndimage
 
-        factor = -(-2 * BOX_SIZE // len(window)) if len(window) != BOX_SIZE else 1
-        window = ndimage.zoom(window, factor, order=1, mode="nearest", grid_mode=True)
-    side = len(window)
-    missing = MIN_STROKE * side / BOX_SIZE - stroke_width(window)
-    if missing > 1:
-        from scipy import ndimage
+    detailed = len(window) >= 2 * BOX_SIZE
+    if not detailed and len(window) != BOX_SIZE:
+        window = _enlarge(window, 2 * BOX_SIZE)
+    frame_px = len(window) / BOX_SIZE
+    width = stroke_width(window)
+    if detailed and width > MAX_STROKE * frame_px:
+        return _thin(window)
+    missing = MIN_STROKE * frame_px - width
+    if missing <= 1:
+        return window
+    size = 1 + round(missing)
+    return ndimage.maximum_filter(np.pad(window, size // 2), size=size)
 
-        size = 1 + round(missing)
-        window = ndimage.maximum_filter(np.pad(window, size // 2), size=size)
+
+def _thin(window: Picture) -> Picture:
+    """Erode strokes so far that they are ``MAX_STROKE`` frame px wide, unless that breaks them."""
+    from scipy import ndimage
+
+    window = _enlarge(window, 8 * BOX_SIZE)  # to erode by parts of a small window's pixels
+    solid = np.pad(window > 0.5, 1)
+    depth = ndimage.distance_transform_edt(solid)[1:-1, 1:-1]
+    # What is cut from both sides of a stroke is cut from the window's sides too.
+    target = MAX_STROKE / BOX_SIZE
+    cut = (stroke_width(window) - target * len(window)) / (1 - target) / 2
+    thin = np.clip(depth - cut, 0, 1).astype(np.float32)
+    parts = [ndimage.label(ink, np.ones((3, 3)))[1] for ink in (solid, thin > EDGE)]
+    return square_window(thin) if parts[0] == parts[1] else window
+
+
+def reduce_to_box(window: Picture) -> Picture:
+    """Reduce a square window ``[S, S]`` to the 20x20 box by area overlap."""
     weights = _overlap(len(window))
     box = weights @ window @ weights.T
     return np.asarray(box * (1 / max(float(box.max()), 1e-6)), np.float32)
+
+
+def _enlarge(window: Picture, least: int) -> Picture:
+    """A window of at least so many px a side, enlarged smoothly, not by repeating pixels."""
+    if len(window) >= least:
+        return window
+    from scipy import ndimage
+
+    return ndimage.zoom(window, -(-least // len(window)), order=1, mode="nearest", grid_mode=True)
 
 
 _overlaps: dict[int, NDArray[np.float32]] = {}

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
 SPACING = 0.5  # frame px between samples along a stroke
+# A tap is a stroke of at most this part of the largest one's longer side, and it belongs to no
+# digit if it is so far outside the bounding box of the others.
+TAP_SIZE, TAP_GAP = 0.2, 0.5
 
 Strokes = Sequence[NDArray[np.floating[Any]]]
 
@@ -76,6 +79,26 @@ def check(strokes: Strokes) -> list[NDArray[np.float64]]:
         if not np.isfinite(array).all():
             raise ValueError("A stroke has NaN or infinite coordinates: drop those points first.")
     return arrays
+
+
+def without_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
+    """Leave out taps far from the digit, as a palm or a resting finger makes them.
+
+    Raises:
+        as :func:`render`.
+    """
+    arrays = check(strokes)
+    if len(arrays) == 1:
+        return arrays
+    low = np.array([array.min(axis=0) for array in arrays])
+    high = np.array([array.max(axis=0) for array in arrays])
+    sizes = (high - low).max(axis=1)
+    tiny = sizes <= TAP_SIZE * sizes.max()
+    if not tiny.any() or tiny.all():
+        return arrays
+    gaps = np.maximum(low - high[~tiny].max(axis=0), low[~tiny].min(axis=0) - high).max(axis=1)
+    taps = tiny & (gaps > TAP_GAP * sizes.max())
+    return [array for array, tap in zip(arrays, taps, strict=True) if not tap]
 
 
 def sample(strokes: Strokes) -> NDArray[np.float32]:

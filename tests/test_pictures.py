@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from digitlib import Recognizer, datasets, glyphs, pictures
 from digitlib.preprocess import BlankDrawingError
+from digitlib.strokes import sample
 
 SEVEN = [np.array([[0, 0], [60, 0], [25, 100]], float)]
 
@@ -99,6 +101,42 @@ def on_squares(page: np.ndarray, seed: int) -> np.ndarray:
     return page * (1 - 0.35 * lines)
 
 
+def drawn(strokes: list[np.ndarray], brush: float = 14) -> np.ndarray:
+    """The ink of a canvas picture ``[280, 280]``, 0-1."""
+    return 1 - np.asarray(pictures.canvas(strokes, brush=brush), float) / 255
+
+
+def grainy(strokes: list[np.ndarray], seed: int) -> np.ndarray:
+    """Chalk: the board's grain shows through a third of the stroke."""
+    grain = ndimage.gaussian_filter(np.random.RandomState(seed).randn(280, 280), 0.7)
+    return 40 + 200 * drawn(strokes, 10) * (grain > -0.4 * grain.std())
+
+
+def sprayed(strokes: list[np.ndarray], seed: int) -> np.ndarray:
+    """Single pixels, scattered about the line."""
+    random = np.random.RandomState(seed)
+    near = np.exp(-(ndimage.distance_transform_edt(drawn(strokes, 2) < 0.5) ** 2) / (2 * 5**2))
+    return 255.0 * (random.rand(280, 280) > 0.18 * near)
+
+
+def dotted(strokes: list[np.ndarray], seed: int) -> np.ndarray:
+    """A line of dots, 8 px wide and 5 to 10 px apart."""
+    y, x = np.mgrid[:280, :280]
+    page = np.full((280, 280), 255.0)
+    for px, py in sample(strokes)[:: 3 + seed % 2] * 180 + 50:
+        page[(x - px) ** 2 + (y - py) ** 2 < 4**2] = 0
+    return page
+
+
+def in_a_box(strokes: list[np.ndarray], seed: int) -> np.ndarray:
+    """The box of a form, well inside the picture."""
+    side = np.asarray(pictures.canvas(strokes, brush=9, height=130), float)
+    left = 40 + seed % 9
+    for line in (left, 237):
+        side[line : line + 3, left:240] = side[left:240, line : line + 3] = 110
+    return side
+
+
 KINDS = {
     "paper": lambda s, n: scene(s, n),
     "thin pencil": lambda s, n: scene(s, n, brush=3, ink=90),
@@ -114,10 +152,21 @@ KINDS = {
     "28 px, to the edge": lambda s, n: np.asarray(
         pictures.canvas(s, size=28, brush=2.5, height=24.5)
     ),
+    "chalk": grainy,
+    "spray": sprayed,
+    "dots": dotted,
+    "box of a form": in_a_box,
+    "thick brush, small": lambda s, n: np.asarray(pictures.canvas(s, brush=20, height=60)),
     "1 px pencil": lambda s, n: (
         255.0 * (np.asarray(pictures.canvas(s, size=400, brush=1.2, height=250)) > 127)
     ),
 }
+
+
+def test_a_zero_as_large_as_the_photo_is_no_page_on_a_desk() -> None:
+    ring = np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 6.3, 60)])
+    photo = scene([ring], 3, height=370, brush=16)
+    assert Recognizer.load().predict(photo.astype(np.uint8)).digit == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

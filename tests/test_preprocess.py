@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from digitlib import BlankDrawingError, datasets, preprocess
+from digitlib import BlankDrawingError, datasets, pictures, preprocess
 from digitlib.greyscale import MAX_SIDE
-from digitlib.preprocess import to_frame
+from digitlib.preprocess import BOX_SIZE, MAX_STROKE, steps, stroke_width, to_frame
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
@@ -98,7 +98,6 @@ def test_overlap_weights_cover_every_pixel_once(side: int) -> None:
 @given(st.integers(40, 90), st.integers(0, 2**32 - 1))
 @settings(max_examples=15)
 def test_reduction_is_area_overlap(side: int, seed: int) -> None:
-    # Solid apart from its shading, so that it is not taken for a thin stroke and widened.
     window = np.random.RandomState(seed).uniform(0.6, 1, (side, side)).astype(np.float32)
     expected = area_overlap(window)
     box = preprocess.reduce_to_box(window)
@@ -121,7 +120,7 @@ def test_a_thin_line_beside_thick_ink_keeps_its_share_at_any_phase(column: int) 
 def test_a_drawing_of_thin_lines_stays_bright_and_whole(phase: int, thickness: int) -> None:
     window = np.zeros((400, 400), np.float32)
     window[100 + phase : 100 + phase + thickness] = 1
-    box = preprocess.reduce_to_box(window)
+    box = preprocess.reduce_to_box(preprocess.even_strokes(window))
     assert box.max() == pytest.approx(1)
     # About MIN_STROKE px of ink in each column, scaled to the brightest.
     assert (box.sum(axis=0) > 1.1).all()
@@ -130,16 +129,33 @@ def test_a_drawing_of_thin_lines_stays_bright_and_whole(phase: int, thickness: i
 
 def test_a_small_window_is_enlarged_smoothly() -> None:
     ramp = np.tile(np.linspace(0.2, 1, 7, dtype=np.float32), (7, 1))
-    steps = np.diff(preprocess.reduce_to_box(ramp)[10])
+    enlarged = preprocess.even_strokes(ramp)
+    assert enlarged.shape == (42, 42)
+    changes = np.diff(preprocess.reduce_to_box(enlarged)[10])
     # Repeating each pixel three times would give a few large steps with none between.
-    assert (steps[2:-2] > 0.02).all()
-    assert steps.max() < 0.06
+    assert (changes[2:-2] > 0.02).all()
+    assert changes.max() < 0.06
 
 
 def test_a_box_of_the_right_size_is_left_alone() -> None:
     window = np.random.RandomState(0).uniform(0.6, 1, (20, 20)).astype(np.float32)
     window[3, 3] = 1
     np.testing.assert_allclose(preprocess.reduce_to_box(window), window, atol=1e-5)
+
+
+@pytest.mark.parametrize("brush", [20, 28])
+def test_thick_strokes_are_thinned(brush: float) -> None:
+    bar = np.array([[0, 0], [0, 1.0]])
+    picture = pictures.canvas([bar], brush=brush, height=60)
+    made = steps(picture)
+    assert stroke_width(made["crop"]) * 20 / len(made["crop"]) > MAX_STROKE
+    assert stroke_width(made["box"]) == pytest.approx(MAX_STROKE, abs=0.7)
+    assert (made["box"].max(axis=1) > 0.5).sum() == BOX_SIZE  # as high as before
+
+
+def test_a_blot_stays_a_blot() -> None:
+    made = steps(pictures.canvas([np.array([[0.0, 0.0]])], brush=80))
+    assert stroke_width(made["box"]) > 8
 
 
 def test_stroke_width_is_measured() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from digitlib import BlankDrawingError, datasets, strokes
+from digitlib import BlankDrawingError, Recognizer, datasets, strokes
 from digitlib.strokes import PenDigit, read_unipen, render
 
 unit = st.floats(0, 1, width=32)
@@ -68,7 +68,8 @@ def test_ink_is_the_distance_to_the_line(drawing: list[np.ndarray], width: float
     errors = min((np.abs(box - expected) for box in boxes), key=np.sum)
     # Samples lie 0.5 px apart or less: the nearest one, or a sharp tip, may be 0.25 px off.
     assert errors.max() < 0.3
-    assert errors.mean() < 0.04
+    # How far that goes over the box depends on how much line there is.
+    assert errors.sum() < 0.12 * (expected > 0).sum() + 1
 
 
 @given(sizeable, st.floats(1e-3, 1e4), st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
@@ -156,6 +157,29 @@ def test_a_single_point_beside_a_stroke_is_drawn() -> None:
     line, dot = ndimage.find_objects(labels)
     assert line[0].stop - line[0].start == 20
     assert 2 <= dot[0].stop - dot[0].start <= 4
+
+
+def test_a_tap_far_from_the_digit_is_left_out() -> None:
+    ring = np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 6.3, 40)])
+    tap = np.array([[2.4, 2.2], [2.4, 2.3]])
+
+    def kept(*drawing: np.ndarray) -> int:
+        return len(strokes.without_taps(drawing))
+
+    assert kept(ring, tap) == kept(tap, ring) == 1
+    # What is as near as the dot of an i, or as large as a part of a digit, stays.
+    assert kept(ring, tap - 1) == 2
+    assert kept(ring, 2.4 + 0.5 * ring) == 2
+    assert kept(tap, tap + 5) == 2  # nothing but taps
+    assert kept(ring) == 1
+
+
+def test_the_recogniser_leaves_a_tap_out() -> None:
+    ring = np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 6.3, 40)])
+    tap = np.array([[3.0, 2.8]])
+    both, alone = (Recognizer.load().predict_strokes(drawing) for drawing in ([ring, tap], [ring]))
+    assert np.array_equal(both.probabilities, alone.probabilities)
+    assert alone.digit == 0
 
 
 def test_caps_and_joints_are_round() -> None:
