@@ -442,17 +442,22 @@ def matrix_peak(
 ) -> float:
     """FLOP/s of the machine's matrix product: what could be had at most.
 
-    The best of several square products of each size, by rows and by columns.
+    The best of several square products of each size, as a product and as a 1x1 convolution: on
+    many CPUs another library does those, twice as fast.
     """
     device = models.pick_device()
     kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     best = 0.0
     for size in sizes:
         a = torch.randn(size, size, device=device).to(kind)
-        for other in (a, a.T):
+        # Channels last in memory: rows are places, columns are channels.
+        places = a.T.reshape(1, size, size // 16, 16).contiguous(memory_format=torch.channels_last)
+        kernel = a[:, :, None, None].contiguous(memory_format=torch.channels_last)
+        for product in (lambda a=a: a @ a, lambda p=places, k=kernel: F.conv2d(p, k)):
             for _ in range(rounds + 1):
                 start = time.perf_counter()
-                float((a @ other)[0, 0])  # waits until the device is done
+                with torch.inference_mode():
+                    float(product().flatten()[0])  # waits until the device is done
                 best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best
 

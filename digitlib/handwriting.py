@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib import pictures, preprocess
+from digitlib import pictures, preprocess, scenes
 from digitlib.datasets import DigitData
 from digitlib.evaluation import Proportion
 from digitlib.plain import plain_frame
@@ -35,6 +35,8 @@ PATHS: dict[str, Callable[[Any], Frame]] = {"": preprocess.to_frame, PLAIN: plai
 # Of a canvas of 280 × 280 px: the brush, and the digit's longer side, px.
 BRUSHES, HEIGHTS = (6, 10, 14, 20, 28), (60, 100, 150, 200, 250)
 USUAL = (14, 150)
+
+SCENES = f"{len(scenes.KINDS)} more kinds"
 
 Paths = dict[str, Tensor]  # path → frames uint8 [N, 28, 28]; a frame without ink: none was found
 
@@ -87,6 +89,17 @@ def photos(drawings: Sequence[PenDigit], seed: int = 0) -> Paths:
     return to_frames(photo(drawings, row, seed) for row in range(len(drawings)))
 
 
+def staged(drawings: Sequence[PenDigit], seed: int = 0) -> dict[str, Paths]:
+    """Frames of pictures of each drawing, by kind of :mod:`digitlib.scenes`."""
+    chosen = enumerate(drawings, 1000 * seed)
+    rows = [(drawing.strokes, row % 2**32) for row, drawing in chosen]
+    return {
+        kind: to_frames(scenes.make(kind, strokes, row) for strokes, row in rows)
+        for kind in scenes.KINDS
+        if rows
+    }
+
+
 def kinds(
     test: DigitData,
     strokes: DigitData | None,
@@ -94,6 +107,7 @@ def kinds(
     labels: NDArray[np.integer[Any]],
     canvas: Paths,
     photo: Paths,
+    scene: Mapping[str, Paths],
 ) -> dict[str, Kind]:
     """What networks are compared on, by name; what is missing is left out.
 
@@ -104,12 +118,17 @@ def kinds(
         labels: of the pictures ``[M]``.
         canvas: frames of canvas pictures.
         photo: frames of photos.
+        scene: frames of other pictures of the first drawings, by kind.
     """
     found = {f"{test.name} test": Kind({"": test.images}, test.labels.numpy())}
     if strokes is not None:
         found["pen strokes"] = Kind({"": strokes.images}, strokes.labels.numpy())
     if len(labels):
         found |= {"canvas": Kind(canvas, labels), "phone photos": Kind(photo, labels)}
+    if scene:
+        frames = {path: torch.cat([each[path] for each in scene.values()]) for path in PATHS}
+        each = len(frames[""]) // len(scene)
+        found[SCENES] = Kind(frames, np.tile(labels[:each], len(scene)))
     if styles is not None:
         found["rare styles"] = Kind({"": styles.images}, styles.labels.numpy())
     return found

@@ -356,9 +356,9 @@ def keep_digit(ink: Picture) -> Picture:
     if (window := bounding_box(mask)) is None:
         return ink
     labels, count = _components(mask[window])  # they take long: only where there is ink
-    if (box := _box(labels, count)) is not None:
-        ink = _erase(ink, window, box, mask[window] & ~box)
-        mask[window] &= ~box
+    if (lines := _box_around(labels, count)) is not None:
+        ink = _erase(ink, window, lines, mask[window] & ~lines)
+        mask[window] &= ~lines
         labels, count = _components(mask[window])
     if count <= 1:
         return ink
@@ -441,7 +441,7 @@ def _is_far(box: tuple[slice, slice], main: tuple[slice, slice]) -> bool:
     return max(gaps) > 0.3 * max(side.stop - side.start for side in main)
 
 
-def _box(labels: NDArray[np.intp], count: int) -> NDArray[np.bool_] | None:
+def _box_around(labels: NDArray[np.intp], count: int) -> NDArray[np.bool_] | None:
     """The lines of a box around the digit, as forms have it, if there is one.
 
     Args:

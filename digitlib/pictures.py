@@ -38,11 +38,11 @@ def canvas(
     Returns:
         A greyscale picture (mode ``L``).
     """
-    coverage = _coverage(strokes, (size, size), brush, height, offset)
-    return Image.fromarray(np.rint(255 * (1 - coverage)).astype(np.uint8))
+    ink = coverage(strokes, (size, size), brush, height, offset)
+    return Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8))
 
 
-def _coverage(
+def coverage(
     strokes: Strokes,
     shape: tuple[int, int],
     brush: float,
@@ -87,7 +87,7 @@ def photo(strokes: Strokes, seed: int, *, side: int = 480) -> Image.Image:
     ink = np.array({"pen": (30, 40, 110), "pencil": (95, 95, 100), "marker": (25, 25, 28)}[kind])
     if kind == "pen" and random.rand() < 0.5:
         ink = np.array([(25, 25, 30), (170, 30, 40), (20, 100, 60)][random.randint(3)])
-    density = _coverage(strokes, shape, brush, digit, (right, down))
+    density = coverage(strokes, shape, brush, digit, (right, down))
     if kind == "pencil":  # grain: the paper shows through
         density *= np.clip(0.75 + 0.35 * random.randn(*shape), 0.2, 1)
     sheet = np.array([(245, 245, 242), (250, 243, 220), (222, 222, 225)][random.randint(3)])

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from digitlib import handwriting
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 START, END = "<!-- results: python -m digitlib.readme -->", "<!-- end of results -->"
 
@@ -25,6 +27,11 @@ READ = (
     ),
     ("digit styles from rules: slashed 0, crossed 7, sail-like 4 …", "styles", "validation"),
 )
+# Of pictures made from those drawings; the numbers are the notebook's.
+PICTURES = (
+    ("phone photos, made from those drawings", "phone photos"),
+    (f"{handwriting.SCENES} of pictures: spray, chalk, squared paper, 16 px …", handwriting.SCENES),
+)
 REJECTED = (
     ("symbols (stars, hearts, arrows …), a kind never trained on", "no_digits", "validation"),
     ("typeset letters A to J (notMNIST), never trained on", "notmnist", "test"),
@@ -35,11 +42,15 @@ def results(reports: Path = REPOSITORY / "reports") -> str:
     """The tables as Markdown, from the files below ``reports``."""
     digitnet = json.loads((reports / "weights" / "digitnet.json").read_text())
     baseline = json.loads((reports / "weights" / "baseline.json").read_text())
-    tables = (_read_right(digitnet, baseline), _others(digitnet, reports), _presets(reports))
+    tables = (
+        _read_right(digitnet, baseline, reports),
+        _others(digitnet, reports),
+        _presets(reports),
+    )
     return "\n\n".join("\n".join(table) for table in tables)
 
 
-def _read_right(digitnet: dict[str, Any], baseline: dict[str, Any]) -> Iterator[str]:
+def _read_right(digitnet: dict[str, Any], baseline: dict[str, Any], reports: Path) -> Iterator[str]:
     yield (
         f"| read right, with the 95 % interval | `DigitNet` ({digitnet['parameters']:,} parameters)"
         f" | `BaselineCNN` ({baseline['parameters']:,}) |"
@@ -48,9 +59,17 @@ def _read_right(digitnet: dict[str, Any], baseline: dict[str, Any]) -> Iterator[
     for title, name, split in READ:
         cells = [_share(card["measured"][name][split]["accuracy"]) for card in (digitnet, baseline)]
         yield f"| {title} | **{cells[0]}** | {cells[1]} |"
+    told = json.loads((reports / "metrics" / "07_handwriting.json").read_text())
+    made = told["numbers"]["accuracy"]
+    for title, name in PICTURES:
+        mine, framed, plain = (
+            _share(made[name][way]) for way in ("default", "baseline", "baseline, plain path")
+        )
+        yield f"| {title} | **{mine}** | {plain}; from our frames {framed} |"
     yield (
         "| from | [`reports/weights/digitnet.json`](reports/weights/digitnet.json) "
-        "| [`reports/weights/baseline.json`](reports/weights/baseline.json) |"
+        "| [`reports/weights/baseline.json`](reports/weights/baseline.json); pictures: "
+        "[`reports/metrics/07_handwriting.json`](reports/metrics/07_handwriting.json) |"
     )
 
 

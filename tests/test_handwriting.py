@@ -52,8 +52,8 @@ def test_the_plain_path_pastes_the_box_into_the_middle() -> None:
 def test_the_plain_path_centres_the_box_and_ours_the_mass() -> None:
     page = Image.new("L", (200, 200), 255)
     pen = ImageDraw.Draw(page)
-    pen.rectangle((40, 40, 100, 160), fill=0)  # heavy at the left,
-    pen.rectangle((100, 80, 160, 120), fill=0)  # with an arm to the right
+    pen.rectangle((40, 40, 60, 160), fill=0)  # heavy at the left,
+    pen.rectangle((60, 90, 160, 110), fill=0)  # with an arm to the right
     columns = np.arange(28)
     ours, theirs = (frame(page).sum(axis=0).astype(float) for frame in (to_frame, plain_frame))
     assert ours @ columns / ours.sum() == pytest.approx(14, abs=0.6)
@@ -116,11 +116,17 @@ def test_rows_are_chosen_by_the_seed_and_rise() -> None:
 
 def test_what_is_missing_is_left_out() -> None:
     test = datasets.load("sample", "test")
-    alone = handwriting.kinds(test, None, None, LABELS[:0], {}, {})
+    alone = handwriting.kinds(test, None, None, LABELS[:0], {}, {}, {})
     assert list(alone) == ["sample test"]
     paths = handwriting.to_frames(pictures.canvas(d.strokes) for d in DRAWN[:2])
-    every = handwriting.kinds(test, test, test, LABELS[:2], paths, paths)
-    assert list(every) == ["sample test", "pen strokes", "canvas", "phone photos", "rare styles"]
+    staged = handwriting.staged(DRAWN[:1])
+    every = handwriting.kinds(test, test, test, LABELS[:2], paths, paths, staged)
+    scenes_of = handwriting.SCENES
+    pictures_of = ["canvas", "phone photos", scenes_of]
+    assert list(every) == ["sample test", "pen strokes", *pictures_of, "rare styles"]
+    assert every[scenes_of].labels.tolist() == [LABELS[0]] * len(staged)
+    assert every[scenes_of].frames[""].shape == (len(staged), 28, 28)
+    assert handwriting.staged([]) == {}
 
 
 # --- reading ---------------------------------------------------------------------------------
