@@ -26,7 +26,7 @@ DIGIT_SETS = ("sample", "mnist", "pendigits", "styles")
 @pytest.fixture(scope="module")
 def result() -> TrainResult:
     return training.fit(
-        small_config(model_arguments={"width": 6, "outputs": 11}, augment=False),
+        small_config(model_arguments={"width": 6, "outputs": 11}, augment=False, epochs=10),
         sample_splits(),
         progress=False,
     )
