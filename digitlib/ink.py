@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from digitlib.greyscale import MIN_CONTRAST, Picture
 
+Box = tuple[slice, slice]  # rows and columns
+
 EVEN = 2.5 / 255  # so far does a shade vary where paper is painted, not photographed
 NOISE = 4 * EVEN  # what differs less from the paper counts as its noise
 GRAINS = 8  # components: with more, the ink may be chalk or spray, whose grains are one stroke
@@ -70,7 +72,7 @@ def _usual_shade(border: Picture) -> np.float32:
     return np.median(border[np.abs(border * 64 - shades.argmax() - 0.5) <= 1.5])
 
 
-def _page_inside(solid: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+def _page_inside(solid: NDArray[np.bool_]) -> Box | None:
     """The inside, without its blurred rim, of a page whose surroundings show at the border."""
     from scipy import ndimage
 
@@ -337,7 +339,7 @@ def _rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return rules
 
 
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
     """The rows and columns from the first to the last that have a true pixel, if there is one."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
@@ -350,7 +352,8 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
 def keep_digit(ink: Picture) -> Picture:
     """Drop what is no part of the digit: specks, lines, a box or frame, edges of the page.
 
-    The grains of chalk, spray or dots become one.
+    The grains of chalk, spray or dots become one. A second digit beside the first stays, so that
+    whoever reads the picture can say that it is not one digit.
     """
     mask = ink > 0.35
     if (window := bounding_box(mask)) is None:
@@ -378,7 +381,11 @@ def keep_digit(ink: Picture) -> Picture:
     kept = [
         index
         for index in kept
-        if areas[index] >= 0.04 * areas[main] and not _is_far(boxes[index], boxes[main])
+        if areas[index] >= 0.04 * areas[main]
+        and (
+            not _is_far(boxes[index], boxes[main])
+            or _is_another(boxes[index], boxes[main], window, ink.shape)
+        )
     ]
     drop = np.ones(count + 1, bool)
     drop[[0] + [index + 1 for index in kept]] = False
@@ -392,16 +399,14 @@ def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
     return ndimage.label(mask, np.ones((3, 3), np.int8), np.intp)
 
 
-def _boxes(labels: NDArray[np.intp]) -> list[tuple[slice, slice]]:
+def _boxes(labels: NDArray[np.intp]) -> list[Box]:
     """The bounding box of each component."""
     from scipy import ndimage
 
     return ndimage.find_objects(labels)
 
 
-def _erase(
-    ink: Picture, window: tuple[slice, slice], drop: NDArray[np.bool_], keep: NDArray[np.bool_]
-) -> Picture:
+def _erase(ink: Picture, window: Box, drop: NDArray[np.bool_], keep: NDArray[np.bool_]) -> Picture:
     """Ink without what is dropped in a window; soft edges go with what they are the rim of."""
     from scipy import ndimage
 
@@ -435,10 +440,27 @@ def _joined(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_] | None:
     return closed[2 * farthest : -2 * farthest, 2 * farthest : -2 * farthest]
 
 
-def _is_far(box: tuple[slice, slice], main: tuple[slice, slice]) -> bool:
+def _is_far(box: Box, main: Box) -> bool:
     """Whether a part lies too far from the main one to belong to the same digit."""
     gaps = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(box, main, strict=True)]
     return max(gaps) > 0.3 * max(side.stop - side.start for side in main)
+
+
+def _is_another(box: Box, main: Box, window: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a part is another digit: about as large as the main one, and whole in the picture.
+
+    Args:
+        box: of the part, in the window.
+        main: of the main part, likewise.
+        window: in the picture.
+        shape: of the picture.
+    """
+    size, usual = (max(side.stop - side.start for side in part) for part in (box, main))
+    whole = all(
+        1 < side.start + place.start and side.stop + place.start < length - 1
+        for side, place, length in zip(box, window, shape, strict=True)
+    )
+    return whole and 0.5 * usual < size < 2 * usual
 
 
 def _box_around(labels: NDArray[np.intp], count: int) -> NDArray[np.bool_] | None:

@@ -574,6 +574,23 @@ def test_specks() -> None:
     same_everywhere(pictures, 4)  # those that touch the ink stay
 
 
+def two_digits(gap: float) -> Image.Image:
+    """A two and, so many of its heights to the right, a seven."""
+    second = [stroke + [1 + gap, 0] for stroke in DIGITS[7]]
+    return pictures.canvas([*DIGITS[2], *second], brush=8, height=220)
+
+
+@pytest.mark.parametrize("gap", [0.2, 0.5, 1.0])
+def test_two_digits_are_no_digit(gap: float) -> None:
+    assert bundled().predict(two_digits(gap)).rejected
+
+
+@pytest.mark.parametrize("gap", [0.5, 1.0])
+def test_what_the_border_cuts_is_a_neighbour_and_not_read(gap: float) -> None:
+    found = bundled().predict(two_digits(gap).crop((0, 0, 220, 280)))
+    assert (found.digit, found.rejected) == (2, False)
+
+
 def test_the_parts_of_a_digit_stay_together() -> None:
     # A dot in a zero and the detached bar of a five are no specks.
     ring, dot = DIGITS[0][0], np.array([[0.5, 0.48], [0.5, 0.52]])
