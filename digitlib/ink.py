@@ -430,13 +430,16 @@ def _joined(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_] | None:
     # The shortest reach by which nearly all ink hangs together; specks far apart never do.
     for reach in (0, *np.geomspace(1, farthest, 12)):
         grown, _ = _components(distance <= reach)
-        if np.bincount(grown[distance == 0]).max() > 0.9 * area:
+        counts = np.bincount(grown[distance == 0])
+        if counts.max() > 0.9 * area:
             break
     else:
         return None
     if not reach:
         return None
+    # Only there: a line of text elsewhere is none of the digit's grains.
     closed = ndimage.distance_transform_edt(distance <= 1.5 * reach) > reach
+    closed &= grown == counts.argmax()
     return closed[2 * farthest : -2 * farthest, 2 * farthest : -2 * farthest]
 
 
@@ -457,7 +460,7 @@ def _is_another(box: Box, main: Box, window: Box, shape: tuple[int, ...]) -> boo
     """
     size, usual = (max(side.stop - side.start for side in part) for part in (box, main))
     whole = all(
-        1 < side.start + place.start and side.stop + place.start < length - 1
+        side.start + place.start > 1 and side.stop + place.start < length - 1
         for side, place, length in zip(box, window, shape, strict=True)
     )
     return whole and 0.5 * usual < size < 2 * usual

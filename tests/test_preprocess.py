@@ -576,7 +576,7 @@ def test_specks() -> None:
 
 def two_digits(gap: float) -> Image.Image:
     """A two and, so many of its heights to the right, a seven."""
-    second = [stroke + [1 + gap, 0] for stroke in DIGITS[7]]
+    second = [stroke + np.array([1 + gap, 0]) for stroke in DIGITS[7]]
     return pictures.canvas([*DIGITS[2], *second], brush=8, height=220)
 
 
