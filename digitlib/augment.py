@@ -97,7 +97,7 @@ def degrade(frames: Tensor, *, share: float = 0.3, noise: float = 0.08) -> Tenso
 
 
 def some(frames: Tensor, changed: Tensor, share: float) -> Tensor:
-    """``changed`` for a random ``share`` of the frames ``[N, 28, 28]``, the others as they are."""
+    """``changed`` for a random ``share`` of the frames or drawings, the others as they are."""
     chosen = torch.rand(len(frames), device=frames.device) < share
     return torch.where(chosen[:, None, None], changed, frames)
 
@@ -133,6 +133,39 @@ def vary_points(
     phase = uniform(count * 3, 0, 2 * math.pi, points).view(count, 1, 3)
     push = torch.randn(count, 3, 2, device=points.device) * bend
     return (unit + torch.sin(unit @ waves + phase) @ push) @ matrix.transpose(1, 2)
+
+
+TREMBLE = ((1.0, 0.02), (2.5, 0.035), (6.0, 0.05))  # samples that move alike, largest amplitude
+
+
+def unsteady(points: Tensor, *, cut: float = 0.1) -> Tensor:
+    """Pen samples ``[N, P, 2]`` as a mouse, a finger in a hurry or a trembling hand makes them.
+
+    The line trembles by up to the amplitude of one of ``TREMBLE`` (part of the drawing's longer
+    side), starts late and ends early by up to ``cut`` of its length, and the whole is stretched and
+    turned more than :func:`vary_points` does. Shorter drawings are padded by repeating their last
+    point, and are so afterwards.
+    """
+    count, length, _ = points.shape
+    moves = (points[:, 1:] != points[:, :-1]).any(dim=2)
+    number = torch.arange(length, device=points.device)
+    last = (moves * number[1:]).amax(dim=1) if length > 1 else moves.new_zeros(count).long()
+    start = (last * uniform(count, 0, cut, points)).round().long()
+    end = (last * (1 - uniform(count, 0, cut, points))).round().long()
+    kept = torch.minimum(torch.maximum(number, start[:, None]), end[:, None])  # [N, P]
+
+    noise = torch.randn(count * 2, 1, length, device=points.device, dtype=points.dtype)
+    reach = torch.arange(-15, 16, device=points.device, dtype=points.dtype)
+    kernels = torch.stack([torch.exp(-((reach / alike) ** 2) / 2) for alike, _ in TREMBLE])
+    kernels = kernels / kernels.norm(dim=1, keepdim=True)  # deviation 1 stays 1
+    ways = F.conv1d(noise, kernels[:, None], padding=15).view(count, 2, len(TREMBLE), length)
+    way = torch.randint(len(TREMBLE), (count,), device=points.device)
+    tremor = ways[torch.arange(count, device=points.device), :, way].transpose(1, 2)  # [N, P, 2]
+    most = torch.tensor([amplitude for _, amplitude in TREMBLE], device=points.device)[way]
+    size = (points.amax(dim=1) - points.amin(dim=1)).amax(dim=1)
+    amount = most * size * uniform(count, 0, 1, points)
+    shaken = (points + amount[:, None, None] * tremor).gather(1, kept[:, :, None].expand(-1, -1, 2))
+    return shaken @ affine(count, points, rotation=10, slant=0.15, stretch=0.35).transpose(1, 2)
 
 
 def pen_widths(count: int, like: Tensor, low: float = 1.2, high: float = 8.5) -> Tensor:

@@ -50,12 +50,15 @@ class Batch:
         answers: the teachers' logits ``[B, outputs]``, or None without teachers.
         counts: how many frames of each data set there are, one set after the other; empty where
             they are mixed.
+        calm: the same digits ``[B, 28, 28]`` before the hand became unsteady, for teachers to read;
+            None where they have read already.
     """
 
     frames: Tensor
     labels: Tensor
     answers: Tensor | None = None
     counts: tuple[int, ...] = ()
+    calm: Tensor | None = None
 
 
 def as_input(frames: Tensor) -> Tensor:
@@ -99,18 +102,27 @@ class Feed:
 
     def _batch(self, chosen: tuple[Tensor, ...]) -> Batch:
         """One step's digits of each data set, varied."""
-        frames = []
+        frames, calm = [], []
         for index, images, points in zip(chosen, self.images, self.points, strict=True):
+            steady = None
             if not self.config.augment:
-                frames.append(images[index].float() / 255)
+                drawn = images[index].float() / 255
             elif points is None:
-                varied = augment.vary_frames(images[index].float() / 255)
-                frames.append(augment.degrade(varied, share=self.config.degrade))
+                drawn = augment.vary_frames(images[index].float() / 255)
+                drawn = augment.degrade(drawn, share=self.config.degrade)
             else:
                 moved = augment.vary_points(points[index])
-                drawn = strokes.render_batch(moved, augment.pen_widths(len(index), moved))
-                moved = augment.warp(drawn, rotation=0, slant=0, stretch=0.06, bend=0)
-                varied = augment.some(drawn, moved, 0.6)
-                frames.append(augment.degrade(varied, share=self.config.degrade))
+                widths = augment.pen_widths(len(index), moved)
+                if self.config.unsteady:
+                    steady = strokes.render_batch(moved, widths)
+                    shaken = augment.unsteady(moved)
+                    moved = augment.some(moved, shaken, self.config.unsteady)
+                drawn = strokes.render_batch(moved, widths)
+                warped = augment.warp(drawn, rotation=0, slant=0, stretch=0.06, bend=0)
+                drawn = augment.some(drawn, warped, 0.6)
+                drawn = augment.degrade(drawn, share=self.config.degrade)
+            frames.append(drawn)
+            calm.append(drawn if steady is None else steady)
         labels = torch.cat([labels[i] for i, labels in zip(chosen, self.labels, strict=True)])
-        return Batch(torch.cat(frames), labels, counts=tuple(map(len, chosen)))
+        counts = tuple(map(len, chosen))
+        return Batch(torch.cat(frames), labels, counts=counts, calm=torch.cat(calm))

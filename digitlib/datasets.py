@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from digitlib import glyphs, preprocess, strokes
@@ -183,20 +185,31 @@ def _hold_out(data: DigitData, size: int) -> DigitData:
 # --- scikit-learn's 8x8 digits -------------------------------------------------------------
 
 
-def _load_sample(split: str, root: Path, download: bool) -> DigitData:
-    """The 1,797 digits inside scikit-learn, enlarged smoothly and brought to frames."""
-    from PIL import Image
+def sample_pages() -> tuple[list[Image.Image], NDArray[np.int64]]:
+    """The 1,797 digits inside scikit-learn as pictures, and their labels ``[1797]``.
+
+    They are the test part of UCI's "Optical Recognition of Handwritten Digits" (Alpaydin and
+    Kaynak, CC BY 4.0): forms filled in by 13 writers, scanned and reduced to 8x8. Here they are
+    enlarged smoothly to 96x96 px, dark ink on light paper.
+    """
     from sklearn.datasets import load_digits
 
     images, targets = load_digits(return_X_y=True)  # [1797, 64], 0-16
-    frames = []
-    for image in images.reshape(-1, 8, 8):
-        page = Image.fromarray(np.pad(np.rint(image * 255 / 16), 2).astype(np.uint8))
-        page = page.resize((96, 96), Image.Resampling.BICUBIC)
-        frames.append(preprocess.ink_to_frame(np.asarray(page, np.float32) / 255))
-    labels = torch.from_numpy(targets.astype(np.int64))
-    everything = DigitData("sample", split, torch.from_numpy(np.stack(frames)), labels)
-    order = np.random.RandomState(1998).permutation(len(labels))
+    small = [
+        Image.fromarray(255 - np.pad(np.rint(image * 255 / 16), 2).astype(np.uint8))
+        for image in images.reshape(-1, 8, 8)
+    ]
+    pages = [page.resize((96, 96), Image.Resampling.BICUBIC) for page in small]
+    return pages, targets.astype(np.int64)
+
+
+def _load_sample(split: str, root: Path, download: bool) -> DigitData:
+    """Frames of scikit-learn's digits; see :func:`sample_pages`."""
+    pages, targets = sample_pages()
+    inks = [(255 - np.asarray(page, np.float32)) / 255 for page in pages]
+    frames = torch.from_numpy(np.stack([preprocess.ink_to_frame(ink) for ink in inks]))
+    everything = DigitData("sample", split, frames, torch.from_numpy(targets))
+    order = np.random.RandomState(1998).permutation(len(targets))
     bounds = {"validation": slice(0, 200), "test": slice(200, 500), "train": slice(500, None)}
     return everything.take(torch.from_numpy(np.sort(order[bounds[split]])))
 
@@ -315,7 +328,7 @@ FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono"
 def _load_typeset(split: str, root: Path, download: bool) -> DigitData:
     """Letters and signs typeset in the fonts that come with matplotlib (DejaVu, STIX)."""
     import matplotlib
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import ImageDraw, ImageFont
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     held = {"validation": (0,), "test": (1,), "train": range(2, 10)}

@@ -99,6 +99,9 @@ ABOUT = {
     "wider than a fifth of the box thinned before the reduction (`preprocess.even_strokes`); "
     "accuracy is of a 20 px brush and a digit 60 px high. Under a 28 px brush most loops of such "
     "a digit are filled, and nobody can tell.",
+    "unsteady hand": "Learning to read trembling, cut and stretched strokes from a second pool "
+    "(`digitlib.teaching --preset unsteady`); accuracy is of the drawings of validation writers "
+    "made so (`handwriting.unsteady`, seed 0).",
     "techniques": "What others use for speed, tried on the preset `quick`: one thread, seeds "
     "turn by turn. None is in the code, as none pays. CUDA graphs need a GPU, and none was at "
     "hand.",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib import pictures, preprocess, scenes
+from digitlib import augment, datasets, pictures, preprocess, scenes, strokes
 from digitlib.datasets import DigitData
 from digitlib.evaluation import Proportion
 from digitlib.plain import plain_frame
@@ -36,6 +36,7 @@ PATHS: dict[str, Callable[[Any], Frame]] = {"": preprocess.to_frame, PLAIN: plai
 BRUSHES, HEIGHTS = (6, 10, 14, 20, 28), (60, 100, 150, 200, 250)
 USUAL = (14, 150)
 
+SCANS = "8×8 scans"
 SCENES = f"{len(scenes.KINDS)} more kinds"
 
 Paths = dict[str, Tensor]  # path → frames uint8 [N, 28, 28]; a frame without ink: none was found
@@ -69,6 +70,26 @@ def to_frames(images: Iterable[Image.Image]) -> Paths:
     return {path: torch.from_numpy(np.stack(frames)) for path, frames in made.items()}
 
 
+def scans(count: int | None, seed: int = 0) -> Kind:
+    """Pictures of ``count`` of scikit-learn's digits (None is all): 13 writers, 8x8 px."""
+    pages, labels = datasets.sample_pages()
+    rows = choose(len(labels), count or len(labels), seed)
+    return Kind(to_frames(pages[row] for row in rows), labels[rows])
+
+
+def unsteady(pens: DigitData, seed: int = 0) -> Kind:
+    """Pen strokes as an unsteady hand would have made them (:func:`augment.unsteady`)."""
+    assert pens.points is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        points = augment.unsteady(pens.points)
+    drawn = [
+        strokes.render_batch(some, torch.full((len(some),), strokes.PEN_WIDTH))
+        for some in points.split(256)
+    ]
+    return Kind({"": (torch.cat(drawn) * 255).round().to(torch.uint8)}, pens.labels.numpy())
+
+
 def canvases(drawings: Sequence[PenDigit]) -> dict[tuple[int, int], Paths]:
     """Frames of canvas pictures, by brush and height (px)."""
     return {
@@ -94,7 +115,7 @@ def staged(drawings: Sequence[PenDigit], seed: int = 0) -> dict[str, Paths]:
     chosen = enumerate(drawings, 1000 * seed)
     rows = [(drawing.strokes, row % 2**32) for row, drawing in chosen]
     return {
-        kind: to_frames(scenes.make(kind, strokes, row) for strokes, row in rows)
+        kind: to_frames(scenes.make(kind, drawn, row) for drawn, row in rows)
         for kind in scenes.KINDS
         if rows
     }
@@ -102,27 +123,33 @@ def staged(drawings: Sequence[PenDigit], seed: int = 0) -> dict[str, Paths]:
 
 def kinds(
     test: DigitData,
-    strokes: DigitData | None,
+    scan: Kind,
+    pens: DigitData | None,
     styles: DigitData | None,
     labels: NDArray[np.integer[Any]],
     canvas: Paths,
     photo: Paths,
     scene: Mapping[str, Paths],
+    seed: int = 0,
 ) -> dict[str, Kind]:
     """What networks are compared on, by name; what is missing is left out.
 
     Args:
         test: scanned digits.
-        strokes: frames of pen strokes, as :meth:`Recognizer.predict_strokes` renders them.
+        scan: other scans, of a low resolution.
+        pens: frames of pen strokes, as :meth:`Recognizer.predict_strokes` renders them.
         styles: likewise, of rarer styles.
         labels: of the pictures ``[M]``.
         canvas: frames of canvas pictures.
         photo: frames of photos.
         scene: frames of other pictures of the first drawings, by kind.
+        seed: of the unsteady hand.
     """
     found = {f"{test.name} test": Kind({"": test.images}, test.labels.numpy())}
-    if strokes is not None:
-        found["pen strokes"] = Kind({"": strokes.images}, strokes.labels.numpy())
+    found[SCANS] = scan
+    if pens is not None:
+        found["pen strokes"] = Kind({"": pens.images}, pens.labels.numpy())
+        found["unsteady hand"] = unsteady(pens, seed)
     if len(labels):
         found |= {"canvas": Kind(canvas, labels), "phone photos": Kind(photo, labels)}
     if scene:
@@ -247,15 +274,15 @@ def lines(
 
 def differences(
     measured: Mapping[tuple[int, int], Mapping[str, Reading]],
-    strokes: Mapping[str, Proportion],
+    drawn: Mapping[str, Proportion],
 ) -> dict[tuple[int, int], dict[str, float]]:
     """Percentage points that canvas pictures are read better (+) or worse than their strokes.
 
-    ``strokes`` has the share of the same drawings that each network reads right as strokes.
+    ``drawn`` has the share of the same drawings that each network reads right as strokes.
     """
     return {
         pair: {
-            name: 100 * (reading.accuracy.value - strokes[name.removesuffix(PLAIN)].value)
+            name: 100 * (reading.accuracy.value - drawn[name.removesuffix(PLAIN)].value)
             for name, reading in each.items()
         }
         for pair, each in measured.items()

@@ -19,7 +19,8 @@ DATA = {
     "styles": "digit styles that the others lack (slashed zeros, open fours …), made from rules",
     "no_digits": "letters, shapes, scribbles and pairs of digits drawn by rules: what to reject",
     "typeset": "letters and signs in the fonts that come with matplotlib: what to reject",
-    "pool": "all of these, varied, with the mean answers of networks trained on the labels",
+    "pool": "all of these, varied, with the mean answers of other networks",
+    "start": "the network that it was before",
 }
 
 
@@ -96,9 +97,16 @@ def _training(card: Mapping[str, Any]) -> str:
         if config.get("taught")
         else ""
     )
+    refined = ""
+    if first := training.get("start"):
+        refined = (
+            f"It began as a network trained for {first['config']['epochs']} epochs "
+            f"({first['seconds'] / 60:.0f} minutes) and is the mean of what it was then "
+            f"(weight {config['kept']:.0%}) and what it became in "
+        )
     return (
         "## Training\n\n"
-        f"{taught}{config['epochs']} epochs in {training['seconds'] / 60:.0f} minutes on "
+        f"{taught}{refined}{config['epochs']} epochs in {training['seconds'] / 60:.0f} minutes on "
         f"`{training['device']}`, with PyTorch {card['versions']['torch']}. The temperature "
         f"{card['temperature']:.3f} and the rejection threshold were set on validation data.\n\n"
         "<details><summary>Every setting</summary>\n\n"

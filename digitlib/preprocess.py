@@ -165,7 +165,8 @@ def _thin(window: Picture) -> Picture:
     # What is cut from both sides of a stroke is cut from the window's sides too.
     target = MAX_STROKE / BOX_SIZE
     cut = (stroke_width(window) - target * len(window)) / (1 - target) / 2
-    thin = np.clip(depth - cut, 0, 1).astype(np.float32)
+    # Grey inside a stroke stays: it may be all that is left of a loop in a soft picture.
+    thin = np.clip(depth - cut, 0, 1).astype(np.float32) * window
     parts = [ndimage.label(ink, np.ones((3, 3)))[1] for ink in (solid, thin > EDGE)]
     return square_window(thin) if parts[0] == parts[1] else window
 

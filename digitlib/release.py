@@ -1,8 +1,8 @@
 """Train a preset, calibrate it on validation data, measure it, and write weights with their card.
 
-``python -m digitlib.release default digitlib/assets/digitnet.safetensors --pool POOL`` is how the
-bundled weights came about, with a pool of :mod:`digitlib.teaching`. The test set is looked at
-once, after every choice was made.
+The bundled weights came about by ``python -m digitlib.release default FILE --pool POOL``, with a
+pool of :mod:`digitlib.teaching`, and then ``… refined FILE --start FILE --pool POOL …``. The test
+set is looked at once, after every choice was made.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import importlib.metadata
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,8 @@ def release(
     config: training.TrainConfig,
     output: Path,
     *,
-    pool: Path | None = None,
+    pool: Sequence[Path] = (),
+    start: Path | None = None,
     root: str | None = None,
     half: bool = False,
 ) -> dict[str, Any]:
@@ -115,7 +117,8 @@ def release(
     Args:
         config: how to train.
         output: weights file; a checkpoint lies beside it until training is done.
-        pool: file of a :class:`teaching.Pool`, for configurations that are taught.
+        pool: files of :class:`teaching.Pool`, for configurations that are taught.
+        start: weights file of a network to begin with; its training joins the card.
         root: data folder.
         half: store the weights in half precision.
 
@@ -124,11 +127,14 @@ def release(
     """
     data = training.Splits.load(config, root)
     checkpoint = output.with_suffix(".ckpt")
-    taught = None if pool is None else teaching.Pool.load(pool)
-    result = training.fit(config, data, pool=taught, checkpoint=checkpoint)
+    taught = teaching.Pool.load(*pool) if pool else None
+    first, earlier = (None, None) if start is None else weights.load(start)
+    result = training.fit(config, data, pool=taught, start=first, checkpoint=checkpoint)
     if half:
         result.model.half().float()
     card = make_card(result, data)
+    if earlier is not None:
+        card["training"]["start"] = earlier["training"]
     test = datasets.load(config.datasets[0], "test", root)
     recognizer = Recognizer(result.model, card)
     card["test"] = {test.name: measure(recognizer, test)}
@@ -155,7 +161,10 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="weights file to write (.safetensors)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", default="{}", help="JSON of further TrainConfig fields to change")
-    parser.add_argument("--pool", type=Path, help="see digitlib.teaching; for what is taught")
+    parser.add_argument(
+        "--pool", type=Path, nargs="+", default=(), help="see digitlib.teaching; for what is taught"
+    )
+    parser.add_argument("--start", type=Path, help="weights file to begin with")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
     parser.add_argument("--report", type=Path, help="folder for NAME.json with all its numbers")
     arguments = parser.parse_args()
@@ -164,7 +173,9 @@ def main() -> None:
         if name in changes:
             changes[name] = tuple(changes[name])
     config = replace(training.PRESETS[arguments.preset], seed=arguments.seed, **changes)
-    release(config, arguments.output, pool=arguments.pool, half=arguments.half)
+    release(
+        config, arguments.output, pool=arguments.pool, start=arguments.start, half=arguments.half
+    )
     card = report(arguments.output)
     if arguments.report:
         arguments.report.mkdir(parents=True, exist_ok=True)

@@ -58,10 +58,12 @@ class Pool:
         weights.write(Path(path), tensors, {})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Pool:
-        """Read a pool; raises as :func:`digitlib.weights.read`."""
-        tensors, _ = weights.read(path)
-        return cls(tensors["images"], tensors["labels"], tensors["answers"])
+    def load(cls, *paths: str | os.PathLike[str]) -> Pool:
+        """Read pools as one; raises as :func:`digitlib.weights.read`."""
+        parts = [weights.read(path)[0] for path in paths]
+        return cls(
+            *(torch.cat([part[name] for part in parts]) for name in ("images", "labels", "answers"))
+        )
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def make_pool(
 ) -> Pool:
     """Vary the training data ``passes`` times and let teachers read every frame.
 
-    A frame's answer is the mean of those :func:`asked` for the data set that it is from.
+    A frame's answer is the mean of those :func:`asked` for the data set that it is from. They read
+    a drawing before the hand was made unsteady: what it was before, it is still.
 
     Args:
         config: whose data sets, shares, variations and seed are used.
@@ -125,8 +128,9 @@ def make_pool(
     half = config.precision == "bfloat16"
     for number in tqdm(range(passes), disable=not progress, unit="pass"):
         for batch in feed.epoch(number):
-            frames = (batch.frames * 255).round().to(torch.uint8)
-            seen = as_input(frames.float() / 255).split(batch.counts)
+            assert batch.calm is not None
+            frames, calm = ((f * 255).round().to(torch.uint8) for f in (batch.frames, batch.calm))
+            seen = as_input(calm.float() / 255).split(batch.counts)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
                 said = [_mean(panel, part) for panel, part in zip(panels, seen, strict=True)]
             images.append(frames.cpu())
@@ -173,8 +177,9 @@ def main() -> None:
     parser.add_argument("pool", type=Path, help="file to write (.safetensors)")
     parser.add_argument("teachers", type=Path, nargs="+", help="weights files")
     parser.add_argument("--passes", type=int, default=16, help="over the training data")
+    parser.add_argument("--preset", choices=PRESETS, default="teacher", help="whose variations")
     arguments = parser.parse_args()
-    config = replace(PRESETS["teacher"], seed=SEED)
+    config = replace(PRESETS[arguments.preset], seed=SEED)
     teachers = [Teacher.load(path) for path in arguments.teachers]
     data = Splits.load(config)
     pool = make_pool(config, data, teachers, arguments.passes)

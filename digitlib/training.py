@@ -6,6 +6,7 @@ stopped resumes from its last whole epoch to the same weights.
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
@@ -71,6 +72,7 @@ def fit(
     data: Splits,
     *,
     pool: teaching.Pool | None = None,
+    start: nn.Module | None = None,
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     until: Callable[[Mapping[str, float]], bool] | None = None,
@@ -82,13 +84,15 @@ def fit(
         data: on what; see :meth:`Splits.load`.
         pool: varied frames with the answers of teachers, for configurations that are taught: its
             frames are trained on, ``data`` is only validated on.
+        start: a trained network of the configuration's kind to begin with, in place of random
+            weights. It stays as it is.
         progress: show a bar, in a notebook or a terminal.
         checkpoint: a file written after every epoch and resumed from when it is there.
         until: given each epoch's line of the history; training ends early where it returns True.
 
     Raises:
-        ValueError: the checkpoint is of another configuration, data or pool, or a pool is
-            missing, or given to a configuration that is not taught.
+        ValueError: the checkpoint is of another configuration, data, pool or start, or a pool is
+            missing, or given to a configuration that is not taught, or a start is missing.
     """
     if bool(config.taught) != (pool is not None):
         raise ValueError(
@@ -97,8 +101,10 @@ def fit(
             if config.taught
             else "A pool is for configurations with taught > 0."
         )
+    if config.kept and start is None:
+        raise ValueError("This configuration keeps part of a network: give it one to start from.")
     device = models.pick_device(config.device)
-    run = _Run(config, data, device, pool)
+    run = _Run(config, data, device, pool, start)
     path = Path(checkpoint) if checkpoint is not None else None
     if path is not None and path.exists():
         run.resume(path)
@@ -115,7 +121,7 @@ def fit(
             bar.update()
             if until is not None and until(latest):
                 break
-    return TrainResult(run.shadow.eval().cpu(), config, run.history, str(device), run.digests)
+    return TrainResult(run.finish(), config, run.history, str(device), run.digests)
 
 
 class _Run:
@@ -127,11 +133,14 @@ class _Run:
         data: Splits,
         device: torch.device,
         pool: teaching.Pool | None = None,
+        start: nn.Module | None = None,
     ) -> None:
         self.config, self.device = config, device
         self.epoch, self.history = 0, list[dict[str, float]]()
         torch.manual_seed(config.seed)
         model = models.build(config.model, **config.model_arguments)
+        if start is not None:
+            model.load_state_dict(start.state_dict())
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.model) if config.compiled else self.model
         self.shadow = self.model
@@ -145,13 +154,17 @@ class _Run:
             self.feed = Feed(config, data, device)
         else:
             self.feed = teaching.PoolFeed(config, pool, self.steps, device)
-        self.data, self.pool = data, pool
+        self.data, self.pool, self.start = data, pool, start
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Of the training data, by name; of the pool as ``pool``."""
+        """Of the training data, by name; of the pool and the network started from, too."""
         digests = {part.name: part.digest for part in self.data.train}
-        return digests if self.pool is None else digests | {"pool": self.pool.digest}
+        if self.pool is not None:
+            digests["pool"] = self.pool.digest
+        if self.start is not None:
+            digests["start"] = weights.digest(self.start)
+        return digests
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
@@ -196,17 +209,19 @@ class _Run:
         taught = F.cross_entropy(logits / SOFTENING, soft) * SOFTENING**2
         return (1 - config.taught) * loss + config.taught * taught
 
-    @torch.no_grad()
     def _average(self, step: int) -> None:
         """Move the running mean towards the weights, faster in the first steps."""
         rate = 1 - min(self.config.average, (1 + step) / (10 + step))
-        for mean, value in zip(
-            self.shadow.state_dict().values(), self.model.state_dict().values(), strict=True
-        ):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, rate)
-            else:
-                mean.copy_(value)
+        _blend(self.model.state_dict(), self.shadow.state_dict(), rate)
+
+    def finish(self) -> nn.Module:
+        """The trained network, on the CPU: its mean with the one started from, if that is kept."""
+        trained = self.shadow.eval().cpu()
+        if self.start is None or not self.config.kept:
+            return trained
+        mean = copy.deepcopy(self.start).eval().cpu()
+        _blend(trained.state_dict(), mean.state_dict(), 1 - self.config.kept)
+        return mean
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
@@ -241,6 +256,16 @@ class _Run:
         self.optimizer.load_state_dict(state)
         self.history = card["history"]
         self.epoch = len(self.history)
+
+
+@torch.no_grad()
+def _blend(source: Mapping[str, Tensor], target: Mapping[str, Tensor], rate: float) -> None:
+    """Move each tensor of ``target`` the part ``rate`` of the way to ``source``; copy counters."""
+    for name, value in target.items():
+        if value.dtype.is_floating_point:
+            value.lerp_(source[name].to(value.device), rate)
+        else:
+            value.copy_(source[name])
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ temperature and rejection threshold.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -83,6 +84,14 @@ def save(path: str | os.PathLike[str], model: nn.Module, card: dict[str, Any]) -
     if card.get("model") not in models.MODELS:
         raise ValueError(f"The card's model is {card.get('model')!r}, none of {[*models.MODELS]}.")
     write(Path(path), model.state_dict(), card)
+
+
+def digest(model: nn.Module) -> str:
+    """First 12 hex digits of the SHA-256 over a network's weights."""
+    content = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        content.update(tensor.cpu().contiguous().numpy().tobytes())
+    return content.hexdigest()[:12]
 
 
 def load(path: str | os.PathLike[str] | None = None) -> tuple[nn.Module, dict[str, Any]]:

@@ -94,7 +94,7 @@ def test_a_shift_moves_the_whole_frame_and_no_further(frames: torch.Tensor) -> N
     assert np.abs(moves).max(axis=0).min() > 1.5  # both axes are moved
     assert moves.min() < -1 < 1 < moves.max()  # both ways
     torch.testing.assert_close(
-        changed.sum(dim=(1, 2)), frames.sum(dim=(1, 2)), rtol=0.01, atol=0.01
+        changed.sum(dim=(1, 2)), frames.sum(dim=(1, 2)), rtol=0.02, atol=0.01
     )
 
 
@@ -218,9 +218,36 @@ def test_points_are_rotated_about_their_middle(points: torch.Tensor) -> None:
     assert (turned - centred).abs().max() > 0.2
 
 
-def test_a_dot_may_be_varied() -> None:
-    dot = torch.full((3, 5, 2), 4.0)
-    assert augment.vary_points(dot).isfinite().all()
+@pytest.mark.parametrize("change", [augment.vary_points, augment.unsteady])
+def test_a_dot_may_be_varied(change: Callable) -> None:
+    for samples in (1, 5):
+        assert change(torch.full((3, samples, 2), 4.0)).isfinite().all()
+
+
+def test_an_unsteady_hand_trembles_and_stays_near_the_line() -> None:
+    line = torch.linspace(0, 1, 40)[:, None] * torch.tensor([1.0, 0.0])
+    shaken = augment.unsteady(line.expand(400, 40, 2), cut=0)
+    # Whatever the turn and stretch: how far the samples lie from the straight line through them.
+    off = torch.linalg.svdvals(shaken - shaken.mean(dim=1, keepdim=True))[:, 1] / 40**0.5
+    largest = max(amplitude for _, amplitude in augment.TREMBLE)
+    assert off.max() < 3 * largest
+    assert 0.2 * largest < off.mean() < largest
+    assert off.min() < 0.1 * largest  # some hands are steady
+
+
+def test_an_unsteady_hand_starts_late_and_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augment, "TREMBLE", ((1.0, 0.0),))
+    line = torch.linspace(0, 1, 40)[:, None] * torch.tensor([0.0, 1.0])
+    padded = torch.cat([line, line[-1:].expand(30, 2)]).expand(300, 70, 2)
+    before = padded.clone()
+    cut = augment.unsteady(padded, cut=0.25)
+    assert torch.equal(padded, before)
+    assert torch.equal(cut[:, 39:], cut[:, 39:40].expand(-1, 31, -1)), "padding stays padding"
+    full = (cut[:, 20] - cut[:, 19]).norm(dim=1) * 39
+    share = (cut[:, -1] - cut[:, 0]).norm(dim=1) / full
+    assert share.max() <= 1.001
+    assert share.min() >= 0.47
+    assert share.mean() == pytest.approx(0.75, abs=0.03)
 
 
 def test_pen_widths_are_log_uniform() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -116,17 +118,41 @@ def test_rows_are_chosen_by_the_seed_and_rise() -> None:
 
 def test_what_is_missing_is_left_out() -> None:
     test = datasets.load("sample", "test")
-    alone = handwriting.kinds(test, None, None, LABELS[:0], {}, {}, {})
-    assert list(alone) == ["sample test"]
+    scans = handwriting.scans(20)
+    always = ["sample test", handwriting.SCANS]
+    alone = handwriting.kinds(test, scans, None, None, LABELS[:0], {}, {}, {})
+    assert list(alone) == always
     paths = handwriting.to_frames(pictures.canvas(d.strokes) for d in DRAWN[:2])
     staged = handwriting.staged(DRAWN[:1])
-    every = handwriting.kinds(test, test, test, LABELS[:2], paths, paths, staged)
+    pens = replace(test, points=torch.rand(len(test), 20, 2))
+    every = handwriting.kinds(test, scans, pens, test, LABELS[:2], paths, paths, staged)
     scenes_of = handwriting.SCENES
     pictures_of = ["canvas", "phone photos", scenes_of]
-    assert list(every) == ["sample test", "pen strokes", *pictures_of, "rare styles"]
+    assert list(every) == [*always, "pen strokes", "unsteady hand", *pictures_of, "rare styles"]
     assert every[scenes_of].labels.tolist() == [LABELS[0]] * len(staged)
     assert every[scenes_of].frames[""].shape == (len(staged), 28, 28)
     assert handwriting.staged([]) == {}
+
+
+def test_an_unsteady_hand_follows_from_its_seed_and_leaves_chance_alone() -> None:
+    pens = datasets.pen_data("pendigits", "validation", DRAWN)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    once, again, other = (handwriting.unsteady(pens, seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(once.frames[""], again.frames[""])
+    assert not torch.equal(once.frames[""], other.frames[""])
+    assert once.labels.tolist() == pens.labels.tolist()
+    # Another drawing, but of the same digit: nearer to its own than to the others on average.
+    own = (once.frames[""].float() - pens.images.float()).abs().mean()
+    others = (once.frames[""].float() - pens.images.roll(1, 0).float()).abs().mean()
+    assert 0 < own < others
+
+
+def test_scans_have_their_labels_and_most_are_read(networks: dict[str, Recognizer]) -> None:
+    some = handwriting.scans(200, seed=1)
+    assert all(frames.shape == (200, 28, 28) for frames in some.frames.values())
+    assert handwriting.read_all(networks, some)["default"].accuracy.value > 0.95
 
 
 # --- reading ---------------------------------------------------------------------------------

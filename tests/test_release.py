@@ -228,6 +228,22 @@ def test_the_command_line(
 
 
 @pytest.mark.usefixtures("no_loading")
+def test_the_card_of_a_refined_network_tells_both_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(training.PRESETS, "small", small_config(epochs=1))
+    monkeypatch.setitem(training.PRESETS, "more", small_config(epochs=2, kept=0.5))
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    command(monkeypatch, "small", str(first))
+    command(monkeypatch, "more", str(second), "--start", str(first))
+    before, after = (weights.load(path) for path in (first, second))
+    stored = after[1]["training"]
+    assert stored["start"] == before[1]["training"]
+    assert stored["data"]["start"] == weights.digest(before[0])
+    assert len(stored["history"]) == 2
+
+
+@pytest.mark.usefixtures("no_loading")
 def test_the_command_line_writes_a_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

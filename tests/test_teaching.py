@@ -87,12 +87,38 @@ def test_each_data_set_is_answered_by_its_own_teachers() -> None:
     assert not pool.answers[~digit, 1].any()
 
 
+class Reader(nn.Module):
+    """Says how much ink there is, as the logit of 0."""
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return F.pad(frames.mean(dim=(1, 2, 3))[:, None], (0, 9))
+
+
+def test_teachers_read_a_drawing_before_the_hand_became_unsteady() -> None:
+    digits = sample_splits().train[0].take(slice(0, 200))
+    points = torch.rand(1, 20, 2).expand(len(digits), 20, 2)
+    drawn = training.Splits((replace(digits, points=points),), ())
+    shaky = config(unsteady=0.5)
+    pool = make_pool(shaky, drawn, [Teacher(Reader(), ("sample",))], 1, progress=False)
+    feed = Feed(shaky, drawn, torch.device("cpu"))
+    steady = torch.cat([batch.calm for batch in feed.epoch(0) if batch.calm is not None])
+    assert len(steady) == len(pool)
+    calm = as_input((steady * 255).round() / 255).mean(dim=(1, 2, 3))
+    torch.testing.assert_close(
+        pool.answers[:, 0].float().sort().values, calm.sort().values, atol=2e-3, rtol=1e-2
+    )
+    seen = as_input(pool.images.float() / 255).mean(dim=(1, 2, 3))
+    assert not torch.allclose(seen.sort().values, calm.sort().values, atol=0.02)
+
+
 def test_a_pool_comes_back_from_its_file(pool: Pool, tmp_path: Path) -> None:
     pool.save(tmp_path / "pool.safetensors")
     back = Pool.load(tmp_path / "pool.safetensors")
     for name in ("images", "labels", "answers"):
         assert torch.equal(getattr(back, name), getattr(pool, name)), name
     assert back.digest == pool.digest
+    twice = Pool.load(tmp_path / "pool.safetensors", tmp_path / "pool.safetensors")
+    assert torch.equal(twice.labels, torch.cat([pool.labels, pool.labels]))
     assert replace(pool, answers=pool.answers + 1).digest != pool.digest
 
 
@@ -188,10 +214,11 @@ def test_the_command_writes_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "model": made.config.model, "model_arguments": dict(made.config.model_arguments),
         "training": {"config": made.config.as_dict()},
     })  # fmt: skip
-    monkeypatch.setitem(teaching.PRESETS, "teacher", small_config())
+    monkeypatch.setitem(teaching.PRESETS, "small", small_config())
     monkeypatch.setattr(teaching.Splits, "load", lambda _: sample_splits())
     target = tmp_path / "pool.safetensors"
-    monkeypatch.setattr("sys.argv", ["teaching", str(target), str(path), "--passes", "1"])
+    options = ["--passes", "1", "--preset", "small"]
+    monkeypatch.setattr("sys.argv", ["teaching", str(target), str(path), *options])
     teaching.main()
     made_pool = Pool.load(target)
     expected = training.predict_logits(made.model, made_pool.images)

@@ -79,6 +79,8 @@ def test_the_default_trains_the_network_that_knows_no_digits() -> None:
         ({"precision": "float16"}, "'float32' or 'bfloat16', not 'float16'"),
         ({"taught": 1.5}, "taught is 0 to 1, not 1.5"),
         ({"degrade": -0.1}, "degrade is 0 to 1, not -0.1"),
+        ({"kept": 2}, "kept is 0 to 1, not 2"),
+        ({"unsteady": -1}, "unsteady is 0 to 1, not -1"),
         ({"schedule": "steps"}, "'one-cycle' or 'constant', not 'steps'"),
         ({"datasets": ("emnist",)}, "mnist.*not.*emnist"),
         ({"datasets": ()}, "shares|datasets"),
@@ -491,3 +493,49 @@ def test_data_is_loaded_in_the_order_of_the_configuration(
         found = [(part.name, part.split, len(part)) for part in getattr(splits, split)]
         assert found == [("sample", split, 50), ("typeset", split, 50)]
     assert set(asked) == {tmp_path}
+
+
+# --- starting from a network ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def start() -> torch.nn.Module:
+    return fit(small_config(seed=5, epochs=1), sample_splits(), progress=False).model
+
+
+def test_a_run_begins_with_the_network_given_and_leaves_it_as_it_is(start: torch.nn.Module) -> None:
+    before = weights.digest(start)
+    still = small_config(epochs=1, learning_rate=0.0, weight_decay=0.0)
+    same = fit(still, sample_splits(), start=start, progress=False)
+    for (name, now), then in zip(same.model.named_parameters(), start.parameters(), strict=True):
+        assert torch.equal(now, then), name
+    assert weights.digest(start) == before
+    assert same.digests["start"] == before
+    other = fit(small_config(epochs=1), sample_splits(), start=start, progress=False)
+    assert weights.digest(other.model) != before
+
+
+def test_what_is_kept_of_the_start_is_averaged_into_the_result(start: torch.nn.Module) -> None:
+    part, whole = (
+        fit(small_config(epochs=1, kept=kept), sample_splits(), start=start, progress=False)
+        for kept in (0.25, 0.0)
+    )
+    states = (model.state_dict() for model in (part.model, whole.model, start))
+    for mixed, new, old in zip(*(state.values() for state in states), strict=True):
+        if mixed.dtype.is_floating_point:
+            torch.testing.assert_close(mixed, 0.75 * new + 0.25 * old)
+        else:
+            assert torch.equal(mixed, new)
+
+
+def test_keeping_needs_a_start() -> None:
+    with pytest.raises(ValueError, match="give it one to start from"):
+        fit(small_config(kept=0.5), sample_splits(), progress=False)
+
+
+def test_a_checkpoint_of_another_start_is_refused(start: torch.nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    config = small_config(epochs=1)
+    fit(config, sample_splits(), start=start, progress=False, checkpoint=path)
+    with pytest.raises(ValueError, match="of other data"):
+        fit(config, sample_splits(), progress=False, checkpoint=path)

@@ -312,7 +312,10 @@ def test_the_bundled_card_says_how_it_came_about(card: dict) -> None:
     assert later == {name: plain[name] for name in later}  # fields that came after: as they were
     assert set(later) <= {"compiled"}
     assert len(card["training"]["history"]) == stored["epochs"]
-    assert set(card["training"]["data"]) == {*stored["datasets"], "pool"}  # taught by others
+    # Taught by others, and refined.
+    assert set(card["training"]["data"]) == {*stored["datasets"], "pool", "start"}
+    first = card["training"]["start"]
+    assert len(first["history"]) == first["config"]["epochs"] > stored["epochs"]
     assert card["training"]["data"]["mnist"] == "42787817956c"
     assert all(re.fullmatch("[0-9a-f]{12}", d) for d in card["training"]["data"].values())
     assert card["training"]["device"]
