@@ -41,22 +41,22 @@ lab: $(STAMP) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 
 app: PORT ?= 8866
 app: $(STAMP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no)
-	JUPYTER_PATH="$(CURDIR)/digitlib/assets/jupyter" exec $(PY) -m voila $(NOTEBOOK) \
+	JUPYTER_PATH="$(CURDIR)/digitlib/widgets/jupyter" exec $(PY) -m voila $(NOTEBOOK) \
 		--Voila.ip=127.0.0.1 --port=$(PORT) --template=pad --strip_sources=True --theme=light \
 		--TagRemovePreprocessor.enabled=True \
 		--TagRemovePreprocessor.remove_cell_tags=notebook-only $(NO_BROWSER)
 
 # FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with what is missing.
 reports: $(STAMP) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)
-	$(PY) -m digitlib.reports $(if $(filter-out 0 no,$(FAST)),--fast) $(ARGS)
+	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(ARGS)
 
 notebooks: $(STAMP) ## Run the notebooks in place and keep their outputs (ARGS="--only 02_train")
 	$(PY) -m ruff format --quiet notebooks
-	$(PY) -m digitlib.reports --refresh $(ARGS)
+	$(PY) -m digitlib notebooks $(ARGS)
 
 # Results go to reports/sweep.jsonl; stopped, the same command goes on with what is missing.
 sweep: $(STAMP) ## Train several seeds side by side (ARGS="teacher --seeds 0-4")
-	$(PY) -m digitlib.sweep $(ARGS)
+	$(PY) -m digitlib sweep $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(ARGS)

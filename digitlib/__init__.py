@@ -12,11 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from digitlib.preprocess import BlankDrawingError
-    from digitlib.recognizer import Prediction, Recognizer
-    from digitlib.training import TrainConfig, fit
-    from digitlib.weights import WeightsError
-    from digitlib.widgets import DrawingPad
+    from digitlib.models.recognizer import Prediction, Recognizer
+    from digitlib.models.weights import WeightsError
+    from digitlib.preprocessing.read import BlankDrawingError
+    from digitlib.training.config import TrainConfig
+    from digitlib.training.trainer import fit
+    from digitlib.widgets.pad import DrawingPad
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,13 +31,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BlankDrawingError": "preprocess",
-    "DrawingPad": "widgets",
-    "Prediction": "recognizer",
-    "Recognizer": "recognizer",
-    "TrainConfig": "training",
-    "WeightsError": "weights",
-    "fit": "training",
+    "BlankDrawingError": "preprocessing.read",
+    "DrawingPad": "widgets.pad",
+    "Prediction": "models.recognizer",
+    "Recognizer": "models.recognizer",
+    "TrainConfig": "training.config",
+    "WeightsError": "models.weights",
+    "fit": "training.trainer",
 }
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from digitlib.recognizer import Recognizer
-from digitlib.training import Splits, TrainConfig
+from digitlib.models.recognizer import Recognizer
+from digitlib.training.config import TrainConfig
+from digitlib.training.loader import Splits
 
 Points = NDArray[np.float64]
 

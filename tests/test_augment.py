@@ -11,7 +11,8 @@ import torch
 from helpers import DIGITS, sample_splits
 from scipy import ndimage, stats
 
-from digitlib import augment, strokes
+from digitlib.datasets import augment
+from digitlib.preprocessing import strokes
 
 STILL = {"rotation": 0, "slant": 0, "stretch": 0, "shift": 0, "bend": 0}
 

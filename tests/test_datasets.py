@@ -16,8 +16,16 @@ from helpers import bundled
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
-from digitlib import datasets, glyphs, strokes
-from digitlib.datasets import DataDamagedError, DataMissingError, DigitData
+from digitlib.datasets import augment, catalog, synthetic
+from digitlib.datasets.base import SPLITS, DataDamagedError, DataMissingError, DigitData, data_root
+from digitlib.datasets.pendigits import (
+    PEN_SAMPLES,
+    PEN_VALIDATION_WRITERS,
+    pen_data,
+    read_pendigits,
+)
+from digitlib.datasets.unipen import PenDigit
+from digitlib.preprocessing import strokes
 
 PEN_FILE = """\
 .SEGMENT DIGIT 0 ? "1"
@@ -45,7 +53,7 @@ def mnist_copy(mnist_root: Path, tmp_path: Path) -> Path:
     """A data root with MNIST of its own, to be damaged."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in datasets.MNIST_FILES:
+    for name in catalog.MNIST_FILES:
         shutil.copy(mnist_root / "MNIST" / "raw" / name, raw / name)
     return tmp_path
 
@@ -67,16 +75,16 @@ def test_the_root_is_the_argument_then_the_variable_then_data(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DIGITLIB_DATA", str(tmp_path / "variable"))
-    assert datasets.data_root(tmp_path / "argument") == tmp_path / "argument"
-    assert datasets.data_root(str(tmp_path)) == tmp_path
-    assert datasets.data_root() == tmp_path / "variable"
-    repository_data = Path(datasets.__file__).resolve().parent.parent / "data"
+    assert data_root(tmp_path / "argument") == tmp_path / "argument"
+    assert data_root(str(tmp_path)) == tmp_path
+    assert data_root() == tmp_path / "variable"
+    repository_data = Path(catalog.__file__).resolve().parents[2] / "data"
     monkeypatch.setenv("DIGITLIB_DATA", "")
-    assert datasets.data_root() == repository_data
+    assert data_root() == repository_data
     monkeypatch.delenv("DIGITLIB_DATA")
-    assert datasets.data_root() == repository_data
+    assert data_root() == repository_data
     monkeypatch.chdir(tmp_path)  # a notebook's folder does not matter
-    assert datasets.data_root() == repository_data
+    assert data_root() == repository_data
 
 
 @pytest.mark.parametrize("how", ["argument", "variable"])
@@ -92,7 +100,7 @@ def test_a_set_is_read_from_that_root(
         monkeypatch.setenv("DIGITLIB_DATA", str(tmp_path / "elsewhere"))
     root = tmp_path if how == "argument" else None
     try:
-        found = datasets.read_pendigits("test", root, download=False)
+        found = read_pendigits("test", root, download=False)
     except DataDamagedError:
         return  # a file of one digit may well be refused: it was looked for in the right place
     assert len(found) == 1
@@ -115,7 +123,7 @@ def test_missing_data_says_what_where_and_two_ways_out(
     name: str, what: str, place: str, download: bool, tmp_path: Path
 ) -> None:
     with pytest.raises(DataMissingError) as caught:
-        datasets.load(name, "test", tmp_path, download=download)
+        catalog.load(name, "test", tmp_path, download=download)
     message = str(caught.value)
     assert message.startswith(what) or f"UCI {what}" in message
     assert str(tmp_path / place) in message
@@ -130,21 +138,21 @@ def test_missing_data_says_what_where_and_two_ways_out(
 @pytest.mark.usefixtures("offline")
 def test_sets_made_from_pen_strokes_name_the_missing_strokes(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataMissingError, match=r"pendigits-orig\.tra.*DIGITLIB_DATA"):
-        datasets.load(name, "train", tmp_path, download=False)
+        catalog.load(name, "train", tmp_path, download=False)
 
 
-@pytest.mark.parametrize("split", datasets.SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("name", ["mnist", "pendigits"])
 @pytest.mark.usefixtures("offline")
 def test_no_other_set_is_taken_instead(name: str, split: str, tmp_path: Path) -> None:
     with pytest.raises(DataMissingError):
-        datasets.load(name, split, tmp_path)
+        catalog.load(name, split, tmp_path)
 
 
 def test_one_missing_file_of_mnist_is_enough(mnist_copy: Path) -> None:
     (mnist_copy / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataMissingError, match="MNIST is not at"):
-        datasets.load("mnist", "test", mnist_copy, download=False)
+        catalog.load("mnist", "test", mnist_copy, download=False)
 
 
 def test_downloads_that_are_off_do_not_try(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -153,7 +161,7 @@ def test_downloads_that_are_off_do_not_try(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(urllib.request, "urlopen", lambda *a, **k: calls.append(a))
     for name in ("mnist", "pendigits"):
         with pytest.raises(DataMissingError):
-            datasets.load(name, "test", tmp_path, download=False)
+            catalog.load(name, "test", tmp_path, download=False)
     assert calls == []
     assert [*tmp_path.iterdir()] == []
 
@@ -161,13 +169,13 @@ def test_downloads_that_are_off_do_not_try(monkeypatch: pytest.MonkeyPatch, tmp_
 @pytest.mark.parametrize(("name", "split"), [("emnist", "train"), ("mnist", "dev"), ("", "test")])
 def test_unknown_names_are_told_the_known_ones(name: str, split: str) -> None:
     with pytest.raises(ValueError, match=r"there are (mnist, sample|train, validation, test)"):
-        datasets.load(name, split)
+        catalog.load(name, split)
 
 
 # --- what is damaged -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*datasets.MNIST_FILES])
+@pytest.mark.parametrize("name", [*catalog.MNIST_FILES])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_damaged_mnist_is_named(name: str, damage: str, mnist_copy: Path) -> None:
     path = mnist_copy / "MNIST" / "raw" / name
@@ -177,7 +185,7 @@ def test_damaged_mnist_is_named(name: str, damage: str, mnist_copy: Path) -> Non
         path.write_bytes(path.read_bytes()[:-100] if damage == "truncated" else b"")
     split = "test" if name.startswith("t10k") else "validation"
     with pytest.raises(DataDamagedError) as caught:
-        datasets.load("mnist", split, mnist_copy, download=False)
+        catalog.load("mnist", split, mnist_copy, download=False)
     assert str(path) in str(caught.value)
     assert "delete it" in str(caught.value)
 
@@ -189,7 +197,7 @@ def test_a_data_set_that_only_has_the_name_is_no_mnist(mnist_copy: Path) -> None
     content[16:] = content[:15:-1]
     (raw / "t10k-images-idx3-ubyte").write_bytes(content)
     with pytest.raises(DataDamagedError, match="t10k-images-idx3-ubyte"):
-        datasets.load("mnist", "test", mnist_copy)
+        catalog.load("mnist", "test", mnist_copy)
 
 
 @pytest.fixture
@@ -216,7 +224,7 @@ def test_damaged_pendigits_are_named(damage: str, pen_copy: Path) -> None:
         text = text[:quote] + str((int(text[quote]) + 1) % 10) + text[quote + 1 :]
     pen_copy.write_text(text)
     with pytest.raises(DataDamagedError, match=r"pendigits-orig\.tra"):
-        datasets.read_pendigits("train", pen_copy.parent.parent, download=False)
+        read_pendigits("train", pen_copy.parent.parent, download=False)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +237,7 @@ def test_damaged_packed_pendigits_are_named(content: bytes, tmp_path: Path) -> N
     packed.parent.mkdir()
     packed.write_bytes(content)
     with pytest.raises(DataDamagedError, match=r"pendigits-orig\.tra\.Z"):
-        datasets.load("pendigits", "train", tmp_path, download=False)
+        catalog.load("pendigits", "train", tmp_path, download=False)
     assert not packed.with_suffix("").exists()  # nothing half-made is left to be read next time
 
 
@@ -240,7 +248,7 @@ def test_damaged_notmnist_is_named(position: int, notmnist_folder: Path, tmp_pat
     path.chmod(0o644)
     flip_a_byte(path, position)
     with pytest.raises(DataDamagedError) as caught:
-        datasets.load("notmnist", "test", tmp_path)
+        catalog.load("notmnist", "test", tmp_path)
     assert str(path) in str(caught.value)
 
 
@@ -251,7 +259,7 @@ def test_truncated_notmnist_is_named(notmnist_folder: Path, tmp_path: Path) -> N
     for length in (0, 5, len(content) // 2, len(content) - 3):
         path.write_bytes(content[:length])
         with pytest.raises(DataDamagedError, match="t10k-images-idx3-ubyte"):
-            datasets.load("notmnist", "test", tmp_path)
+            catalog.load("notmnist", "test", tmp_path)
 
 
 # --- MNIST ---------------------------------------------------------------------------------
@@ -259,10 +267,7 @@ def test_truncated_notmnist_is_named(notmnist_folder: Path, tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def mnist(mnist_root: Path) -> dict[str, DigitData]:
-    return {
-        split: datasets.load("mnist", split, mnist_root, download=False)
-        for split in datasets.SPLITS
-    }
+    return {split: catalog.load("mnist", split, mnist_root, download=False) for split in SPLITS}
 
 
 def test_mnist_is_whole_and_as_torchvision_has_it(
@@ -317,12 +322,12 @@ def test_mnist_validation_is_a_fair_sample(mnist: dict[str, DigitData]) -> None:
 
 @pytest.fixture(scope="module")
 def sample() -> dict[str, DigitData]:
-    return {split: datasets.load("sample", split) for split in datasets.SPLITS}
+    return {split: catalog.load("sample", split) for split in SPLITS}
 
 
 @pytest.mark.usefixtures("offline")
 def test_the_sample_needs_no_files_and_no_network(tmp_path: Path) -> None:
-    assert len(datasets.load("sample", "validation", tmp_path)) == 200
+    assert len(catalog.load("sample", "validation", tmp_path)) == 200
 
 
 def test_the_sample_is_all_of_scikit_learns_digits(sample: dict[str, DigitData]) -> None:
@@ -358,7 +363,7 @@ def test_the_samples_labels_belong_to_its_frames(sample: dict[str, DigitData]) -
 
 
 def test_the_sample_never_changes(sample: dict[str, DigitData]) -> None:
-    assert torch.equal(datasets.load("sample", "test").images, sample["test"].images)
+    assert torch.equal(catalog.load("sample", "test").images, sample["test"].images)
     # Labels hold on every machine; grey levels may differ by rounding between libraries.
     digests = {
         split: hashlib.sha256(data.labels.numpy().tobytes()).hexdigest()[:12]
@@ -434,17 +439,17 @@ def test_the_digest_is_of_images_and_labels(sample: dict[str, DigitData]) -> Non
 @pytest.mark.needs_pendigits
 def test_pen_data_is_rendered_and_can_be_rendered_anew(pendigits_file: Path) -> None:
     root = pendigits_file.parent.parent
-    data = datasets.load("pendigits", "validation", root, download=False)
-    digits = datasets.read_pendigits("validation", root, download=False)
+    data = catalog.load("pendigits", "validation", root, download=False)
+    digits = read_pendigits("validation", root, download=False)
     assert len(data) == len(digits) == 1500
-    assert set(data.writers.tolist()) == set(datasets.PEN_VALIDATION_WRITERS)
+    assert set(data.writers.tolist()) == set(PEN_VALIDATION_WRITERS)
     assert data.labels.tolist() == [digit.label for digit in digits]
-    assert data.points.shape == (1500, datasets.PEN_SAMPLES, 2)
+    assert data.points.shape == (1500, PEN_SAMPLES, 2)
     for row in range(0, 1500, 150):
         expected = strokes.render(digits[row].strokes)
         np.testing.assert_array_equal(data.images[row].numpy(), expected)
     # The samples kept are enough to draw the same frame again.
-    again = strokes.render_batch(data.points[::5], torch.full((300,), strokes.PEN_WIDTH)) * 255
+    again = augment.render_batch(data.points[::5], torch.full((300,), strokes.PEN_WIDTH)) * 255
     assert (again - data.images[::5]).abs().mean(dim=(1, 2)).median() < 0.2
     assert (again - data.images[::5]).abs().mean() < 1.5
 
@@ -452,9 +457,9 @@ def test_pen_data_is_rendered_and_can_be_rendered_anew(pendigits_file: Path) -> 
 def test_a_long_drawing_keeps_its_ends() -> None:
     wave = np.linspace(0, 60, 2000)
     scribble = np.stack([wave, 30 * np.sin(wave)], axis=1)
-    data = datasets.pen_data("made", "train", [strokes.PenDigit([scribble], 3, 5)])
+    data = pen_data("made", "train", [PenDigit([scribble], 3, 5)])
     samples = strokes.sample([scribble])
-    assert len(samples) > datasets.PEN_SAMPLES
+    assert len(samples) > PEN_SAMPLES
     np.testing.assert_allclose(data.points[0, [0, -1]].numpy(), samples[[0, -1]])
     assert (data.labels.tolist(), data.writers.tolist()) == ([3], [5])
 
@@ -463,7 +468,7 @@ def test_a_long_drawing_keeps_its_ends() -> None:
 def test_made_sets_keep_train_and_validation_apart(pendigits_file: Path) -> None:
     root = pendigits_file.parent.parent
     for name in ("styles", "no_digits"):
-        train, validation = (datasets.load(name, s, root) for s in ("train", "validation"))
+        train, validation = (catalog.load(name, s, root) for s in ("train", "validation"))
         assert len(train) > len(validation) > 500
         both = rows(train) & rows(validation)
         # Nothing but plain straight ones looks the same in both.
@@ -473,18 +478,18 @@ def test_made_sets_keep_train_and_validation_apart(pendigits_file: Path) -> None
 
 
 def test_symbols_are_only_judged_by() -> None:
-    data = datasets.load("no_digits", "test", "nowhere", download=False)
-    assert (data.labels == glyphs.NO_DIGIT).all()
-    again = datasets.load("no_digits", "test", "nowhere", download=False)
+    data = catalog.load("no_digits", "test", "nowhere", download=False)
+    assert (data.labels == synthetic.NO_DIGIT).all()
+    again = catalog.load("no_digits", "test", "nowhere", download=False)
     assert torch.equal(data.images, again.images)
 
 
 def test_typeset_splits_are_disjoint_and_of_no_digit() -> None:
-    parts = [datasets.load("typeset", split) for split in datasets.SPLITS]
-    assert sum(map(len, parts)) == len(datasets.TYPESET) * len(datasets.FONTS)
-    assert not set("0123456789") & set(datasets.TYPESET)
+    parts = [catalog.load("typeset", split) for split in SPLITS]
+    assert sum(map(len, parts)) == len(catalog.TYPESET) * len(catalog.FONTS)
+    assert not set("0123456789") & set(catalog.TYPESET)
     for part in parts:
-        assert (part.labels == glyphs.NO_DIGIT).all()
+        assert (part.labels == synthetic.NO_DIGIT).all()
         assert (part.images.amax(dim=(1, 2)) == 255).all()
     train, validation, test = map(rows, parts)
     assert not train & validation
@@ -495,12 +500,12 @@ def test_typeset_splits_are_disjoint_and_of_no_digit() -> None:
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_notmnist_is_never_trained_on(split: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="only a test split"):
-        datasets.load("notmnist", split, tmp_path)
+        catalog.load("notmnist", split, tmp_path)
 
 
 @pytest.mark.needs_notmnist
 def test_notmnist_is_in_frames(notmnist_folder: Path) -> None:
-    data = datasets.load("notmnist", "test", notmnist_folder.parent)
+    data = catalog.load("notmnist", "test", notmnist_folder.parent)
     assert len(data) == 10_000
-    assert (data.labels == glyphs.NO_DIGIT).all()
+    assert (data.labels == synthetic.NO_DIGIT).all()
     assert (data.images.amax(dim=(1, 2)) == 255).all()

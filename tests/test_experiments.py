@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from helpers import small_config
 
-from digitlib import experiments, training
-from digitlib.experiments import Experiment, Group
+from digitlib.__main__ import main
+from digitlib.training import experiments
+from digitlib.training.config import PRESETS
+from digitlib.training.experiments import Experiment, Group
 
 
 def line(group: str, what: str, validation: list[float], seconds: float = 2.0) -> dict[str, Any]:
@@ -30,7 +32,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_group_is_run_and_told(tmp_path: Path) -> None:
     log = tmp_path / "experiments.json"
     experiments.record([line("accuracy", "deeper", [0.99, 0.992])], log)
-    experiments.main(["--run", "small", "--seeds", "2", "--log", str(log)])
+    with pytest.raises(SystemExit) as ended:
+        main(["experiments", "--run", "small", "--seeds", "2", "--log", str(log)])
+    assert ended.value.code == 0
     lines = experiments.read(log)
     assert [each["what"] for each in lines] == ["deeper", "as it is", "more", "one thread"]
     assert lines[1]["verdict"] == "the reference"
@@ -77,6 +81,6 @@ def test_the_report_is_what_the_log_says() -> None:
 
 
 def test_quick_is_documented_and_small() -> None:
-    quick = training.PRESETS["quick"]
+    quick = PRESETS["quick"]
     assert quick.epochs <= 2
     assert not quick.augment

@@ -1,4 +1,4 @@
-"""``digitlib.exploration`` against scikit-learn, scipy and plain loops."""
+"""``exploration`` against scikit-learn, scipy and plain loops."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from scipy import ndimage
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from digitlib import datasets, exploration, preprocess, strokes
+from digitlib.datasets import catalog
+from digitlib.datasets.base import DigitData
+from digitlib.evaluation import exploration
+from digitlib.preprocessing import strokes
+from digitlib.preprocessing.frame import stroke_width
 
 
 @pytest.fixture(scope="module")
-def sample() -> datasets.DigitData:
-    return datasets.load("sample", "test")
+def sample() -> DigitData:
+    return catalog.load("sample", "test")
 
 
 def bar(lean: float, width: float = 3.0) -> np.ndarray:
@@ -24,8 +28,8 @@ def bar(lean: float, width: float = 3.0) -> np.ndarray:
 # --- one number per frame ------------------------------------------------------------------
 
 
-def test_stroke_widths_are_those_of_preprocess(sample: datasets.DigitData) -> None:
-    expected = [preprocess.stroke_width(frame / np.float32(255)) for frame in sample.images.numpy()]
+def test_stroke_widths_are_those_of_preprocess(sample: DigitData) -> None:
+    expected = [stroke_width(frame / np.float32(255)) for frame in sample.images.numpy()]
     np.testing.assert_allclose(exploration.stroke_widths(sample.images), expected)
 
 
@@ -43,7 +47,7 @@ def test_slants_grow_to_the_right_and_mirror() -> None:
     assert found[3] == pytest.approx(np.degrees(np.arctan(0.3)), abs=2)
 
 
-def test_shearing_by_the_slant_makes_a_digit_upright(sample: datasets.DigitData) -> None:
+def test_shearing_by_the_slant_makes_a_digit_upright(sample: DigitData) -> None:
     for frame in sample.images[:10].numpy().astype(float):
         shear = np.tan(np.radians(exploration.slants(frame[None])[0]))
         center = 13.5
@@ -53,7 +57,7 @@ def test_shearing_by_the_slant_makes_a_digit_upright(sample: datasets.DigitData)
         assert abs(exploration.slants(upright[None])[0]) < 2.5
 
 
-def test_statistics_are_numpys(sample: datasets.DigitData) -> None:
+def test_statistics_are_numpys(sample: DigitData) -> None:
     numbers = exploration.statistics(sample.images)
     grey = sample.images.numpy()[7] / 255
     assert numbers["mean grey (0–1)"][7] == pytest.approx(grey.mean(), abs=1e-6)
@@ -65,7 +69,7 @@ def test_statistics_are_numpys(sample: datasets.DigitData) -> None:
 # --- classes -------------------------------------------------------------------------------
 
 
-def test_class_images_are_means_and_deviations_of_each_digit(sample: datasets.DigitData) -> None:
+def test_class_images_are_means_and_deviations_of_each_digit(sample: DigitData) -> None:
     mean, deviation = exploration.class_images(sample.images, sample.labels)
     fours = sample.images[sample.labels == 4].double().numpy()
     np.testing.assert_allclose(mean[4], fours.mean(axis=0), atol=1e-3)
@@ -73,7 +77,7 @@ def test_class_images_are_means_and_deviations_of_each_digit(sample: datasets.Di
     assert mean.shape == deviation.shape == (10, 28, 28)
 
 
-def test_the_table_has_every_digit_and_all(sample: datasets.DigitData) -> None:
+def test_the_table_has_every_digit_and_all(sample: DigitData) -> None:
     table = exploration.class_table(sample.images, sample.labels)
     assert list(table.index) == [*"0123456789", "all"]
     assert table.loc["all", "count"] == str(len(sample))
@@ -82,7 +86,7 @@ def test_the_table_has_every_digit_and_all(sample: datasets.DigitData) -> None:
     assert (float(mean), float(deviation)) == (round(own.mean(), 2), round(own.std(), 2))
 
 
-def test_examples_are_of_their_digit_and_follow_the_seed(sample: datasets.DigitData) -> None:
+def test_examples_are_of_their_digit_and_follow_the_seed(sample: DigitData) -> None:
     chosen = exploration.by_class(sample.labels, 5, seed=1)
     for digit, rows in chosen.items():
         assert len(set(rows)) == 5
@@ -110,7 +114,7 @@ def test_digits_that_are_doubted_for_each_other_join_first() -> None:
 # --- frames among frames -------------------------------------------------------------------
 
 
-def test_principal_components_are_scikit_learns(sample: datasets.DigitData) -> None:
+def test_principal_components_are_scikit_learns(sample: DigitData) -> None:
     flat = sample.images.numpy().reshape(len(sample), -1) / 255
     oracle = PCA(8, svd_solver="full").fit(flat)
     found = exploration.principal_components(sample.images, 8)
@@ -123,7 +127,7 @@ def test_principal_components_are_scikit_learns(sample: datasets.DigitData) -> N
     assert (found.axes[np.arange(8), np.abs(found.axes).argmax(axis=1)] > 0).all()
 
 
-def test_the_embedding_follows_the_seed_and_keeps_neighbours(sample: datasets.DigitData) -> None:
+def test_the_embedding_follows_the_seed_and_keeps_neighbours(sample: DigitData) -> None:
     part = sample.subset(120)
     places = exploration.embed(part.images, seed=3)
     np.testing.assert_array_equal(places, exploration.embed(part.images, seed=3))
@@ -133,9 +137,7 @@ def test_the_embedding_follows_the_seed_and_keeps_neighbours(sample: datasets.Di
     assert same.mean() > 0.7
 
 
-def test_nearest_is_scikit_learns(
-    sample: datasets.DigitData, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nearest_is_scikit_learns(sample: DigitData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exploration, "CHUNK", 37)
     known, asked = sample.images[:200], sample.images[200:]
     oracle = NearestNeighbors(n_neighbors=3, algorithm="brute")

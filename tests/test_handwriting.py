@@ -1,4 +1,4 @@
-"""``digitlib.handwriting`` and ``digitlib.plain``: the same drawings read in several ways."""
+"""``handwriting`` and ``digitlib.preprocessing.frame``: the same drawings read in several ways."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from helpers import DIGITS, bundled
 from PIL import Image, ImageDraw
 from sklearn.metrics import accuracy_score
 
-from digitlib import Recognizer, datasets, handwriting, pictures, plain, strokes, weights
-from digitlib.evaluation import Proportion
-from digitlib.handwriting import PLAIN, Kind, Reading
-from digitlib.plain import plain_frame
-from digitlib.preprocess import BlankDrawingError, to_frame
-from digitlib.strokes import PenDigit
+from digitlib import Recognizer
+from digitlib.datasets import catalog, pictures
+from digitlib.datasets.pendigits import pen_data
+from digitlib.datasets.unipen import PenDigit
+from digitlib.evaluation import handwriting
+from digitlib.evaluation.handwriting import PLAIN, Kind, Predictions
+from digitlib.evaluation.metrics import Proportion
+from digitlib.models.weights import BASELINE_WEIGHTS
+from digitlib.preprocessing import strokes
+from digitlib.preprocessing.frame import BASELINE_THICKEN, baseline_frame, to_frame
+from digitlib.preprocessing.read import BlankDrawingError
 
 DRAWN = [PenDigit(list(DIGITS[digit]), digit, 0) for digit in range(10)]
 LABELS = np.arange(10)
@@ -25,15 +30,15 @@ BLANK = Image.new("L", (60, 60), 255)
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, Recognizer]:
-    return {"default": bundled(), "baseline": Recognizer.load(weights.BASELINE)}
+    return {"default": bundled(), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
 
 
-def reading(right: str, predicted: str = "") -> Reading:
+def reading(right: str, predicted: str = "") -> Predictions:
     """A reading of as many digits as there are letters, ``x`` for one read right."""
     seen = np.array([int(digit) for digit in predicted or "0" * len(right)])
     hit = np.array([letter == "x" for letter in right])
     labels = np.where(hit, seen, (seen + 1) % 10)
-    return Reading(np.eye(10)[seen], labels, hit, np.zeros(len(right), bool))
+    return Predictions(np.eye(10)[seen], labels, hit, np.zeros(len(right), bool))
 
 
 # --- the plain path --------------------------------------------------------------------------
@@ -42,7 +47,7 @@ def reading(right: str, predicted: str = "") -> Reading:
 def test_the_plain_path_pastes_the_box_into_the_middle() -> None:
     page = np.full((100, 80), 255, np.uint8)
     page[20:80, 30:40] = 0  # 60 high: a third as large at 20 px
-    frame = plain_frame(Image.fromarray(page))
+    frame = baseline_frame(Image.fromarray(page))
     assert frame.shape == (28, 28)
     assert frame.dtype == np.uint8
     rows, columns = np.nonzero(frame > 100)
@@ -57,7 +62,7 @@ def test_the_plain_path_centres_the_box_and_ours_the_mass() -> None:
     pen.rectangle((40, 40, 60, 160), fill=0)  # heavy at the left,
     pen.rectangle((60, 90, 160, 110), fill=0)  # with an arm to the right
     columns = np.arange(28)
-    ours, theirs = (frame(page).sum(axis=0).astype(float) for frame in (to_frame, plain_frame))
+    ours, theirs = (frame(page).sum(axis=0).astype(float) for frame in (to_frame, baseline_frame))
     assert ours @ columns / ours.sum() == pytest.approx(14, abs=0.6)
     assert theirs @ columns / theirs.sum() < 12.5
 
@@ -65,15 +70,15 @@ def test_the_plain_path_centres_the_box_and_ours_the_mass() -> None:
 def test_the_plain_path_widens_by_its_filter_and_enlarges_nothing() -> None:
     page = np.full((40, 40), 255, np.uint8)
     page[10:20, 20] = 0
-    frame = plain_frame(Image.fromarray(page).convert("RGB"))
-    grown = plain.THICKEN // 2
+    frame = baseline_frame(Image.fromarray(page).convert("RGB"))
+    grown = BASELINE_THICKEN // 2
     assert (frame > 0).sum() <= 10 * (1 + 2 * grown)  # cut to its box, which it cannot leave
     assert np.ptp(np.nonzero(frame)[0]) + 1 == 10
 
 
 def test_the_plain_path_refuses_white_paper() -> None:
     with pytest.raises(BlankDrawingError):
-        plain_frame(BLANK)
+        baseline_frame(BLANK)
 
 
 # --- what is read ----------------------------------------------------------------------------
@@ -84,7 +89,7 @@ def test_frames_are_those_of_both_paths_and_empty_where_no_ink_is_found() -> Non
     paths = handwriting.to_frames([page, BLANK])
     assert list(paths) == ["", PLAIN]
     np.testing.assert_array_equal(paths[""][0], to_frame(page))
-    np.testing.assert_array_equal(paths[PLAIN][0], plain_frame(page))
+    np.testing.assert_array_equal(paths[PLAIN][0], baseline_frame(page))
     for frames in paths.values():
         assert frames.shape == (2, 28, 28)
         assert not frames[1].any()
@@ -117,7 +122,7 @@ def test_rows_are_chosen_by_the_seed_and_rise() -> None:
 
 
 def test_what_is_missing_is_left_out() -> None:
-    test = datasets.load("sample", "test")
+    test = catalog.load("sample", "test")
     scans = handwriting.scans(20)
     always = ["sample test", handwriting.SCANS]
     alone = handwriting.kinds(test, scans, None, None, LABELS[:0], {}, {}, {})
@@ -135,7 +140,7 @@ def test_what_is_missing_is_left_out() -> None:
 
 
 def test_an_unsteady_hand_follows_from_its_seed_and_leaves_chance_alone() -> None:
-    pens = datasets.pen_data("pendigits", "validation", DRAWN)
+    pens = pen_data("pendigits", "validation", DRAWN)
     torch.manual_seed(5)
     before = torch.get_rng_state()
     once, again, other = (handwriting.unsteady(pens, seed) for seed in (1, 1, 2))
@@ -152,7 +157,7 @@ def test_an_unsteady_hand_follows_from_its_seed_and_leaves_chance_alone() -> Non
 def test_scans_have_their_labels_and_most_are_read(networks: dict[str, Recognizer]) -> None:
     some = handwriting.scans(200, seed=1)
     assert all(frames.shape == (200, 28, 28) for frames in some.frames.values())
-    assert handwriting.read_all(networks, some)["default"].accuracy.value > 0.95
+    assert handwriting.predict_all(networks, some)["default"].accuracy.value > 0.95
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -160,7 +165,7 @@ def test_scans_have_their_labels_and_most_are_read(networks: dict[str, Recognize
 
 def test_networks_read_as_the_recognizer_does(networks: dict[str, Recognizer]) -> None:
     made = [pictures.canvas(digit.strokes) for digit in DRAWN]
-    found = handwriting.read_all(networks, Kind(handwriting.to_frames(made), LABELS))
+    found = handwriting.predict_all(networks, Kind(handwriting.to_frames(made), LABELS))
     assert list(found) == ["default", "baseline", f"default{PLAIN}", f"baseline{PLAIN}"]
     for name, network in networks.items():
         answers = [network.predict(page) for page in made]
@@ -168,21 +173,21 @@ def test_networks_read_as_the_recognizer_does(networks: dict[str, Recognizer]) -
         assert found[name].predicted.tolist() == seen
         assert found[name].rejected.tolist() == [answer.rejected for answer in answers]
         assert found[name].accuracy.value == accuracy_score(LABELS, seen)
-        frames = torch.from_numpy(np.stack([plain_frame(page) for page in made]))
+        frames = torch.from_numpy(np.stack([baseline_frame(page) for page in made]))
         expected = network.probabilities(frames)
         np.testing.assert_allclose(found[name + PLAIN].probabilities, expected, atol=1e-5)
 
 
 def test_strokes_are_read_as_the_recognizer_does(networks: dict[str, Recognizer]) -> None:
     frames = torch.from_numpy(np.stack([strokes.render(digit.strokes) for digit in DRAWN]))
-    found = handwriting.read(networks["default"], frames, LABELS)
+    found = handwriting.predict(networks["default"], frames, LABELS)
     answers = [networks["default"].predict_strokes(digit.strokes).digit for digit in DRAWN]
     assert found.predicted.tolist() == answers
 
 
 def test_where_no_ink_was_found_nothing_is_read_right(networks: dict[str, Recognizer]) -> None:
     empty = torch.zeros(10, 28, 28, dtype=torch.uint8)
-    found = handwriting.read(networks["default"], empty, LABELS)
+    found = handwriting.predict(networks["default"], empty, LABELS)
     assert found.right.dtype == np.bool_
     assert not found.right.any()
     assert found.accuracy == Proportion(0, 10)
@@ -252,6 +257,6 @@ def test_contributions_add_up() -> None:
 def test_every_canvas_is_swept(networks: dict[str, Recognizer]) -> None:
     alone = {"default": networks["default"]}
     frames = {(14, 150): handwriting.to_frames(pictures.canvas(d.strokes) for d in DRAWN)}
-    found = handwriting.sweep(alone, frames, LABELS)
-    single = handwriting.read(alone["default"], frames[14, 150][""], LABELS)
+    found = handwriting.predict_canvases(alone, frames, LABELS)
+    single = handwriting.predict(alone["default"], frames[14, 150][""], LABELS)
     np.testing.assert_array_equal(found[14, 150]["default"].right, single.right)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from digitlib import Recognizer, datasets, pictures
-from digitlib.preprocess import BlankDrawingError
+from digitlib import Recognizer
+from digitlib.datasets import pictures
+from digitlib.datasets.pendigits import read_pendigits
+from digitlib.preprocessing.read import BlankDrawingError
 
 SEVEN = [np.array([[0, 0], [60, 0], [25, 100]], float)]
 
@@ -34,7 +36,7 @@ def test_no_strokes_are_blank() -> None:
 
 @pytest.mark.needs_pendigits
 def test_photos_of_unseen_writers_are_read() -> None:
-    digits = datasets.read_pendigits("validation")[::25]
+    digits = read_pendigits("validation")[::25]
     recognizer = Recognizer.load()
     right = [
         recognizer.predict(pictures.photo(digit.strokes, seed)).digit == digit.label
@@ -45,7 +47,7 @@ def test_photos_of_unseen_writers_are_read() -> None:
 
 @pytest.mark.needs_pendigits
 def test_a_canvas_picture_is_read_like_its_strokes() -> None:
-    digits = datasets.read_pendigits("validation")[::30]
+    digits = read_pendigits("validation")[::30]
     recognizer = Recognizer.load()
     for brush, height in ((6, 60), (6, 250), (14, 150), (28, 150), (28, 240)):
         same = [

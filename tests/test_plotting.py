@@ -1,4 +1,4 @@
-"""``digitlib.plotting``, ``result_plots`` and ``studies``: what figures and notebooks are given."""
+"""``plotting``, ``result_plots`` and ``studies``: what figures and notebooks are given."""
 
 from __future__ import annotations
 
@@ -15,18 +15,14 @@ from matplotlib.figure import Figure
 from scipy.cluster import hierarchy
 from sklearn.metrics import precision_recall_fscore_support
 
-from digitlib import (
-    Recognizer,
-    datasets,
-    evaluation,
-    exploration,
-    plotting,
-    preprocess,
-    result_plots,
-    studies,
-    weights,
-)
-from digitlib.evaluation import Proportion
+from digitlib import Recognizer
+from digitlib.datasets import catalog
+from digitlib.evaluation import compare, exploration, metrics
+from digitlib.evaluation.metrics import Proportion
+from digitlib.models.weights import BUNDLED_WEIGHTS
+from digitlib.preprocessing.frame import frame_steps, to_frame
+from digitlib.reports import notebook, plotting, result_plots
+from digitlib.reports.notebook import load_networks, load_no_digits, load_optional, seed_runs
 
 RANDOM = np.random.RandomState(0)
 FRAMES = RANDOM.randint(0, 256, (12, 28, 28)).astype(np.uint8)
@@ -34,9 +30,9 @@ LABELS = np.arange(300) % 10
 P = RANDOM.dirichlet(np.ones(10), 300) * 0.3
 P[np.arange(300), (LABELS + (RANDOM.rand(300) < 0.1)) % 10] += 0.7
 BAND = (np.array([0.9, 0.5]), np.array([0.8, 0.4]), np.array([0.95, 0.6]))
-TABLE = evaluation.reliability(P, LABELS)
-RISK = evaluation.risk_coverage(P.max(axis=1), P.argmax(axis=1) == LABELS)
-MATRIX = evaluation.confusion_matrix(P.argmax(axis=1), LABELS)
+TABLE = metrics.reliability(P, LABELS)
+RISK = metrics.risk_coverage(P.max(axis=1), P.argmax(axis=1) == LABELS)
+MATRIX = metrics.confusion_matrix(P.argmax(axis=1), LABELS)
 DRAWING = np.zeros((60, 80), np.uint8)
 DRAWING[10:50, 30:36] = 255
 
@@ -56,8 +52,8 @@ def figures() -> dict[str, Figure]:
         "groups": plotting.montage({1: FRAMES[:6], 2: FRAMES[6:]}, groups={"a": 2, "b": 4}),
         "grid": plotting.grid(FRAMES, ["a\nb"] * 12, columns=5),
         "heat": plotting.grid(FRAMES / 9.0, limits=None, colors="magma", unit="deviation"),
-        "steps": plotting.steps({"canvas": preprocess.steps(DRAWING)}),
-        "convention": plotting.convention(preprocess.to_frame(DRAWING), box=20, center=14),
+        "steps": plotting.steps({"canvas": frame_steps(DRAWING)}),
+        "convention": plotting.convention(to_frame(DRAWING), box=20, center=14),
         "curves": plotting.curves(
             {"default": (range(3), [3, 2, 1]), "other": (range(2), [1, 2], [0, 1], [2, 3])},
             {"baseline": (range(2), [1, 2])},
@@ -200,15 +196,15 @@ def test_missing_data_is_said_and_nothing_stands_in_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(studies, "say", lambda *parts: said.append(" ".join(parts)))
+    monkeypatch.setattr(notebook, "say", lambda *parts: said.append(" ".join(parts)))
     monkeypatch.setenv("DIGITLIB_DATA", str(tmp_path))
     monkeypatch.setattr("urllib.request.urlretrieve", lambda *_: pytest.fail("downloads"))
-    assert studies.optional("pendigits", "validation", dataset="sample") is None
+    assert load_optional("pendigits", "validation", dataset="sample") is None
     assert "`pendigits` is not here" in said[0]
     assert str(tmp_path) not in said[0]
-    assert studies.optional("typeset", "validation", dataset="sample") is not None
+    assert load_optional("typeset", "validation", dataset="sample") is not None
     assert len(said) == 1
-    others = studies.no_digits("sample", 50)
+    others = load_no_digits("sample", 50)
     assert {name: len(data) for name, data in others.items()} == {"no_digits": 50, "typeset": 50}
     assert "`notmnist` is not here" in said[1]
 
@@ -217,35 +213,35 @@ def test_networks_are_named_and_a_missing_baseline_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(studies, "say", lambda *parts: said.append(" ".join(parts)))
-    monkeypatch.setattr(weights, "BASELINE", tmp_path / "none.safetensors")
-    assert list(studies.networks()) == ["default"]
+    monkeypatch.setattr(notebook, "say", lambda *parts: said.append(" ".join(parts)))
+    monkeypatch.setattr(notebook, "BASELINE_WEIGHTS", tmp_path / "none.safetensors")
+    assert list(load_networks()) == ["default"]
     assert "baseline" in said[0]
-    monkeypatch.setattr(weights, "BASELINE", weights.BUNDLED)
-    assert list(studies.networks(weights.BUNDLED)) == ["default", "baseline"]
+    monkeypatch.setattr(notebook, "BASELINE_WEIGHTS", BUNDLED_WEIGHTS)
+    assert list(load_networks(BUNDLED_WEIGHTS)) == ["default", "baseline"]
 
 
 def test_runs_of_several_seeds_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(studies, "say", lambda *parts: said.append(" ".join(parts)))
-    assert studies.seed_runs(tmp_path / "seeds.json") is None
+    monkeypatch.setattr(notebook, "say", lambda *parts: said.append(" ".join(parts)))
+    assert seed_runs(tmp_path / "seeds.json") is None
     assert "seeds.json" in said[0]
-    test = evaluation.summary(P, LABELS)
+    test = metrics.summary(P, LABELS)
     runs = {"runs": [{"seed": seed, "test": test} for seed in (0, 5)]}
     (tmp_path / "seeds.json").write_text(json.dumps(runs))
-    read = studies.seed_runs(tmp_path / "seeds.json")
+    read = seed_runs(tmp_path / "seeds.json")
     assert read is not None
     assert read["seed"] == [0, 5]
-    assert read["accuracy"] == [evaluation.accuracy(P, LABELS)] * 2
+    assert read["accuracy"] == [metrics.accuracy(P, LABELS)] * 2
 
 
 def test_spread_is_mean_and_sample_deviation() -> None:
-    assert studies.spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
-    assert studies.spread([1.0]) == (1.0, 0.0)
+    assert compare.spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
+    assert compare.spread([1.0]) == (1.0, 0.0)
 
 
 def test_class_shares_are_scikit_learns_with_intervals() -> None:
-    shares = studies.class_shares(MATRIX)
+    shares = compare.class_shares(MATRIX)
     expected = precision_recall_fscore_support(LABELS, P.argmax(axis=1))
     for name, oracle in zip(("precision", "recall", "F1"), expected[:3], strict=True):
         value, low, high = shares[name]
@@ -254,31 +250,31 @@ def test_class_shares_are_scikit_learns_with_intervals() -> None:
     assert (shares["recall"][1][3], shares["recall"][2][3]) == Proportion(
         int(MATRIX[3, 3]), int(MATRIX[3].sum())
     ).interval
-    empty = studies.class_shares(np.diag([1, 0]))
+    empty = compare.class_shares(np.diag([1, 0]))
     assert np.isnan(empty["precision"][1][1])
 
 
 def test_the_sign_test_is_exact() -> None:
     first = np.array([True] * 9 + [False] + [True] * 5)
     second = np.array([False] * 9 + [True] + [True] * 5)
-    assert studies.paired(first, second) == (9, 1, pytest.approx(2 * 11 / 1024))
-    assert studies.paired(first, first) == (0, 0, 1.0)
+    assert compare.paired(first, second) == (9, 1, pytest.approx(2 * 11 / 1024))
+    assert compare.paired(first, first) == (0, 0, 1.0)
 
 
 def test_coverage_is_the_largest_with_the_risk() -> None:
     right = np.array([True, True, False, True])
-    table = evaluation.risk_coverage(np.array([4.0, 3.0, 2.0, 1.0]), right)
-    assert studies.coverage_at(table, 0.0) == 0.5
-    assert studies.coverage_at(table, 0.25) == 1.0
-    assert studies.coverage_at(evaluation.risk_coverage(np.ones(1), np.array([False])), 0.1) == 0
+    table = metrics.risk_coverage(np.array([4.0, 3.0, 2.0, 1.0]), right)
+    assert compare.coverage_at(table, 0.0) == 0.5
+    assert compare.coverage_at(table, 0.25) == 1.0
+    assert compare.coverage_at(metrics.risk_coverage(np.ones(1), np.array([False])), 0.1) == 0
 
 
 def test_temperature_changes_confidence_and_no_answer() -> None:
-    data = datasets.load("sample", "test").subset(50)
+    data = catalog.load("sample", "test").subset(50)
     recognizer = Recognizer.load()
-    pair = studies.calibrations(recognizer, data.images)
+    pair = compare.calibrations(recognizer, data.images)
     np.testing.assert_allclose(pair["after"], recognizer.probabilities(data.images), atol=1e-6)
     assert (pair["before"].argmax(axis=1) == pair["after"].argmax(axis=1)).all()
-    (share,) = studies.accuracies(recognizer, {"sample": data}).values()
-    assert share == evaluation.accuracy(pair["after"], data.labels.numpy())
-    np.testing.assert_allclose(studies.ends([share])[1:], np.array(share.interval)[:, None])
+    (share,) = compare.accuracies(recognizer, {"sample": data}).values()
+    assert share == metrics.accuracy(pair["after"], data.labels.numpy())
+    np.testing.assert_allclose(compare.ends([share])[1:], np.array(share.interval)[:, None])

@@ -18,20 +18,17 @@ from helpers import DIGITS, bundled, coverage, page
 from PIL import Image
 from torch import nn
 
-from digitlib import (
-    BlankDrawingError,
-    Prediction,
-    Recognizer,
-    WeightsError,
-    datasets,
-    models,
-    preprocess,
-    recognizer,
-    strokes,
-    training,
-    weights,
-)
-from digitlib.recognizer import digit_score, fit_temperature
+from digitlib import BlankDrawingError, Prediction, Recognizer, WeightsError
+from digitlib.datasets import catalog
+from digitlib.datasets.pendigits import read_pendigits
+from digitlib.models import recognizer
+from digitlib.models.networks import NETWORKS, build_network, count_parameters
+from digitlib.models.recognizer import CHUNK, digit_score
+from digitlib.models.weights import load_model, save_model
+from digitlib.preprocessing import strokes
+from digitlib.preprocessing.frame import normalize, to_frame
+from digitlib.training.calibration import fit_temperature
+from digitlib.training.trainer import predict_logits
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +39,7 @@ def frames() -> torch.Tensor:
 
 def tiny(outputs: int = 10, card: dict | None = None) -> Recognizer:
     torch.manual_seed(0)
-    return Recognizer(models.build("digitnet", width=4, outputs=outputs), card)
+    return Recognizer(build_network("digitnet", width=4, outputs=outputs), card)
 
 
 class Fixed(nn.Module):
@@ -99,14 +96,14 @@ def test_the_frame_is_what_the_network_saw() -> None:
         run=lambda names, given: seen.append(given["frames"]) or read_one(names, given)
     )
     for read, drawn, frame in (
-        (watched.predict, page(3), preprocess.to_frame(page(3))),
+        (watched.predict, page(3), to_frame(page(3))),
         (watched.predict_strokes, DIGITS[3], strokes.render(DIGITS[3])),
     ):
         found = read(drawn)
         np.testing.assert_array_equal(found.frame, frame)
         np.testing.assert_array_equal(seen.pop(), frame[None])
         assert not seen
-        expected = watched.model(torch.from_numpy(preprocess.normalize(frame))[None, None])
+        expected = watched.model(torch.from_numpy(normalize(frame))[None, None])
         np.testing.assert_allclose(
             found.probabilities, expected.softmax(dim=1)[0].numpy(), atol=1e-5
         )
@@ -120,7 +117,7 @@ def test_a_prediction_is_the_probabilities_of_its_frame() -> None:
 
 @pytest.mark.needs_pendigits
 def test_strokes_and_their_pictures_are_read_alike(pendigits_file: Path) -> None:
-    digits = datasets.read_pendigits("validation", pendigits_file.parent.parent, download=False)
+    digits = read_pendigits("validation", pendigits_file.parent.parent, download=False)
     random = np.random.RandomState(0)
     pictures, drawn, labels = [], [], []
     for row in random.permutation(len(digits))[:100]:
@@ -133,7 +130,7 @@ def test_strokes_and_their_pictures_are_read_alike(pendigits_file: Path) -> None
             brush=height * random.uniform(0.05, 0.16),
             middle=tuple(130 + random.uniform(-12, 12, 2)),
         )
-        pictures.append(preprocess.to_frame(1 - ink))
+        pictures.append(to_frame(1 - ink))
         drawn.append(strokes.render(digits[row].strokes))
         labels.append(digits[row].label)
     by_picture, by_strokes = (
@@ -249,7 +246,7 @@ def test_other_frames_are_refused(bad: object, advice: str) -> None:
 
 
 def test_one_frame_with_nan_among_many_is_found() -> None:
-    frames = torch.zeros(2 * recognizer.CHUNK + 5, 28, 28)
+    frames = torch.zeros(2 * CHUNK + 5, 28, 28)
     frames[-1, 3, 3] = torch.nan
     with pytest.raises(ValueError, match="NaN"):
         tiny().probabilities(frames)
@@ -266,7 +263,7 @@ def test_recognising_keeps_no_gradients(frames: torch.Tensor) -> None:
 
 def test_the_recognizer_says_what_it_is() -> None:
     made = tiny(card={"model": "digitnet", "temperature": 1.2345})
-    count = models.count_parameters(models.build("digitnet", width=4))
+    count = count_parameters(build_network("digitnet", width=4))
     assert repr(made) == f"Recognizer(digitnet, {count:,} parameters, temperature 1.234)"
 
 
@@ -281,7 +278,7 @@ def test_a_file_is_loaded_with_its_card(tmp_path: Path, frames: torch.Tensor) ->
         "rejection": {"threshold": 0.25},
     }
     made = tiny(card=card)
-    weights.save(tmp_path / "net.safetensors", made.model, card)
+    save_model(tmp_path / "net.safetensors", made.model, card)
     for path in (tmp_path / "net.safetensors", str(tmp_path / "net.safetensors")):
         loaded = Recognizer.load(path)
         assert (loaded.temperature, loaded.threshold, loaded.card) == (1.7, 0.25, card)
@@ -295,7 +292,7 @@ def test_a_file_that_is_no_weights_is_told(tmp_path: Path) -> None:
 
 
 def test_without_a_path_the_bundled_weights_are_loaded() -> None:
-    card = weights.load()[1]
+    card = load_model()[1]
     assert bundled().card == card
     assert bundled().temperature == card["temperature"]
     assert bundled().threshold == card["rejection"]["threshold"]
@@ -391,7 +388,7 @@ def test_without_a_threshold_nothing_is_rejected() -> None:
 def test_the_bundled_network_knows_what_is_no_digit() -> None:
     kept = [not bundled().predict_strokes(drawing).rejected for drawing in DIGITS.values()]
     assert sum(kept) >= 9
-    others = datasets.load("no_digits", "validation", "nowhere", download=False)
+    others = catalog.load("no_digits", "validation", "nowhere", download=False)
     scores = digit_score(bundled().logits(others.images))
     assert (scores < bundled().threshold).double().mean() > 0.5
 
@@ -401,7 +398,7 @@ def test_the_bundled_network_knows_what_is_no_digit() -> None:
 
 @pytest.mark.needs_mnist
 def test_the_bundled_network_reads_mnist() -> None:
-    data = datasets.load("mnist", "test", download=False)
+    data = catalog.load("mnist", "test", download=False)
     right = bundled().probabilities(data.images).argmax(dim=1) == data.labels
     assert float(right.double().mean()) >= 0.995
 
@@ -434,18 +431,18 @@ def test_the_fitted_temperature_is_the_best() -> None:
 
 def test_the_recognizer_and_training_see_the_same_logits(frames: torch.Tensor) -> None:
     made = tiny()
-    by_training = training.predict_logits(made.model, frames)
+    by_training = predict_logits(made.model, frames)
     torch.testing.assert_close(made.logits(frames), by_training, atol=1e-5, rtol=1e-5)
 
 
 # --- speed, memory, other runtimes ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*models.MODELS, "pooled late"])
+@pytest.mark.parametrize("name", [*NETWORKS, "pooled late"])
 def test_the_network_that_reads_gives_what_the_trained_one_gives(name: str) -> None:
     torch.manual_seed(0)
     late = {"pool_first": False, "stride": 1}
-    model = models.build("quicknet", **late) if name == "pooled late" else models.build(name)
+    model = build_network("quicknet", **late) if name == "pooled late" else build_network(name)
     frames = torch.randn(64, 1, 28, 28)
     model.train()(frames)  # batch norm's means are no longer 0 and 1
     made = Recognizer(model)

@@ -1,4 +1,4 @@
-"""``digitlib.reports``, the runner of the notebooks and the model card, on small notebooks."""
+"""``report``, the runner of the notebooks and the model card, on small notebooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ import numpy as np
 import pytest
 import torch
 
-from digitlib import evaluation, model_card, notebooks, reports, weights
+from digitlib.evaluation.metrics import Proportion
+from digitlib.models.weights import BUNDLED_WEIGHTS, read_tensors
+from digitlib.reports import model_card, runner
+from digitlib.reports.parameters import DRAWN_SEVEN, FAST, FULL, check_parameters
+from digitlib.reports.report import Report, sentence
 
 SENTENCE = r"^[A-Z].*\.$"
 
@@ -43,7 +47,7 @@ def test_a_report_without_a_folder_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report = reports.Report("03_evaluate", None)
+    report = Report("03_evaluate", None)
     report.figure(plt.figure(), "reliability")
     report.add(accuracy=0.99)
     report.save()
@@ -52,9 +56,9 @@ def test_a_report_without_a_folder_writes_nothing(
 
 
 def test_a_report_writes_figures_and_numbers(tmp_path: Path) -> None:
-    report = reports.Report("03_evaluate", tmp_path)
+    report = Report("03_evaluate", tmp_path)
     report.figure(plt.figure(), "reliability")
-    share = evaluation.Proportion(99, 100).as_dict()
+    share = Proportion(99, 100).as_dict()
     report.add(z=np.float32(0.5), counts=np.arange(3), nested={3: torch.tensor(2)}, share=share)
     report.add(missing=float("nan"), flag=np.bool_(True))
     report.add_times(seconds=1.5)
@@ -77,21 +81,21 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         figure, axes = plt.subplots()
         axes.plot([1, 3, 2])
-        reports.Report("n", tmp_path / folder).figure(figure, "f")
+        Report("n", tmp_path / folder).figure(figure, "f")
     first, second = ((tmp_path / f / "figures" / "n-f.png").read_bytes() for f in ("a", "b"))
     assert first == second
 
 
 def test_figures_that_are_no_longer_made_are_removed(tmp_path: Path) -> None:
     for name in ("old", "new"):
-        report = reports.Report("04_confusion", tmp_path)
+        report = Report("04_confusion", tmp_path)
         report.figure(plt.figure(), name)
         report.save()
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["04_confusion-new.png"]
 
 
 def test_a_name_is_used_once() -> None:
-    report = reports.Report("n", None)
+    report = Report("n", None)
     report.add(accuracy=1)
     report.add_times(seconds=1)
     report.figure(plt.figure(), "f")
@@ -106,7 +110,7 @@ def test_a_name_is_used_once() -> None:
 
 
 def test_a_sentence_is_markdown() -> None:
-    assert reports.sentence("One.", "Two.").data == "One. Two."
+    assert sentence("One.", "Two.").data == "One. Two."
 
 
 # --- parameters ------------------------------------------------------------------------------
@@ -125,24 +129,24 @@ SENSELESS = [
 @pytest.mark.parametrize(("name", "value"), SENSELESS)
 def test_a_senseless_value_is_refused_with_a_sentence(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=SENTENCE) as caught:
-        reports.check_parameters(**{name: value})
+        check_parameters(**{name: value})
     assert name in str(caught.value)
     assert repr(value) in str(caught.value)
 
 
 def test_sensible_values_pass(tmp_path: Path) -> None:
-    reports.check_parameters(
+    check_parameters(
         dataset="sample", seed=0, seeds=[0, 1], subset=None, epochs=None, presets=["baseline"],
-        weights=str(weights.BUNDLED), weights_folder=None, reports_folder=str(tmp_path / "new"),
-        strokes=reports.DRAWN_SEVEN,
+        weights=str(BUNDLED_WEIGHTS), weights_folder=None, reports_folder=str(tmp_path / "new"),
+        strokes=DRAWN_SEVEN,
     )  # fmt: skip
-    reports.check_parameters(subset=100, epochs=1)
-    reports.check_parameters(epochs={"default": 8})
+    check_parameters(subset=100, epochs=1)
+    check_parameters(epochs={"default": 8})
 
 
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="There is no parameter 'epoch'; known are"):
-        reports.check_parameters(epoch=3)
+        check_parameters(epoch=3)
 
 
 def test_a_misspelt_name_that_papermill_injected_is_refused(
@@ -152,9 +156,9 @@ def test_a_misspelt_name_that_papermill_injected_is_refused(
     shell = SimpleNamespace(user_ns={"In": cells})
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
     with pytest.raises(ValueError, match="no parameter 'epoch'; it has seed, epochs"):
-        reports.check_parameters(seed=1, epochs=3)
+        check_parameters(seed=1, epochs=3)
     cells[2] = "# Parameters\nseed = 1\n"
-    reports.check_parameters(seed=1, epochs=3)
+    check_parameters(seed=1, epochs=3)
 
 
 # --- the runner ------------------------------------------------------------------------------
@@ -192,8 +196,8 @@ def test_a_failure_is_told_and_the_others_run(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "reports"
-    plan = notebooks.Plan(output, dataset="sample", seed=7)
-    (failure,) = notebooks.make(plan, folder=folder)
+    plan = runner.Plan(output, dataset="sample", seed=7)
+    (failure,) = runner.make(plan, folder=folder)
     printed = capsys.readouterr().out
     assert printed.rstrip().endswith(f"1 of 3 notebooks failed:\n{failure}")
     assert "02_bad, cell 2: ZeroDivisionError: division by zero" in printed
@@ -206,7 +210,7 @@ def test_a_failure_is_told_and_the_others_run(
 
     metrics = json.loads((output / "metrics.json").read_text())
     assert metrics["missing"] == ["02_bad"]
-    assert metrics["command"] == "python -m digitlib.reports --dataset sample --seed 7"
+    assert metrics["command"] == "python -m digitlib reports --dataset sample --seed 7"
     assert metrics["notebooks"]["01_good"]["parameters"] == {"seed": 7}
     assert metrics["notebooks"]["01_good"]["numbers"]["number"] == pytest.approx(0.0763083)
     assert set(metrics["data"]["sample"]) == {"train", "validation", "test"}
@@ -216,7 +220,7 @@ def test_a_failure_is_told_and_the_others_run(
     # Again: what is complete is skipped, what failed is tried again, now that it is mended.
     write_notebook(folder, "02_bad", "seed = 0", "1 / 1")
     before = (output / "executed" / "01_good.ipynb").stat().st_mtime_ns
-    assert notebooks.make(plan, folder=folder) == []
+    assert runner.make(plan, folder=folder) == []
     printed = capsys.readouterr().out
     assert "01_good: current" in printed
     assert "02_bad: done" in printed
@@ -226,7 +230,7 @@ def test_a_failure_is_told_and_the_others_run(
     # The same seed elsewhere gives the same numbers; only what is named so differs.
     write_notebook(folder, "01_good", "seed = 0\nreports_folder = None", SAVES)
     other = tmp_path / "other"
-    notebooks.make(notebooks.Plan(other, dataset="sample", seed=7), folder=folder)
+    runner.make(runner.Plan(other, dataset="sample", seed=7), folder=folder)
     assert without_times(other) == without_times(output)
     times = [
         json.loads((place / "metrics.json").read_text())["times"]["01_good"]["random"]
@@ -238,12 +242,12 @@ def test_a_failure_is_told_and_the_others_run(
 def test_what_decides_the_results_decides_whether_they_are_current(folder: Path) -> None:
     path = folder / "01_good.ipynb"
     data = {"train": "abc"}
-    key = notebooks._key(path, {"seed": 0, "reports_folder": "here"}, data)
-    assert key == notebooks._key(path, {"seed": 0, "reports_folder": "there"}, data)
-    assert key != notebooks._key(path, {"seed": 1}, data)
-    assert key != notebooks._key(path, {"seed": 0}, {"train": "abd"})
+    key = runner._key(path, {"seed": 0, "reports_folder": "here"}, data)
+    assert key == runner._key(path, {"seed": 0, "reports_folder": "there"}, data)
+    assert key != runner._key(path, {"seed": 1}, data)
+    assert key != runner._key(path, {"seed": 0}, {"train": "abd"})
     write_notebook(folder, "01_good", "seed = 0  # changed", "1")
-    assert key != notebooks._key(path, {"seed": 0}, data)
+    assert key != runner._key(path, {"seed": 0}, data)
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -252,12 +256,12 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     slow = "import os, time\ntime.sleep(0 if os.environ.get('HURRY') else 600)"
     write_notebook(folder, "02_slow", "seed = 0", slow)
     script = (
-        "import sys; from pathlib import Path; from digitlib import notebooks\n"
-        "notebooks.FOLDER, sys.argv[0] = Path(sys.argv.pop(1)), 'reports'\n"
-        "notebooks.make.__kwdefaults__['folder'] = notebooks.FOLDER\n"
-        "notebooks.main()"
+        "import sys; from pathlib import Path\n"
+        "from digitlib.__main__ import main; from digitlib.reports import runner\n"
+        "runner.make.__kwdefaults__['folder'] = Path(sys.argv.pop(1))\n"
+        "main()"
     )
-    command = [sys.executable, "-c", script, str(folder)]
+    command = [sys.executable, "-c", script, str(folder), "reports"]
     command += ["--dataset", "sample", "--output", str(output)]
     run = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -273,7 +277,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     run.send_signal(signal.SIGINT)
     _, error = run.communicate(timeout=60)
     assert run.returncode == 1
-    assert "goes on from there" in error
+    assert "continues from there" in error
     assert "Traceback" not in error
 
     environment = os.environ | {"HURRY": "1"}
@@ -286,20 +290,20 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_name_that_a_notebook_does_not_have_is_refused(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(reports.FULL, "01_good", {"epoch": 3})
-    plan = notebooks.Plan(tmp_path, dataset="sample")
+    monkeypatch.setitem(FULL, "01_good", {"epoch": 3})
+    plan = runner.Plan(tmp_path, dataset="sample")
     with pytest.raises(ValueError, match="01_good has no parameter 'epoch'; it has seed"):
-        notebooks.make(plan, folder=folder)
+        runner.make(plan, folder=folder)
     with pytest.raises(ValueError, match="There is no notebook '09_none'; there are 01_good"):
-        notebooks.make(plan, ["09_none"], folder=folder)
+        runner.make(plan, ["09_none"], folder=folder)
 
 
 def test_the_tables_name_notebooks_and_parameters_that_exist() -> None:
-    known = {path.stem: path for path in notebooks.find()}
-    for table in (reports.FULL, reports.FAST):
+    known = {path.stem: path for path in runner.find()}
+    for table in (FULL, FAST):
         assert set(table) == set(known)
         for name, parameters in table.items():
-            notebooks.check_names(known[name], parameters)
+            runner.check_names(known[name], parameters)
 
 
 # --- refresh ---------------------------------------------------------------------------------
@@ -313,7 +317,7 @@ def test_refresh_keeps_what_a_reader_sees_and_nothing_of_the_machine(tmp_path: P
         "import ipywidgets\ndisplay(ipywidgets.IntSlider())\nprint('a')\nprint('b')",
         "ipywidgets.IntSlider()",
     )
-    notebooks.refresh(path)
+    runner.refresh(path)
     notebook = nbformat.read(path, as_version=4)
     assert [cell.execution_count for cell in notebook.cells] == [1, 2, 3]
     assert [dict(output) for output in notebook.cells[1].outputs] == [
@@ -321,30 +325,30 @@ def test_refresh_keeps_what_a_reader_sees_and_nothing_of_the_machine(tmp_path: P
     ]
     assert list(notebook.cells[2].outputs[0].data) == ["text/plain"]
     assert set(notebook.metadata) == {"kernelspec", "language_info", "digitlib"}
-    assert notebook.metadata.digitlib.code == notebooks.code_digest(notebook)
+    assert notebook.metadata.digitlib.code == runner.code_digest(notebook)
     assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
 
 
 def test_a_path_of_the_machine_is_found(tmp_path: Path) -> None:
-    lines = ["print('/home/somebody/data')", "1  # a/tmp/b and 3/4", f"'{notebooks.REPOSITORY}/x'"]
+    lines = ["print('/home/somebody/data')", "1  # a/tmp/b and 3/4", f"'{runner.REPOSITORY}/x'"]
     path = write_notebook(tmp_path, "01_page", *lines)
     notebook = nbformat.read(path, as_version=4)
-    assert notebooks.machine_paths(notebook) == [lines[0], lines[2]]
+    assert runner.machine_paths(notebook) == [lines[0], lines[2]]
 
 
 # --- the model card --------------------------------------------------------------------------
 
 
 def test_the_model_card_is_made_of_the_numbers() -> None:
-    card = weights.read(weights.BUNDLED)[1]
-    share = evaluation.Proportion(9957, 10000).as_dict()
+    card = read_tensors(BUNDLED_WEIGHTS)[1]
+    share = Proportion(9957, 10000).as_dict()
     notebook = {
         "parameters": {"seed": 3},
         "numbers": {"default": {"accuracy": share}, "other": 1},
         "figures": ["03_evaluate-reliability.png"],
     }
     metrics = {
-        "command": "python -m digitlib.reports",
+        "command": "python -m digitlib reports",
         "seed": 3,
         "weights": "0123456789abcdef",
         "versions": {"torch": "2.0"},
@@ -355,7 +359,7 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
         "run": {"finished": "now", "machine": "m", "revision": None, "modified": None},
     }
     text = model_card.render(metrics, card)
-    low, high = evaluation.Proportion(9957, 10000).interval
+    low, high = Proportion(9957, 10000).interval
     assert f"default · accuracy | 99.57% ({low:.2%} to {high:.2%}, n = 10,000)" in text
     assert 'src="figures/03_evaluate-reliability.png"' in text
     for heading in ("Intended use", "Data", "Training", "Results", "Limits", "How it was made"):

@@ -1,4 +1,4 @@
-"""``digitlib.robustness``: every change does what its unit says, and is measured rightly."""
+"""``robustness``: every change does what its unit says, and is measured rightly."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import torch
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from digitlib import Recognizer, datasets, exploration, robustness, strokes
-from digitlib.robustness import PERTURBATIONS, Perturbation
+from digitlib import Recognizer
+from digitlib.datasets import catalog
+from digitlib.datasets.base import DigitData
+from digitlib.evaluation import exploration, metrics, robustness
+from digitlib.evaluation.robustness import PERTURBATIONS, Perturbation
+from digitlib.preprocessing import strokes
 
 CHANGES = {change.name: change for change in PERTURBATIONS}
 every_change = pytest.mark.parametrize("change", PERTURBATIONS, ids=lambda change: change.name)
 
 
 @pytest.fixture(scope="module")
-def sample() -> datasets.DigitData:
-    return datasets.load("sample", "test").subset(60)
+def sample() -> DigitData:
+    return catalog.load("sample", "test").subset(60)
 
 
 def blob(row: float = 13.5, column: float = 13.5, size: float = 1.5) -> torch.Tensor:
@@ -35,9 +39,7 @@ def center(frame: torch.Tensor) -> np.ndarray:
 
 
 @every_change
-def test_frames_stay_frames_and_the_seed_decides(
-    change: Perturbation, sample: datasets.DigitData
-) -> None:
+def test_frames_stay_frames_and_the_seed_decides(change: Perturbation, sample: DigitData) -> None:
     for strength in change.strengths:
         changed = change(sample.images, strength, seed=5)
         assert changed.shape == sample.images.shape
@@ -49,7 +51,7 @@ def test_frames_stay_frames_and_the_seed_decides(
 
 @every_change
 def test_the_neutral_strength_changes_nothing_and_others_do(
-    change: Perturbation, sample: datasets.DigitData
+    change: Perturbation, sample: DigitData
 ) -> None:
     frames = sample.images.float() / 255
     assert list(change.strengths) == sorted(change.strengths)
@@ -59,9 +61,7 @@ def test_the_neutral_strength_changes_nothing_and_others_do(
 
 
 @every_change
-def test_stronger_is_farther_from_the_original(
-    change: Perturbation, sample: datasets.DigitData
-) -> None:
+def test_stronger_is_farther_from_the_original(change: Perturbation, sample: DigitData) -> None:
     frames = sample.images.float() / 255
     far = [float((change(frames, s) - frames).square().mean()) for s in change.strengths]
     middle = change.strengths.index(change.neutral)
@@ -70,16 +70,14 @@ def test_stronger_is_farther_from_the_original(
 
 
 @every_change
-def test_a_frame_is_changed_in_a_batch_as_alone(
-    change: Perturbation, sample: datasets.DigitData
-) -> None:
+def test_a_frame_is_changed_in_a_batch_as_alone(change: Perturbation, sample: DigitData) -> None:
     strength = change.strengths[-1]
     batch = change(sample.images[:8], strength, seed=2)
     torch.testing.assert_close(batch[:1], change(sample.images[:1], strength, seed=2))
     assert change(sample.images[:0], strength).shape == (0, 28, 28)
 
 
-def test_random_changes_differ_by_seed_and_frame(sample: datasets.DigitData) -> None:
+def test_random_changes_differ_by_seed_and_frame(sample: DigitData) -> None:
     same = sample.images[:1].expand(3, 28, 28)
     for name in ("shift", "noise", "occlusion"):
         first, second, _ = CHANGES[name](same, 6, seed=0)
@@ -129,7 +127,7 @@ def test_strokes_get_wider_by_so_many_pixels() -> None:
         assert width - widths[0] == pytest.approx(strength, abs=0.05)
 
 
-def test_stroke_width_agrees_with_its_measure(sample: datasets.DigitData) -> None:
+def test_stroke_width_agrees_with_its_measure(sample: DigitData) -> None:
     change = CHANGES["stroke width"]
     widths = [
         exploration.stroke_widths(255 * change(sample.images, s)).mean() for s in change.strengths
@@ -144,7 +142,7 @@ def test_noise_has_the_deviation_it_says() -> None:
     assert abs(float(noise.mean())) < 0.001
 
 
-def test_blur_is_scipys(sample: datasets.DigitData) -> None:
+def test_blur_is_scipys(sample: DigitData) -> None:
     frames = sample.images[:5].numpy() / 255
     for sigma in (0.5, 1.5, 3.0):
         expected = ndimage.gaussian_filter(
@@ -154,7 +152,7 @@ def test_blur_is_scipys(sample: datasets.DigitData) -> None:
         np.testing.assert_allclose(blurred, expected, atol=1e-5)
 
 
-def test_contrast_is_lost_by_the_share(sample: datasets.DigitData) -> None:
+def test_contrast_is_lost_by_the_share(sample: DigitData) -> None:
     faded = CHANGES["contrast"](sample.images, 0.8)
     torch.testing.assert_close(faded, sample.images.float() / 255 * 0.2)
 
@@ -173,10 +171,10 @@ def test_occlusion_covers_a_square() -> None:
 # --- measuring -----------------------------------------------------------------------------
 
 
-def test_endure_counts_what_the_recognizer_says(sample: datasets.DigitData) -> None:
+def test_endure_counts_what_the_recognizer_says(sample: DigitData) -> None:
     recognizer = Recognizer.load()
     change = CHANGES["rotation"]
-    measured = robustness.endure(recognizer, sample.images, sample.labels, change)
+    measured = robustness.evaluate_corruption(recognizer, sample.images, sample.labels, change)
     for strength, accuracy, rejected, confidence in zip(
         change.strengths, measured.accuracy, measured.rejected, measured.confidence, strict=True
     ):
@@ -192,9 +190,9 @@ def test_endure_counts_what_the_recognizer_says(sample: datasets.DigitData) -> N
 def test_the_good_range_surrounds_no_change() -> None:
     change = Perturbation("x", "px", (-2, -1, 0, 1, 2), lambda f, s, g: f)
 
-    def result(*right: int) -> robustness.Endurance:
-        shares = tuple(robustness.Proportion(n, 10) for n in right)
-        return robustness.Endurance(shares, shares, (1.0,) * 5)
+    def result(*right: int) -> robustness.RobustnessCurve:
+        shares = tuple(metrics.Proportion(n, 10) for n in right)
+        return robustness.RobustnessCurve(shares, shares, (1.0,) * 5)
 
     assert result(9, 8, 10, 9, 9).good(change) == "0 to 2"
     assert result(9, 9, 10, 9, 9).good(change) == "-2 to 2"
@@ -202,8 +200,8 @@ def test_the_good_range_surrounds_no_change() -> None:
 
 
 def test_panels_have_a_line_for_each_network_and_what_the_default_says() -> None:
-    shares = (robustness.Proportion(9, 10), robustness.Proportion(5, 10))
-    result = robustness.Endurance(shares, shares[::-1], (0.9, 0.7))
+    shares = (metrics.Proportion(9, 10), metrics.Proportion(5, 10))
+    result = robustness.RobustnessCurve(shares, shares[::-1], (0.9, 0.7))
     (lines,) = robustness.panels({"x": {"default": result, "baseline": result}}).values()
     assert len(lines) == 4
     value, low, high = lines["default"]

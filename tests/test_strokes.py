@@ -13,8 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from digitlib import BlankDrawingError, Recognizer, datasets, strokes
-from digitlib.strokes import PenDigit, read_unipen, render
+from digitlib import BlankDrawingError, Recognizer
+from digitlib.datasets import augment
+from digitlib.datasets.pendigits import read_pendigits
+from digitlib.datasets.unipen import PenDigit, read_unipen
+from digitlib.preprocessing import strokes
+from digitlib.preprocessing.frame import place_box
+from digitlib.preprocessing.strokes import render
 
 unit = st.floats(0, 1, width=32)
 drawings = st.lists(
@@ -246,7 +251,7 @@ def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
         [np.concatenate([s, np.repeat(s[-1:], most - len(s), axis=0)]) for s in samples]
     )
     # In another unit, to see that each drawing is fitted by itself.
-    batch = strokes.render_batch(torch.from_numpy(padded) * 37 - 5, torch.full((10,), width))
+    batch = augment.render_batch(torch.from_numpy(padded) * 37 - 5, torch.full((10,), width))
     assert batch.shape == (10, 28, 28)
     assert batch.min() >= 0
     assert batch.max() <= 1
@@ -256,7 +261,7 @@ def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
 
 def test_a_batch_has_a_pen_for_each_drawing() -> None:
     samples = torch.from_numpy(strokes.sample(DIGITS[8]))[None].expand(3, -1, -1)
-    batch = strokes.render_batch(samples, torch.tensor([1.5, 3.0, 6.0]))
+    batch = augment.render_batch(samples, torch.tensor([1.5, 3.0, 6.0]))
     for made, width in zip(batch.numpy(), (1.5, 3.0, 6.0), strict=True):
         close(np.rint(made * 255).astype(np.uint8), render(DIGITS[8], width=width), most=2)
 
@@ -267,9 +272,9 @@ def test_batches_are_placed_as_single_frames(seed: int) -> None:
     random = np.random.RandomState(seed)
     boxes = random.rand(8, 20, 20).astype(np.float32) ** 4
     boxes *= np.linspace(0, 1, 20) ** random.choice([0, 1, 6])  # mass to the right
-    placed = strokes.place_batch(torch.from_numpy(boxes)).numpy()
+    placed = augment.place_boxes(torch.from_numpy(boxes)).numpy()
     for box, frame in zip(boxes, placed, strict=True):
-        close(np.rint(frame * 255).astype(np.uint8), strokes.place(box), most=1)
+        close(np.rint(frame * 255).astype(np.uint8), place_box(box), most=1)
         assert frame.sum() == pytest.approx(box.sum(), rel=1e-5)
 
 
@@ -390,7 +395,7 @@ def test_pendigits_is_whole(pendigits_file: Path) -> None:
 def test_pendigits_splits_share_no_writer(pendigits_file: Path) -> None:
     root = pendigits_file.parent.parent
     train, validation = (
-        datasets.read_pendigits(split, root, download=False) for split in ("train", "validation")
+        read_pendigits(split, root, download=False) for split in ("train", "validation")
     )
     assert (len(train), len(validation)) == (5994, 1500)
     assert not {digit.writer for digit in train} & {digit.writer for digit in validation}

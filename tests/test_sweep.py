@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from helpers import small_config
 
-from digitlib import studies, sweep, training
+from digitlib.__main__ import main
+from digitlib.reports.notebook import seed_runs
+from digitlib.training import sweep
+from digitlib.training.config import PRESETS
 
 CONFIGS = {
     "wide": small_config(epochs=1),
@@ -120,7 +123,7 @@ def test_the_report_of_several_seeds_is_what_the_studies_read(local: Any, tmp_pa
     rows = [row for row in sweep.read(local[0]) if row["name"] == "wide"]
     path = tmp_path / "seeds.json"
     sweep.write_seeds(rows[::-1], path)
-    runs = studies.seed_runs(path)
+    runs = seed_runs(path)
     assert runs is not None
     assert runs["seed"] == [0, 1]
     assert [share.value for share in runs["accuracy"]] == pytest.approx(
@@ -131,15 +134,14 @@ def test_the_report_of_several_seeds_is_what_the_studies_read(local: Any, tmp_pa
 def test_the_command_sweeps_presets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(training.PRESETS, "quick", CONFIGS["narrow"])
+    monkeypatch.setitem(PRESETS, "quick", CONFIGS["narrow"])
     table, report = tmp_path / "t.jsonl", tmp_path / "seeds.json"
-    sweep.main(
-        ["quick", "--seeds", "0-1", "--set", '{"subset": 128}', "--workers", "1",
-         "--table", str(table), "--seeds-report", str(report)]
-    )  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main(["sweep", "quick", "--seeds", "0-1", "--set", '{"subset": 128}', "--workers", "1",
+         "--table", str(table), "--seeds-report", str(report)])  # fmt: skip
+    assert ended.value.code == 0
     assert [row["seed"] for row in sweep.read(table)] == [0, 1]
     assert len(json.loads(report.read_text())["runs"]) == 2
     assert "validation" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        sweep.main(["fastest"])
-    assert "there is no preset 'fastest'" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="There is no preset 'fastest'"):
+        main(["sweep", "fastest"])

@@ -16,7 +16,19 @@ import safetensors.torch
 import torch
 from safetensors import safe_open
 
-from digitlib import WeightsError, datasets, models, training, weights
+from digitlib import WeightsError
+from digitlib.datasets import catalog
+from digitlib.models import weights
+from digitlib.models.networks import build_network, count_parameters
+from digitlib.models.weights import (
+    BUNDLED_WEIGHTS,
+    FORMAT,
+    load_model,
+    read_tensors,
+    save_model,
+    write_tensors,
+)
+from digitlib.training.config import TrainConfig
 
 CARD = {"model": "digitnet", "model_arguments": {"width": 4}, "temperature": 1.25}
 
@@ -24,19 +36,19 @@ CARD = {"model": "digitnet", "model_arguments": {"width": 4}, "temperature": 1.2
 @pytest.fixture
 def model() -> torch.nn.Module:
     torch.manual_seed(0)
-    return models.build("digitnet", width=4)
+    return build_network("digitnet", width=4)
 
 
 @pytest.fixture
 def saved(model: torch.nn.Module, tmp_path: Path) -> Path:
     path = tmp_path / "net.safetensors"
-    weights.save(path, model, CARD)
+    save_model(path, model, CARD)
     return path
 
 
 def refused(path: Path, *words: str) -> None:
     """Loading says in one line which file it is and what is wrong with it."""
-    for function in (weights.load, weights.read):
+    for function in (load_model, read_tensors):
         with pytest.raises(WeightsError) as caught:
             function(path)
         message = str(caught.value)
@@ -54,15 +66,15 @@ def refused(path: Path, *words: str) -> None:
     [("baseline", {}), ("digitnet", {}), ("digitnet", {"width": 4, "outputs": 11})],
 )
 def test_weights_and_card_come_back(name: str, arguments: dict, tmp_path: Path) -> None:
-    before = models.build(name, **arguments).train()
+    before = build_network(name, **arguments).train()
     card = {
         "model": name,
         "model_arguments": arguments,
         "text": "Zürich, 1 ≤ π",
         "n": [1, 2.5, None],
     }
-    weights.save(tmp_path / "net.safetensors", before, card)
-    after, found = weights.load(str(tmp_path / "net.safetensors"))
+    save_model(tmp_path / "net.safetensors", before, card)
+    after, found = load_model(str(tmp_path / "net.safetensors"))
     assert found == card
     assert type(after) is type(before)
     assert not after.training
@@ -78,8 +90,8 @@ def test_the_file_is_safetensors_with_its_card_inside(saved: Path) -> None:
 
 
 def test_saving_replaces_the_file_at_once(saved: Path, model: torch.nn.Module) -> None:
-    weights.save(saved, model, CARD | {"temperature": 2.0})
-    assert weights.load(saved)[1]["temperature"] == 2.0
+    save_model(saved, model, CARD | {"temperature": 2.0})
+    assert load_model(saved)[1]["temperature"] == 2.0
     assert [*saved.parent.iterdir()] == [saved]
 
 
@@ -94,13 +106,13 @@ def test_a_failed_save_leaves_the_old_file(
 
     monkeypatch.setattr(weights, "save_file", fail)
     with pytest.raises(OSError, match="full"):
-        weights.save(saved, model, CARD)
+        save_model(saved, model, CARD)
     assert saved.read_bytes() == before
 
 
 def test_folders_are_made(model: torch.nn.Module, tmp_path: Path) -> None:
-    weights.save(tmp_path / "a" / "b" / "net.safetensors", model, CARD)
-    assert weights.load(tmp_path / "a" / "b" / "net.safetensors")[1] == CARD
+    save_model(tmp_path / "a" / "b" / "net.safetensors", model, CARD)
+    assert load_model(tmp_path / "a" / "b" / "net.safetensors")[1] == CARD
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of files are POSIX's")
@@ -111,16 +123,16 @@ def test_others_may_read_the_file_as_the_umask_says(saved: Path) -> None:
 
 
 def test_layouts_in_memory_do_not_matter(tmp_path: Path) -> None:
-    model = models.build("baseline").to(memory_format=torch.channels_last)
-    weights.save(tmp_path / "net.safetensors", model, {"model": "baseline", "model_arguments": {}})
-    after, _ = weights.load(tmp_path / "net.safetensors")
+    model = build_network("baseline").to(memory_format=torch.channels_last)
+    save_model(tmp_path / "net.safetensors", model, {"model": "baseline", "model_arguments": {}})
+    after, _ = load_model(tmp_path / "net.safetensors")
     assert torch.equal(after.features[3].weight, model.features[3].weight)
 
 
 @pytest.mark.parametrize("card", [{}, {"model": "lenet", "model_arguments": {}}])
 def test_a_card_names_its_model(card: dict, model: torch.nn.Module, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="none of"):
-        weights.save(tmp_path / "net.safetensors", model, card)
+        save_model(tmp_path / "net.safetensors", model, card)
     assert not (tmp_path / "net.safetensors").exists()
 
 
@@ -136,13 +148,13 @@ LOOK_ALIKES = [
 def test_a_card_may_have_any_length(length: int, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     for padding in range(length - 400, length):
-        weights.write(path, {"a": torch.zeros(1)}, {"text": "x" * padding})
+        write_tensors(path, {"a": torch.zeros(1)}, {"text": "x" * padding})
         with path.open("rb") as file:
             (found,) = struct.unpack("<Q", file.read(8))
         if found >= length:
             break
     assert found == length
-    assert weights.read(path)[1] == {"text": "x" * padding}
+    assert read_tensors(path)[1] == {"text": "x" * padding}
 
 
 # --- what is refused -----------------------------------------------------------------------
@@ -241,7 +253,7 @@ def test_files_with_a_broken_card_are_refused(
     metadata: dict, model: torch.nn.Module, tmp_path: Path
 ) -> None:
     path = tmp_path / "net.safetensors"
-    whole = {"format": weights.FORMAT} | metadata
+    whole = {"format": FORMAT} | metadata
     safetensors.torch.save_file(model.state_dict(), path, metadata=whole)
     refused(path, "card")
 
@@ -267,9 +279,9 @@ def test_weights_of_another_model_are_refused(
     card: object, model: torch.nn.Module, tmp_path: Path
 ) -> None:
     path = tmp_path / "net.safetensors"
-    weights.write(path, model.state_dict(), card)
+    write_tensors(path, model.state_dict(), card)
     with pytest.raises(WeightsError, match=re.escape(str(path))) as caught:
-        weights.load(path)
+        load_model(path)
     assert "\n" not in str(caught.value)
     assert "another model" in str(caught.value) or "card" in str(caught.value)
 
@@ -283,18 +295,18 @@ def test_a_weights_error_is_a_value_error() -> None:
 
 @pytest.fixture(scope="module")
 def card() -> dict:
-    return weights.load()[1]
+    return load_model()[1]
 
 
 def test_the_bundled_file_is_small() -> None:
-    assert weights.BUNDLED.stat().st_size <= 2**20
+    assert BUNDLED_WEIGHTS.stat().st_size <= 2**20
 
 
 def test_the_bundled_card_says_how_to_use_the_network(card: dict) -> None:
-    model, _ = weights.load()
+    model, _ = load_model()
     assert card["model"] == "digitnet"
     assert card["model_arguments"]["outputs"] == 11
-    assert 4 * models.count_parameters(model) < 2**20  # in a file of at most 1 MiB
+    assert 4 * count_parameters(model) < 2**20  # in a file of at most 1 MiB
     assert card["normalisation"] == {"mean": 0.1307, "std": 0.3081}
     assert card["classes"] == list("0123456789")
     assert 0.3 < card["temperature"] < 3
@@ -305,12 +317,12 @@ def test_the_bundled_card_says_how_to_use_the_network(card: dict) -> None:
 def test_the_bundled_card_says_how_it_came_about(card: dict) -> None:
     stored = card["training"]["config"]
     back = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    config = training.TrainConfig(**back).as_dict()  # no other value than it knows
+    config = TrainConfig(**back).as_dict()  # no other value than it knows
     later = {name: config.pop(name) for name in set(config) - set(stored)}
     assert config == stored  # every value
-    plain = training.TrainConfig().as_dict()
+    plain = TrainConfig().as_dict()
     assert later == {name: plain[name] for name in later}  # fields that came after: as they were
-    assert set(later) <= {"compiled"}
+    assert set(later) <= {"compile"}
     assert len(card["training"]["history"]) == stored["epochs"]
     # Taught by others, and refined.
     assert set(card["training"]["data"]) == {*stored["datasets"], "pool", "start"}
@@ -344,7 +356,7 @@ def test_the_bundled_card_names_no_path_of_a_machine(card: dict) -> None:
 
 @pytest.mark.needs_mnist
 def test_the_bundled_card_is_of_the_data_that_is_here(card: dict) -> None:
-    validation = datasets.load("mnist", "validation", download=False)
+    validation = catalog.load("mnist", "validation", download=False)
     assert card["validation"]["mnist"]["digest"] == validation.digest
-    test = datasets.load("mnist", "test", download=False)
+    test = catalog.load("mnist", "test", download=False)
     assert card["test"]["mnist"]["digest"] == test.digest

@@ -1,0 +1,224 @@
+"""Batches of frames become varied frames, on their device, one batched operation each.
+
+Frames are float ``[N, 28, 28]``, 0-1, white ink on black; strokes are samples ``[N, P, 2]``.
+Every random number comes from torch's global generator, so a seed fixes all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE
+
+if TYPE_CHECKING:
+    import torch
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def render_batch(points: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
+    """Draw many sampled drawings at once, on the tensors' device: what training data is made by.
+
+    Args:
+        points: float ``[N, P, 2]``, samples of each drawing in any unit (see :func:`sample`),
+            shorter drawings padded by repeating a point.
+        width: float ``[N]``, pen widths in frame px.
+
+    Returns:
+        float ``[N, 28, 28]``, 0-1, the same frames as :func:`render` up to rounding.
+    """
+    import torch
+
+    low, high = points.amin(dim=1), points.amax(dim=1)  # [N, 2]
+    scale = (BOX_SIZE - width) / (high - low).amax(dim=1).clamp_min(1e-9)
+    points = (points - ((low + high) / 2)[:, None]) * scale[:, None, None] + BOX_SIZE / 2
+    grid = torch.arange(BOX_SIZE, device=points.device) + 0.5
+    dx = (grid[:, None] - points[:, None, :, 0]) ** 2  # [N, 20, P]
+    dy = (grid[:, None] - points[:, None, :, 1]) ** 2
+    nearest = (dy[:, :, None] + dx[:, None]).amin(dim=3).sqrt()  # [N, 20, 20]
+    box = ((width / 2 + 0.5)[:, None, None] - nearest).clamp(0, 1)
+    return place_boxes(box)
+
+
+def place_boxes(box: torch.Tensor) -> torch.Tensor:
+    """Place boxes ``[N, 20, 20]`` in frames ``[N, 28, 28]`` as :func:`preprocess.place` does."""
+    import torch
+
+    margin = FRAME_SIZE - BOX_SIZE
+    ramp = torch.arange(BOX_SIZE, device=box.device, dtype=box.dtype)
+    total = box.sum(dim=(1, 2)).clamp_min(1e-9)
+    frame = torch.arange(FRAME_SIZE, device=box.device)
+    picks = []
+    for axis in (2, 1):  # the axis summed away: rows first, then columns
+        mass = (box.sum(dim=axis) @ ramp) / total
+        corner = (14.0 - mass).round().clamp(0, margin).long()
+        picks.append(frame[None] - corner[:, None])  # [N, 28] index into the box
+    rows, columns = picks
+    batch = torch.arange(len(box), device=box.device)[:, None, None]
+    inside = ((rows >= 0) & (rows < BOX_SIZE))[:, :, None] & (
+        (columns >= 0) & (columns < BOX_SIZE)
+    )[:, None]
+    last = BOX_SIZE - 1
+    return box[batch, rows.clamp(0, last)[:, :, None], columns.clamp(0, last)[:, None]] * inside
+
+
+def uniform(count: int, low: float, high: float, like: Tensor) -> Tensor:
+    """Uniform random numbers ``[count]`` on the device of ``like``."""
+    return torch.empty(count, device=like.device, dtype=like.dtype).uniform_(low, high)
+
+
+def affine(count: int, like: Tensor, *, rotation: float, slant: float, stretch: float) -> Tensor:
+    """Random linear maps ``[count, 2, 2]``: rotate by degrees, slant, stretch each side.
+
+    ``slant`` is the largest tangent of the slant angle, ``stretch`` the largest logarithm of a
+    side's factor; all three are uniform about zero.
+    """
+    angle = uniform(count, -rotation, rotation, like) * (math.pi / 180)
+    lean = uniform(count, -slant, slant, like)
+    wide = uniform(count, -stretch, stretch, like).exp()
+    high = uniform(count, -stretch, stretch, like).exp()
+    cos, sin = angle.cos(), angle.sin()
+    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    zero = torch.zeros_like(wide)
+    shape = torch.stack([torch.stack([wide, lean], -1), torch.stack([zero, high], -1)], -2)
+    return turn @ shape
+
+
+def warp(
+    frames: Tensor,
+    *,
+    rotation: float = 10,
+    slant: float = 0.2,
+    stretch: float = 0.1,
+    shift: float = 1.5,
+    bend: float = 0.8,
+) -> Tensor:
+    """Affine and elastic distortion in one resampling, about the centre of mass.
+
+    Args:
+        frames: ``[N, 28, 28]``.
+        rotation: degrees.
+        slant: tangent of the slant angle.
+        stretch: logarithm of the factor of each side.
+        shift: px.
+        bend: standard deviation in px of a smooth displacement (Simard et al., 2003).
+    """
+    count, size = len(frames), frames.shape[-1]
+    matrix = affine(count, frames, rotation=rotation, slant=slant, stretch=stretch)
+    offset = torch.stack([uniform(count, -shift, shift, frames) for _ in range(2)], -1)
+    theta = torch.cat([matrix, (offset * (2 / size))[:, :, None]], dim=2)
+    grid = F.affine_grid(theta, [count, 1, size, size], align_corners=False)
+    if bend:
+        coarse = torch.randn(count, 2, 5, 5, device=frames.device) * (bend * 2 / size)
+        field = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
+        grid = grid + field.permute(0, 2, 3, 1)
+    # Bicubic keeps strokes as sharp as they were; it overshoots beside them.
+    moved = F.grid_sample(frames[:, None], grid, mode="bicubic", align_corners=False)
+    return moved[:, 0].clamp(0, 1)
+
+
+def change_stroke_width(frames: Tensor, *, thinner: float = 0.6, thicker: float = 0.9) -> Tensor:
+    """Blend each frame with its 3x3 minimum or maximum: thinner or thicker strokes."""
+    amount = uniform(len(frames), -thinner, thicker, frames)[:, None, None]
+    maximum = F.max_pool2d(frames[:, None], 3, 1, 1)[:, 0]
+    minimum = -F.max_pool2d(-frames[:, None], 3, 1, 1)[:, 0]
+    target = torch.where(amount > 0, maximum, minimum)
+    changed = frames + amount.abs() * (target - frames)
+    return changed / changed.amax(dim=(1, 2), keepdim=True).clamp_min(0.3)
+
+
+def degrade(frames: Tensor, *, share: float = 0.3, noise: float = 0.08) -> Tensor:
+    """Make some frames look as if from bad pictures: blurred, with harder or softer edges, noisy.
+
+    Args:
+        frames: ``[N, 28, 28]``.
+        share: how many are changed.
+        noise: largest standard deviation of the noise added to ink and its surroundings.
+    """
+    count = len(frames)
+    blurred = F.avg_pool2d(frames[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+    blend = uniform(count, 0, 0.8, frames)[:, None, None]
+    gain = uniform(count, 0.8, 2.5, frames)[:, None, None]
+    changed = (frames + blend * (blurred - frames)) * gain
+    level = uniform(count, 0, noise, frames)[:, None, None]
+    changed = (changed + level * torch.randn_like(frames) * (blurred > 0.02)).clamp(0, 1)
+    return some(frames, changed, share)
+
+
+def some(frames: Tensor, changed: Tensor, share: float) -> Tensor:
+    """``changed`` for a random ``share`` of the frames or drawings, the others as they are."""
+    chosen = torch.rand(len(frames), device=frames.device) < share
+    return torch.where(chosen[:, None, None], changed, frames)
+
+
+def vary_frames(frames: Tensor) -> Tensor:
+    """What training does to the shapes in frames from pictures, ``[N, 28, 28]``.
+
+    Every change also blurs or thickens a little, so each leaves some frames alone: a network that
+    never sees a frame as sharp and thin as MNIST's own reads those worse than the varied ones.
+    """
+    frames = some(frames, warp(frames), 0.9)
+    return some(frames, change_stroke_width(frames), 0.25)
+
+
+def vary_points(
+    points: Tensor,
+    *,
+    rotation: float = 12,
+    slant: float = 0.45,
+    stretch: float = 0.2,
+    bend: float = 0.025,
+) -> Tensor:
+    """Distort pen samples ``[N, P, 2]`` before rendering: affine and smoothly bent.
+
+    ``bend`` is the amplitude of the waves added, as part of the drawing's longer side.
+    """
+    count = len(points)
+    low, high = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
+    unit = (points - (low + high) / 2) / (high - low).amax(dim=2, keepdim=True).clamp_min(1e-6)
+    matrix = affine(count, points, rotation=rotation, slant=slant, stretch=stretch)
+    # Three random plane waves move the points, so that neighbours move alike.
+    waves = torch.randn(count, 2, 3, device=points.device) * 5
+    phase = uniform(count * 3, 0, 2 * math.pi, points).view(count, 1, 3)
+    push = torch.randn(count, 3, 2, device=points.device) * bend
+    return (unit + torch.sin(unit @ waves + phase) @ push) @ matrix.transpose(1, 2)
+
+
+TREMBLE = ((1.0, 0.02), (2.5, 0.035), (6.0, 0.05))  # samples that move alike, largest amplitude
+
+
+def unsteady(points: Tensor, *, cut: float = 0.1) -> Tensor:
+    """Pen samples ``[N, P, 2]`` as a mouse, a finger in a hurry or a trembling hand makes them.
+
+    The line trembles by up to the amplitude of one of ``TREMBLE`` (part of the drawing's longer
+    side), starts late and ends early by up to ``cut`` of its length, and the whole is stretched and
+    turned more than :func:`vary_points` does. Shorter drawings are padded by repeating their last
+    point, and are so afterwards.
+    """
+    count, length, _ = points.shape
+    moves = (points[:, 1:] != points[:, :-1]).any(dim=2)
+    number = torch.arange(length, device=points.device)
+    last = (moves * number[1:]).amax(dim=1) if length > 1 else moves.new_zeros(count).long()
+    start = (last * uniform(count, 0, cut, points)).round().long()
+    end = (last * (1 - uniform(count, 0, cut, points))).round().long()
+    kept = torch.minimum(torch.maximum(number, start[:, None]), end[:, None])  # [N, P]
+
+    noise = torch.randn(count * 2, 1, length, device=points.device, dtype=points.dtype)
+    reach = torch.arange(-15, 16, device=points.device, dtype=points.dtype)
+    kernels = torch.stack([torch.exp(-((reach / alike) ** 2) / 2) for alike, _ in TREMBLE])
+    kernels = kernels / kernels.norm(dim=1, keepdim=True)  # deviation 1 stays 1
+    ways = F.conv1d(noise, kernels[:, None], padding=15).view(count, 2, len(TREMBLE), length)
+    way = torch.randint(len(TREMBLE), (count,), device=points.device)
+    tremor = ways[torch.arange(count, device=points.device), :, way].transpose(1, 2)  # [N, P, 2]
+    most = torch.tensor([amplitude for _, amplitude in TREMBLE], device=points.device)[way]
+    size = (points.amax(dim=1) - points.amin(dim=1)).amax(dim=1)
+    amount = most * size * uniform(count, 0, 1, points)
+    shaken = (points + amount[:, None, None] * tremor).gather(1, kept[:, :, None].expand(-1, -1, 2))
+    return shaken @ affine(count, points, rotation=10, slant=0.15, stretch=0.35).transpose(1, 2)
+
+
+def pen_widths(count: int, like: Tensor, low: float = 1.2, high: float = 8.5) -> Tensor:
+    """Random pen widths ``[count]`` in frame px, log-uniform: most are near MNIST's."""
+    return uniform(count, math.log(low), math.log(high), like).exp()

@@ -1,0 +1,134 @@
+"""Pictures made from pen strokes, to judge by: canvas drawings and photos of paper.
+
+Training never sees them. They stand in for what people upload, with everything known about them:
+brush and size on a canvas, and for photos light, paper, ruling, pen, noise, blur and JPEG.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from digitlib.preprocessing.strokes import Strokes, check
+
+OVERSAMPLE = 4  # pictures are drawn so much larger, then averaged down
+
+
+def canvas(
+    strokes: Strokes,
+    *,
+    size: int = 280,
+    brush: float = 14,
+    height: float = 180,
+    offset: tuple[float, float] = (0.0, 0.0),
+) -> Image.Image:
+    """Draw strokes as a paint program does: black on white, round brush, anti-aliased.
+
+    Args:
+        strokes: ``(n, 2)`` arrays, x right, y down, any unit.
+        size: side of the canvas, px.
+        brush: its diameter, px.
+        height: longer side of the strokes' bounding box, px, without the brush.
+        offset: of the drawing's middle from the canvas's, px.
+
+    Returns:
+        A greyscale picture (mode ``L``).
+    """
+    ink = coverage(strokes, (size, size), brush, height, offset)
+    return Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8))
+
+
+def coverage(
+    strokes: Strokes,
+    shape: tuple[int, int],
+    brush: float,
+    height: float,
+    offset: tuple[float, float],
+) -> NDArray[np.float64]:
+    """Ink coverage ``[H, W]``, 0-1, of strokes drawn on an area of that shape."""
+    arrays = check(strokes)
+    everything = np.concatenate(arrays)
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    scale = height / max(float((high - low).max()), 1e-9)
+    middle = np.array([shape[1] / 2, shape[0] / 2]) + offset
+    page = Image.new("L", (shape[1] * OVERSAMPLE, shape[0] * OVERSAMPLE))
+    pen = ImageDraw.Draw(page)
+    radius = brush * OVERSAMPLE / 2
+    for array in arrays:
+        points = ((array - (low + high) / 2) * scale + middle) * OVERSAMPLE
+        path = [(float(x), float(y)) for x, y in points]
+        if len(path) > 1:
+            pen.line(path, fill=255, width=max(1, round(2 * radius)), joint="curve")
+        for x, y in path:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return np.asarray(page.reduce(OVERSAMPLE), float) / 255
+
+
+def photo(strokes: Strokes, seed: int, *, side: int = 480) -> Image.Image:
+    """A phone photo of the digit on paper: light falling off, ruling, noise, blur, JPEG.
+
+    Everything about it follows from ``seed``: a pen, pencil or marker; white, yellowish or grey
+    paper; plain, ruled or squared; a shadow's soft edge; the digit anywhere.
+
+    Returns:
+        A colour picture (mode ``RGB``) of ``side`` px width.
+    """
+    random = RandomState(seed)
+    shape = (side, round(side * random.uniform(0.75, 1.33)))
+    digit = min(shape) * random.uniform(0.25, 0.7)
+    room = np.maximum((np.array(shape[::-1]) - digit) / 2 - 0.06 * side, 0)
+    right, down = random.uniform(-1, 1, 2) * room
+    kind = random.choice(["pen", "pencil", "marker"], p=[0.5, 0.25, 0.25])
+    brush = digit * {"pen": 0.045, "pencil": 0.03, "marker": 0.12}[kind] * random.uniform(0.7, 1.5)
+    ink = np.array({"pen": (30, 40, 110), "pencil": (95, 95, 100), "marker": (25, 25, 28)}[kind])
+    if kind == "pen" and random.rand() < 0.5:
+        ink = np.array([(25, 25, 30), (170, 30, 40), (20, 100, 60)][random.randint(3)])
+    density = coverage(strokes, shape, brush, digit, (right, down))
+    if kind == "pencil":  # grain: the paper shows through
+        density *= np.clip(0.75 + 0.35 * random.randn(*shape), 0.2, 1)
+    sheet = np.array([(245, 245, 242), (250, 243, 220), (222, 222, 225)][random.randint(3)])
+    page = sheet * (1 + 0.012 * random.randn(*shape))[..., None]
+    rules = _ruling(shape, random)
+    page = page * (1 - rules[..., None]) + np.array([150, 175, 215]) * rules[..., None]
+    scene = page * (1 - density[..., None]) + ink * density[..., None]
+    scene = np.clip(scene * _light(shape, random)[..., None], 0, 255)
+    scene += random.uniform(1, 7) * random.randn(*shape, 3)
+    picture = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
+    picture = picture.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.6)))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=int(random.randint(45, 92)))
+    return Image.open(buffer)
+
+
+def _ruling(shape: tuple[int, int], random: RandomState) -> NDArray[np.float64]:
+    """Opacity ``[H, W]`` of the paper's printed lines: none, ruled or squared."""
+    kind = random.choice(["plain", "ruled", "squared"], p=[0.5, 0.3, 0.2])
+    opacity = np.zeros(shape)
+    if kind == "plain":
+        return opacity
+    step = min(shape) * random.uniform(0.12, 0.3)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    tilt = random.uniform(-0.03, 0.03)
+    strength = random.uniform(0.3, 0.8)
+    distances = [(y + tilt * x + step * random.rand()) % step]
+    if kind == "squared":
+        distances.append((x - tilt * y + step * random.rand()) % step)
+    for distance in distances:
+        opacity = np.maximum(opacity, strength * np.clip(1.6 - distance, 0, 1))
+    return opacity
+
+
+def _light(shape: tuple[int, int], random: RandomState) -> NDArray[np.float64]:
+    """Brightness ``[H, W]``: a slope, vignetting and sometimes the soft edge of a shadow."""
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    angle = random.uniform(0, 2 * np.pi)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    light = 0.82 + random.uniform(0, 0.25) * along - random.uniform(0, 0.12) * (x**2 + y**2)
+    if random.rand() < 0.3:
+        edge = random.uniform(-0.6, 0.6)
+        light *= 1 - random.uniform(0.15, 0.4) / (1 + np.exp(-(along - edge) * 14))
+    return light * random.uniform(0.7, 1.1)

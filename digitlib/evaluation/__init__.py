@@ -1,0 +1,1 @@
+"""Predictions in, numbers out: accuracy, calibration, robustness, speed."""

@@ -1,0 +1,209 @@
+"""What a data set looks like in numbers: pixels, strokes, neighbours, doubtful labels.
+
+Frames are uint8 ``[N, 28, 28]``, tensors or arrays; what comes back are numpy arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+
+CHUNK = 1000  # frames compared with all others at once
+PERPLEXITY = 30  # of t-SNE: about how many neighbours a point keeps near
+
+
+# --- one number per frame ------------------------------------------------------------------
+
+
+def stroke_widths(images: ArrayLike) -> Floats:
+    """Mean stroke width of each frame in px, as :func:`frame.stroke_width`."""
+    solid = np.pad(np.asarray(images) > 127, ((0, 0), (1, 1), (1, 1)))
+    down = (solid[:, 1:] != solid[:, :-1]).sum(axis=(1, 2))
+    across = (solid[:, :, 1:] != solid[:, :, :-1]).sum(axis=(1, 2))
+    return 2 * solid.sum(axis=(1, 2)) / np.maximum((down + across) * np.pi / 4, 1e-9)
+
+
+def slants(images: ArrayLike) -> Floats:
+    """Slant of each frame in degrees, 0 upright, positive leaning to the right.
+
+    It is the angle of the shear that makes the covariance of rows and columns vanish; a frame
+    whose ink lies in one row has none, and gets 0.
+    """
+    ink = np.asarray(images, np.float64)
+    at = np.arange(ink.shape[1])
+    total = np.maximum(ink.sum(axis=(1, 2)), 1e-9)
+    row = (ink.sum(axis=2) @ at) / total
+    column = (ink.sum(axis=1) @ at) / total
+    variance = (ink.sum(axis=2) @ at**2) / total - row**2
+    covariance = (ink @ at) @ at / total - row * column
+    shear = np.where(variance > 1e-9, -covariance / np.maximum(variance, 1e-9), 0.0)
+    return np.degrees(np.arctan(shear))
+
+
+def statistics(images: ArrayLike) -> dict[str, Floats]:
+    """The usual numbers of each frame, ``[N]``, by name with unit."""
+    grey = np.asarray(images, np.float32) / 255
+    return {
+        "mean grey (0–1)": grey.mean(axis=(1, 2)),
+        "deviation of grey (0–1)": grey.std(axis=(1, 2)),
+        "ink (% of pixels)": 100 * (grey > 0.5).mean(axis=(1, 2)),
+        "stroke width (px)": stroke_widths(images),
+        "slant (degrees, right is +)": slants(images),
+    }
+
+
+# --- classes -------------------------------------------------------------------------------
+
+
+def class_table(images: ArrayLike, labels: ArrayLike) -> pd.DataFrame:
+    """Count and mean ± standard deviation of each statistic, a row for each digit and for all."""
+    import pandas as pd
+
+    numbers, digits = statistics(images), np.asarray(labels)
+    groups = {str(digit): digits == digit for digit in np.unique(digits)}
+    groups["all"] = np.ones(len(digits), bool)
+    rows = {
+        name: {"count": f"{own.sum():,}"}
+        | {
+            key: f"{value[own].mean():.2f} ± {value[own].std():.2f}"
+            for key, value in numbers.items()
+        }
+        for name, own in groups.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("digit")
+
+
+def class_images(images: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each pixel for each digit, both ``[10, 28, 28]``, 0-255."""
+    grey, digits = np.asarray(images), np.asarray(labels)
+    parts = [grey[digits == digit].astype(np.float32) for digit in range(10)]
+    return np.stack([p.mean(axis=0) for p in parts]), np.stack([p.std(axis=0) for p in parts])
+
+
+def by_class(labels: ArrayLike, count: int, seed: int = 0) -> dict[int, Integers]:
+    """Indices of up to ``count`` random frames of each digit, by digit."""
+    random = np.random.RandomState(seed)
+    digits = np.asarray(labels)
+    return {
+        int(digit): random.permutation(np.flatnonzero(digits == digit))[:count]
+        for digit in np.unique(digits)
+    }
+
+
+def class_linkage(probabilities: Floats, labels: Integers) -> Floats:
+    """Hierarchy of the digits by how easily they are taken for each other.
+
+    The distance of two digits is the mean of minus the logarithm of the other one's probability,
+    over both, in nats: small where the network hesitates between them. Clusters are joined by
+    average linkage.
+
+    Returns:
+        ``[9, 4]``, as ``scipy.cluster.hierarchy.linkage``.
+    """
+    from scipy.cluster import hierarchy
+    from scipy.spatial.distance import squareform
+
+    surprise = -np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
+    mean = np.stack([surprise[labels == digit].mean(axis=0) for digit in range(10)])
+    distance = (mean + mean.T) / 2
+    np.fill_diagonal(distance, 0)
+    return hierarchy.linkage(squareform(distance), "average")
+
+
+# --- frames among frames -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Components:
+    """Principal components of frames.
+
+    Attributes:
+        mean: ``[784]``, 0-1.
+        axes: orthonormal, ``[K, 784]``, of falling variance; the largest entry is positive.
+        shares: of the variance, ``[K]``.
+    """
+
+    mean: Floats
+    axes: Floats
+    shares: Floats
+
+    def project(self, images: ArrayLike) -> Floats:
+        """Coordinates ``[N, K]`` of frames."""
+        return (_flat(images) - self.mean) @ self.axes.T
+
+
+def _flat(images: ArrayLike) -> Floats:
+    grey = np.asarray(images)
+    return grey.reshape(len(grey), -1) / 255.0
+
+
+def principal_components(images: ArrayLike, count: int = 50) -> Components:
+    """The directions in which frames differ most (PCA, by the covariance's eigenvectors)."""
+    flat = _flat(images)
+    mean = flat.mean(axis=0)
+    variances, vectors = np.linalg.eigh(np.cov(flat, rowvar=False, bias=True))
+    axes = vectors.T[::-1][:count]
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+    return Components(mean, axes * signs[:, None], variances[::-1][:count] / variances.sum())
+
+
+def embed(images: ArrayLike, seed: int = 0) -> Floats:
+    """Two coordinates ``[N, 2]`` that keep neighbours together: t-SNE of 50 components.
+
+    van der Maaten and Hinton, 2008; started from the first two components. Distances between
+    clusters and their sizes mean little.
+    """
+    from sklearn.manifold import TSNE
+
+    coordinates = principal_components(images).project(images)
+    perplexity = min(PERPLEXITY, (len(coordinates) - 1) / 3)
+    tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    return tsne.fit_transform(coordinates)
+
+
+def nearest(queries: ArrayLike, references: ArrayLike, count: int = 1) -> tuple[Floats, Integers]:
+    """The nearest references of each query by Euclidean distance of grey values 0-1.
+
+    Candidates come from float32 products; their distances, and with them order and ties (the
+    earlier one first), are exact.
+
+    Returns:
+        distances and indices, each ``[Q, count]``, nearest first.
+    """
+    asked, known = (np.asarray(images).reshape(len(images), -1) for images in (queries, references))  # type: ignore[arg-type]
+    scaled = torch.from_numpy(known).float() / 255
+    squares = (scaled**2).sum(dim=1)
+    distances, indices = [], []
+    for start in range(0, len(asked), CHUNK):
+        part = asked[start : start + CHUNK]
+        score = squares - 2 * (torch.from_numpy(part).float() / 255) @ scaled.T
+        keep = min(count + 4, len(known))
+        found = score.topk(keep, dim=1, largest=False).indices.sort(dim=1).values.numpy()
+        gap = known[found].astype(np.int64) - part[:, None].astype(np.int64)
+        exact = (gap**2).sum(axis=2)  # [Q, keep]
+        order = np.argsort(exact, axis=1, kind="stable")[:, :count]
+        distances.append(np.sqrt(np.take_along_axis(exact, order, axis=1)) / 255)
+        indices.append(np.take_along_axis(found, order, axis=1))
+    return np.concatenate(distances), np.concatenate(indices)
+
+
+def disagreements(probabilities: Floats, labels: Integers) -> Integers:
+    """Indices of the frames read otherwise than labelled, the surest disagreement first.
+
+    Sure is how much more probable the predicted digit is than the label; where a good network is
+    sure and wrong, the label is worth a look (confident learning, Northcutt et al., 2021).
+    """
+    logarithms = np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
+    margin = logarithms.max(axis=1) - logarithms[np.arange(len(labels)), labels]
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(-margin[wrong], kind="stable")]

@@ -1,0 +1,283 @@
+"""Frames changed on purpose, by a strength: what a network stands, and what it should reject.
+
+A change acts on float frames ``[N, 28, 28]``, 0-1, after all preprocessing: centring, scaling and
+contrast are not put right again, as they would be for a drawing or a picture. What is random in a
+change (directions, places, noise) follows from a seed and is the same at every strength.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from digitlib.evaluation.compare import ends
+from digitlib.evaluation.metrics import Proportion, rejection
+from digitlib.models.recognizer import Recognizer, digit_score
+
+Change = Callable[[Tensor, float, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """One way to change frames.
+
+    Attributes:
+        name: for titles.
+        unit: of the strength.
+        strengths: to measure at, rising.
+        change: frames, strength and random generator → frames.
+        neutral: the strength that changes nothing.
+    """
+
+    name: str
+    unit: str
+    strengths: tuple[float, ...]
+    change: Change
+    neutral: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """Name and unit, for axes."""
+        return f"{self.name} ({self.unit})"
+
+    def ticks(self) -> list[str]:
+        """The strengths as text."""
+        return [f"{strength:g}" for strength in self.strengths]
+
+    def __call__(self, images: Tensor, strength: float, seed: int = 0) -> Tensor:
+        """Changed frames, float ``[N, 28, 28]``, 0-1, of uint8 or float ones."""
+        frames = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        if strength == self.neutral or not len(frames):
+            return frames.clone()
+        generator = torch.Generator().manual_seed(seed)
+        return self.change(frames, strength, generator).clamp(0, 1)
+
+    def examples(self, image: Tensor, seed: int = 0) -> Tensor:
+        """One frame ``[28, 28]`` at every strength: ``[strengths, 28, 28]``."""
+        return torch.cat([self(image[None], strength, seed) for strength in self.strengths])
+
+
+def _warp(frames: Tensor, matrix: Tensor) -> Tensor:
+    """Resample frames where ``matrix`` ``[N, 2, 3]``, in affine_grid's units, points."""
+    count, size = len(frames), frames.shape[-1]
+    places = F.affine_grid(matrix, [count, 1, size, size], align_corners=False)
+    return F.grid_sample(frames[:, None], places, align_corners=False)[:, 0]
+
+
+def shift(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Move by ``strength`` px, each frame in a random direction."""
+    angle = 2 * math.pi * torch.rand(len(frames), generator=generator)
+    offset = torch.stack([angle.cos(), angle.sin()], -1) * (strength * 2 / frames.shape[-1])
+    matrix = torch.cat([torch.eye(2).expand(len(frames), 2, 2), offset[:, :, None]], dim=2)
+    return _warp(frames, matrix)
+
+
+def rotate(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Turn clockwise by ``strength`` degrees about the frame's middle."""
+    cos, sin = math.cos(math.radians(strength)), math.sin(math.radians(strength))
+    matrix = torch.tensor([[cos, sin, 0.0], [-sin, cos, 0.0]])
+    return _warp(frames, matrix.expand(len(frames), 2, 3))
+
+
+def scale(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Enlarge by the factor ``strength`` about the middle; what leaves the frame is lost."""
+    if strength < 1:  # smooth first, so that thin strokes do not fall between the samples
+        frames = blur(frames, 0.4 * math.sqrt(strength**-2 - 1), generator)
+    matrix = torch.tensor([[1 / strength, 0.0, 0.0], [0.0, 1 / strength, 0.0]])
+    return _warp(frames, matrix.expand(len(frames), 2, 3))
+
+
+def widen(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Make strokes wider by ``strength`` px, thinner where it is negative.
+
+    Each 3×3 maximum (minimum) adds (takes) 2 px; what is left over is blended in.
+    """
+    sign = 1 if strength > 0 else -1
+    left = abs(strength) / 2
+    while left > 0:
+        grown = sign * F.max_pool2d(sign * frames[:, None], 3, 1, 1)[:, 0]
+        frames = frames + min(left, 1.0) * (grown - frames)
+        left -= 1
+    return frames
+
+
+def add_noise(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise of standard deviation ``strength`` to every pixel, cut off at 0 and 1."""
+    return frames + strength * torch.randn(frames.shape, generator=generator)
+
+
+def blur(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Gaussian blur of standard deviation ``strength`` px, black beyond the edges."""
+    radius = max(1, math.ceil(3 * strength))
+    at = torch.arange(-radius, radius + 1, dtype=frames.dtype)
+    kernel = (-(at**2) / (2 * strength**2)).exp()
+    kernel = kernel / kernel.sum()
+    rows = F.conv2d(frames[:, None], kernel[None, None, :, None], padding=(radius, 0))
+    return F.conv2d(rows, kernel[None, None, None], padding=(0, radius))[:, 0]
+
+
+def fade(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Take the share ``strength`` of the contrast away: ink goes grey on black paper."""
+    return frames * (1 - strength)
+
+
+def occlude(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Cover a square of side ``strength`` px with paper, its middle anywhere in the 20×20 box."""
+    middle = 4 + 20 * torch.rand(len(frames), 2, generator=generator)
+    at = torch.arange(frames.shape[-1]) + 0.5
+    near = (at[None, None] - middle[:, :, None]).abs() < strength / 2  # [N, 2, 28]
+    return frames * ~(near[:, 0, :, None] & near[:, 1, None, :])
+
+
+PERTURBATIONS = (
+    Perturbation("shift", "px, any direction", (0, 1, 2, 3, 4, 5, 6, 8), shift),
+    Perturbation("rotation", "degrees clockwise", (-75, -60, -45, -30, -15, 0, 15, 30, 45, 60, 75),
+                 rotate),
+    Perturbation("scale", "factor", (0.35, 0.5, 0.65, 0.8, 1, 1.2, 1.4, 1.7), scale, 1.0),
+    Perturbation("stroke width", "px wider", (-2, -1.5, -1, 0, 1, 2, 4, 6), widen),
+    Perturbation("noise", "standard deviation, full ink is 1", (0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
+                 add_noise),
+    Perturbation("blur", "standard deviation, px", (0, 0.5, 1, 1.5, 2, 2.5, 3, 4), blur),
+    Perturbation("contrast", "share lost", (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95), fade),
+    Perturbation("occlusion", "side of a square, px", (0, 4, 6, 8, 10, 12, 16), occlude),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RobustnessCurve:
+    """What a network makes of frames at each strength of a change.
+
+    Attributes:
+        accuracy: one share per strength.
+        rejected: share taken for no digit.
+        confidence: mean probability of the predicted digit.
+    """
+
+    accuracy: tuple[Proportion, ...]
+    rejected: tuple[Proportion, ...]
+    confidence: tuple[float, ...]
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Over all strengths."""
+        return float(np.mean([share.value for share in self.accuracy]))
+
+    def good(self, change: Perturbation, least: float = 0.9) -> str:
+        """The strengths about no change that leave at least this accuracy, as text."""
+        kept = [share.value >= least for share in self.accuracy]
+        first = last = change.strengths.index(change.neutral)
+        if not kept[first]:
+            return "none"
+        while first and kept[first - 1]:
+            first -= 1
+        while last + 1 < len(kept) and kept[last + 1]:
+            last += 1
+        return f"{change.strengths[first]:g} to {change.strengths[last]:g}"
+
+
+def evaluate_corruption(
+    recognizer: Recognizer, images: Tensor, labels: Tensor, change: Perturbation, seed: int = 0
+) -> RobustnessCurve:
+    """Measure a network at every strength of one change, on uint8 frames ``[N, 28, 28]``."""
+    accuracy, rejected, confidence = [], [], []
+    for strength in change.strengths:
+        logits = recognizer.logits(change(images, strength, seed))
+        probabilities = (logits[:, :10] / recognizer.temperature).softmax(dim=1)
+        right = int((probabilities.argmax(dim=1) == labels).sum())
+        away = int((digit_score(logits) < recognizer.threshold).sum())
+        accuracy.append(Proportion(right, len(labels)))
+        rejected.append(Proportion(away, len(labels)))
+        confidence.append(float(probabilities.amax(dim=1).mean()))
+    return RobustnessCurve(tuple(accuracy), tuple(rejected), tuple(confidence))
+
+
+def evaluate_corruptions(
+    networks: Mapping[str, Recognizer], images: Tensor, labels: Tensor, seed: int = 0
+) -> dict[str, dict[str, RobustnessCurve]]:
+    """Every change of ``PERTURBATIONS``, by title, for every network, by name."""
+    return {
+        change.title: {
+            name: evaluate_corruption(network, images, labels, change, seed)
+            for name, network in networks.items()
+        }
+        for change in PERTURBATIONS
+    }
+
+
+def panels(
+    measured: Mapping[str, Mapping[str, RobustnessCurve]],
+) -> dict[str, dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]]:
+    """What :func:`result_plots.strengths` draws, of change's title → network → numbers.
+
+    Beside the accuracies stand the confidence of the network ``default`` and what it rejects.
+    """
+    drawn = {}
+    for title, each in measured.items():
+        lines = {name: ends(result.accuracy) for name, result in each.items()}
+        sure = np.array(each["default"].confidence)
+        away = np.array([share.value for share in each["default"].rejected])
+        drawn[title] = lines | {
+            "– confidence of the default": (sure,) * 3,
+            "· rejected by the default": (away,) * 3,
+        }
+    return drawn
+
+
+def compare(areas: Mapping[str, Mapping[str, float]]) -> str:
+    """Which changes the default stands better than the baseline and which worse, in words.
+
+    ``areas`` is network → change's title → mean accuracy.
+    """
+    ours, theirs = areas["default"], areas.get("baseline")
+    if theirs is None:
+        return f"the default reads {np.mean([*ours.values()]):.1%}"
+    better = [title.split(" (")[0] for title in ours if ours[title] > theirs[title]]
+    worse = [title.split(" (")[0] for title in ours if ours[title] <= theirs[title]]
+    return (
+        f"the default reads more than the baseline under {', '.join(better) or 'no change'}, and "
+        f"no more than it under {', '.join(worse) or 'no change'}"
+    )
+
+
+def examples(images: Tensor, labels: Tensor, seed: int = 0) -> dict[str, NDArray[Any]]:
+    """For each change, by title, one frame at every strength: ``[strengths, 28, 28]``."""
+    shown = (labels.tolist().index(digit) for digit in (3, 5, 2, 4, 6, 7, 9, 8))
+    return {
+        change.title: change.examples(images[row], seed).numpy()
+        for change, row in zip(PERTURBATIONS, shown, strict=True)
+    }
+
+
+def operating_curve(
+    digits: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Shares of digits and of other things rejected, as the threshold on their scores rises.
+
+    Returns:
+        both 0-1, from (0, 0) to (1, 1).
+    """
+    thresholds = np.append(np.unique(np.concatenate([digits, others])), np.inf)
+    digits, others = np.sort(digits), np.sort(others)
+    return (
+        np.searchsorted(digits, thresholds) / len(digits),
+        np.searchsorted(others, thresholds) / len(others),
+    )
+
+
+def rejected_at(
+    threshold: float, digits: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
+) -> dict[str, float]:
+    """Shares of both with a score under the threshold, and the area under the curve."""
+    return {
+        "digits rejected": float((digits < threshold).mean()),
+        "others rejected": float((others < threshold).mean()),
+        "AUROC": rejection(digits, others)["auroc"],
+    }

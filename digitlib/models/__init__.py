@@ -1,0 +1,1 @@
+"""Frames in, predictions out: networks, their weights and the recognizer."""

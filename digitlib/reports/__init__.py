@@ -1,0 +1,1 @@
+"""Numbers and notebooks in, figures, metrics, tables and the model card out."""

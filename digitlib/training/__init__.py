@@ -1,0 +1,1 @@
+"""A configuration and data in, weights with their card out."""

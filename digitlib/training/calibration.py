@@ -1,0 +1,78 @@
+"""Temperature and rejection threshold, set on validation data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from digitlib.evaluation.compare import measure
+from digitlib.files import versions
+from digitlib.models.networks import CLASSES
+from digitlib.models.recognizer import Recognizer, digit_score
+from digitlib.preprocessing.frame import MNIST_MEAN, MNIST_STD
+from digitlib.training.loader import Splits
+from digitlib.training.trainer import TrainResult, predict_logits
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature that minimises the negative log-likelihood on validation data.
+
+    Args:
+        logits: ``[N, 10]`` or more; the first ten are used.
+        labels: int64 ``[N]``, 0 to 9.
+    """
+    from scipy.optimize import minimize_scalar
+
+    digits = logits[:, :10].double()
+
+    def loss(log_temperature: float) -> float:
+        scaled = digits / float(np.exp(log_temperature))
+        return float(nn.functional.cross_entropy(scaled, labels))
+
+    best = minimize_scalar(loss, bounds=(-3, 3), method="bounded")
+    return float(np.exp(best.x))
+
+
+FALSE_REJECTION = 0.01  # share of real digits that may be called "no digit"
+SYNTHETIC = ("styles",)  # digits made from rules: nothing is calibrated on them
+
+
+def make_card(result: TrainResult, data: Splits) -> dict[str, Any]:
+    """The card of a trained network, with temperature and threshold set on validation data.
+
+    Every validation set of real digits counts alike for the temperature, however many it has; of
+    none more than ``FALSE_REJECTION`` lies below the threshold.
+    """
+    digits = [part for part in data.validation if int(part.labels.max()) < 10]
+    real = [part for part in digits if part.name not in SYNTHETIC] or digits
+    least = min(len(part) for part in real)
+    said = [predict_logits(result.model, part.images) for part in real]
+    lowest = [float(np.quantile(digit_score(logits).numpy(), FALSE_REJECTION)) for logits in said]
+    chosen = [part.chosen(least) for part in real]
+    alike = torch.cat([logits[index] for logits, index in zip(said, chosen, strict=True)])
+    labels = torch.cat([part.labels[index] for part, index in zip(real, chosen, strict=True)])
+    card = {
+        "model": result.config.model,
+        "model_arguments": dict(result.config.model_arguments),
+        "normalisation": {"mean": MNIST_MEAN, "std": MNIST_STD},
+        "classes": list(CLASSES),
+        "temperature": fit_temperature(alike, labels),
+        "rejection": {
+            "threshold": min(lowest),
+            "false_rejection_rate": FALSE_REJECTION,
+        },
+        "training": {
+            "config": result.config.as_dict(),
+            "history": result.history,
+            "seconds": result.seconds,
+            "device": result.device,
+            "data": result.digests,
+        },
+        "versions": versions(),
+    }
+    recognizer = Recognizer(result.model, card)
+    card["validation"] = {part.name: measure(recognizer, part) for part in digits}
+    return card

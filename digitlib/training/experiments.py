@@ -1,0 +1,225 @@
+"""What was tried in training, and what each thing gave: run, kept as JSON, told as Markdown.
+
+``python -m digitlib experiments`` writes ``reports/experiments.md`` from ``experiments.json``
+beside it; ``--run GROUP`` runs the experiments of a group first and replaces its lines. Accuracies
+are of validation digits: what is chosen by these tables was not chosen on the test set.
+
+Experiments that were run otherwise join the same tables by :func:`record`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from digitlib.files import REPORTS, write_json
+from digitlib.training.config import PRESETS, TrainConfig
+from digitlib.training.loader import Splits
+from digitlib.training.trainer import fit
+
+LOG = REPORTS / "experiments.json"
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One thing tried: the group's reference with some fields changed."""
+
+    what: str
+    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of TrainConfig
+    threads: int | None = None  # of PyTorch; None leaves them as they are
+
+
+@dataclass(frozen=True)
+class Group:
+    """Experiments around one configuration, the reference, which is also the first line."""
+
+    about: str
+    reference: TrainConfig
+    experiments: tuple[Experiment, ...]
+
+
+_QUICK = PRESETS["quick"]
+_DIGITNET = {"model": "digitnet"}
+
+GROUPS = {
+    "quick": Group(
+        "The preset `quick`, with one thing changed at a time: how to pass 99 % soonest.",
+        replace(_QUICK, device="cpu"),
+        (
+            Experiment("two epochs", {"epochs": 2}),
+            Experiment("two epochs, batches of 128", {"epochs": 2, "batch_size": 128}),
+            Experiment("batches of 32", {"batch_size": 32}),
+            Experiment("batches of 128", {"batch_size": 128}),
+            Experiment("batches of 256", {"batch_size": 256}),
+            Experiment("half the learning rate", {"learning_rate": _QUICK.learning_rate / 2}),
+            Experiment("twice the learning rate", {"learning_rate": _QUICK.learning_rate * 2}),
+            Experiment("momentum 0.7", {"momentum": 0.7}),
+            Experiment("momentum 0.95", {"momentum": 0.95}),
+            Experiment("warm-up over 30 % of the steps", {"warmup": 0.3}),
+            Experiment("Adam, peak 1e-2", {"optimizer": "adam", "learning_rate": 1e-2}),
+            Experiment("constant rate", {"schedule": "constant"}),
+            Experiment("no label smoothing", {"label_smoothing": 0.0}),
+            Experiment("label smoothing 0.2", {"label_smoothing": 0.2}),
+            Experiment("no weight decay", {"weight_decay": 0.0}),
+            Experiment("four times the weight decay", {"weight_decay": 2e-3}),
+            Experiment("running mean of the weights", {"ema_decay": 0.98}),
+            Experiment("every frame varied", {"augment": True}),
+            Experiment("float32", {"precision": "float32"}),
+            Experiment("one thread", threads=1),
+            Experiment("torch.compile, its warm-up counted", {"compile": True}),
+            Experiment("width 12", {"model_arguments": {"width": 12}}),
+            Experiment("width 20", {"model_arguments": {"width": 20}}),
+            Experiment("width 24", {"model_arguments": {"width": 24}}),
+            Experiment("pooling after ReLU", {"model_arguments": {"pool_first": False}}),
+            Experiment("the margin computed, too", {"model_arguments": {"padding": 2}}),
+            Experiment("first kernel at every place", {"model_arguments": {"stride": 1}}),
+            Experiment("DigitNet, width 12", _DIGITNET | {"model_arguments": {"width": 12}}),
+            Experiment("DigitNet, width 24", _DIGITNET | {"model_arguments": {"width": 24}}),
+            Experiment("BaselineCNN", {"model": "baseline", "learning_rate": 0.05}),
+        ),
+    ),
+}  # fmt: skip
+
+# Of the groups that were run otherwise and recorded.
+ABOUT = {
+    "default": "Recipes and networks for drawn digits as well as MNIST, each learning from labels.",
+    "taught": "Networks that learn from a pool with the answers of others "
+    "(`digitlib.teaching`): five epochs each, one thread, two runs at a time. Channels are of "
+    "the first layer, the 12x12 and the 6x6 maps; NLL is of MNIST's validation digits.",
+    "specialists": "Networks that learn MNIST alone, from labels, to teach it: one thread, two "
+    "runs at a time. The three of least NLL became the teachers of MNIST.",
+    "thick strokes": "Canvas pictures of the 1,500 drawings of validation writers, with strokes "
+    "wider than a fifth of the box thinned before the reduction (`preprocess.even_strokes`); "
+    "accuracy is of a 20 px brush and a digit 60 px high. Under a 28 px brush most loops of such "
+    "a digit are filled, and nobody can tell.",
+    "unsteady hand": "Learning to read trembling, cut and stretched strokes from a second pool "
+    "(`digitlib.teaching --preset unsteady`); accuracy is of the drawings of validation writers "
+    "made so (`handwriting.unsteady`, seed 0).",
+    "techniques": "What others use for speed, tried on the preset `quick`: one thread, seeds "
+    "turn by turn. None is in the code, as none pays. CUDA graphs need a GPU, and none was at "
+    "hand.",
+}
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def try_out(group: str, experiment: Experiment, data: Splits, seeds: Sequence[int]) -> Line:
+    """Train once per seed; one line of the log, without its verdict."""
+    config = replace(GROUPS[group].reference, **experiment.changes)
+    with _threads(experiment.threads):
+        runs = [fit(replace(config, seed=seed), data, progress=False) for seed in seeds]
+    name = f"accuracy/{data.validation[0].name}"
+    return {
+        "group": group,
+        "what": experiment.what,
+        "changes": dict(experiment.changes),
+        "seeds": list(seeds),
+        "validation": [run.history[-1][name] for run in runs],
+        "seconds": statistics.median(run.seconds for run in runs),
+    }
+
+
+def verdict(line: Line, reference: Line) -> str:
+    """What a line says beside its group's reference, in a few words.
+
+    Better or worse is what lies more than two standard errors of the difference away.
+    """
+    if line["what"] == reference["what"]:
+        return "the reference"
+    ours, theirs = line["validation"], reference["validation"]
+    difference = statistics.fmean(ours) - statistics.fmean(theirs)
+    error = (
+        sum(
+            statistics.variance(values) / len(values) if len(values) > 1 else 0.0
+            for values in (ours, theirs)
+        )
+        ** 0.5
+    )
+    clear = abs(difference) > 2 * error
+    side = ("better" if difference > 0 else "worse") if clear else "no clear difference"
+    ratio = line["seconds"] / reference["seconds"]
+    return f"{side} ({100 * difference:+.2f} points) in {ratio:.2f} times the time"
+
+
+def run(group: str, seeds: Sequence[int], subset: int | None = None) -> Iterator[Line]:
+    """Run a group's experiments, the reference first; each line as soon as it is there.
+
+    Compare seconds only within one run, on a machine that does nothing else.
+    """
+    chosen = GROUPS[group]
+    data = Splits.load(replace(chosen.reference, subset=subset))
+    # Once for nothing, so that the first line does not pay for starting the libraries.
+    fit(chosen.reference, data, progress=False)
+    reference: Line = {}
+    for experiment in (Experiment("as it is"), *chosen.experiments):
+        line = try_out(group, experiment, data, seeds)
+        reference = reference or line
+        yield line | {"verdict": verdict(line, reference)}
+
+
+def read(path: Path = LOG) -> list[Line]:
+    """The log's lines; none where there is no log."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def record(lines: Sequence[Line], path: Path = LOG) -> None:
+    """Put lines into the log, in the place of those of the same groups, and tell it anew.
+
+    A line has ``group``, ``what``, ``validation`` (accuracies 0-1, one per seed), ``seconds``
+    (median of a run) and ``verdict``; anything else is kept with it.
+    """
+    groups = {line["group"] for line in lines}
+    kept = [line for line in read(path) if line["group"] not in groups]
+    write_json(path, [*kept, *lines])
+    write(path)
+
+
+def write(path: Path = LOG) -> None:
+    """Write ``experiments.md`` beside the log."""
+    path.with_suffix(".md").write_text(markdown(read(path)), encoding="utf-8")
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """The log as Markdown: a table per group."""
+    text = [
+        "# What was tried",
+        "Written by `python -m digitlib experiments` from [experiments.json](experiments.json); "
+        "edit neither by hand. Accuracies are of validation digits, mean ± standard deviation "
+        "over the seeds; seconds are the median run, validation included.",
+    ]
+    for group in dict.fromkeys(line["group"] for line in lines):
+        rows = [line for line in lines if line["group"] == group]
+        about = [GROUPS[group].about if group in GROUPS else ABOUT.get(group, "")]
+        table = [
+            "| tried | validation accuracy | seeds | seconds | verdict |",
+            "|---|---|---|---|---|",
+            *map(row, rows),
+        ]
+        text += [f"## {group}", *filter(None, about), "\n".join(table)]
+    return "\n\n".join(text) + "\n"
+
+
+def row(line: Line) -> str:
+    """A line of the log as a row of a Markdown table."""
+    values = [100 * value for value in line["validation"]]
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return (
+        f"| {line['what']} | {statistics.fmean(values):.2f}{spread} % | {len(values)} "
+        f"| {line['seconds']:.1f} | {line['verdict']} |"
+    )

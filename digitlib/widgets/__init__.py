@@ -1,0 +1,1 @@
+"""Pen movements in, a live prediction out: the drawing pad."""

@@ -1,0 +1,151 @@
+"""``errors``: drawings are put into the family that they belong to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import DIGITS
+from PIL import Image
+
+from digitlib.datasets.pendigits import read_pendigits
+from digitlib.datasets.unipen import PenDigit
+from digitlib.evaluation import errors
+from digitlib.evaluation.handwriting import Predictions
+
+CROSS = [np.array([[0, 0], [10, 10]]), np.array([[0, 10], [10, 0]])]
+STAR = np.array([[0, 0], [5, 10], [10, 0], [0, 6], [10, 6], [0, 0]])  # a pentagram
+
+
+def reading(labels: list[int], seen: list[int], sure: float = 0.6) -> Predictions:
+    probabilities = np.full((len(seen), 10), (1 - sure) / 9)
+    probabilities[np.arange(len(seen)), seen] = sure
+    truth = np.array(labels)
+    return Predictions(probabilities, truth, truth == seen, np.zeros(len(seen), bool))
+
+
+def four(*, stem: bool, writer: int = 1) -> PenDigit:
+    strokes = [np.array([[3, 0], [0, 6], [8, 6]], float)]
+    if stem:
+        strokes.append(np.array([[5, 3], [5, 10]], float))
+    return PenDigit(strokes, 4, writer)
+
+
+# --- the drawing -----------------------------------------------------------------------------
+
+
+def test_crossings_are_counted_within_and_between_strokes() -> None:
+    assert errors.crossings(CROSS) == 1
+    assert errors.crossings([STAR]) == 5
+    assert errors.crossings([np.array([[0, 0], [10, 0], [10, 10]])]) == 0
+    assert errors.crossings([np.array([[3, 3]])]) == 0  # a dot
+
+
+def test_touching_and_standing_still_are_no_crossings() -> None:
+    touch = [np.array([[0, 0], [10, 0]]), np.array([[5, 0], [5, 10]])]
+    assert errors.crossings(touch) == 0
+    still = np.repeat(np.array([[0, 0], [10, 10]]), 3, axis=0)
+    assert errors.crossings([still, CROSS[1]]) == 1
+
+
+def test_crossings_agree_with_solved_equations() -> None:
+    random = np.random.RandomState(0)
+    for _ in range(20):
+        path = random.rand(12, 2)
+        expected = 0
+        for i in range(11):
+            for j in range(i + 2, 11):
+                sides = np.column_stack([path[i + 1] - path[i], path[j] - path[j + 1]])
+                at = np.linalg.solve(sides, path[j] - path[i])
+                expected += bool(((at > 0) & (at < 1)).all())
+        assert errors.crossings([path]) == expected
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_plain_digits_have_no_stray_mark(digit: int) -> None:
+    assert not errors.has_stray_mark(DIGITS[digit])
+
+
+def test_a_small_mark_far_away_is_stray() -> None:
+    ring = DIGITS[0]
+    assert errors.has_stray_mark([*ring, np.array([[1.4, 1.3], [1.45, 1.35]])])
+    assert not errors.has_stray_mark([*ring, np.array([[0.85, 0.5], [0.9, 0.5]])])  # near
+    assert not errors.has_stray_mark([*ring, np.array([[1.5, 0.0], [1.5, 1.0]])])  # large
+
+
+# --- families --------------------------------------------------------------------------------
+
+
+def test_families_follow_from_the_drawing_then_from_what_is_read() -> None:
+    stray = PenDigit([*DIGITS[0], np.array([[1.5, 1.3]])], 0, 3)
+    nines = [PenDigit(list(DIGITS[9]), 9, 2) for _ in range(3)]
+    ones = [PenDigit(list(DIGITS[1]), 1, 5)]
+    drawings = [stray, four(stem=False), four(stem=True), *nines, *ones]
+    labels = [digit.label for digit in drawings]
+    readings = {
+        "default": reading(labels, [9, 6, 4, 9, 9, 3, 1]),
+        "baseline": reading(labels, [9, 4, 9, 3, 3, 3, 7]),
+    }
+    found = errors.families(drawings, readings)
+    assert found == {
+        "9 read as 3": {"default": [5], "baseline": [3, 4, 5]},
+        errors.OPEN: {"default": [1], "baseline": []},
+        errors.STRAY: {"default": [0], "baseline": [0]},
+        errors.REST: {"default": [], "baseline": [2, 6]},
+    }
+    assert next(iter(found)) == "9 read as 3"
+    assert list(found)[-1] == errors.REST
+    assert errors.rows_of(found, 2)["9 read as 3"] == [3, 4]
+    lines = errors.describe(found, drawings)
+    assert lines[0].startswith("- **9 read as 3** (default 1, baseline 3): The nine's loop")
+    assert lines[0].endswith("3 of these 3 drawings are by writer 2.")
+    assert len(lines) == len(found)
+
+
+def test_a_label_is_doubted_only_by_several_sure_networks() -> None:
+    drawings = [PenDigit(list(DIGITS[5]), 6, 0)]
+    sure, unsure = reading([6], [5], 0.95), reading([6], [5], 0.5)
+    other = reading([6], [8], 0.95)
+
+    def family(*readings: Predictions) -> str:
+        return next(iter(errors.families(drawings, dict(zip("ab", readings, strict=False)))))
+
+    assert family(sure, sure) == errors.LABEL
+    assert family(sure, unsure) == errors.REST
+    assert family(sure, other) == errors.REST
+    assert family(sure) == errors.REST
+
+
+def test_without_mistakes_there_is_no_family() -> None:
+    drawings = [four(stem=True)]
+    assert errors.families(drawings, {"default": reading([4], [4])}) == {}
+    assert errors.describe({}, drawings) == []
+
+
+def test_photos_and_hands_are_told_apart() -> None:
+    strokes = {"default": reading([1, 2, 3, 4], [1, 2, 3, 9])}
+    photos = {"default": reading([1, 3, 4], [7, 3, 9]), "default, plain path": reading([1], [7])}
+    found = errors.blame(photos, strokes, np.array([0, 2, 3]))
+    assert found == {"default": {"photo": 1, "hand": 1}}
+
+
+@pytest.mark.needs_pendigits
+def test_nearly_all_fours_of_the_data_have_their_stem() -> None:
+    fours = [d for d in read_pendigits("validation", download=False) if d.label == 4]
+    lacking = [d for d in fours if len(d.strokes) == 1 and not errors.crossings(d.strokes)]
+    assert 0 < len(lacking) < 0.5 * len(fours)
+
+
+# --- pictures --------------------------------------------------------------------------------
+
+
+def test_thumbnails_are_whole_and_frames_are_enlarged_to_their_size() -> None:
+    page = Image.new("RGB", (300, 100), (10, 20, 30))
+    (square,) = errors.thumbnails([page])
+    assert square.shape == (112, 112)
+    assert square[56, 0] < 60
+    assert square[0, 56] == 255
+    frame = np.arange(784, dtype=np.uint8).reshape(1, 28, 28)
+    large = errors.enlarge(frame)
+    assert large.shape == (1, 112, 112)
+    assert (large[0, ::4, ::4] == frame[0]).all()
+    assert (large[0, 3::4, 3::4] == frame[0]).all()

@@ -1,0 +1,90 @@
+"""The networks: shapes, sizes, and where they run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from digitlib.models.networks import NETWORKS, build_network, count_parameters, pick_device
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "outputs"),
+    [
+        ("baseline", {}, 10),
+        ("digitnet", {}, 10),
+        ("digitnet", {"outputs": 11}, 11),
+        ("digitnet", {"width": 4, "dropout": 0.0}, 10),
+        ("digitnet", {"width": 4, "late": 6, "depth": 2, "stride": 2, "outputs": 11}, 11),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_frames_in_logits_out(name: str, arguments: dict, outputs: int, count: int) -> None:
+    model = build_network(name, **arguments).eval()
+    logits = model(torch.randn(count, 1, 28, 28))
+    assert logits.shape == (count, outputs)
+    assert logits.isfinite().all()
+
+
+def test_the_baseline_is_the_textbook_network() -> None:
+    model = build_network("baseline")
+    assert count_parameters(model) == 421_642
+    kinds = [type(layer) for layer in model.modules() if not [*layer.children()]]
+    assert kinds == [
+        nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Conv2d, nn.ReLU, nn.MaxPool2d,
+        nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear,
+    ]  # fmt: skip
+    (dropout,) = [layer for layer in model.modules() if isinstance(layer, nn.Dropout)]
+    assert dropout.p == 0.3
+
+
+@pytest.mark.parametrize("outputs", [10, 11])
+def test_the_default_is_compact(outputs: int) -> None:
+    model = build_network("digitnet", outputs=outputs)
+    assert 4 * count_parameters(model) < 2**20  # in a weights file of at most 1 MiB
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
+
+
+def test_every_layer_of_the_default_is_used() -> None:
+    model = build_network("digitnet", width=4, outputs=11)
+    model(torch.randn(8, 1, 28, 28)).logsumexp(dim=1).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_frames_are_read_one_by_one(name: str) -> None:
+    model = build_network(name).eval()
+    frames = torch.randn(6, 1, 28, 28)
+    single = torch.cat([model(frame[None]) for frame in frames])
+    torch.testing.assert_close(model(frames), single, atol=1e-4, rtol=1e-4)
+
+
+def test_counting_leaves_out_what_is_frozen() -> None:
+    layer = nn.Linear(3, 2)
+    assert count_parameters(layer) == 8
+    layer.bias.requires_grad_(False)
+    assert count_parameters(layer) == 6
+
+
+def test_unknown_networks_are_told_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'lenet'; there are baseline, digitnet"):
+        build_network("lenet")
+    with pytest.raises(TypeError, match="layers"):
+        build_network("digitnet", layers=3)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_best_device_is_picked(
+    cuda: bool, mps: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device().type == expected
+    assert pick_device("auto").type == expected
+    assert pick_device("cpu").type == "cpu"  # who names one gets it

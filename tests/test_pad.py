@@ -1,0 +1,397 @@
+"""The drawing pad driven in Python: what the hand does, what a program does, what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from digitlib.models.recognizer import Prediction
+from digitlib.preprocessing.read import BlankDrawingError
+from digitlib.widgets import pad as pad_module
+from digitlib.widgets.html import percent, rasterize, result_html, steps_html
+from digitlib.widgets.pad import SHARPNESS, DrawingPad
+
+LINE = [[100.0, 40.0], [100.0, 240.0]]
+BAR = [[60.0, 140.0], [140.0, 140.0]]
+
+
+class FakeRecognizer:
+    """Reads as many as there are points, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[np.ndarray]] = []
+        self.failure: Exception | None = None
+
+    def predict_strokes(self, drawing: Sequence[Any], /) -> Prediction:
+        self.calls.append(list(drawing))
+        if self.failure:
+            raise self.failure
+        return prediction(sum(len(stroke) for stroke in drawing) % 10)
+
+
+def prediction(digit: int, *, share: float = 0.91, rejected: bool = False) -> Prediction:
+    rest = (1 - share) / 9
+    shares = tuple(share if n == digit else rest for n in range(10))
+    return Prediction(shares, np.zeros((28, 28), np.uint8), rejected, 0.0)
+
+
+@pytest.fixture
+def recognizer() -> FakeRecognizer:
+    return FakeRecognizer()
+
+
+@pytest.fixture
+def pad(recognizer: FakeRecognizer) -> DrawingPad:
+    return DrawingPad(recognizer)
+
+
+def event(pad: DrawingPad, name: str, x: float = 0.0, y: float = 0.0) -> None:
+    """What the browser sends for the mouse; x and y in px on screen."""
+    content = {"event": name, "x": SHARPNESS * x, "y": SHARPNESS * y}
+    pad._canvas._handle_frontend_event(None, content, [])
+
+
+def touch(pad: DrawingPad, name: str, *points: tuple[float, float]) -> None:
+    touches = [{"x": SHARPNESS * x, "y": SHARPNESS * y} for x, y in points]
+    pad._canvas._handle_frontend_event(None, {"event": name, "touches": touches}, [])
+
+
+def stroke_by_mouse(pad: DrawingPad, points: list[list[float]]) -> None:
+    event(pad, "mouse_down", *points[0])
+    for point in points[1:]:
+        event(pad, "mouse_move", *point)
+    event(pad, "mouse_up", *points[-1])
+
+
+def drawn(pad: DrawingPad) -> list[list[list[float]]]:
+    return [stroke.tolist() for stroke in pad.strokes]
+
+
+# --- the hand ------------------------------------------------------------------------------
+
+
+def test_a_new_pad_is_empty(pad: DrawingPad) -> None:
+    assert pad.strokes == []
+    assert pad.prediction is None
+    assert pad.error == ""
+    assert 'data-state="empty"' in pad._result.value
+    assert pad._undo.disabled
+    assert pad._redo.disabled
+    assert pad._clear.disabled
+
+
+def test_the_mouse_draws_strokes_in_px_of_the_screen(pad: DrawingPad) -> None:
+    event(pad, "mouse_move", 50, 50)  # not pressed
+    stroke_by_mouse(pad, LINE)
+    stroke_by_mouse(pad, BAR)
+    assert drawn(pad) == [LINE, BAR]
+    assert pad.prediction.digit == 4
+    assert 'data-state="read"' in pad._result.value
+
+
+def test_a_click_is_a_dot(pad: DrawingPad) -> None:
+    stroke_by_mouse(pad, [[10.0, 20.0]])
+    assert drawn(pad) == [[[10.0, 20.0]]]
+
+
+def test_each_change_is_a_new_list_that_observers_hear_of(pad: DrawingPad) -> None:
+    heard: list[Any] = []
+    pad.observe(heard.append, "strokes")
+    stroke_by_mouse(pad, LINE)
+    assert len(heard) == 2
+    assert heard[0]["new"] is not heard[1]["new"]
+    assert len(heard[0]["new"][0]) == 1  # what was heard stays as it was
+
+
+def test_leaving_the_canvas_ends_the_stroke_at_its_border(pad: DrawingPad) -> None:
+    event(pad, "mouse_down", 100, 270)
+    event(pad, "mouse_out", 100, 300)
+    event(pad, "mouse_move", 200, 200)
+    event(pad, "mouse_up", 200, 200)
+    assert drawn(pad) == [[[100.0, 270.0], [100.0, 280.0]]]
+
+
+def test_a_lost_release_does_not_join_strokes(pad: DrawingPad) -> None:
+    event(pad, "mouse_down", 10, 10)
+    event(pad, "mouse_down", 100, 100)
+    event(pad, "mouse_up", 100, 100)
+    assert drawn(pad) == [[[10.0, 10.0]], [[100.0, 100.0]]]
+
+
+def test_the_first_finger_draws_alone(pad: DrawingPad) -> None:
+    touch(pad, "touch_start", (100, 40))
+    touch(pad, "touch_start", (100, 40), (200, 200))
+    touch(pad, "touch_move", (100, 80), (150, 200))
+    touch(pad, "touch_end", (100, 80))  # the second finger goes
+    touch(pad, "touch_move", (100, 120))
+    touch(pad, "touch_end")
+    assert drawn(pad) == [[[100.0, 40.0], [100.0, 80.0], [100.0, 120.0]]]
+
+
+def test_the_second_finger_does_not_go_on_for_the_first(pad: DrawingPad) -> None:
+    touch(pad, "touch_start", (100, 40))
+    touch(pad, "touch_start", (100, 40), (200, 200))
+    touch(pad, "touch_end", (200, 200))  # the first finger goes
+    touch(pad, "touch_move", (210, 210))
+    touch(pad, "touch_end")
+    assert drawn(pad) == [[[100.0, 40.0]]]
+
+
+@pytest.mark.parametrize("end", ["touch_end", "touch_cancel"])
+def test_a_finger_that_leaves_or_is_cancelled_ends_the_stroke(pad: DrawingPad, end: str) -> None:
+    touch(pad, "touch_start", (100, 270))
+    touch(pad, "touch_move", (100, 400))
+    touch(pad, "touch_move", (100, 200))
+    touch(pad, end)
+    assert drawn(pad) == [[[100.0, 270.0], [100.0, 280.0]]]
+    touch(pad, "touch_start", (10, 10))
+    touch(pad, end)
+    event(pad, "mouse_move", 20, 20)
+    assert len(pad.strokes) == 2
+
+
+# --- undo, redo, clear ---------------------------------------------------------------------
+
+
+def test_undo_and_redo_go_back_and_forth(pad: DrawingPad) -> None:
+    stroke_by_mouse(pad, LINE)
+    stroke_by_mouse(pad, BAR)
+    pad.undo()
+    assert drawn(pad) == [LINE]
+    assert pad.prediction.digit == 2
+    pad.undo()
+    assert (drawn(pad), pad.prediction) == ([], None)
+    pad.undo()  # nothing left: nothing happens
+    pad.redo()
+    pad.redo()
+    pad.redo()
+    assert drawn(pad) == [LINE, BAR]
+
+
+def test_a_new_stroke_ends_what_can_be_redone(pad: DrawingPad) -> None:
+    stroke_by_mouse(pad, LINE)
+    pad.undo()
+    stroke_by_mouse(pad, BAR)
+    pad.redo()
+    assert drawn(pad) == [BAR]
+
+
+def test_clear_can_be_undone(pad: DrawingPad) -> None:
+    stroke_by_mouse(pad, LINE)
+    pad.clear()
+    assert (drawn(pad), pad.prediction) == ([], None)
+    pad.clear()  # nothing to wipe: no step of its own
+    pad.undo()
+    assert drawn(pad) == [LINE]
+
+
+def test_undo_in_the_middle_of_a_stroke_lifts_the_pen(pad: DrawingPad) -> None:
+    event(pad, "mouse_down", 10, 10)
+    pad.undo()
+    event(pad, "mouse_move", 50, 50)
+    assert pad.strokes == []
+
+
+def test_the_buttons_and_keys_do_as_they_say(pad: DrawingPad) -> None:
+    stroke_by_mouse(pad, LINE)
+    assert (pad._undo.disabled, pad._redo.disabled, pad._clear.disabled) == (False, True, False)
+    pad._undo.click()
+    assert drawn(pad) == []
+    assert (pad._undo.disabled, pad._redo.disabled, pad._clear.disabled) == (True, False, True)
+    pad._redo.click()
+    pad._clear.click()
+    assert drawn(pad) == []
+    for key, shift, expected in (("z", False, [LINE]), ("Z", True, []), ("z", False, [LINE])):
+        keys = {"shift_key": shift, "ctrl_key": True, "meta_key": False}
+        pad._canvas._handle_frontend_event(None, {"event": "key_down", "key": key, **keys}, [])
+        assert drawn(pad) == expected
+
+
+# --- a program -----------------------------------------------------------------------------
+
+
+def test_draw_replaces_the_drawing_in_one_step(pad: DrawingPad) -> None:
+    stroke_by_mouse(pad, BAR)
+    pad.draw([LINE, []])
+    assert drawn(pad) == [LINE]
+    assert pad.prediction.digit == 2
+    pad.undo()
+    assert drawn(pad) == [BAR]
+
+
+def test_draw_fits_other_units_to_the_canvas(pad: DrawingPad) -> None:
+    pad.draw([np.array([[1000, 1000], [1000, 3000]]), np.array([[0.0, 2000.0]])])
+    points = np.concatenate(pad.strokes)
+    assert points.min() > 0
+    assert points.max() < 280
+    assert np.ptp(points[:, 1]) == pytest.approx(2 * np.ptp(points[:, 0]))
+
+
+@pytest.mark.parametrize("bad", [[[1, 2, 3]], [1, 2], [[float("nan"), 1]], [[[1, 2]]]])
+def test_draw_refuses_what_is_no_stroke_and_keeps_the_drawing(pad: DrawingPad, bad: Any) -> None:
+    pad.draw([LINE])
+    with pytest.raises(ValueError, match="A stroke"):
+        pad.draw([bad])
+    assert drawn(pad) == [LINE]
+
+
+def test_the_brush_changes_no_prediction(pad: DrawingPad, recognizer: FakeRecognizer) -> None:
+    pad.draw([LINE])
+    before = len(recognizer.calls)
+    thin = (pad.picture() < 128).sum()
+    pad._brush.value = 30
+    assert len(recognizer.calls) == before
+    assert (pad.picture() < 128).sum() > 1.5 * thin
+
+
+def test_the_traits_are_read_only(pad: DrawingPad) -> None:
+    for name in ("strokes", "prediction", "error"):
+        with pytest.raises(pad_module.traitlets.TraitError):
+            setattr(pad, name, [])
+
+
+# --- timing --------------------------------------------------------------------------------
+
+
+def test_predictions_are_throttled_and_the_last_state_is_read(
+    pad: DrawingPad, recognizer: FakeRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pad_module, "PREDICT_EVERY", 0.02)
+
+    async def scribble() -> None:
+        event(pad, "mouse_down", 10, 10)
+        for i in range(100):
+            event(pad, "mouse_move", 10 + i, 10)
+        assert recognizer.calls == []  # a burst costs nothing
+        await asyncio.sleep(0.1)
+        assert len(recognizer.calls) == 1  # and its end is read while the pen is down
+        event(pad, "mouse_move", 10, 200)
+        event(pad, "mouse_up", 10, 200)
+        assert len(recognizer.calls) == 2  # the release waits for nothing
+        await asyncio.sleep(0.05)
+        assert len(recognizer.calls) == 2
+
+    asyncio.run(scribble())
+    assert len(recognizer.calls[0][0]) == 100  # the first move went nowhere
+    assert recognizer.calls[1][0][-1].tolist() == [10.0, 200.0]
+
+
+# --- failures ------------------------------------------------------------------------------
+
+
+def test_a_failing_network_is_told_in_the_pad(pad: DrawingPad, recognizer: FakeRecognizer) -> None:
+    recognizer.failure = RuntimeError("no <weights>")
+    stroke_by_mouse(pad, LINE)
+    assert "no <weights>" in pad.error
+    assert pad.prediction is None
+    assert "no &lt;weights&gt;" in pad._result.value
+    recognizer.failure = None
+    stroke_by_mouse(pad, BAR)
+    assert pad.error == ""
+    assert pad.prediction.digit == 4
+
+
+def test_a_blank_drawing_is_no_failure(pad: DrawingPad, recognizer: FakeRecognizer) -> None:
+    recognizer.failure = BlankDrawingError("blank")
+    stroke_by_mouse(pad, LINE)
+    assert (pad.error, pad.prediction) == ("", None)
+
+
+def test_a_failing_observer_is_told_in_the_pad(pad: DrawingPad) -> None:
+    def fail(change: Any) -> None:
+        raise KeyError("observer")
+
+    pad.observe(fail, "prediction")
+    stroke_by_mouse(pad, LINE)
+    assert "observer" in pad.error
+    assert "observer" in pad._result.value
+
+
+# --- what is shown -------------------------------------------------------------------------
+
+
+def test_the_result_shows_all_ten_probabilities() -> None:
+    page = result_html(prediction(3), top_k=3)
+    assert page.count("<li") == 10
+    assert page.count("91.0 %") == 2  # in the bar and as the confidence
+    assert page.count("dp-best") == 1
+    assert page.count("dp-top") == 2
+
+
+def test_a_rejected_drawing_is_doubted() -> None:
+    assert "not a digit?" in result_html(prediction(3, rejected=True))
+    assert "not a digit?" not in result_html(prediction(3))
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0.0 %"), (0.5, "50.0 %"), (0.9999, ">99.9 %"), (1, "100.0 %")]
+)
+def test_probabilities_are_not_rounded_to_certainty(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_a_page_that_opens_is_drawn_anew(pad: DrawingPad, monkeypatch: pytest.MonkeyPatch) -> None:
+    pad.draw([LINE])
+    sent: list[Any] = []
+    manager = pad._canvas._canvas_manager
+    monkeypatch.setattr(manager, "send", lambda content, **_: sent.append(content))
+    pad._canvas._handle_frontend_event(None, {"event": "client_ready"}, [])
+    assert sent
+    assert not manager._caching
+
+
+def test_the_picture_is_dark_ink_on_white() -> None:
+    picture = rasterize([np.array(LINE), np.array([[200.0, 200.0]])], 280, 16)
+    assert (picture.shape, picture.dtype) == ((280, 280), np.uint8)
+    assert picture[140, 100] == picture[200, 200] == 0
+    assert picture[10, 10] == 255
+    assert (picture[140] < 128).sum() == pytest.approx(16, abs=1)
+
+
+def test_steps_are_shown_or_a_sentence(pad: DrawingPad) -> None:
+    assert "Nothing is drawn yet" in steps_html(pad.picture())
+    pad.draw([LINE])
+    page = steps_html(pad.picture())
+    assert page.index("greyscale") < page.index("ink") < page.index("frame")
+
+
+def test_show_steps_works_without_a_notebook(
+    pad: DrawingPad, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pad.show_steps()
+    stroke_by_mouse(pad, LINE)
+    assert pad.error == ""
+
+
+def test_the_bundled_network_reads_a_drawn_one() -> None:
+    pad = DrawingPad()
+    stroke_by_mouse(pad, [[140.0, 40.0 + 10 * i] for i in range(20)])
+    assert pad.prediction.digit == 1
+
+
+def test_events_on_several_threads_take_turns(
+    pad: DrawingPad, recognizer: FakeRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JupyterLab may deliver a stroke and a click on Clear on two threads."""
+    reading = threading.Event()
+
+    def read_slowly(drawing: Sequence[Any], /) -> Prediction:
+        reading.set()
+        time.sleep(0.1)
+        return prediction(7)
+
+    monkeypatch.setattr(recognizer, "predict_strokes", read_slowly)
+    hand = threading.Thread(target=stroke_by_mouse, args=(pad, [[10.0, 20.0]]))
+    hand.start()
+    assert reading.wait(5)
+    pad._clear.click()
+    hand.join()
+    assert pad._clear.disabled == (pad.strokes == [])
+    assert (pad.prediction is None) == (pad.strokes == [])
+    assert ('data-state="empty"' in pad._result.value) == (pad.strokes == [])

@@ -1,0 +1,224 @@
+"""Drawings made from rules: drawable, varied, rightly labelled, the same for the same seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from helpers import DIGITS, bundled
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import RandomState
+
+from digitlib.datasets import synthetic
+from digitlib.datasets.unipen import PenDigit
+from digitlib.preprocessing import strokes
+
+
+def same(first: list[PenDigit], second: list[PenDigit]) -> bool:
+    return len(first) == len(second) and all(
+        a.label == b.label
+        and len(a.strokes) == len(b.strokes)
+        and all(map(np.array_equal, a.strokes, b.strokes))
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def pen(digit: int, writer: int = 3) -> PenDigit:
+    return PenDigit([stroke * 100 + 30 for stroke in DIGITS[digit]], digit, writer)
+
+
+# --- lines ---------------------------------------------------------------------------------
+
+
+def test_an_arc_lies_on_its_ellipse() -> None:
+    points = synthetic.arc(2, 3, 0.5, 1.5, 0, 90)
+    np.testing.assert_allclose(points[0], [2.5, 3])  # 0 degrees is right
+    np.testing.assert_allclose(points[-1], [2, 4.5])  # 90 is down
+    unit = (points - [2, 3]) / [0.5, 1.5]
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=2, max_size=8),
+    st.integers(0, 4),
+)
+def test_smoothing_keeps_ends_and_stays_inside(corners: list, rounds: int) -> None:
+    points = np.array(corners)
+    smoothed = synthetic.smooth(points, rounds)
+    np.testing.assert_array_equal(smoothed[[0, -1]], points[[0, -1]])
+    assert (smoothed >= points.min(axis=0) - 1e-9).all()
+    assert (smoothed <= points.max(axis=0) + 1e-9).all()
+
+
+def test_corners_are_rounded_unless_given_twice() -> None:
+    corner = [1.0, 0.0]
+    rounded = synthetic.smooth(synthetic.line((0, 0), (1, 0), (1, 1)))
+    kept = synthetic.smooth(synthetic.line((0, 0), (1, 0), (1, 0), (1, 1)))
+    assert np.linalg.norm(rounded - corner, axis=1).min() > 0.05
+    assert np.linalg.norm(kept - corner, axis=1).min() < 1e-9
+
+
+def test_outlines_are_parsed() -> None:
+    first, second = synthetic.parse("0,1 .5,0|.2,.6 .8,.6")
+    np.testing.assert_allclose(first[[0, -1]], [[0, 1], [0.5, 0]])
+    np.testing.assert_allclose(second[[0, -1]], [[0.2, 0.6], [0.8, 0.6]])
+
+
+# --- digits --------------------------------------------------------------------------------
+
+
+def test_there_is_a_style_for_each_digit() -> None:
+    assert {label for label, _ in synthetic.DIGIT_STYLES} == set(range(10))
+
+
+def test_digit_styles_are_counted_labelled_and_numbered() -> None:
+    digits = synthetic.digit_styles(4, seed=1)
+    assert [(digit.label, digit.writer) for digit in digits] == [
+        (label, number)
+        for number, (label, _) in enumerate(synthetic.DIGIT_STYLES)
+        for _ in range(4)
+    ]
+    assert same(digits, synthetic.digit_styles(4, seed=1))
+    assert not same(digits, synthetic.digit_styles(4, seed=2))
+
+
+def test_digit_styles_vary_and_can_be_drawn() -> None:
+    digits = synthetic.digit_styles(20, seed=0)
+    for number in range(len(synthetic.DIGIT_STYLES)):
+        frames = {strokes.render(d.strokes).tobytes() for d in digits if d.writer == number}
+        assert len(frames) >= 5, synthetic.DIGIT_STYLES[number]
+    for digit in digits:
+        points = np.concatenate(digit.strokes)
+        assert np.isfinite(points).all()
+        assert 0.9 < np.ptp(points, axis=0).max() < 1.7  # about 1 by 1
+
+
+def test_digit_styles_look_like_their_digits() -> None:
+    # By the bundled network, which has other drawings of the same rules in its training data:
+    # a style with a wrong label would be read wrong nearly always.
+    digits = synthetic.digit_styles(20, seed=77)
+    frames = np.stack([strokes.render(digit.strokes) for digit in digits])
+    read = bundled().probabilities(frames).argmax(dim=1).numpy()
+    right = read == np.array([digit.label for digit in digits])
+    for number, style in enumerate(synthetic.DIGIT_STYLES):
+        assert right[20 * number : 20 * number + 20].mean() >= 0.8, style
+
+
+def test_restyled_digits_get_the_right_label() -> None:
+    changed = [synthetic.restyle([pen(digit)], seed) for digit in range(10) for seed in range(5)]
+    labels = Counter((i // 5, d.label) for i, one in enumerate(changed) for d in one)
+    assert labels == {(0, 0): 5, (6, 9): 5, (7, 7): 5, (9, 6): 5}
+    assert all(d.writer == 3 for one in changed for d in one)
+
+
+def test_a_restyled_zero_has_a_slash_or_a_dot_inside() -> None:
+    lengths = []
+    for seed in range(40):
+        (zero,) = synthetic.restyle([pen(0)], seed)
+        assert len(zero.strokes) == 2
+        slash = zero.strokes[1]
+        np.testing.assert_allclose(slash.mean(axis=0), np.full(2, 80), atol=1)
+        assert slash[0, 0] >= slash[1, 0]  # from the upper right to the lower left, or a dot
+        lengths.append(np.linalg.norm(slash[0] - slash[1]))
+    assert min(lengths) < 15
+    assert max(lengths) > 60
+
+
+def test_sixes_and_nines_are_turned_round() -> None:
+    (nine,) = synthetic.restyle([pen(6)], 0)
+    original = pen(6).strokes[0]
+    low, high = original.min(axis=0), original.max(axis=0)
+    np.testing.assert_allclose(nine.strokes[0], low + high - original)
+
+
+def test_sevens_get_and_lose_their_bar() -> None:
+    (with_bar,) = synthetic.restyle([pen(7)], 0)
+    assert len(with_bar.strokes) == 2
+    stem, bar = with_bar.strokes
+    np.testing.assert_array_equal(stem, pen(7).strokes[0])
+    assert stem[:, 1].min() < bar[:, 1].mean() < stem[:, 1].max()
+    (without,) = synthetic.restyle([with_bar], 0)
+    assert [stroke.tolist() for stroke in without.strokes] == [stem.tolist()]
+
+
+def test_a_seven_without_one_whole_stem_is_left_out() -> None:
+    stem = pen(7).strokes[0]
+    middle = (stem[1] + stem[2]) / 2
+    halves = [np.stack([stem[0], stem[1], middle]), np.stack([middle, stem[2]])]
+    assert synthetic.restyle([PenDigit(halves, 7, 0)], 0) == []
+
+
+def test_the_second_stroke_of_a_five_moves() -> None:
+    five = PenDigit([pen(5).strokes[0], np.array([[50.0, 30.0], [100.0, 30.0]])], 5, 1)
+    (moved,) = synthetic.restyle([five], 3)
+    np.testing.assert_array_equal(moved.strokes[0], five.strokes[0])
+    shift = moved.strokes[1] - five.strokes[1]
+    np.testing.assert_allclose(shift[0], shift[1])
+    assert shift[0, 0] > 0 > shift[0, 1]
+
+
+def test_restyling_leaves_the_originals_alone() -> None:
+    originals = [pen(digit) for digit in range(10)]
+    copies = [pen(digit) for digit in range(10)]
+    first = synthetic.restyle(originals, 5)
+    assert same(originals, copies)
+    assert same(first, synthetic.restyle(originals, 5))
+    assert not same(first, synthetic.restyle(originals, 6))
+
+
+# --- no digits -----------------------------------------------------------------------------
+
+
+def test_training_and_judging_use_different_outlines() -> None:
+    training = synthetic.LETTERS | synthetic.SHAPES
+    assert len(training) == len(synthetic.LETTERS) + len(synthetic.SHAPES)
+    assert not set(training) & set(synthetic.SYMBOLS)
+    assert not set(training.values()) & set(synthetic.SYMBOLS.values())
+
+
+OUTLINES = synthetic.LETTERS | synthetic.SHAPES | synthetic.SYMBOLS
+
+
+@pytest.mark.parametrize("outline", OUTLINES.values(), ids=OUTLINES)
+def test_every_outline_can_be_drawn(outline: str) -> None:
+    drawing = synthetic.parse(outline)
+    assert strokes.render(drawing).max() == 255
+    points = np.concatenate(drawing)
+    assert points.min() >= -0.01
+    assert points.max() <= 1.2
+
+
+def test_no_digits_are_counted_and_labelled() -> None:
+    pens = [pen(digit) for digit in range(10)]
+    made = synthetic.no_digits(synthetic.LETTERS, 3, 0, pens)
+    assert len(made) == 3 * (len(synthetic.LETTERS) + 4 + 12)
+    assert {digit.label for digit in made} == {synthetic.NO_DIGIT}
+    assert len(synthetic.no_digits(synthetic.SYMBOLS, 3, 0)) == 3 * (len(synthetic.SYMBOLS) + 4)
+    assert same(made, synthetic.no_digits(synthetic.LETTERS, 3, 0, pens))
+    assert not same(made, synthetic.no_digits(synthetic.LETTERS, 3, 1, pens))
+
+
+def test_scribbles_are_long_and_different() -> None:
+    random = RandomState(0)
+    frames = set()
+    for _ in range(10):
+        (line,) = synthetic.scribble(random)
+        size = np.ptp(line, axis=0).max()
+        length = np.linalg.norm(np.diff(line, axis=0), axis=1).sum()
+        assert length > 4 * size  # it turns too often for a digit
+        frames.add(strokes.render([line]).tobytes())
+    assert len(frames) == 10
+
+
+def test_two_digits_side_by_side_do_not_overlap() -> None:
+    random = RandomState(0)
+    for first in (1, 4, 8):
+        for second in (0, 1, 7):
+            parts = synthetic.side_by_side(pen(first), pen(second), random)
+            count = len(DIGITS[first])
+            left, right = np.concatenate(parts[:count]), np.concatenate(parts[count:])
+            assert left[:, 0].max() < right[:, 0].min()
+            assert np.ptp(left[:, 1]) == pytest.approx(1, abs=0.25)
+            assert np.ptp(right[:, 1]) == pytest.approx(1, abs=0.25)
