@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -71,3 +72,18 @@ def digest(*parts: bytes) -> str:
     for part in parts:
         content.update(part)
     return content.hexdigest()[:12]
+
+
+def syntax_digest(*sources: Path) -> str:
+    """Digest of Python files by their syntax trees: docstrings and comments do not count."""
+    return digest(*(ast.dump(_without_docstrings(source)).encode() for source in sources))
+
+
+def _without_docstrings(source: Path) -> ast.Module:
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return tree
