@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import DIGITS, bundled, sample_splits, small_config
+from threadpoolctl import threadpool_info
 from torch import nn
 
 from digitlib import BlankDrawingError
@@ -154,10 +155,19 @@ def test_every_way_is_timed_in_whole_and_by_stage(timed: dict[str, Any]) -> None
     assert timed["ratio"]["strokes"] == timed["p50"]["strokes"] / timed["p50"]["plain"]
 
 
-def test_timing_leaves_the_threads_as_they_were() -> None:
+def test_threads_are_limited_inside_the_block_only() -> None:
     before = torch.get_num_threads()
-    speed.latency(bundled(), 1)
+    pools = [pool["num_threads"] for pool in threadpool_info()]
+    failing = speed.limit_threads(before + 1)(iter)  # a context manager decorates, too
+    with pytest.raises(TypeError):
+        failing(None)
     assert torch.get_num_threads() == before
+    assert [pool["num_threads"] for pool in threadpool_info()] == pools
+    with speed.limit_threads(1):
+        assert torch.get_num_threads() == 1
+        assert {pool["num_threads"] for pool in threadpool_info()} == {1}
+    with pytest.raises(ValueError, match="at least 1"), speed.limit_threads(0):
+        pass
 
 
 def test_throughput_is_frames_over_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

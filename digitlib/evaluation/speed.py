@@ -42,6 +42,27 @@ from digitlib.preprocessing.frame import (
 from digitlib.preprocessing.paper import find_ink
 from digitlib.preprocessing.read import read_grey
 
+# --- threads ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def limit_threads(count: int) -> Iterator[None]:
+    """PyTorch and the thread pools of NumPy and SciPy use ``count`` threads inside the block.
+
+    Raises:
+        ValueError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count is at least 1, not {count}.")
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
 # --- one drawing -----------------------------------------------------------------------------
 
 
@@ -73,7 +94,7 @@ def latency(recognizer: Recognizer, count: int = 300, seed: int = 0) -> dict[str
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     stages: dict[str, dict[str, list[float]]] = {name: {} for name in ways}
-    with _one_thread():
+    with limit_threads(1):
         for number in range(-min(20, count), count):  # the first ones warm up
             for name, way in ways.items():
                 passed = _milliseconds(partial(way, number))[0]
@@ -96,18 +117,6 @@ def latency(recognizer: Recognizer, count: int = 300, seed: int = 0) -> dict[str
         },
         "drawings": count,
     }
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """PyTorch, NumPy and SciPy use one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _milliseconds(work: Callable[[], Any]) -> tuple[float, Any]:
