@@ -7,6 +7,8 @@ VENV := .venv
 # Tools run as `python -m`: their scripts would break if the folder is moved.
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# import-linter cannot be run as `python -m`.
+LINT_IMPORTS := "from importlinter.cli import lint_imports_command as lint; lint()"
 
 # Jupyter, IPython and matplotlib keep their files inside .venv: nothing is written to the
 # home folder, and settings lying there (an open address, no token) are not picked up.
@@ -61,10 +63,11 @@ sweep: $(STAMP) ## Train several seeds side by side (ARGS="teacher --seeds 0-4")
 test: $(STAMP) ## Run the tests (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(ARGS)
 
-check: $(STAMP) ## Check format, lint and types
+check: $(STAMP) ## Check format, lint, types and the direction of imports
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
 
 format: $(STAMP) ## Format the code and mend what ruff can
 	$(PY) -m ruff check --fix --exit-zero .

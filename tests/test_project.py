@@ -131,6 +131,54 @@ def test_what_digitlib_imports_is_declared() -> None:
                 assert name in declared | {"ipython", "traitlets"}, f"{path.name} imports {top}"
 
 
+# --- imports between rooms -------------------------------------------------------------------
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The contracts of pyproject.toml on the package in a folder."""
+    lint = "from importlinter.cli import lint_imports_command as lint; lint()"
+    return subprocess.run(
+        [sys.executable, "-c", lint, "--no-logo", "--no-cache"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package, to be changed."""
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    ignored = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(REPOSITORY / "digitlib", tmp_path / "digitlib", ignore=ignored)
+
+
+def test_the_contracts_of_imports_hold() -> None:
+    done = lint_imports(REPOSITORY)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("preprocessing/frame.py", "from digitlib.models import networks", "point one way"),
+        ("models/weights.py", "from digitlib.training import config", "point one way"),
+        ("evaluation/metrics.py", "from digitlib.widgets import html", "point one way"),
+        ("models/networks.py", "from digitlib.models import recognizer", "No circle"),
+        ("house.py", "", "point one way"),  # a module that no line of the contract names
+    ],
+)
+def test_an_import_the_wrong_way_breaks_a_contract(
+    package: Path, file: str, line: str, contract: str
+) -> None:
+    with (package / file).open("a", encoding="utf-8") as source:
+        source.write(f"\n{line}\n")
+    done = lint_imports(package.parent)
+    assert done.returncode != 0, done.stdout
+    assert contract in done.stdout
+
+
 # --- files -----------------------------------------------------------------------------------
 
 
