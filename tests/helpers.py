@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
+from digitlib.datasets import pictures
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Splits
@@ -81,21 +81,8 @@ def coverage(
         brush: diameter, px.
         middle: x and y of the drawing's middle; the page's without.
     """
-    times = 4  # drawn so much larger, then averaged down
-    points = np.concatenate(list(strokes))
-    low, high = points.min(axis=0), points.max(axis=0)
-    scale = height / max(float((high - low).max()), 1e-9)
-    centre = np.array(middle if middle is not None else (page[1] / 2, page[0] / 2))
-    sheet = Image.new("L", (page[1] * times, page[0] * times))
-    pen = ImageDraw.Draw(sheet)
-    radius = brush * times / 2
-    for stroke in strokes:
-        path = [tuple(p) for p in ((stroke - (low + high) / 2) * scale + centre) * times]
-        if len(path) > 1:
-            pen.line(path, fill=255, width=round(2 * radius))
-        for x, y in path:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    return np.asarray(sheet.reduce(times), float) / 255
+    offset = (0.0, 0.0) if middle is None else (middle[0] - page[1] / 2, middle[1] - page[0] / 2)
+    return pictures.coverage(strokes, page, brush, height, offset)
 
 
 def paint(

@@ -14,7 +14,7 @@ import pytest
 from digitlib.models.recognizer import Prediction
 from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets import pad as pad_module
-from digitlib.widgets.html import percent, rasterize, result_html, steps_html
+from digitlib.widgets.html import percent, result_html, steps_html
 from digitlib.widgets.pad import SHARPNESS, DrawingPad
 
 LINE = [[100.0, 40.0], [100.0, 240.0]]
@@ -346,8 +346,9 @@ def test_a_page_that_opens_is_drawn_anew(pad: DrawingPad, monkeypatch: pytest.Mo
     assert not manager._caching
 
 
-def test_the_picture_is_dark_ink_on_white() -> None:
-    picture = rasterize([np.array(LINE), np.array([[200.0, 200.0]])], 280, 16)
+def test_the_picture_is_dark_ink_on_white(pad: DrawingPad) -> None:
+    pad.draw([LINE, [[200.0, 200.0]]])
+    picture = pad.picture()
     assert (picture.shape, picture.dtype) == ((280, 280), np.uint8)
     assert picture[140, 100] == picture[200, 200] == 0
     assert picture[10, 10] == 255

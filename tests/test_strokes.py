@@ -399,3 +399,18 @@ def test_pendigits_splits_share_no_writer(pendigits_file: Path) -> None:
     )
     assert (len(train), len(validation)) == (5994, 1500)
     assert not {digit.writer for digit in train} & {digit.writer for digit in validation}
+
+
+def test_rasterize_draws_a_round_soft_edged_brush_where_the_strokes_are() -> None:
+    line, dot = np.array([[50.0, 60.0], [150.0, 60.0]]), np.array([[100.0, 20.0]])
+    ink = strokes.rasterize([line, dot], (80, 200), 12)
+    assert ink.shape == (80, 200)
+    assert ink[60, 100] == ink[20, 100] == 1
+    assert ink[40, 100] == ink[60, 30] == 0
+    assert ink[:40].sum() == pytest.approx(np.pi * 6**2, rel=0.05)
+    assert ink[40:].sum() == pytest.approx(100 * 12 + np.pi * 6**2, rel=0.05)
+    assert ((ink > 0) & (ink < 1)).any()
+
+
+def test_rasterize_without_strokes_is_blank_paper() -> None:
+    assert not strokes.rasterize([], (5, 7), 3).any()

@@ -11,11 +11,9 @@ import io
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
-from digitlib.preprocessing.strokes import Strokes, check
-
-OVERSAMPLE = 4  # pictures are drawn so much larger, then averaged down
+from digitlib.preprocessing.strokes import Strokes, check, rasterize
 
 
 def canvas(
@@ -49,23 +47,14 @@ def coverage(
     height: float,
     offset: tuple[float, float],
 ) -> NDArray[np.float64]:
-    """Ink coverage ``[H, W]``, 0-1, of strokes drawn on an area of that shape."""
+    """Scale and move strokes as :func:`canvas` does and draw them: ink ``[H, W]``, 0-1."""
     arrays = check(strokes)
     everything = np.concatenate(arrays)
     low, high = everything.min(axis=0), everything.max(axis=0)
     scale = height / max(float((high - low).max()), 1e-9)
     middle = np.array([shape[1] / 2, shape[0] / 2]) + offset
-    page = Image.new("L", (shape[1] * OVERSAMPLE, shape[0] * OVERSAMPLE))
-    pen = ImageDraw.Draw(page)
-    radius = brush * OVERSAMPLE / 2
-    for array in arrays:
-        points = ((array - (low + high) / 2) * scale + middle) * OVERSAMPLE
-        path = [(float(x), float(y)) for x, y in points]
-        if len(path) > 1:
-            pen.line(path, fill=255, width=max(1, round(2 * radius)), joint="curve")
-        for x, y in path:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    return np.asarray(page.reduce(OVERSAMPLE), float) / 255
+    placed = [(array - (low + high) / 2) * scale + middle for array in arrays]
+    return rasterize(placed, shape, brush)
 
 
 def photo(strokes: Strokes, seed: int, *, side: int = 480) -> Image.Image:

@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from digitlib.preprocessing.frame import BOX_SIZE, Frame, place_box
 from digitlib.preprocessing.read import BlankDrawingError
 
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
 SPACING = 0.5  # frame px between samples along a stroke
+OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area averaging
 # A tap is a stroke of at most this part of the largest one's longer side, and it belongs to no
 # digit if it is so far outside the bounding box of the others.
 TAP_SIZE, TAP_GAP = 0.2, 0.5
@@ -134,3 +136,26 @@ def fit(points: NDArray[np.float32], width: float) -> NDArray[np.float32]:
     extent = float((high - low).max())
     scale = (BOX_SIZE - width) / extent if extent > 0 else 0.0
     return (points - (low + high) / 2) * np.float32(scale) + np.float32(BOX_SIZE / 2)
+
+
+def rasterize(strokes: Strokes, shape: tuple[int, int], brush: float) -> NDArray[np.float64]:
+    """Draw strokes with a round, anti-aliased brush, as a paint program does.
+
+    Args:
+        strokes: ``(n, 2)`` arrays of points in px of the picture, x right, y down.
+        shape: height and width of the picture, px.
+        brush: diameter, px.
+
+    Returns:
+        Ink coverage ``[H, W]``, 0-1.
+    """
+    height, width = shape
+    page = Image.new("L", (width * OVERSAMPLE, height * OVERSAMPLE))
+    pen, radius = ImageDraw.Draw(page), brush * OVERSAMPLE / 2
+    for stroke in strokes:
+        path = [(float(x), float(y)) for x, y in stroke * OVERSAMPLE]
+        if len(path) > 1:
+            pen.line(path, fill=255, width=max(1, round(2 * radius)), joint="curve")
+        for x, y in path:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return np.asarray(page.reduce(OVERSAMPLE), np.float64) / 255

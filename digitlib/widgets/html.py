@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from digitlib.models.recognizer import Prediction, frame_url
 from digitlib.preprocessing.frame import FRAME_SIZE, frame_steps
 from digitlib.preprocessing.read import BlankDrawingError
 
 Stroke = NDArray[np.float64]  # [n, 2] in px, x right, y down
-
-
-def rasterize(strokes: Sequence[Stroke], size: int, width: float) -> NDArray[np.uint8]:
-    """Strokes (px) as dark ink on white, uint8 ``[size, size]``, anti-aliased."""
-    fine = 4  # drawn this much larger, then reduced by area averaging
-    picture = Image.new("L", (size * fine, size * fine), 255)
-    pen, radius = ImageDraw.Draw(picture), fine * width / 2
-    for stroke in strokes:
-        points = [(float(x), float(y)) for x, y in stroke * fine]
-        pen.line(points, fill=0, width=round(2 * radius))
-        for x, y in points:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
-    return np.asarray(picture.reduce(fine))
 
 
 def result_html(

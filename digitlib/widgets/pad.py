@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from digitlib.models.recognizer import Prediction, Recognizer
 from digitlib.preprocessing import strokes as pen
 from digitlib.preprocessing.read import BlankDrawingError
-from digitlib.widgets.html import Stroke, rasterize, result_html, steps_html
+from digitlib.widgets.html import Stroke, result_html, steps_html
 
 INK = "#1b1f24"
 HINT = "#9aa1a9"
@@ -142,7 +142,8 @@ class DrawingPad(ipywidgets.HBox):
 
     def picture(self) -> NDArray[np.uint8]:
         """The drawing as a picture, dark ink on white, uint8 ``[size, size]``."""
-        return rasterize(self.strokes, self._size, self._brush.value)
+        ink = pen.rasterize(self.strokes, (self._size, self._size), self._brush.value)
+        return np.rint(255 * (1 - ink)).astype(np.uint8)
 
     def show_steps(self) -> None:
         """Display what preprocessing makes of the drawing's picture, renewed after each stroke."""
