@@ -20,7 +20,7 @@ from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
 from digitlib.evaluation import compare, metrics
 from digitlib.models.recognizer import digit_score
-from digitlib.models.weights import load_model, model_digest
+from digitlib.models.weights import Card, load_model, model_digest
 from digitlib.training import build, calibration
 from digitlib.training.calibration import make_card
 from digitlib.training.config import PRESETS, TrainConfig
@@ -40,7 +40,7 @@ def result() -> TrainResult:
 
 
 @pytest.fixture(scope="module")
-def card(result: TrainResult) -> dict:
+def card(result: TrainResult) -> Card:
     return make_card(result, sample_splits())
 
 
@@ -59,14 +59,14 @@ def no_loading(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return asked
 
 
-def test_the_card_can_be_stored(card: dict) -> None:
-    assert json.loads(json.dumps(card)) == card
+def test_the_card_can_be_stored(card: Card) -> None:
+    assert Card.from_json(json.loads(json.dumps(card.to_json()))) == card
 
 
-def test_the_card_holds_every_value_of_the_configuration(card: dict, result: TrainResult) -> None:
-    assert card["model"] == "digitnet"
-    assert card["model_arguments"] == {"width": 6, "outputs": 11}
-    stored = card["training"]
+def test_the_card_holds_every_value_of_the_configuration(card: Card, result: TrainResult) -> None:
+    assert card.model == "digitnet"
+    assert card.model_arguments == {"width": 6, "outputs": 11}
+    stored = card.training
     for field in dataclasses.fields(TrainConfig):
         value = getattr(result.config, field.name)
         value = [*value] if isinstance(value, tuple) else value
@@ -77,33 +77,28 @@ def test_the_card_holds_every_value_of_the_configuration(card: dict, result: Tra
     assert stored["data"] == {"sample": sample_splits().train[0].digest}
 
 
-def test_the_card_says_how_to_use_the_weights(card: dict) -> None:
-    assert card["classes"] == list("0123456789")
-    assert card["normalisation"] == {"mean": 0.1307, "std": 0.3081}
-
-
-def test_the_card_names_the_versions(card: dict) -> None:
-    assert card["versions"]["python"] == platform.python_version()
+def test_the_card_names_the_versions(card: Card) -> None:
+    assert card.versions["python"] == platform.python_version()
     for package in ("digitlib", "torch", "torchvision", "numpy", "scipy", "pillow"):
-        assert card["versions"][package] == metadata.version(package)
+        assert card.versions[package] == metadata.version(package)
 
 
-def test_the_threshold_rejects_one_digit_in_a_hundred(card: dict, result: TrainResult) -> None:
+def test_the_threshold_rejects_one_digit_in_a_hundred(card: Card, result: TrainResult) -> None:
     logits = predict_logits(result.model, sample_splits().validation[0].images)
     scores = digit_score(logits)
-    threshold = card["rejection"]["threshold"]
-    assert card["rejection"]["false_rejection_rate"] == 0.01
+    threshold = card.threshold
+    assert card.false_rejection_rate == 0.01
     assert float((scores < threshold).double().mean()) == pytest.approx(0.01, abs=0.006)
 
 
-def test_the_temperature_is_the_best_on_validation(card: dict, result: TrainResult) -> None:
+def test_the_temperature_is_the_best_on_validation(card: Card, result: TrainResult) -> None:
     part = sample_splits().validation[0]
     logits = predict_logits(result.model, part.images)[:, :10]
 
     def loss(temperature: float) -> float:
         return float(torch.nn.functional.cross_entropy(logits / temperature, part.labels))
 
-    best = card["temperature"]
+    best = card.temperature
     assert all(loss(best) <= loss(best * factor) + 1e-6 for factor in (0.8, 0.95, 1.05, 1.2))
 
 
@@ -136,10 +131,10 @@ def test_every_validation_set_counts_alike(monkeypatch: pytest.MonkeyPatch) -> N
         calibration, "fit_temperature", lambda logits, _: used.append(logits) or 1.0
     )
     made = make_card(result, Splits((), sets))
-    assert [*made["validation"]] == ["a", "b", "styles"]
+    assert [*made.validation] == ["a", "b", "styles"]
     (logits,) = used
     # Of no set are more digits refused than promised, not even of the one with the faintest ink.
-    assert made["rejection"]["threshold"] == pytest.approx(float(logits[:, 0].min()), abs=1e-4)
+    assert made.threshold == pytest.approx(float(logits[:, 0].min()), abs=1e-4)
     greys, counts = np.unique(logits[:, 0].numpy(), return_counts=True)
     assert counts.tolist() == [100, 100]
     assert len(greys) == 2
@@ -147,7 +142,7 @@ def test_every_validation_set_counts_alike(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_measurement_is_of_the_calibrated_network(result: TrainResult) -> None:
     part = sample_splits().validation[0]
-    made = Recognizer(result.model, {"temperature": 2.0, "rejection": {"threshold": 1.0}})
+    made = Recognizer(result.model, Card("digitnet", temperature=2.0, threshold=1.0))
     found = compare.measure(made, part)
     expected = metrics.summary(made.probabilities(part.images).numpy(), part.labels.numpy())
     for name, value in expected.items():
@@ -161,7 +156,7 @@ def test_a_measurement_is_of_the_calibrated_network(result: TrainResult) -> None
 def test_of_no_digits_only_the_rejections_are_measured(result: TrainResult) -> None:
     part = sample_splits().validation[0]
     none = dataclasses.replace(part, labels=torch.full_like(part.labels, 10))
-    made = Recognizer(result.model, {"rejection": {"threshold": 1.0}})
+    made = Recognizer(result.model, Card("digitnet", threshold=1.0))
     found = compare.measure(made, none)
     assert found == {
         "rejected": compare.measure(made, part)["rejected"],
@@ -175,12 +170,12 @@ def test_a_release_is_whole(tmp_path: Path, no_loading: list[tuple[str, str]]) -
     made = build.train(small_config(epochs=1), output)
     model, found = load_model(output)
     assert found == made
-    assert set(found["validation"]) == set(found["test"]) == {"sample"}
+    assert set(found.validation) == set(found.test) == {"sample"}
     assert no_loading[-1] == ("sample", "test")
     assert no_loading.count(("sample", "test")) == 1  # looked at once, at the end
     assert [*output.parent.iterdir()] == [output]  # the checkpoint is gone
     again = compare.measure(Recognizer(model, found), catalog.load("sample", "test"))
-    assert again["accuracy"] == found["test"]["sample"]["accuracy"]
+    assert again["accuracy"] == found.test["sample"]["accuracy"]
 
 
 @pytest.mark.usefixtures("no_loading")
@@ -227,7 +222,7 @@ def test_the_command_line(
     output = tmp_path / "net.safetensors"
     changes = '{"epochs": 1, "model_arguments": {"width": 5}, "datasets": ["sample"]}'
     command("small", str(output), "--seed", "7", "--set", changes)
-    stored = load_model(output)[1]["training"]["config"]
+    stored = load_model(output)[1].training["config"]
     assert (stored["seed"], stored["epochs"], stored["model_arguments"]) == (7, 1, {"width": 5})
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == [" ".join(pair) for pair in REPORT_ORDER]
@@ -247,8 +242,8 @@ def test_the_card_of_a_refined_network_tells_both_trainings(
     command("small", str(first))
     command("more", str(second), "--start", str(first))
     before, after = (load_model(path) for path in (first, second))
-    stored = after[1]["training"]
-    assert stored["start"] == before[1]["training"]
+    stored = after[1].training
+    assert stored["start"] == before[1].training
     assert stored["data"]["start"] == model_digest(before[0])
     assert len(stored["history"]) == 2
 
@@ -270,7 +265,7 @@ def test_a_report_is_of_the_file_as_written(tmp_path: Path) -> None:
     output = tmp_path / "net.safetensors"
     card = build.train(small_config(epochs=1), output, half=True)
     found = compare.measure_weights(output)
-    assert {name: found[name] for name in card} == card
+    assert {name: found[name] for name in card.to_json()} == card.to_json()
     assert found["parameters"] == sum(
         parameter.numel() for parameter in load_model(output)[0].parameters()
     )
@@ -280,7 +275,7 @@ def test_a_report_is_of_the_file_as_written(tmp_path: Path) -> None:
         for numbers in splits.values():
             assert ("accuracy" in numbers) == (name in DIGIT_SETS)
     # Rounding to half precision came before measuring: the card's numbers are the file's.
-    measured, stored = found["measured"]["mnist"]["test"], card["test"]["sample"]
+    measured, stored = found["measured"]["mnist"]["test"], card.test["sample"]
     assert (measured["errors"], measured["digest"]) == (stored["errors"], stored["digest"])
     assert measured["nll"] == pytest.approx(stored["nll"], rel=1e-6)
     assert measured["ece"] == pytest.approx(stored["ece"], rel=1e-5)

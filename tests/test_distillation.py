@@ -213,14 +213,12 @@ def test_the_loss_is_least_where_the_network_agrees_with_its_teachers() -> None:
 
 
 def test_the_command_writes_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from digitlib.models.weights import save_model
+    from digitlib.models.weights import Card, save_model
 
     path = tmp_path / "teacher.safetensors"
     made = fit(small_config(), sample_splits(), progress=False)
-    save_model(path, made.model, {
-        "model": made.config.model, "model_arguments": dict(made.config.model_arguments),
-        "training": {"config": made.config.as_dict()},
-    })  # fmt: skip
+    arguments, training = made.config.model_arguments, {"config": made.config.as_dict()}
+    save_model(path, made.model, Card(made.config.model, {**arguments}, training=training))
     monkeypatch.setitem(PRESETS, "small", small_config())
     monkeypatch.setattr(Splits, "load", lambda _: sample_splits())
     target = tmp_path / "pool.safetensors"

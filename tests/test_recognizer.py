@@ -24,7 +24,7 @@ from digitlib.datasets.pendigits import read_pendigits
 from digitlib.models import recognizer
 from digitlib.models.networks import NETWORKS, build_network, count_parameters
 from digitlib.models.recognizer import CHUNK, digit_score
-from digitlib.models.weights import load_model, save_model
+from digitlib.models.weights import Card, load_model, save_model
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize, to_frame
 from digitlib.training.calibration import fit_temperature
@@ -37,7 +37,7 @@ def frames() -> torch.Tensor:
     return torch.from_numpy(np.stack([strokes.render(drawing) for drawing in DIGITS.values()]))
 
 
-def tiny(outputs: int = 10, card: dict | None = None) -> Recognizer:
+def tiny(outputs: int = 10, card: Card | None = None) -> Recognizer:
     torch.manual_seed(0)
     return Recognizer(build_network("digitnet", width=4, outputs=outputs), card)
 
@@ -103,7 +103,9 @@ def test_the_frame_is_what_the_network_saw() -> None:
         np.testing.assert_array_equal(found.frame, frame)
         np.testing.assert_array_equal(seen.pop(), frame[None])
         assert not seen
-        expected = watched.model(torch.from_numpy(normalize(frame))[None, None])
+        expected = watched.model(
+            torch.from_numpy(normalize(frame.astype(np.float32) / 255))[None, None]
+        )
         np.testing.assert_allclose(
             found.probabilities, expected.softmax(dim=1)[0].numpy(), atol=1e-5
         )
@@ -180,7 +182,7 @@ def test_probabilities_are_a_distribution(outputs: int) -> None:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_divides_the_logits(temperature: float) -> None:
     logits = [0.5 * digit for digit in range(10)] + [99.0]  # the last is no digit's
-    made = Recognizer(Fixed(logits), {"temperature": temperature})
+    made = Recognizer(Fixed(logits), Card("fixed", temperature=temperature))
     scaled = np.exp(np.array(logits[:10]) / temperature)
     expected = scaled / scaled.sum()
     found = made.probabilities(torch.zeros(1, 28, 28))[0]
@@ -254,15 +256,28 @@ def test_one_frame_with_nan_among_many_is_found() -> None:
 
 def test_recognising_keeps_no_gradients(frames: torch.Tensor) -> None:
     made = tiny()
-    made.probabilities(frames)
+    assert not made.probabilities(frames).requires_grad
     assert not made.model.training
     assert not any(parameter.requires_grad for parameter in made.model.parameters())
-    assert re.search(r"\d,\d{3} parameters", repr(made))
-    assert not any(parameter.requires_grad for parameter in made.model.parameters())
+
+
+def test_the_network_given_is_left_alone(frames: torch.Tensor) -> None:
+    model = build_network("digitnet", width=4).train()
+    model.head.requires_grad_(False)
+    before = [parameter.requires_grad for parameter in model.parameters()]
+    made = Recognizer(model)
+    expected = made.probabilities(frames)
+    assert model.training
+    assert [parameter.requires_grad for parameter in model.parameters()] == before
+    assert {True, False} == set(before)
+    torch.nn.init.zeros_(model.head[-1].weight)  # trained on: the recognizer keeps its own copy
+    assert torch.equal(made.probabilities(frames), expected)
+    size = count_parameters(model)
+    assert f"{size:,} parameters" in repr(made)
 
 
 def test_the_recognizer_says_what_it_is() -> None:
-    made = tiny(card={"model": "digitnet", "temperature": 1.2345})
+    made = tiny(card=Card("digitnet", temperature=1.2345))
     count = count_parameters(build_network("digitnet", width=4))
     assert repr(made) == f"Recognizer(digitnet, {count:,} parameters, temperature 1.234)"
 
@@ -271,12 +286,7 @@ def test_the_recognizer_says_what_it_is() -> None:
 
 
 def test_a_file_is_loaded_with_its_card(tmp_path: Path, frames: torch.Tensor) -> None:
-    card = {
-        "model": "digitnet",
-        "model_arguments": {"width": 4},
-        "temperature": 1.7,
-        "rejection": {"threshold": 0.25},
-    }
+    card = Card("digitnet", {"width": 4}, temperature=1.7, threshold=0.25)
     made = tiny(card=card)
     save_model(tmp_path / "net.safetensors", made.model, card)
     for path in (tmp_path / "net.safetensors", str(tmp_path / "net.safetensors")):
@@ -294,8 +304,8 @@ def test_a_file_that_is_no_weights_is_told(tmp_path: Path) -> None:
 def test_without_a_path_the_bundled_weights_are_loaded() -> None:
     card = load_model()[1]
     assert bundled().card == card
-    assert bundled().temperature == card["temperature"]
-    assert bundled().threshold == card["rejection"]["threshold"]
+    assert bundled().temperature == card.temperature
+    assert bundled().threshold == card.threshold
 
 
 # --- predictions ---------------------------------------------------------------------------
@@ -373,7 +383,7 @@ def test_without_that_class_the_score_is_the_energy() -> None:
 def test_what_scores_below_the_threshold_is_rejected(threshold: float, rejected: bool) -> None:
     logits = [-100.0] * 11
     logits[4], logits[10] = 2.3, 1.0  # log-odds 1.3
-    made = Recognizer(Fixed(logits), {"rejection": {"threshold": threshold}})
+    made = Recognizer(Fixed(logits), Card("fixed", threshold=threshold))
     found = made.predict(page(1))
     assert found.score == pytest.approx(1.3)
     assert found.rejected is rejected
@@ -446,7 +456,7 @@ def test_the_network_that_reads_gives_what_the_trained_one_gives(name: str) -> N
     frames = torch.randn(64, 1, 28, 28)
     model.train()(frames)  # batch norm's means are no longer 0 and 1
     made = Recognizer(model)
-    torch.testing.assert_close(made.network(frames), model(frames), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(made.network(frames), model.eval()(frames), atol=1e-5, rtol=1e-5)
     assert not any(isinstance(layer, nn.Dropout) for layer in made.network.modules())
 
 
@@ -464,7 +474,7 @@ def test_batch_norm_after_a_convolution_is_merged_and_the_model_given_stays() ->
 
 @pytest.mark.parametrize("outputs", [10, 11])
 def test_the_onnx_file_reads_as_the_recognizer_does(outputs: int, tmp_path: Path) -> None:
-    card = {"temperature": 1.7, "rejection": {"threshold": 0.25}}
+    card = Card("digitnet", temperature=1.7, threshold=0.25)
     made = bundled() if outputs == 11 else tiny(card=card)
     path = tmp_path / "net.onnx"
     made.export_onnx(path)
@@ -484,7 +494,7 @@ def test_the_onnx_file_reads_as_the_recognizer_does(outputs: int, tmp_path: Path
 
 @pytest.mark.parametrize("outputs", [10, 11])
 def test_one_frame_is_read_as_many_are(outputs: int) -> None:
-    made = bundled() if outputs == 11 else tiny(card={"temperature": 0.8})
+    made = bundled() if outputs == 11 else tiny(card=Card("digitnet", temperature=0.8))
     frames = np.stack([strokes.render(drawing) for drawing in DIGITS.values()])
     probabilities, scores = made.probabilities(frames), digit_score(made.logits(frames))
     for frame, expected, score in zip(frames, probabilities, scores, strict=True):

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from digitlib.evaluation.metrics import Proportion
-from digitlib.models.weights import BUNDLED_WEIGHTS, read_tensors
+from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
 from digitlib.reports import model_card, runner
 from digitlib.reports.parameters import DRAWN_SEVEN, FAST, FULL, check_parameters
 from digitlib.reports.report import Report, sentence
@@ -340,7 +340,7 @@ def test_a_path_of_the_machine_is_found(tmp_path: Path) -> None:
 
 
 def test_the_model_card_is_made_of_the_numbers() -> None:
-    card = read_tensors(BUNDLED_WEIGHTS)[1]
+    card = load_model()[1]
     share = Proportion(9957, 10000).as_dict()
     notebook = {
         "parameters": {"seed": 3},
@@ -364,7 +364,7 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
     assert 'src="figures/03_evaluate-reliability.png"' in text
     for heading in ("Intended use", "Data", "Training", "Results", "Limits", "How it was made"):
         assert f"\n## {heading}\n" in text
-    for split in ("validation", "test"):
-        for numbers in card.get(split, {}).values():
+    for results in (card.validation, card.test):
+        for numbers in results.values():
             assert f"{numbers['accuracy']['value']:.2%}" in text
     assert "Incomplete" not in text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import re
 import stat
 import struct
 import zipfile
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,11 @@ from safetensors import safe_open
 
 from digitlib import WeightsError
 from digitlib.datasets import catalog
-from digitlib.models import weights
 from digitlib.models.networks import build_network, count_parameters
 from digitlib.models.weights import (
     BUNDLED_WEIGHTS,
     FORMAT,
+    Card,
     load_model,
     read_tensors,
     save_model,
@@ -30,7 +32,7 @@ from digitlib.models.weights import (
 )
 from digitlib.training.config import TrainConfig
 
-CARD = {"model": "digitnet", "model_arguments": {"width": 4}, "temperature": 1.25}
+CARD = Card("digitnet", {"width": 4}, temperature=1.25)
 
 
 @pytest.fixture
@@ -67,12 +69,10 @@ def refused(path: Path, *words: str) -> None:
 )
 def test_weights_and_card_come_back(name: str, arguments: dict, tmp_path: Path) -> None:
     before = build_network(name, **arguments).train()
-    card = {
-        "model": name,
-        "model_arguments": arguments,
-        "text": "Zürich, 1 ≤ π",
-        "n": [1, 2.5, None],
-    }
+    card = Card(
+        name, arguments, 0.5, 1.5, 0.01, {"text": "Zürich, 1 ≤ π", "n": [1, 2.5, None]},
+        {"torch": "2"}, {"mnist": {"errors": 3}}, {"mnist": {"errors": 4}},
+    )  # fmt: skip
     save_model(tmp_path / "net.safetensors", before, card)
     after, found = load_model(str(tmp_path / "net.safetensors"))
     assert found == card
@@ -86,12 +86,12 @@ def test_weights_and_card_come_back(name: str, arguments: dict, tmp_path: Path) 
 
 def test_the_file_is_safetensors_with_its_card_inside(saved: Path) -> None:
     with safe_open(saved, framework="pt") as file:
-        assert json.loads(file.metadata()["card"]) == CARD
+        assert json.loads(file.metadata()["card"]) == CARD.to_json()
 
 
 def test_saving_replaces_the_file_at_once(saved: Path, model: torch.nn.Module) -> None:
-    save_model(saved, model, CARD | {"temperature": 2.0})
-    assert load_model(saved)[1]["temperature"] == 2.0
+    save_model(saved, model, replace(CARD, temperature=2.0))
+    assert load_model(saved)[1].temperature == 2.0
     assert [*saved.parent.iterdir()] == [saved]
 
 
@@ -100,14 +100,17 @@ def test_a_failed_save_leaves_the_old_file(
 ) -> None:
     before = saved.read_bytes()
 
-    def fail(_: dict, path: Path, **__: object) -> None:
-        Path(path).write_bytes(b"half")
+    write = Path.write_bytes
+
+    def fail(path: Path, content: bytes) -> None:
+        write(path, content[:100])
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(weights, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="full"):
-        save_model(saved, model, CARD)
+        save_model(saved, model, replace(CARD, temperature=2.0))
     assert saved.read_bytes() == before
+    assert [*saved.parent.iterdir()] == [saved]
 
 
 def test_folders_are_made(model: torch.nn.Module, tmp_path: Path) -> None:
@@ -124,15 +127,15 @@ def test_others_may_read_the_file_as_the_umask_says(saved: Path) -> None:
 
 def test_layouts_in_memory_do_not_matter(tmp_path: Path) -> None:
     model = build_network("baseline").to(memory_format=torch.channels_last)
-    save_model(tmp_path / "net.safetensors", model, {"model": "baseline", "model_arguments": {}})
+    save_model(tmp_path / "net.safetensors", model, Card("baseline"))
     after, _ = load_model(tmp_path / "net.safetensors")
     assert torch.equal(after.features[3].weight, model.features[3].weight)
 
 
-@pytest.mark.parametrize("card", [{}, {"model": "lenet", "model_arguments": {}}])
-def test_a_card_names_its_model(card: dict, model: torch.nn.Module, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "lenet"])
+def test_a_card_names_its_model(name: str, model: torch.nn.Module, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="none of"):
-        save_model(tmp_path / "net.safetensors", model, card)
+        save_model(tmp_path / "net.safetensors", model, Card(name))
     assert not (tmp_path / "net.safetensors").exists()
 
 
@@ -259,31 +262,83 @@ def test_files_with_a_broken_card_are_refused(
 
 
 @pytest.mark.parametrize(
-    "card",
+    ("name", "arguments"),
     [
-        {"model": "digitnet", "model_arguments": {"width": 5}},
-        {"model": "digitnet", "model_arguments": {"width": 4, "outputs": 11}},
-        {"model": "digitnet", "model_arguments": {"depth": 4}},
-        {"model": "baseline", "model_arguments": {}},
-        {"model": "lenet", "model_arguments": {}},
-        {"model": "digitnet"},
-        {"model_arguments": {}},
-        {},
-        {"model": "digitnet", "model_arguments": None},
-        {"model": ["digitnet"], "model_arguments": {}},
-        [],
+        ("digitnet", {"width": 5}),
+        ("digitnet", {"width": 4, "outputs": 11}),
+        ("digitnet", {"depth": 4}),
+        ("digitnet", {"size": 4}),
+        ("baseline", {}),
+        ("lenet", {}),
+    ],
+)
+def test_weights_of_another_model_are_refused(
+    name: str, arguments: dict, model: torch.nn.Module, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.safetensors"
+    write_tensors(path, model.state_dict(), Card(name, arguments).to_json())
+    with pytest.raises(WeightsError, match=f"{re.escape(str(path))}.*another model") as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+# --- the card ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"rejection": {}}, "rejection is unknown"),
+        ({"model": ["digitnet"]}, "model cannot be"),
+        ({"model_arguments": None}, "model_arguments cannot be None"),
+        ({"temperature": None}, "temperature cannot be None"),
+        ({"temperature": True}, "temperature cannot be True"),
+        ({"temperature": "1"}, "temperature cannot be '1'"),
+        ({"temperature": 0}, "finite and above 0, not 0"),
+        ({"temperature": -1.0}, "finite and above 0"),
+        ({"temperature": math.nan}, "finite and above 0"),
+        ({"temperature": math.inf}, "finite and above 0"),
+        ({"threshold": math.nan}, "number or -inf, not nan"),
+        ({"threshold": math.inf}, "number or -inf, not inf"),
+        ({"versions": []}, "versions cannot be"),
     ],
     ids=str,
 )
-def test_weights_of_another_model_are_refused(
-    card: object, model: torch.nn.Module, tmp_path: Path
+def test_a_senseless_card_is_refused(
+    changes: dict, reason: str, model: torch.nn.Module, tmp_path: Path
 ) -> None:
     path = tmp_path / "net.safetensors"
-    write_tensors(path, model.state_dict(), card)
-    with pytest.raises(WeightsError, match=re.escape(str(path))) as caught:
+    write_tensors(path, model.state_dict(), CARD.to_json() | changes)
+    with pytest.raises(WeightsError, match=f"{re.escape(str(path))}: .*{reason}") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
-    assert "another model" in str(caught.value) or "card" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Card)])
+def test_a_card_has_every_field(name: str) -> None:
+    stored = CARD.to_json()
+    del stored[name]
+    with pytest.raises(WeightsError, match=f"{name} is missing"):
+        Card.from_json(stored)
+
+
+@pytest.mark.parametrize("stored", [[], "card", None, 1])
+def test_a_card_is_an_object(stored: object) -> None:
+    with pytest.raises(WeightsError, match="JSON object"):
+        Card.from_json(stored)
+
+
+@pytest.mark.parametrize("temperature", [math.nan, math.inf, 0.0, -1.0])
+def test_a_card_cannot_be_made_with_a_senseless_temperature(temperature: float) -> None:
+    with pytest.raises(ValueError, match="temperature"):
+        Card("digitnet", temperature=temperature)
+
+
+@pytest.mark.parametrize("threshold", [-math.inf, 0.0, -2.5])
+def test_a_card_is_strict_json_and_back(threshold: float) -> None:
+    card = replace(CARD, threshold=threshold)
+    text = json.dumps(card.to_json(), allow_nan=False)
+    assert Card.from_json(json.loads(text)) == card
 
 
 def test_a_weights_error_is_a_value_error() -> None:
@@ -294,7 +349,7 @@ def test_a_weights_error_is_a_value_error() -> None:
 
 
 @pytest.fixture(scope="module")
-def card() -> dict:
+def card() -> Card:
     return load_model()[1]
 
 
@@ -302,20 +357,18 @@ def test_the_bundled_file_is_small() -> None:
     assert BUNDLED_WEIGHTS.stat().st_size <= 2**20
 
 
-def test_the_bundled_card_says_how_to_use_the_network(card: dict) -> None:
+def test_the_bundled_card_says_how_to_use_the_network(card: Card) -> None:
     model, _ = load_model()
-    assert card["model"] == "digitnet"
-    assert card["model_arguments"]["outputs"] == 11
+    assert card.model == "digitnet"
+    assert card.model_arguments["outputs"] == 11
     assert 4 * count_parameters(model) < 2**20  # in a file of at most 1 MiB
-    assert card["normalisation"] == {"mean": 0.1307, "std": 0.3081}
-    assert card["classes"] == list("0123456789")
-    assert 0.3 < card["temperature"] < 3
-    assert card["rejection"]["false_rejection_rate"] == 0.01
-    assert -50 < card["rejection"]["threshold"] < 50
+    assert 0.3 < card.temperature < 3
+    assert card.false_rejection_rate == 0.01
+    assert -50 < card.threshold < 50
 
 
-def test_the_bundled_card_says_how_it_came_about(card: dict) -> None:
-    stored = card["training"]["config"]
+def test_the_bundled_card_says_how_it_came_about(card: Card) -> None:
+    stored = card.training["config"]
     back = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
     config = TrainConfig(**back).as_dict()  # no other value than it knows
     later = {name: config.pop(name) for name in set(config) - set(stored)}
@@ -323,40 +376,40 @@ def test_the_bundled_card_says_how_it_came_about(card: dict) -> None:
     plain = TrainConfig().as_dict()
     assert later == {name: plain[name] for name in later}  # fields that came after: as they were
     assert set(later) <= {"compile"}
-    assert len(card["training"]["history"]) == stored["epochs"]
+    assert len(card.training["history"]) == stored["epochs"]
     # Taught by others, and refined.
-    assert set(card["training"]["data"]) == {*stored["datasets"], "pool", "start"}
-    first = card["training"]["start"]
+    assert set(card.training["data"]) == {*stored["datasets"], "pool", "start"}
+    first = card.training["start"]
     assert len(first["history"]) == first["config"]["epochs"] > stored["epochs"]
-    assert card["training"]["data"]["mnist"] == "42787817956c"
-    assert all(re.fullmatch("[0-9a-f]{12}", d) for d in card["training"]["data"].values())
-    assert card["training"]["device"]
-    assert card["training"]["seconds"] > 0
+    assert card.training["data"]["mnist"] == "42787817956c"
+    assert all(re.fullmatch("[0-9a-f]{12}", d) for d in card.training["data"].values())
+    assert card.training["device"]
+    assert card.training["seconds"] > 0
     for package in ("python", "digitlib", "torch", "numpy", "pillow"):
-        assert re.match(r"\d+\.\d+", card["versions"][package]), package
+        assert re.match(r"\d+\.\d+", card.versions[package]), package
 
 
-def test_the_bundled_card_has_its_accuracies_with_intervals(card: dict) -> None:
-    assert {"mnist", "pendigits"} <= set(card["validation"])
-    assert set(card["test"]) >= {"mnist"}
-    for split in ("validation", "test"):
-        for numbers in card[split].values():
+def test_the_bundled_card_has_its_accuracies_with_intervals(card: Card) -> None:
+    assert {"mnist", "pendigits"} <= set(card.validation)
+    assert set(card.test) >= {"mnist"}
+    for results in (card.validation, card.test):
+        for numbers in results.values():
             accuracy = numbers["accuracy"]
             assert 0.9 < accuracy["low"] < accuracy["value"] < accuracy["high"] <= 1
             assert accuracy["count"] - numbers["errors"] == round(
                 accuracy["value"] * accuracy["count"]
             )
-    assert card["test"]["mnist"]["accuracy"]["count"] == 10_000
-    assert card["test"]["mnist"]["accuracy"]["value"] >= 0.995
+    assert card.test["mnist"]["accuracy"]["count"] == 10_000
+    assert card.test["mnist"]["accuracy"]["value"] >= 0.995
 
 
-def test_the_bundled_card_names_no_path_of_a_machine(card: dict) -> None:
-    assert not re.search(r'"[^"]*/(home|tmp|root|work|Users)/', json.dumps(card))
+def test_the_bundled_card_names_no_path_of_a_machine(card: Card) -> None:
+    assert not re.search(r'"[^"]*/(home|tmp|root|work|Users)/', json.dumps(card.to_json()))
 
 
 @pytest.mark.needs_mnist
-def test_the_bundled_card_is_of_the_data_that_is_here(card: dict) -> None:
+def test_the_bundled_card_is_of_the_data_that_is_here(card: Card) -> None:
     validation = catalog.load("mnist", "validation", download=False)
-    assert card["validation"]["mnist"]["digest"] == validation.digest
+    assert card.validation["mnist"]["digest"] == validation.digest
     test = catalog.load("mnist", "test", download=False)
-    assert card["test"]["mnist"]["digest"] == test.digest
+    assert card.test["mnist"]["digest"] == test.digest

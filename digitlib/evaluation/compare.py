@@ -55,8 +55,8 @@ def measure_weights(weights_file: Path, root: str | None = None) -> dict[str, An
     for name, split in REPORTED:
         data = catalog.load(name, split, root)
         numbers.setdefault(name, {})[split] = measure(recognizer, data)
-    size = count_parameters(recognizer.model.requires_grad_(True))
-    return recognizer.card | {"parameters": size, "measured": numbers}
+    size = count_parameters(recognizer.model)
+    return recognizer.card.to_json() | {"parameters": size, "measured": numbers}
 
 
 def scores(recognizer: Recognizer, sets: Mapping[str, DigitData]) -> dict[str, NDArray[Any]]:

@@ -141,8 +141,8 @@ def build_network(name: str, **arguments: Any) -> nn.Module:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """How many numbers training adjusts."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    """Number of trainable numbers: all parameters, frozen for now or not; no buffers."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 class _Step(nn.Module):

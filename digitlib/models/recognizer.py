@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import functools
 import io
 import os
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from digitlib.models.networks import count_parameters, optimize_for_inference
 from digitlib.models.onnx import OnnxReader, make_session, write_onnx
-from digitlib.models.weights import load_model
+from digitlib.models.weights import Card, load_model
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, normalize, to_frame
 
@@ -113,20 +114,19 @@ class Recognizer:
     Args:
         model: maps normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
             where the last one stands for "no digit".
-        card: its weights' card; ``temperature`` and ``rejection.threshold`` are read from it.
+        card: its weights' card, with temperature and threshold; without one 1 and -inf.
 
     Attributes:
-        model: the network as it was given, in evaluation mode.
+        model: a copy of the network given, in evaluation mode, without gradients.
         network: a faster copy of it, made once, which reads many frames at a time; see
             :func:`networks.optimize_for_inference`. Single frames go through onnxruntime.
     """
 
-    def __init__(self, model: nn.Module, card: dict[str, Any] | None = None) -> None:
-        self.card = card or {}
-        self.temperature = float(self.card.get("temperature", 1.0))
-        self.threshold = float(self.card.get("rejection", {}).get("threshold", -np.inf))
-        self.model = model.eval().requires_grad_(False)
-        self.network = optimize_for_inference(model)
+    def __init__(self, model: nn.Module, card: Card | None = None) -> None:
+        self.card = card or Card(type(model).__name__)
+        self.temperature, self.threshold = self.card.temperature, self.card.threshold
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.network = optimize_for_inference(self.model)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Recognizer:
@@ -138,10 +138,8 @@ class Recognizer:
         return cls(*load_model(path))
 
     def __repr__(self) -> str:
-        name = self.card.get("model", type(self.model).__name__)
-        count = count_parameters(self.model.requires_grad_(True))
-        self.model.requires_grad_(False)
-        return f"Recognizer({name}, {count:,} parameters, temperature {self.temperature:.3f})"
+        size = f"{count_parameters(self.model):,} parameters"
+        return f"Recognizer({self.card.model}, {size}, temperature {self.temperature:.3f})"
 
     def predict(self, image: Any) -> Prediction:
         """Read the digit in a picture.

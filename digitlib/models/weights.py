@@ -1,50 +1,109 @@
-"""Weights and their card in one safetensors file: saved, loaded, checked, never unpickled.
-
-The card is JSON in the file's metadata: model name and arguments, normalisation, class names,
-training configuration, data digests, library versions, accuracies with their 95 % intervals,
-temperature and rejection threshold.
-"""
+"""Weights and their card in one safetensors file: saved, loaded, checked, never unpickled."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
+from digitlib.files import atomic_write, digest
 from digitlib.models.networks import NETWORKS, build_network
 
 BUNDLED_WEIGHTS = Path(__file__).with_name("digitnet.safetensors")
-FORMAT = "digitlib-1"
-
-
-PICKLE = [bytes([0x80, protocol]) for protocol in range(2, 6)]
+BASELINE_WEIGHTS = BUNDLED_WEIGHTS.with_name("baseline.safetensors")  # half precision
+FORMAT = "digitlib-1"  # tensors, and JSON in the metadata's "card"
+PICKLE_STARTS = [bytes([0x80, protocol]) for protocol in range(2, 6)]
 
 
 class WeightsError(ValueError):
     """A weights file cannot be used; the message is one line that says why."""
 
 
+@dataclass(frozen=True)
+class Card:
+    """Everything about a network that its weights do not say; JSON in the file's metadata.
+
+    Attributes:
+        model: name in ``networks.NETWORKS``.
+        model_arguments: keyword arguments of that network.
+        temperature: divisor of the logits before softmax, finite and above 0.
+        threshold: score below which a drawing is rejected; -inf (null in JSON) rejects nothing.
+        false_rejection_rate: share of real validation digits below the threshold, by design.
+        training: configuration, history, data digests, device and duration in seconds; under
+            ``start`` the same of the initial network, where there was one.
+        versions: of Python and the libraries at training time.
+        validation: results on the validation split, by data set.
+        test: results on the test split, by data set.
+
+    Raises:
+        ValueError: the temperature or the threshold makes no sense.
+    """
+
+    model: str
+    model_arguments: dict[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
+    threshold: float = -math.inf
+    false_rejection_rate: float | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    validation: dict[str, Any] = field(default_factory=dict)
+    test: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"A temperature is finite and above 0, not {self.temperature}.")
+        if not self.threshold < math.inf:
+            raise ValueError(f"A threshold is a number or -inf, not {self.threshold}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self) | {"threshold": None if self.threshold == -math.inf else self.threshold}
+
+    @classmethod
+    def from_json(cls, stored: Any) -> Card:
+        """The card with these JSON values: exactly those of :meth:`to_json`.
+
+        Raises:
+            WeightsError: a field is missing, unknown, or of another type.
+        """
+        kinds: dict[str, type | tuple[type, ...]] = {each.name: dict for each in fields(cls)}
+        kinds |= {"model": str, "temperature": (int, float)}
+        kinds |= dict.fromkeys(("threshold", "false_rejection_rate"), (int, float, type(None)))
+        if not isinstance(stored, Mapping):
+            raise WeightsError(f"A card is a JSON object, not {stored!r}.")
+        problems = [f"{name} is missing" for name in kinds if name not in stored]
+        problems += [f"{name} is unknown" for name in stored if name not in kinds]
+        for name in kinds.keys() & stored.keys():
+            if not isinstance(stored[name], kinds[name]) or isinstance(stored[name], bool):
+                problems.append(f"{name} cannot be {stored[name]!r}")
+        if problems:
+            raise WeightsError(f"The card does not fit: {', '.join(problems)}.")
+        threshold = -math.inf if stored["threshold"] is None else stored["threshold"]
+        try:
+            return cls(**{**stored, "threshold": threshold})
+        except ValueError as error:
+            raise WeightsError(str(error)) from error
+
+
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
-    """Write tensors and card to ``path``; the file is whole or not there at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write tensors and JSON to ``path``; the file is whole or as it was."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(whole, partial, metadata={"format": FORMAT, "card": json.dumps(card)})
-    mask = os.umask(0)  # the only way to ask for it
-    os.umask(mask)
-    partial.chmod(0o666 & ~mask)  # safetensors writes for the owner alone
-    partial.replace(path)
+    content = save(whole, metadata={"format": FORMAT, "card": json.dumps(card)})
+    with atomic_write(path) as partial:
+        partial.write_bytes(content)
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read tensors and card.
+    """Read the tensors and the JSON that :func:`write_tensors` wrote.
 
     Raises:
         WeightsError: not there, truncated, pickled, not safetensors, or without a card.
@@ -60,7 +119,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         with path.open("rb") as file:
             start = file.read(9)
         # As torch.save and pickle begin; safetensors begins with a length of 8 bytes and "{".
-        if start[:2] == b"PK" or (start[:2] in PICKLE and start[8:] != b"{"):
+        if start[:2] == b"PK" or (start[:2] in PICKLE_STARTS and start[8:] != b"{"):
             raise WeightsError(
                 f"{path} is a pickle or zip file; digitlib loads only safetensors."
             ) from error
@@ -76,38 +135,35 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         raise WeightsError(f"{path} has a card that cannot be read: {error}") from error
 
 
-BASELINE_WEIGHTS = BUNDLED_WEIGHTS.with_name(
-    "baseline.safetensors"
-)  # the yardstick, in half precision
+def save_model(path: str | os.PathLike[str], model: nn.Module, card: Card) -> None:
+    """Save a network's weights with their card; ValueError where no network has its name."""
+    if card.model not in NETWORKS:
+        raise ValueError(f"The card's model is {card.model!r}, none of {[*NETWORKS]}.")
+    write_tensors(Path(path), model.state_dict(), card.to_json())
 
 
-def save_model(path: str | os.PathLike[str], model: nn.Module, card: dict[str, Any]) -> None:
-    """Save a model's weights with their card, which must hold ``model`` and ``model_arguments``."""
-    if card.get("model") not in NETWORKS:
-        raise ValueError(f"The card's model is {card.get('model')!r}, none of {[*NETWORKS]}.")
-    write_tensors(Path(path), model.state_dict(), card)
-
-
-def model_digest(model: nn.Module) -> str:
-    """First 12 hex digits of the SHA-256 over a network's weights."""
-    content = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        content.update(tensor.cpu().contiguous().numpy().tobytes())
-    return content.hexdigest()[:12]
-
-
-def load_model(path: str | os.PathLike[str] | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def load_model(path: str | os.PathLike[str] | None = None) -> tuple[nn.Module, Card]:
     """Load a network in evaluation mode, and its card; without a path the bundled one.
 
     Raises:
-        WeightsError: see :func:`read`; also weights that do not fit the model of the card.
+        WeightsError: as :func:`read_tensors`; also weights that do not fit the card's model.
     """
     path = BUNDLED_WEIGHTS if path is None else Path(path)
-    tensors, card = read_tensors(path)
+    tensors, stored = read_tensors(path)
     try:
-        model = build_network(card["model"], **card["model_arguments"])
+        card = Card.from_json(stored)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    try:
+        model = build_network(card.model, **card.model_arguments)
         model.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{path} holds the weights of another model: {reason}") from error
     return model.eval(), card
+
+
+def model_digest(model: nn.Module) -> str:
+    """Digest of a network's weights: the first 12 hex digits of their SHA-256."""
+    tensors = model.state_dict().values()
+    return digest(*(tensor.cpu().contiguous().numpy().tobytes() for tensor in tensors))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from digitlib.models.networks import build_network, count_parameters
+from digitlib.models.weights import Card
 
 # What is trained on and judged by, in words.
 DATA = {
@@ -24,7 +25,7 @@ DATA = {
 }
 
 
-def render(metrics: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+def render(metrics: Mapping[str, Any], card: Card) -> str:
     """The model card as Markdown.
 
     Args:
@@ -44,8 +45,8 @@ def render(metrics: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _what(metrics: Mapping[str, Any], card: Mapping[str, Any]) -> str:
-    model = build_network(card["model"], **card["model_arguments"])
+def _what(metrics: Mapping[str, Any], card: Card) -> str:
+    model = build_network(card.model, **card.model_arguments)
     size = count_parameters(model)
     notice = ""
     if metrics["missing"]:
@@ -73,8 +74,8 @@ def _use() -> str:
     )
 
 
-def _data(card: Mapping[str, Any]) -> str:
-    training = card["training"]
+def _data(card: Card) -> str:
+    training = card.training
     lines = [
         f"| `{name}` | {DATA.get(name, '')} | `{digest}` |"
         for name, digest in training["data"].items()
@@ -87,8 +88,8 @@ def _data(card: Mapping[str, Any]) -> str:
     )
 
 
-def _training(card: Mapping[str, Any]) -> str:
-    training = card["training"]
+def _training(card: Card) -> str:
+    training = card.training
     config = training["config"]
     rows = "\n".join(f"| `{name}` | {_code(value)} |" for name, value in config.items())
     taught = (
@@ -107,8 +108,8 @@ def _training(card: Mapping[str, Any]) -> str:
     return (
         "## Training\n\n"
         f"{taught}{refined}{config['epochs']} epochs in {training['seconds'] / 60:.0f} minutes on "
-        f"`{training['device']}`, with PyTorch {card['versions']['torch']}. The temperature "
-        f"{card['temperature']:.3f} and the rejection threshold were set on validation data.\n\n"
+        f"`{training['device']}`, with PyTorch {card.versions['torch']}. The temperature "
+        f"{card.temperature:.3f} and the rejection threshold were set on validation data.\n\n"
         "<details><summary>Every setting</summary>\n\n"
         f"| setting | value |\n|---|---|\n{rows}\n\n</details>"
     )
@@ -118,12 +119,12 @@ def _code(value: Any) -> str:
     return f"`{value}`" if value not in ({}, [], "") else "–"
 
 
-def _results(metrics: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+def _results(metrics: Mapping[str, Any], card: Card) -> str:
     rows = [
         f"| {name}, {split} | {_share(numbers['accuracy'])} | {numbers['errors']:,} | "
         f"{numbers['nll']:.4f} | {numbers['ece']:.2%} | {numbers['rejected']:.1%} |"
-        for split in ("test", "validation")
-        for name, numbers in card.get(split, {}).items()
+        for split, results in (("test", card.test), ("validation", card.validation))
+        for name, numbers in results.items()
     ]
     text = (
         "## Results\n\n"
@@ -164,8 +165,9 @@ def _share(share: Mapping[str, Any]) -> str:
     )
 
 
-def _limits(card: Mapping[str, Any]) -> str:
-    rate = card["rejection"]["false_rejection_rate"]
+def _limits(card: Card) -> str:
+    rate = card.false_rejection_rate
+    assert rate is not None  # the bundled network is calibrated
     return (
         "## Limits\n\n"
         "- One digit in the Latin-Arabic shapes of the training data; two digits, other scripts "

@@ -30,7 +30,7 @@ from digitlib.datasets import catalog
 from digitlib.datasets.base import SPLITS
 from digitlib.files import REPOSITORY, versions, write_json
 from digitlib.models.networks import pick_device
-from digitlib.models.weights import BUNDLED_WEIGHTS, read_tensors
+from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
 from digitlib.reports import model_card
 from digitlib.reports.notebook import SEEDS
 from digitlib.reports.parameters import FAST, FULL
@@ -395,7 +395,7 @@ def _collect(plan: Plan, keys: dict[str, str], data: dict[str, str]) -> None:
         },
     }
     write_json(plan.output / "metrics.json", metrics)
-    text = model_card.render(metrics, read_tensors(BUNDLED_WEIGHTS)[1])
+    text = model_card.render(metrics, load_model()[1])
     (plan.output / "README.md").write_text(text, encoding="utf-8")
 
 

@@ -6,13 +6,13 @@ The test set is looked at once, after every choice was made.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from digitlib.datasets import catalog
 from digitlib.evaluation.compare import measure
 from digitlib.models.recognizer import Recognizer
-from digitlib.models.weights import load_model, save_model
+from digitlib.models.weights import Card, load_model, save_model
 from digitlib.training.calibration import make_card
 from digitlib.training.config import TrainConfig
 from digitlib.training.distillation import SoftLabels
@@ -28,7 +28,7 @@ def train(
     start: Path | None = None,
     root: str | None = None,
     half: bool = False,
-) -> dict[str, Any]:
+) -> Card:
     """Train, calibrate, write the weights, measure them as written; return the card.
 
     Args:
@@ -40,7 +40,7 @@ def train(
         half: store the weights in half precision.
 
     Returns:
-        The card, with ``measured`` added: numbers by data set and split.
+        The card as written.
     """
     data = Splits.load(config, root)
     checkpoint = output.with_suffix(".ckpt")
@@ -51,10 +51,10 @@ def train(
         result.model.half().float()
     card = make_card(result, data)
     if earlier is not None:
-        card["training"]["start"] = earlier["training"]
+        card = replace(card, training=card.training | {"start": earlier.training})
     test = catalog.load(config.datasets[0], "test", root)
     recognizer = Recognizer(result.model, card)
-    card["test"] = {test.name: measure(recognizer, test)}
+    card = replace(card, test={test.name: measure(recognizer, test)})
     save_model(output, result.model.half() if half else result.model, card)
     checkpoint.unlink()
     return card

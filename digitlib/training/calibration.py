@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
-from digitlib.models.networks import CLASSES
 from digitlib.models.recognizer import Recognizer, digit_score
-from digitlib.preprocessing.frame import MNIST_MEAN, MNIST_STD
+from digitlib.models.weights import Card
 from digitlib.training.loader import Splits
 from digitlib.training.trainer import TrainResult, predict_logits
 
@@ -40,7 +39,7 @@ FALSE_REJECTION = 0.01  # share of real digits that may be called "no digit"
 SYNTHETIC = ("styles",)  # digits made from rules: nothing is calibrated on them
 
 
-def make_card(result: TrainResult, data: Splits) -> dict[str, Any]:
+def make_card(result: TrainResult, data: Splits) -> Card:
     """The card of a trained network, with temperature and threshold set on validation data.
 
     Every validation set of real digits counts alike for the temperature, however many it has; of
@@ -54,25 +53,20 @@ def make_card(result: TrainResult, data: Splits) -> dict[str, Any]:
     chosen = [part.chosen(least) for part in real]
     alike = torch.cat([logits[index] for logits, index in zip(said, chosen, strict=True)])
     labels = torch.cat([part.labels[index] for part, index in zip(real, chosen, strict=True)])
-    card = {
-        "model": result.config.model,
-        "model_arguments": dict(result.config.model_arguments),
-        "normalisation": {"mean": MNIST_MEAN, "std": MNIST_STD},
-        "classes": list(CLASSES),
-        "temperature": fit_temperature(alike, labels),
-        "rejection": {
-            "threshold": min(lowest),
-            "false_rejection_rate": FALSE_REJECTION,
-        },
-        "training": {
+    card = Card(
+        model=result.config.model,
+        model_arguments=dict(result.config.model_arguments),
+        temperature=fit_temperature(alike, labels),
+        threshold=min(lowest),
+        false_rejection_rate=FALSE_REJECTION,
+        training={
             "config": result.config.as_dict(),
             "history": result.history,
             "seconds": result.seconds,
             "device": result.device,
             "data": result.digests,
         },
-        "versions": versions(),
-    }
+        versions=versions(),
+    )
     recognizer = Recognizer(result.model, card)
-    card["validation"] = {part.name: measure(recognizer, part) for part in digits}
-    return card
+    return replace(card, validation={part.name: measure(recognizer, part) for part in digits})

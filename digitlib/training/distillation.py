@@ -85,7 +85,7 @@ class Teacher:
     def load(cls, path: str | os.PathLike[str]) -> Teacher:
         """Read a weights file of :mod:`build`; raises as :func:`weights.load`."""
         network, card = load_model(path)
-        return cls(network, tuple(card["training"]["config"]["datasets"]))
+        return cls(network, tuple(card.training["config"]["datasets"]))
 
 
 def select_teachers(teachers: Sequence[Teacher], name: str) -> list[nn.Module]:
