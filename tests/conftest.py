@@ -9,6 +9,7 @@ where it is missing, the test is skipped with a sentence that says what to do. W
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -31,6 +32,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(reason)
     if item.get_closest_marker("browser") and (reason := missing_chromium()):
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of built data sets, shared by all tests of a run: never the repository's own."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # the same for all workers
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIGITLIB_CACHE", str(base / "cache"))
+        yield base / "cache"
 
 
 def _folder(marker: str) -> Path:

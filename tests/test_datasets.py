@@ -18,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from digitlib.datasets import augment, catalog, synthetic
 from digitlib.datasets.base import SPLITS, DataDamagedError, DataMissingError, DigitData, data_root
+from digitlib.datasets.mnist import MNIST_FILES
 from digitlib.datasets.pendigits import (
     PEN_SAMPLES,
     PEN_VALIDATION_WRITERS,
@@ -53,7 +54,7 @@ def mnist_copy(mnist_root: Path, tmp_path: Path) -> Path:
     """A data root with MNIST of its own, to be damaged."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in catalog.MNIST_FILES:
+    for name in MNIST_FILES:
         shutil.copy(mnist_root / "MNIST" / "raw" / name, raw / name)
     return tmp_path
 
@@ -175,7 +176,7 @@ def test_unknown_names_are_told_the_known_ones(name: str, split: str) -> None:
 # --- what is damaged -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*catalog.MNIST_FILES])
+@pytest.mark.parametrize("name", [*MNIST_FILES])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_damaged_mnist_is_named(name: str, damage: str, mnist_copy: Path) -> None:
     path = mnist_copy / "MNIST" / "raw" / name
@@ -417,7 +418,7 @@ def test_parts_of_a_digit_stay_together() -> None:
         count + 20,
         count[:, None, None].expand(6, 4, 2).float(),
     )
-    part = data.take(torch.tensor([4, 1]))
+    part = data.select(torch.tensor([4, 1]))
     assert part.images[:, 0, 0].tolist() == [4, 1]
     assert part.labels.tolist() == [14, 11]
     assert part.writers.tolist() == [24, 21]
@@ -430,7 +431,7 @@ def test_the_digest_is_of_images_and_labels(sample: dict[str, DigitData]) -> Non
     assert data.digest == hashlib.sha256(content).hexdigest()[:12]
     assert data.digest in repr(data)
     assert "sample test: 300 digits" in repr(data)
-    assert data.take(torch.arange(299, -1, -1)).digest != data.digest
+    assert data.select(torch.arange(299, -1, -1)).digest != data.digest
 
 
 # --- pen digits and what is made of them ---------------------------------------------------

@@ -102,7 +102,7 @@ class Reader(nn.Module):
 
 
 def test_teachers_read_a_drawing_before_the_hand_became_unsteady() -> None:
-    digits = sample_splits().train[0].take(slice(0, 200))
+    digits = sample_splits().train[0].select(slice(0, 200))
     points = torch.rand(1, 20, 2).expand(len(digits), 20, 2)
     drawn = Splits((replace(digits, points=points),), ())
     shaky = config(tremor_prob=0.5)

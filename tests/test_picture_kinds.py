@@ -12,7 +12,7 @@ RING = [np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 6.3, 60)])]
 @pytest.mark.parametrize("kind", picture_kinds.KINDS)
 def test_all_kinds_of_pictures_are_read(kind: str) -> None:
     recognizer = Recognizer.load()
-    drawings = synthetic.digit_styles(1, 7)
+    drawings = synthetic.draw_digits(1, 7)
     wrong = [
         drawing.label
         for seed, drawing in enumerate(drawings)

@@ -74,18 +74,18 @@ def test_there_is_a_style_for_each_digit() -> None:
 
 
 def test_digit_styles_are_counted_labelled_and_numbered() -> None:
-    digits = synthetic.digit_styles(4, seed=1)
+    digits = synthetic.draw_digits(4, seed=1)
     assert [(digit.label, digit.writer) for digit in digits] == [
         (label, number)
         for number, (label, _) in enumerate(synthetic.DIGIT_STYLES)
         for _ in range(4)
     ]
-    assert same(digits, synthetic.digit_styles(4, seed=1))
-    assert not same(digits, synthetic.digit_styles(4, seed=2))
+    assert same(digits, synthetic.draw_digits(4, seed=1))
+    assert not same(digits, synthetic.draw_digits(4, seed=2))
 
 
 def test_digit_styles_vary_and_can_be_drawn() -> None:
-    digits = synthetic.digit_styles(20, seed=0)
+    digits = synthetic.draw_digits(20, seed=0)
     for number in range(len(synthetic.DIGIT_STYLES)):
         frames = {strokes.render(d.strokes).tobytes() for d in digits if d.writer == number}
         assert len(frames) >= 5, synthetic.DIGIT_STYLES[number]
@@ -98,7 +98,7 @@ def test_digit_styles_vary_and_can_be_drawn() -> None:
 def test_digit_styles_look_like_their_digits() -> None:
     # By the bundled network, which has other drawings of the same rules in its training data:
     # a style with a wrong label would be read wrong nearly always.
-    digits = synthetic.digit_styles(20, seed=77)
+    digits = synthetic.draw_digits(20, seed=77)
     frames = np.stack([strokes.render(digit.strokes) for digit in digits])
     read = bundled().probabilities(frames).argmax(dim=1).numpy()
     right = read == np.array([digit.label for digit in digits])
@@ -106,17 +106,19 @@ def test_digit_styles_look_like_their_digits() -> None:
         assert right[20 * number : 20 * number + 20].mean() >= 0.8, style
 
 
-def test_restyled_digits_get_the_right_label() -> None:
-    changed = [synthetic.restyle([pen(digit)], seed) for digit in range(10) for seed in range(5)]
+def test_modified_digits_get_the_right_label() -> None:
+    changed = [
+        synthetic.modify_digits([pen(digit)], seed) for digit in range(10) for seed in range(5)
+    ]
     labels = Counter((i // 5, d.label) for i, one in enumerate(changed) for d in one)
     assert labels == {(0, 0): 5, (6, 9): 5, (7, 7): 5, (9, 6): 5}
     assert all(d.writer == 3 for one in changed for d in one)
 
 
-def test_a_restyled_zero_has_a_slash_or_a_dot_inside() -> None:
+def test_a_modified_zero_has_a_slash_or_a_dot_inside() -> None:
     lengths = []
     for seed in range(40):
-        (zero,) = synthetic.restyle([pen(0)], seed)
+        (zero,) = synthetic.modify_digits([pen(0)], seed)
         assert len(zero.strokes) == 2
         slash = zero.strokes[1]
         np.testing.assert_allclose(slash.mean(axis=0), np.full(2, 80), atol=1)
@@ -127,19 +129,19 @@ def test_a_restyled_zero_has_a_slash_or_a_dot_inside() -> None:
 
 
 def test_sixes_and_nines_are_turned_round() -> None:
-    (nine,) = synthetic.restyle([pen(6)], 0)
+    (nine,) = synthetic.modify_digits([pen(6)], 0)
     original = pen(6).strokes[0]
     low, high = original.min(axis=0), original.max(axis=0)
     np.testing.assert_allclose(nine.strokes[0], low + high - original)
 
 
 def test_sevens_get_and_lose_their_bar() -> None:
-    (with_bar,) = synthetic.restyle([pen(7)], 0)
+    (with_bar,) = synthetic.modify_digits([pen(7)], 0)
     assert len(with_bar.strokes) == 2
     stem, bar = with_bar.strokes
     np.testing.assert_array_equal(stem, pen(7).strokes[0])
     assert stem[:, 1].min() < bar[:, 1].mean() < stem[:, 1].max()
-    (without,) = synthetic.restyle([with_bar], 0)
+    (without,) = synthetic.modify_digits([with_bar], 0)
     assert [stroke.tolist() for stroke in without.strokes] == [stem.tolist()]
 
 
@@ -147,12 +149,12 @@ def test_a_seven_without_one_whole_stem_is_left_out() -> None:
     stem = pen(7).strokes[0]
     middle = (stem[1] + stem[2]) / 2
     halves = [np.stack([stem[0], stem[1], middle]), np.stack([middle, stem[2]])]
-    assert synthetic.restyle([PenDigit(halves, 7, 0)], 0) == []
+    assert synthetic.modify_digits([PenDigit(halves, 7, 0)], 0) == []
 
 
 def test_the_second_stroke_of_a_five_moves() -> None:
     five = PenDigit([pen(5).strokes[0], np.array([[50.0, 30.0], [100.0, 30.0]])], 5, 1)
-    (moved,) = synthetic.restyle([five], 3)
+    (moved,) = synthetic.modify_digits([five], 3)
     np.testing.assert_array_equal(moved.strokes[0], five.strokes[0])
     shift = moved.strokes[1] - five.strokes[1]
     np.testing.assert_allclose(shift[0], shift[1])
@@ -162,10 +164,10 @@ def test_the_second_stroke_of_a_five_moves() -> None:
 def test_restyling_leaves_the_originals_alone() -> None:
     originals = [pen(digit) for digit in range(10)]
     copies = [pen(digit) for digit in range(10)]
-    first = synthetic.restyle(originals, 5)
+    first = synthetic.modify_digits(originals, 5)
     assert same(originals, copies)
-    assert same(first, synthetic.restyle(originals, 5))
-    assert not same(first, synthetic.restyle(originals, 6))
+    assert same(first, synthetic.modify_digits(originals, 5))
+    assert not same(first, synthetic.modify_digits(originals, 6))
 
 
 # --- no digits -----------------------------------------------------------------------------
@@ -192,12 +194,14 @@ def test_every_outline_can_be_drawn(outline: str) -> None:
 
 def test_no_digits_are_counted_and_labelled() -> None:
     pens = [pen(digit) for digit in range(10)]
-    made = synthetic.no_digits(synthetic.LETTERS, 3, 0, pens)
+    made = synthetic.draw_non_digits(synthetic.LETTERS, 3, 0, pens)
     assert len(made) == 3 * (len(synthetic.LETTERS) + 4 + 12)
     assert {digit.label for digit in made} == {synthetic.NO_DIGIT}
-    assert len(synthetic.no_digits(synthetic.SYMBOLS, 3, 0)) == 3 * (len(synthetic.SYMBOLS) + 4)
-    assert same(made, synthetic.no_digits(synthetic.LETTERS, 3, 0, pens))
-    assert not same(made, synthetic.no_digits(synthetic.LETTERS, 3, 1, pens))
+    assert len(synthetic.draw_non_digits(synthetic.SYMBOLS, 3, 0)) == 3 * (
+        len(synthetic.SYMBOLS) + 4
+    )
+    assert same(made, synthetic.draw_non_digits(synthetic.LETTERS, 3, 0, pens))
+    assert not same(made, synthetic.draw_non_digits(synthetic.LETTERS, 3, 1, pens))
 
 
 def test_scribbles_are_long_and_different() -> None:

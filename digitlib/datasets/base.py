@@ -1,27 +1,26 @@
-"""The type of every data set, and where data lies."""
+"""The type of every data set, the folder of their files, and the errors about them."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from digitlib.files import REPOSITORY
+from digitlib.files import REPOSITORY, digest
 
 SPLITS = ("train", "validation", "test")
 
 
 class DataMissingError(FileNotFoundError):
-    """A data set is not where it was looked for and could not be downloaded."""
+    """The files of a data set are missing and could not be downloaded."""
 
 
 class DataDamagedError(ValueError):
-    """A data file is there, but not what it should be."""
+    """A data file is truncated or altered."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class DigitData:
         name: ``mnist``, ``sample``, ``pendigits``, ``notmnist`` …
         split: ``train``, ``validation`` or ``test``.
         images: uint8 ``[N, 28, 28]``, white ink on black.
-        labels: int64 ``[N]``; 10 stands for "no digit".
+        labels: int64 ``[N]``; 10 is "no digit".
         writers: int64 ``[N]`` or None where unknown.
         points: float ``[N, PEN_SAMPLES, 2]`` for pen data: evenly sampled strokes, to be rendered
             anew at any pen width with :func:`augment.render_batch`; else None.
@@ -54,20 +53,19 @@ class DigitData:
     @property
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 over images and labels."""
-        content = hashlib.sha256(self.images.numpy().tobytes())
-        content.update(self.labels.numpy().tobytes())
-        return content.hexdigest()[:12]
+        return digest(self.images.numpy().tobytes(), self.labels.numpy().tobytes())
 
-    def take(self, index: Tensor | slice) -> DigitData:
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that there are, by name."""
+        every = {name: getattr(self, name) for name in ("images", "labels", "writers", "points")}
+        return {name: tensor for name, tensor in every.items() if tensor is not None}
+
+    def select(self, index: Tensor | slice) -> DigitData:
         """The digits at ``index``, in its order."""
-        parts = {
-            name: value[index]
-            for name in ("images", "labels", "writers", "points")
-            if (value := getattr(self, name)) is not None
-        }
-        return replace(self, **parts)
+        selected = {name: tensor[index] for name, tensor in self.tensors().items()}
+        return DigitData(self.name, self.split, **selected)
 
-    def chosen(self, size: int, seed: int = 0) -> Tensor:
+    def sample_indices(self, size: int, seed: int = 0) -> Tensor:
         """Indices of ``size`` digits, or of all, drawn at random by ``seed``; rising, int64."""
         if size < 1:
             raise ValueError(f"A subset has at least one digit, not {size}.")
@@ -75,24 +73,24 @@ class DigitData:
         return torch.from_numpy(np.sort(drawn))
 
     def subset(self, size: int | None, seed: int = 0) -> DigitData:
-        """``size`` digits drawn at random by ``seed``; everything for None."""
+        """``size`` digits drawn at random by ``seed``; all for None."""
         if size is None or size >= len(self):
             return self
-        return self.take(self.chosen(size, seed))
+        return self.select(self.sample_indices(size, seed))
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """Where data lies: the argument, else ``$DIGITLIB_DATA``, else ``data/`` in the repository."""
+    """The data folder: the argument, else ``$DIGITLIB_DATA``, else ``data/`` in the repository."""
     if root is not None:
         return Path(root)
     return Path(os.environ.get("DIGITLIB_DATA") or REPOSITORY / "data")
 
 
-def missing_error(what: str, path: Path, reason: object) -> DataMissingError:
-    """The error for a data set that is not there, with the ways out."""
+def missing_error(name: str, path: Path, reason: object) -> DataMissingError:
+    """The error for a missing data set: what was looked for, where, and two remedies."""
     reason = " ".join(str(reason).split())[:120]
     return DataMissingError(
-        f"{what} is not at {path}, and downloading it failed ({reason}). Either go online once, "
+        f"{name} is not at {path}, and downloading it failed ({reason}). Either go online once, "
         "or put the files there by hand (data/README.md says which); the environment variable "
         "DIGITLIB_DATA names another folder."
     )

@@ -200,7 +200,7 @@ DIGIT_STYLES: tuple[tuple[int, Style], ...] = (
 )
 
 
-def digit_styles(count: int, seed: int) -> list[PenDigit]:
+def draw_digits(count: int, seed: int) -> list[PenDigit]:
     """``count`` drawings of each style; the writer is the style's number."""
     random = RandomState(seed)
     return [
@@ -210,7 +210,7 @@ def digit_styles(count: int, seed: int) -> list[PenDigit]:
     ]
 
 
-def restyle(digits: Sequence[PenDigit], seed: int) -> list[PenDigit]:
+def modify_digits(digits: Sequence[PenDigit], seed: int) -> list[PenDigit]:
     """Real drawings in styles their writers did not use.
 
     Zeros get a slash or a dot, sixes and nines are turned into each other, sevens of several
@@ -352,7 +352,7 @@ def side_by_side(first: PenDigit, second: PenDigit, random: RandomState) -> list
     return parts
 
 
-def no_digits(
+def draw_non_digits(
     outlines: dict[str, str], count: int, seed: int, digits: Sequence[PenDigit] = ()
 ) -> list[PenDigit]:
     """Things that are no digit: ``count`` of each outline, scribbles, and pairs of ``digits``."""

@@ -73,7 +73,7 @@ def to_frames(images: Iterable[Image.Image]) -> Paths:
 
 def scans(count: int | None, seed: int = 0) -> Kind:
     """Pictures of ``count`` of scikit-learn's digits (None is all): 13 writers, 8x8 px."""
-    pages, labels = catalog.sample_pages()
+    pages, labels = catalog.sample_pictures()
     rows = choose(len(labels), count or len(labels), seed)
     return Kind(to_frames(pages[row] for row in rows), labels[rows])
 

@@ -68,7 +68,7 @@ def limit_threads(count: int) -> Iterator[None]:
 
 def drawings(count: int, seed: int = 0) -> list[list[NDArray[np.float64]]]:
     """Pen strokes of digits in many styles, from rules: the same on every machine."""
-    digits = synthetic.digit_styles(count, seed)
+    digits = synthetic.draw_digits(count, seed)
     chosen = np.random.RandomState(seed).permutation(len(digits))[:count]
     return [digits[n].strokes for n in chosen]
 

@@ -50,7 +50,7 @@ def make_card(result: TrainResult, data: Splits) -> Card:
     least = min(len(part) for part in real)
     said = [predict_logits(result.model, part.images) for part in real]
     lowest = [float(np.quantile(digit_score(logits).numpy(), FALSE_REJECTION)) for logits in said]
-    chosen = [part.chosen(least) for part in real]
+    chosen = [part.sample_indices(least) for part in real]
     alike = torch.cat([logits[index] for logits, index in zip(said, chosen, strict=True)])
     labels = torch.cat([part.labels[index] for part, index in zip(real, chosen, strict=True)])
     card = Card(

@@ -68,8 +68,8 @@ class TrainConfig:
             raise ValueError(
                 "mix_ratios has one positive number for each data set after the first."
             )
-        if not self.datasets or not set(self.datasets) <= set(catalog.LOADERS):
-            raise ValueError(f"datasets are some of {[*catalog.LOADERS]}, not {self.datasets}.")
+        if not self.datasets or not set(self.datasets) <= set(catalog.SOURCES):
+            raise ValueError(f"datasets are some of {[*catalog.SOURCES]}, not {self.datasets}.")
 
     def epoch_seed(self, number: int) -> int:
         """The seed of everything random in an epoch: another for each seed and each epoch."""
