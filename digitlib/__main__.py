@@ -233,8 +233,8 @@ def reports(chosen: Arguments) -> int:
     if chosen.dataset not in DATASETS:
         raise ValueError(f"The data set is one of {', '.join(DATASETS)}, not {chosen.dataset!r}.")
     output = chosen.output or REPORTS / ("fast" if chosen.fast else "")
-    plan = runner.Plan(output, chosen.fast, chosen.dataset, chosen.seed)
-    return 1 if runner.make(plan, chosen.only) else 0
+    plan = runner.ReportPlan(output, chosen.fast, chosen.dataset, chosen.seed)
+    return 1 if runner.make_reports(plan, chosen.only) else 0
 
 
 def _notebooks_options(parser: argparse.ArgumentParser) -> None:
@@ -243,10 +243,11 @@ def _notebooks_options(parser: argparse.ArgumentParser) -> None:
 
 def notebooks(chosen: Arguments) -> int:
     """Run the notebooks where they lie, with their own parameters; the number that failed."""
-    from digitlib.reports import runner
+    from digitlib.reports import execution
 
-    wanted = [path for path in runner.find() if not chosen.only or path.stem in chosen.only]
-    return sum(map(runner.refresh_one, wanted))
+    found = execution.find_notebooks()
+    wanted = [path for path in found if not chosen.only or path.stem in chosen.only]
+    return sum(not execution.refresh_and_report(path) for path in wanted)
 
 
 def readme(chosen: Arguments) -> None:

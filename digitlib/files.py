@@ -11,12 +11,16 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REPORTS = REPOSITORY / "reports"
-PACKAGES = ("digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow")
+PACKAGES = (
+    "digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-image", "scikit-learn", "pillow",
+    "onnxruntime", "matplotlib", "pandas",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:
@@ -76,14 +80,16 @@ def digest(*parts: bytes) -> str:
 
 def syntax_digest(*sources: Path) -> str:
     """Digest of Python files by their syntax trees: docstrings and comments do not count."""
-    return digest(*(ast.dump(_without_docstrings(source)).encode() for source in sources))
+    return digest(*(_syntax(source.read_text(encoding="utf-8")).encode() for source in sources))
 
 
-def _without_docstrings(source: Path) -> ast.Module:
-    tree = ast.parse(source.read_text(encoding="utf-8"))
+@cache
+def _syntax(code: str) -> str:
+    """The syntax tree without docstrings, as text."""
+    tree = ast.parse(code)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:]
-    return tree
+    return ast.dump(tree)

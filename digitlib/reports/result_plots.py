@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from digitlib.evaluation.metrics import Proportion
 from digitlib.reports.plotting import (
     COLORS,
+    INK,
     PALE,
     PALETTE,
     PAPER,
@@ -30,7 +31,6 @@ from digitlib.reports.plotting import (
     whiskers,
     with_gaps,
 )
-from digitlib.widgets.pad import INK
 
 # Ten digits need ten colours: Paul Tol's "muted".
 DIGITS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933",

@@ -12,8 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from digitlib.reports.plotting import PALE, PALETTE, Line, colors_of, new_figure
-from digitlib.widgets.pad import INK
+from digitlib.reports.plotting import INK, PALE, PALETTE, Line, colors_of, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

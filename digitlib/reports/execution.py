@@ -1,0 +1,257 @@
+"""One notebook in a kernel of its own: run with parameters, or in place to keep its outputs."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from digitlib.files import REPOSITORY, atomic_write, digest, write_text
+from digitlib.reports.dependencies import code_cells
+
+FOLDER = REPOSITORY / "notebooks"
+KERNEL = "python3"
+# Errors are shown by the cell; the kernel's own log would only litter the list.
+KERNEL_OPTIONS = ["--IPKernelApp.log_level=50"]
+CELL_TIMEOUT = 1800  # seconds; the longest cell trains a network
+WIDGET = "application/vnd.jupyter.widget-view+json"
+MACHINE_PATH = re.compile(
+    r"(?<![\w./])/(?:home|Users|root|tmp|var|private|usr|opt|mnt|srv|work\w*)/|[A-Z]:\\\\?Users"
+)
+
+
+def find_notebooks(folder: Path = FOLDER) -> list[Path]:
+    """The notebooks ``01_….ipynb`` to ``99_….ipynb``, in order."""
+    return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """A notebook in the current format."""
+    return nbformat.read(path, as_version=4)
+
+
+def code_digest(notebook: NotebookNode) -> str:
+    """Digest of the code cells, in order; it lies in the metadata of outputs made from them."""
+    return digest("\0".join(code_cells(notebook)).encode())
+
+
+# --- run with parameters -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Error of a notebook that stopped before its end.
+
+    Attributes:
+        notebook: its name.
+        cell: number of the cell, from 1, without the one that papermill adds; None where no cell
+            failed (a kernel that died, a time limit).
+        source: of the cell.
+        error: type and message.
+    """
+
+    notebook: str
+    cell: int | None
+    source: str
+    error: str
+
+    def __str__(self) -> str:
+        place = f", cell {self.cell}" if self.cell else ""
+        source = "".join(f"\n      {line}" for line in self.source.splitlines())
+        return f"  {self.notebook}{place}: {self.error}{source}"
+
+
+def parameter_names(path: Path) -> list[str]:
+    """Names in the notebook's ``parameters`` cell."""
+    import papermill
+
+    with _without_warnings():
+        return list(papermill.inspect_notebook(str(path)))
+
+
+def check_names(path: Path, parameters: Mapping[str, Any]) -> None:
+    """Refuse a name that the notebook does not have; papermill itself only warns.
+
+    Raises:
+        ValueError: with the names that it has.
+    """
+    names = parameter_names(path)
+    for name in parameters:
+        if name not in names:
+            raise ValueError(f"{path.stem} has no parameter {name!r}; it has {', '.join(names)}.")
+
+
+def execute(path: Path, output: Path, parameters: Mapping[str, Any]) -> Failure | None:
+    """Run a notebook; write ``executed/NAME.ipynb`` and ``.html`` below ``output``.
+
+    Where a cell fails, the executed notebook ends there.
+    """
+    from papermill.exceptions import PapermillExecutionError
+
+    executed = output / "executed" / path.name
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    executed.with_suffix(".html").unlink(missing_ok=True)
+    failure = None
+    try:
+        _run_papermill(path, executed, parameters)
+    except PapermillExecutionError as error:
+        message = f"{error.ename}: {error.evalue}"
+        failure = Failure(path.stem, _failed_cell(executed), error.source.strip(), message)
+    except Exception as error:  # a kernel that died, a time limit: the others still run
+        failure = Failure(path.stem, None, "", f"{type(error).__name__}: {error}")
+    if executed.exists():
+        _write_html(executed)
+    return failure
+
+
+def _run_papermill(
+    path: Path, executed: Path, parameters: Mapping[str, Any], attempts: int = 2
+) -> None:
+    """Run a notebook, once more where its kernel did not start."""
+    import papermill
+
+    try:
+        with _without_warnings():
+            papermill.execute_notebook(
+                str(path),
+                str(executed),
+                parameters=dict(parameters),
+                cwd=str(path.parent),
+                kernel_name=KERNEL,
+                execution_timeout=CELL_TIMEOUT,
+                progress_bar=False,
+                extra_arguments=KERNEL_OPTIONS,
+            )
+    except RuntimeError as error:  # kernels that start at the same moment may miss their ports
+        not_started = "respond" in str(error) or "died before" in str(error)
+        if not not_started or attempts == 1:
+            raise
+        print("the kernel did not start, once more: ", end="", flush=True)
+        _run_papermill(path, executed, parameters, attempts - 1)
+
+
+def _failed_cell(executed: Path) -> int | None:
+    """Number of the cell that failed, counted without those that papermill added."""
+    own = [
+        cell
+        for cell in read_notebook(executed).cells
+        if not any(str(tag).startswith("papermill-error") for tag in cell.metadata.get("tags", []))
+        and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    for number, cell in enumerate(own, 1):
+        if any(output.output_type == "error" for output in cell.get("outputs", [])):
+            return number
+    return None
+
+
+def _write_html(executed: Path) -> None:
+    from nbconvert import HTMLExporter
+
+    with _without_warnings():
+        page, _ = HTMLExporter().from_filename(str(executed))
+    write_text(executed.with_suffix(".html"), page)
+
+
+def _without_warnings() -> warnings.catch_warnings[None]:
+    """Without the warnings of papermill's and nbconvert's own dependencies."""
+    return warnings.catch_warnings(action="ignore")
+
+
+# --- run in place --------------------------------------------------------------------------
+
+
+def refresh(path: Path) -> None:
+    """Run a notebook in place with the parameters that stand in it, and keep its outputs.
+
+    Raises:
+        CellExecutionError: a cell failed; the file is as it was.
+        ValueError: an output names a path of this machine.
+    """
+    from nbclient import NotebookClient
+
+    notebook = read_notebook(path)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name=KERNEL,
+        extra_arguments=KERNEL_OPTIONS,
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+    )
+    client.execute()
+    remove_machine_traces(notebook)
+    if found := machine_paths(notebook):
+        raise ValueError(f"{path.name} shows a path of this machine: {found[0]}")
+    with atomic_write(path) as partial:
+        nbformat.write(notebook, partial)
+
+
+def refresh_and_report(path: Path) -> bool:
+    """Refresh a notebook and print how it went; whether it succeeded."""
+    from nbclient.exceptions import CellExecutionError
+
+    print(f"{path.stem}: ", end="", flush=True)
+    start = time.perf_counter()
+    try:
+        refresh(path)
+    except CellExecutionError as error:
+        print(f"failed, and is as it was: {error}", flush=True)
+        return False
+    print(f"refreshed, {time.perf_counter() - start:.0f} s", flush=True)
+    return True
+
+
+def remove_machine_traces(notebook: NotebookNode) -> None:
+    """Drop metadata and outputs that differ between machines; add the digest of the code run."""
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL}
+    notebook.metadata = nbformat.from_dict(
+        {name: value for name, value in notebook.metadata.items() if name == "title"}
+        | {"kernelspec": kernel, "language_info": {"name": "python"}}
+        | {"digitlib": {"code": code_digest(notebook)}}
+    )
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict(
+            {name: value for name, value in cell.metadata.items() if name in ("tags", "jupyter")}
+        )
+        if cell.cell_type == "code":
+            cell.outputs = _static_outputs(cell.outputs)
+
+
+def _static_outputs(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Outputs that a page without a kernel can show: no live widgets, streams in one piece."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if WIDGET in output.get("data", {}):
+            if output.output_type == "display_data":
+                continue  # a progress bar, or a pad that is nothing without its kernel
+            del output.data[WIDGET]
+        same = kept and output.output_type == "stream" and kept[-1].get("name") == output.name
+        if same:
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
+
+
+def machine_paths(notebook: NotebookNode) -> list[str]:
+    """Lines of source or output that name a path of the machine they were made on."""
+    texts: list[str] = []
+    for cell in notebook.cells:
+        texts.append(cell.source)
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            texts += [str(part) for kind, part in data.items() if not kind.startswith("image/")]
+            texts += [output.get("text", ""), *output.get("traceback", [])]
+    own = [str(REPOSITORY), str(Path.home()), tempfile.gettempdir(), sys.prefix]
+    here = re.compile(r"(?<![\w./])(?:" + "|".join(map(re.escape, own)) + r")[/\\]")
+    lines = [line for text in texts for line in text.splitlines()]
+    return [line[:200] for line in lines if MACHINE_PATH.search(line) or here.search(line)]
