@@ -23,9 +23,9 @@ import pytest
 from nbformat import NotebookNode
 from needs import REPOSITORY, data_root, missing_data
 
-from digitlib.reports import runner
+from digitlib.reports import execution
 
-NOTEBOOKS = {path.stem: path for path in runner.find()}
+NOTEBOOKS = {path.stem: path for path in execution.find_notebooks()}
 LAX = ("02_train", "05_draw")  # trained anew on each machine; drawn by hand
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
 MAX_LINES, MEDIAN_LINES = 15, 8
@@ -46,7 +46,7 @@ def tags(cell: NotebookNode) -> list[str]:
 
 
 def test_there_are_notebooks_and_they_are_numbered() -> None:
-    assert list(NOTEBOOKS) == [path.stem for path in sorted(runner.FOLDER.glob("*.ipynb"))]
+    assert list(NOTEBOOKS) == [path.stem for path in sorted(execution.FOLDER.glob("*.ipynb"))]
     assert [name[:3] for name in NOTEBOOKS] == [f"{n:02}_" for n in range(1, len(NOTEBOOKS) + 1)]
 
 
@@ -91,7 +91,7 @@ def test_a_senseless_or_unknown_parameter_fails_at_once_with_a_sentence(
         exec(parameters.source, space)
         exec(check.source, space | changes)
 
-    names = runner.declared(NOTEBOOKS[name])
+    names = execution.parameter_names(NOTEBOOKS[name])
     senseless = {"seed": -1} if "seed" in names else {"weights": "nowhere"}
     with pytest.raises(ValueError, match=r"^The parameter \w+ is .*\.$"):
         run(senseless, "")
@@ -134,7 +134,7 @@ def test_it_was_run_in_order_from_a_clean_kernel(name: str) -> None:
 @every_notebook
 def test_its_code_is_the_code_that_was_run(name: str) -> None:
     notebook = read(name)
-    assert notebook.metadata.get("digitlib", {}).get("code") == runner.code_digest(notebook), (
+    assert notebook.metadata.get("digitlib", {}).get("code") == execution.code_digest(notebook), (
         "the code was changed after the outputs were made: `make notebooks` runs it anew"
     )
 
@@ -144,7 +144,7 @@ def test_it_runs_on_anybodys_machine_and_names_no_path_of_ours(name: str) -> Non
     notebook = read(name)
     assert notebook.metadata.kernelspec.name == "python3"
     assert set(notebook.metadata) <= {"kernelspec", "language_info", "digitlib", "title"}
-    assert runner.machine_paths(notebook) == []
+    assert execution.machine_paths(notebook) == []
     assert NOTEBOOKS[name].stat().st_size <= MAX_BYTES
 
 

@@ -21,8 +21,8 @@ import torch
 
 from digitlib.evaluation.metrics import Proportion
 from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
-from digitlib.reports import model_card, runner
-from digitlib.reports.parameters import DRAWN_SEVEN, FAST, FULL, check_parameters
+from digitlib.reports import execution, model_card, runner
+from digitlib.reports.parameters import DRAWN_SEVEN, NOTEBOOKS, Notebook, check_parameters
 from digitlib.reports.report import Report, sentence
 
 SENTENCE = r"^[A-Z].*\.$"
@@ -117,7 +117,7 @@ def test_a_sentence_is_markdown() -> None:
 
 SENSELESS = [
     ("dataset", "emnist"), ("dataset", None), ("seed", -1), ("seed", 1.5), ("seed", True),
-    ("seed", "0"), ("seeds", []), ("seeds", [1, 1]), ("seeds", 3), ("subset", 0), ("subset", 99),
+    ("seed", "0"), ("subset", 0), ("subset", 99),
     ("subset", "all"), ("epochs", 0), ("epochs", 1001), ("epochs", {}), ("epochs", {"default": 0}),
     ("presets", "default"), ("presets", []),
     ("presets", ["defualt"]),
@@ -136,7 +136,7 @@ def test_a_senseless_value_is_refused_with_a_sentence(name: str, value: Any) -> 
 
 def test_sensible_values_pass(tmp_path: Path) -> None:
     check_parameters(
-        dataset="sample", seed=0, seeds=[0, 1], subset=None, epochs=None, presets=["baseline"],
+        dataset="sample", seed=0, subset=None, epochs=None, presets=["baseline"],
         weights=str(BUNDLED_WEIGHTS), weights_folder=None, reports_folder=str(tmp_path / "new"),
         strokes=DRAWN_SEVEN,
     )  # fmt: skip
@@ -165,8 +165,8 @@ def test_a_misspelt_name_that_papermill_injected_is_refused(
 
 SAVES = """
     import numpy as np
-    from digitlib import reports
-    report = reports.Report("01_good", reports_folder)
+    from digitlib.reports.report import Report
+    report = Report("01_good", reports_folder)
     report.add(number=float(np.random.RandomState(seed).rand()))
     report.add_times(random=float(np.random.rand()))
     report.save()
@@ -196,8 +196,8 @@ def test_a_failure_is_told_and_the_others_run(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "reports"
-    plan = runner.Plan(output, dataset="sample", seed=7)
-    (failure,) = runner.make(plan, folder=folder)
+    plan = runner.ReportPlan(output, dataset="sample", seed=7)
+    (failure,) = runner.make_reports(plan, folder=folder)
     printed = capsys.readouterr().out
     assert printed.rstrip().endswith(f"1 of 3 notebooks failed:\n{failure}")
     assert "02_bad, cell 2: ZeroDivisionError: division by zero" in printed
@@ -220,7 +220,7 @@ def test_a_failure_is_told_and_the_others_run(
     # Again: what is complete is skipped, what failed is tried again, now that it is mended.
     write_notebook(folder, "02_bad", "seed = 0", "1 / 1")
     before = (output / "executed" / "01_good.ipynb").stat().st_mtime_ns
-    assert runner.make(plan, folder=folder) == []
+    assert runner.make_reports(plan, folder=folder) == []
     printed = capsys.readouterr().out
     assert "01_good: current" in printed
     assert "02_bad: done" in printed
@@ -230,7 +230,7 @@ def test_a_failure_is_told_and_the_others_run(
     # The same seed elsewhere gives the same numbers; only what is named so differs.
     write_notebook(folder, "01_good", "seed = 0\nreports_folder = None", SAVES)
     other = tmp_path / "other"
-    runner.make(runner.Plan(other, dataset="sample", seed=7), folder=folder)
+    runner.make_reports(runner.ReportPlan(other, dataset="sample", seed=7), folder=folder)
     assert without_times(other) == without_times(output)
     times = [
         json.loads((place / "metrics.json").read_text())["times"]["01_good"]["random"]
@@ -239,15 +239,26 @@ def test_a_failure_is_told_and_the_others_run(
     assert times[0] != times[1]
 
 
-def test_what_decides_the_results_decides_whether_they_are_current(folder: Path) -> None:
-    path = folder / "01_good.ipynb"
-    data = {"train": "abc"}
-    key = runner._key(path, {"seed": 0, "reports_folder": "here"}, data)
-    assert key == runner._key(path, {"seed": 0, "reports_folder": "there"}, data)
-    assert key != runner._key(path, {"seed": 1}, data)
-    assert key != runner._key(path, {"seed": 0}, {"train": "abd"})
-    write_notebook(folder, "01_good", "seed = 0  # changed", "1")
-    assert key != runner._key(path, {"seed": 0}, data)
+def test_only_keeps_the_numbers_of_the_other_notebooks_and_says_which_are_stale(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "reports"
+    write_notebook(folder, "02_bad", "seed = 0", "1 / 1")
+    plan = runner.ReportPlan(output, dataset="sample", seed=7)
+    assert runner.make_reports(plan, folder=folder) == []
+    before = without_times(output)
+    assert before["stale"] == []
+    assert set(before["notebooks"]["01_good"]) >= {"key", "revision", "modified"}
+
+    write_notebook(folder, "01_good", "seed = 0\nreports_folder = None", f"{SAVES}    1")
+    write_notebook(folder, "03_last", "seed = 0", "print(seed + 1)")
+    assert runner.make_reports(plan, ["03_last"], folder=folder) == []
+    assert "01_good" not in capsys.readouterr().out.splitlines()[-1]
+    after = without_times(output)
+    assert after["notebooks"]["01_good"] == before["notebooks"]["01_good"]
+    assert after["notebooks"]["03_last"] != before["notebooks"]["03_last"]
+    assert (after["stale"], after["missing"]) == (["01_good"], [])
+    assert "01_good" in (output / "README.md").read_text().split("**Of other code")[1].split(".")[0]
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -258,7 +269,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from digitlib.__main__ import main; from digitlib.reports import runner\n"
-        "runner.make.__kwdefaults__['folder'] = Path(sys.argv.pop(1))\n"
+        "runner.make_reports.__kwdefaults__['folder'] = Path(sys.argv.pop(1))\n"
         "main()"
     )
     command = [sys.executable, "-c", script, str(folder), "reports"]
@@ -290,20 +301,21 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_name_that_a_notebook_does_not_have_is_refused(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(FULL, "01_good", {"epoch": 3})
-    plan = runner.Plan(tmp_path, dataset="sample")
+    monkeypatch.setitem(NOTEBOOKS, "01_good", Notebook({"epoch": 3}))
+    plan = runner.ReportPlan(tmp_path, dataset="sample")
     with pytest.raises(ValueError, match="01_good has no parameter 'epoch'; it has seed"):
-        runner.make(plan, folder=folder)
+        runner.make_reports(plan, folder=folder)
     with pytest.raises(ValueError, match="There is no notebook '09_none'; there are 01_good"):
-        runner.make(plan, ["09_none"], folder=folder)
+        runner.make_reports(plan, ["09_none"], folder=folder)
 
 
 def test_the_tables_name_notebooks_and_parameters_that_exist() -> None:
-    known = {path.stem: path for path in runner.find()}
-    for table in (FULL, FAST):
-        assert set(table) == set(known)
-        for name, parameters in table.items():
-            runner.check_names(known[name], parameters)
+    known = {path.stem: path for path in execution.find_notebooks()}
+    assert set(NOTEBOOKS) == set(known)
+    for name, notebook in NOTEBOOKS.items():
+        for parameters in (notebook.full, notebook.fast):
+            execution.check_names(known[name], parameters)
+            check_parameters(**parameters)
 
 
 # --- refresh ---------------------------------------------------------------------------------
@@ -317,7 +329,7 @@ def test_refresh_keeps_what_a_reader_sees_and_nothing_of_the_machine(tmp_path: P
         "import ipywidgets\ndisplay(ipywidgets.IntSlider())\nprint('a')\nprint('b')",
         "ipywidgets.IntSlider()",
     )
-    runner.refresh(path)
+    execution.refresh(path)
     notebook = nbformat.read(path, as_version=4)
     assert [cell.execution_count for cell in notebook.cells] == [1, 2, 3]
     assert [dict(output) for output in notebook.cells[1].outputs] == [
@@ -325,15 +337,15 @@ def test_refresh_keeps_what_a_reader_sees_and_nothing_of_the_machine(tmp_path: P
     ]
     assert list(notebook.cells[2].outputs[0].data) == ["text/plain"]
     assert set(notebook.metadata) == {"kernelspec", "language_info", "digitlib"}
-    assert notebook.metadata.digitlib.code == runner.code_digest(notebook)
+    assert notebook.metadata.digitlib.code == execution.code_digest(notebook)
     assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
 
 
 def test_a_path_of_the_machine_is_found(tmp_path: Path) -> None:
-    lines = ["print('/home/somebody/data')", "1  # a/tmp/b and 3/4", f"'{runner.REPOSITORY}/x'"]
+    lines = ["print('/home/somebody/data')", "1  # a/tmp/b and 3/4", f"'{execution.REPOSITORY}/x'"]
     path = write_notebook(tmp_path, "01_page", *lines)
     notebook = nbformat.read(path, as_version=4)
-    assert runner.machine_paths(notebook) == [lines[0], lines[2]]
+    assert execution.machine_paths(notebook) == [lines[0], lines[2]]
 
 
 # --- the model card --------------------------------------------------------------------------
@@ -355,6 +367,7 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
         "device": "cpu",
         "notebooks": {"03_evaluate": notebook},
         "missing": [],
+        "stale": [],
         "times": {"03_evaluate": {"notebook_seconds": 61.0}},
         "run": {"finished": "now", "machine": "m", "revision": None, "modified": None},
     }

@@ -44,8 +44,15 @@ def notebook_key(
         notebook: its cells.
         parameters: given to it; folders to write to do not count.
         package: folder of digitlib.
+
+    Raises:
+        ValueError: a cell is no Python.
     """
     code = "\n\n".join(code_cells(notebook))
+    try:
+        ast.parse(code)
+    except SyntaxError as error:
+        raise ValueError(f"{name} has a cell that is no Python: {error}") from error
     ignores = (*NO_EFFECT, *NOTEBOOKS.get(name, Notebook()).ignores)
     decides = {
         "code": code,

@@ -51,8 +51,13 @@ def _what(metrics: Mapping[str, Any], card: Card) -> str:
     notice = ""
     if metrics["missing"]:
         notice = (
-            f"\n\n> **Incomplete:** {', '.join(metrics['missing'])} did not run, failed, or is of "
-            "other code or data than the rest; its numbers are not in here."
+            f"\n\n> **Incomplete:** {', '.join(metrics['missing'])} did not run or failed; its "
+            "numbers are not in here."
+        )
+    if metrics["stale"]:
+        notice += (
+            f"\n\n> **Of other code, data or settings than the rest:** "
+            f"{', '.join(metrics['stale'])}."
         )
     return (
         "# Model card: the bundled digit network\n\n"
