@@ -108,9 +108,9 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", default="{}", help="JSON of further TrainConfig fields to change")
     parser.add_argument(
-        "--pool", type=Path, nargs="+", default=(), help="soft labels, for distillation"
+        "--soft-labels", type=Path, nargs="+", default=(), help="soft labels, for distillation"
     )
-    parser.add_argument("--start", type=Path, help="weights file of the initial network")
+    parser.add_argument("--init", type=Path, help="weights file of the initial network")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
     parser.add_argument("--report", type=Path, help="folder for NAME.json with all its numbers")
 
@@ -122,7 +122,9 @@ def train(chosen: Arguments) -> None:
     from digitlib.training import build
 
     config = _changed(_preset(chosen.preset), chosen.set, seed=chosen.seed)
-    build.train(config, chosen.output, pool=chosen.pool, start=chosen.start, half=chosen.half)
+    build.train(
+        config, chosen.output, soft_labels=chosen.soft_labels, init=chosen.init, half=chosen.half
+    )
     card = measure_weights(chosen.output)
     if chosen.report:
         write_json(chosen.report / f"{chosen.output.stem}.json", card)
@@ -137,7 +139,7 @@ def _distil_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, help="file to write (.safetensors)")
     parser.add_argument("teachers", type=Path, nargs="+", help="weights files")
     parser.add_argument("--passes", type=int, default=16, help="over the training data")
-    parser.add_argument("--preset", default="teacher", help="configuration of the variations")
+    parser.add_argument("--preset", default="default", help="configuration of the variations")
 
 
 def distil(chosen: Arguments) -> None:
@@ -168,7 +170,7 @@ def _sweep_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=-1, help="processes; -1 is one per core")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch in each run")
     parser.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, tcp://…:8786")
-    parser.add_argument("--pool", help="soft labels, for distillation")
+    parser.add_argument("--soft-labels", help="soft labels, for distillation")
     parser.add_argument(
         "--seeds-report", type=Path, metavar="FILE", help="also write reports/seeds.json's format"
     )
@@ -183,7 +185,8 @@ def sweep(chosen: Arguments) -> None:
     configs = {name: _changed(_preset(name), chosen.set) for name in chosen.presets}
     found = runs.sweep(
         configs, chosen.seeds, chosen.table or runs.TABLE,
-        workers=chosen.workers, cluster=chosen.cluster, threads=chosen.threads, pool=chosen.pool,
+        workers=chosen.workers, cluster=chosen.cluster, threads=chosen.threads,
+        soft_labels=chosen.soft_labels,
     )  # fmt: skip
     if chosen.seeds_report:
         runs.write_seeds(found.to_dict("records"), chosen.seeds_report)

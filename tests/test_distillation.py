@@ -152,15 +152,15 @@ def test_every_frame_comes_once_before_any_comes_again(pool: SoftLabels) -> None
 
 
 def test_a_pool_of_less_than_an_epoch_is_refused(pool: SoftLabels) -> None:
-    with pytest.raises(ValueError, match="the pool has only"):
+    with pytest.raises(ValueError, match="the soft labels have only"):
         DistillationLoader(config(), pool, 10 * len(pool), torch.device("cpu"))
 
 
 def test_taught_and_pool_belong_together(pool: SoftLabels) -> None:
-    with pytest.raises(ValueError, match=r"digitlib\.teaching makes one"):
+    with pytest.raises(ValueError, match=r"needs soft labels"):
         fit(config(distill_weight=0.5), sample_splits(), progress=False)
-    with pytest.raises(ValueError, match="distill_weight > 0"):
-        fit(config(), sample_splits(), pool=pool, progress=False)
+    with pytest.raises(ValueError, match="Soft labels need"):
+        fit(config(), sample_splits(), soft_labels=pool, progress=False)
 
 
 def test_a_network_learns_what_the_teachers_say_and_not_what_the_labels_say(
@@ -170,22 +170,22 @@ def test_a_network_learns_what_the_teachers_say_and_not_what_the_labels_say(
     right = F.one_hot(pool.labels, 10).half() * 8
     twisted = replace(pool, labels=(pool.labels + 1) % 10, teacher_logits=right)
     recipe = config(distill_weight=1.0, epochs=25)
-    result = fit(recipe, sample_splits(), pool=twisted, progress=False)
+    result = fit(recipe, sample_splits(), soft_labels=twisted, progress=False)
     assert result.history[-1]["accuracy/sample"] > 0.8
     assert result.digests["pool"] == twisted.digest
     misled = fit(
-        replace(recipe, distill_weight=0.01), sample_splits(), pool=twisted, progress=False
+        replace(recipe, distill_weight=0.01), sample_splits(), soft_labels=twisted, progress=False
     )
     assert misled.history[-1]["accuracy/sample"] < 0.2
 
 
 def test_a_taught_run_resumes_to_the_same_weights(pool: SoftLabels, tmp_path: Path) -> None:
     recipe = config(distill_weight=0.7, epochs=3)
-    whole = fit(recipe, sample_splits(), pool=pool, progress=False)
+    whole = fit(recipe, sample_splits(), soft_labels=pool, progress=False)
     path = tmp_path / "run.ckpt"
     for stop in (1, 3):
         part = fit(
-            recipe, sample_splits(), pool=pool, progress=False, checkpoint=path,
+            recipe, sample_splits(), soft_labels=pool, progress=False, checkpoint=path,
             until=lambda line, stop=stop: line["epoch"] >= stop,
         )  # fmt: skip
     for name, value in whole.model.state_dict().items():
@@ -194,10 +194,17 @@ def test_a_taught_run_resumes_to_the_same_weights(pool: SoftLabels, tmp_path: Pa
 
 def test_a_checkpoint_of_another_pool_is_refused(pool: SoftLabels, tmp_path: Path) -> None:
     recipe, path = config(distill_weight=0.7, epochs=2), tmp_path / "run.ckpt"
-    fit(recipe, sample_splits(), pool=pool, progress=False, checkpoint=path, until=lambda _: True)
+    fit(
+        recipe,
+        sample_splits(),
+        soft_labels=pool,
+        progress=False,
+        checkpoint=path,
+        until=lambda _: True,
+    )
     other = replace(pool, teacher_logits=pool.teacher_logits + 1)
     with pytest.raises(ValueError, match=r"run\.ckpt is a checkpoint of other data"):
-        fit(recipe, sample_splits(), pool=other, progress=False, checkpoint=path)
+        fit(recipe, sample_splits(), soft_labels=other, progress=False, checkpoint=path)
 
 
 def test_the_loss_is_least_where_the_network_agrees_with_its_teachers() -> None:

@@ -292,32 +292,49 @@ def test_pen_data_is_drawn_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> No
     assert ink[0].std() > 1.2 * own.std()
 
 
-def test_the_mean_of_the_weights_follows_them_slowly() -> None:
-    class Looked(_Run):
-        """Compares the running mean after each step with one taken by hand."""
+def test_the_average_of_weights_and_buffers_is_exponential_after_a_warm_up() -> None:
+    decay = 0.6
+    state = _Run(small_config(ema_decay=decay), sample_splits(), torch.device("cpu"))
 
-        def _average(self, step: int) -> None:
-            before = {n: t.clone() for n, t in self.ema_model.state_dict().items()}
-            super()._average(step)
-            keep = min(self.config.ema_decay, (1 + step) / (10 + step))
-            now = self.model.state_dict()
-            for name, mean in self.ema_model.state_dict().items():
-                if mean.dtype.is_floating_point:
-                    expected = keep * before[name] + (1 - keep) * now[name]
-                    torch.testing.assert_close(mean, expected, atol=1e-6, rtol=1e-5)
-                else:
-                    assert torch.equal(mean, now[name])
+    def copy() -> dict[str, torch.Tensor]:
+        return {name: value.clone() for name, value in state.model.state_dict().items()}
 
-    state = Looked(small_config(ema_decay=0.6), sample_splits(), torch.device("cpu"))
+    weights = [copy()]
+    state.optimizer.register_step_post_hook(lambda *_: weights.append(copy()))
     for _ in range(3):
         state.train_epoch()
-    differ = [
-        not torch.equal(a, b)
-        for a, b in zip(
-            state.model.state_dict().values(), state.ema_model.state_dict().values(), strict=True
-        )
-    ]
-    assert any(differ)
+    expected = {name: value.double() for name, value in weights[0].items()}
+    for step, now in enumerate(weights[1:]):
+        keep = min(decay, (1 + step) / (10 + step))
+        for name, value in now.items():
+            mean = keep * expected[name] + (1 - keep) * value.double()
+            expected[name] = mean if value.is_floating_point() else value.double()
+    assert len(weights) == 1 + 3 * state.steps
+    found = state.result.state_dict()
+    for name, value in found.items():
+        torch.testing.assert_close(value.double(), expected[name], atol=1e-6, rtol=1e-5)
+    assert any(not torch.equal(value, weights[-1][name]) for name, value in found.items())
+
+
+def test_every_step_has_the_rate_of_the_schedule() -> None:
+    config = small_config(warmup=0.3, epochs=2)
+    state = _Run(config, sample_splits(), torch.device("cpu"))
+    rates: list[float] = []
+    state.optimizer.register_step_pre_hook(
+        lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"])
+    )
+    for _ in range(2):
+        state.train_epoch()
+    count = 2 * state.steps
+    assert rates == [learning_rate(config, step, count) for step in range(count)]
+
+
+def test_training_leaves_the_global_random_state_as_it_was() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    fit(small_config(epochs=1), sample_splits(), progress=False)
+    assert torch.equal(torch.rand(4), expected)
 
 
 def test_without_averaging_the_last_weights_are_kept() -> None:
@@ -521,18 +538,18 @@ def start() -> torch.nn.Module:
 def test_a_run_begins_with_the_network_given_and_leaves_it_as_it_is(start: torch.nn.Module) -> None:
     before = model_digest(start)
     still = small_config(epochs=1, learning_rate=0.0, weight_decay=0.0)
-    same = fit(still, sample_splits(), start=start, progress=False)
+    same = fit(still, sample_splits(), init=start, progress=False)
     for (name, now), then in zip(same.model.named_parameters(), start.parameters(), strict=True):
         assert torch.equal(now, then), name
     assert model_digest(start) == before
     assert same.digests["start"] == before
-    other = fit(small_config(epochs=1), sample_splits(), start=start, progress=False)
+    other = fit(small_config(epochs=1), sample_splits(), init=start, progress=False)
     assert model_digest(other.model) != before
 
 
 def test_what_is_kept_of_the_start_is_averaged_into_the_result(start: torch.nn.Module) -> None:
     part, whole = (
-        fit(small_config(epochs=1, init_weight=kept), sample_splits(), start=start, progress=False)
+        fit(small_config(epochs=1, init_weight=kept), sample_splits(), init=start, progress=False)
         for kept in (0.25, 0.0)
     )
     states = (model.state_dict() for model in (part.model, whole.model, start))
@@ -544,13 +561,13 @@ def test_what_is_kept_of_the_start_is_averaged_into_the_result(start: torch.nn.M
 
 
 def test_keeping_needs_a_start() -> None:
-    with pytest.raises(ValueError, match="give it one to start from"):
+    with pytest.raises(ValueError, match="init_weight > 0 needs an initial network"):
         fit(small_config(init_weight=0.5), sample_splits(), progress=False)
 
 
 def test_a_checkpoint_of_another_start_is_refused(start: torch.nn.Module, tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
     config = small_config(epochs=1)
-    fit(config, sample_splits(), start=start, progress=False, checkpoint=path)
+    fit(config, sample_splits(), init=start, progress=False, checkpoint=path)
     with pytest.raises(ValueError, match="of other data"):
         fit(config, sample_splits(), progress=False, checkpoint=path)

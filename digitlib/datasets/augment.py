@@ -7,6 +7,7 @@ Every random number comes from torch's global generator, so a seed fixes all of 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE
@@ -94,6 +95,7 @@ def warp(
     stretch: float = 0.1,
     shift: float = 1.5,
     bend: float = 0.8,
+    resampling: str = "bicubic",
 ) -> Tensor:
     """Affine and elastic distortion in one resampling, about the centre of mass.
 
@@ -104,6 +106,7 @@ def warp(
         stretch: logarithm of the factor of each side.
         shift: px.
         bend: standard deviation in px of a smooth displacement (Simard et al., 2003).
+        resampling: bicubic keeps strokes as sharp as they were, bilinear blurs them.
     """
     count, size = len(frames), frames.shape[-1]
     matrix = affine(count, frames, rotation=rotation, slant=slant, stretch=stretch)
@@ -114,9 +117,8 @@ def warp(
         coarse = torch.randn(count, 2, 5, 5, device=frames.device) * (bend * 2 / size)
         field = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
         grid = grid + field.permute(0, 2, 3, 1)
-    # Bicubic keeps strokes as sharp as they were; it overshoots beside them.
-    moved = F.grid_sample(frames[:, None], grid, mode="bicubic", align_corners=False)
-    return moved[:, 0].clamp(0, 1)
+    moved = F.grid_sample(frames[:, None], grid, mode=resampling, align_corners=False)
+    return moved[:, 0].clamp(0, 1)  # bicubic overshoots beside strokes
 
 
 def change_stroke_width(frames: Tensor, *, thinner: float = 0.6, thicker: float = 0.9) -> Tensor:
@@ -153,14 +155,34 @@ def some(frames: Tensor, changed: Tensor, share: float) -> Tensor:
     return torch.where(chosen[:, None, None], changed, frames)
 
 
-def vary_frames(frames: Tensor) -> Tensor:
-    """What training does to the shapes in frames from pictures, ``[N, 28, 28]``.
+@dataclass(frozen=True)
+class FrameVariation:
+    """Strength of the variations of frames.
 
-    Every change also blurs or thickens a little, so each leaves some frames alone: a network that
-    never sees a frame as sharp and thin as MNIST's own reads those worse than the varied ones.
+    Each change also blurs or thickens a little, so each leaves some frames unchanged: a network
+    trained without frames as sharp and thin as MNIST's own misreads more of those.
     """
-    frames = some(frames, warp(frames), 0.9)
-    return some(frames, change_stroke_width(frames), 0.25)
+
+    warp_prob: float = 0.9
+    width_prob: float = 0.25  # of a change of stroke width
+    shift: float = 1.5  # px
+    bend: float = 0.8  # px
+    resampling: str = "bicubic"
+
+
+FRAME_VARIATIONS = {
+    "sharp": FrameVariation(),
+    "soft": FrameVariation(0.65, 0.6, shift=1.0, bend=0.6, resampling="bilinear"),
+}
+
+
+def vary_frames(frames: Tensor, variation: FrameVariation = FRAME_VARIATIONS["sharp"]) -> Tensor:
+    """Vary the shapes in frames from pictures, ``[N, 28, 28]``."""
+    warped = warp(
+        frames, shift=variation.shift, bend=variation.bend, resampling=variation.resampling
+    )
+    frames = some(frames, warped, variation.warp_prob)
+    return some(frames, change_stroke_width(frames), variation.width_prob)
 
 
 def vary_points(

@@ -117,7 +117,7 @@ def _presets(reports: Path) -> Iterator[str]:
         f"| {quick['median_test']:.2%}, median of {quick['runs']} seeds | not trained on them "
         "| [`reports/metrics/08_speed.json`](reports/metrics/08_speed.json) |"
     )
-    for preset, name in (("`default`, `refined`", "digitnet"), ("`wide`", "wide")):
+    for preset, name in (("`default`, refined", "digitnet"), ("`wide`", "wide")):
         card = json.loads((reports / "weights" / f"{name}.json").read_text())
         training = card["training"]
         seconds = training["seconds"] + training.get("start", {}).get("seconds", 0)

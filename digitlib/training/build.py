@@ -1,11 +1,11 @@
-"""Train a preset, calibrate it on validation data, measure it, and write weights with their card.
+"""Train a configuration, calibrate it on validation data, measure it, write weights and card.
 
-The test set is looked at once, after every choice was made.
+The test set is evaluated once, after all choices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,34 +24,35 @@ def train(
     config: TrainConfig,
     output: Path,
     *,
-    pool: Sequence[Path] = (),
-    start: Path | None = None,
+    soft_labels: Sequence[Path] = (),
+    init: Path | None = None,
     root: str | None = None,
     half: bool = False,
+    step: Mapping[str, str] | None = None,
 ) -> Card:
-    """Train, calibrate, write the weights, measure them as written; return the card.
+    """Train, calibrate, measure on the test split, and write the weights; return the card.
 
     Args:
-        config: how to train.
-        output: weights file; a checkpoint lies beside it until training is done.
-        pool: files of :class:`teaching.Pool`, for configurations that are taught.
-        start: weights file of a network to begin with; its training joins the card.
+        config: all settings of the training.
+        output: weights file; a checkpoint lies beside it until training is complete.
+        soft_labels: files of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
+        init: weights file of the initial network; its training joins the card.
         root: data folder.
-        half: store the weights in half precision.
-
-    Returns:
-        The card as written.
+        half: store the weights in half precision; they are measured so.
+        step: name and key of the build step, for the card; see :mod:`stages`.
     """
     data = Splits.load(config, root)
     checkpoint = output.with_suffix(".ckpt")
-    taught = SoftLabels.load(*pool) if pool else None
-    first, earlier = (None, None) if start is None else load_model(start)
-    result = fit(config, data, pool=taught, start=first, checkpoint=checkpoint)
+    labels = SoftLabels.load(*soft_labels) if soft_labels else None
+    initial, earlier = (None, None) if init is None else load_model(init)
+    result = fit(config, data, soft_labels=labels, init=initial, checkpoint=checkpoint)
     if half:
         result.model.half().float()
     card = make_card(result, data)
     if earlier is not None:
         card = replace(card, training=card.training | {"start": earlier.training})
+    if step is not None:
+        card = replace(card, training=card.training | {"step": dict(step)})
     test = catalog.load(config.datasets[0], "test", root)
     recognizer = Recognizer(result.model, card)
     card = replace(card, test={test.name: measure(recognizer, test)})

@@ -1,37 +1,41 @@
-"""Teaching: a pool of varied training frames, with what several trained networks say of each.
+"""Distillation: soft labels, the logits of trained networks for varied training frames.
 
-A network that learns from the mean answer of an ensemble comes closer to the ensemble than one
-that learns from labels alone (Hinton et al., arXiv 1503.02531). The ensemble answers once for a
-whole pool, which any number of runs then use. A network trained on one data set alone knows that
-set better than a network of its size that was trained on many: who knows least else is asked.
-
-``python -m digitlib distil`` writes soft labels from the weights files of teachers.
+A network trained on the mean logits of an ensemble comes closer to the ensemble than one trained
+on labels alone (Hinton et al., arXiv 1503.02531). The ensemble reads a set of frames once, and any
+number of training runs use it. A network trained on one data set alone is more accurate on it than
+a network of its size trained on several: each data set is labelled by its most specialised
+teachers.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from digitlib.files import digest
 from digitlib.models.networks import optimize_for_inference, pick_device
 from digitlib.models.weights import load_model, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
-from digitlib.training.loader import Batch, BatchLoader, Splits, as_input
-
-SOFT_LABELS_SEED = (
-    1998  # of the pool: not one that a teacher was trained with, or it would know the frames
+from digitlib.training.loader import (
+    Batch,
+    BatchLoader,
+    Splits,
+    as_input,
+    private_random_state,
 )
+
+SOFT_LABELS_SEED = 1998  # no teacher's own seed: it would have been trained on the same variations
 
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Varied frames of several passes over the training data, in random order.
+    """Varied frames of several passes over the training data, in random order, with logits.
 
     Attributes:
         images: uint8 ``[N, 28, 28]``.
@@ -48,30 +52,20 @@ class SoftLabels:
 
     @property
     def digest(self) -> str:
-        """First 12 hex digits of the SHA-256 over labels and answers."""
-        content = hashlib.sha256(self.labels.numpy().tobytes())
-        content.update(self.teacher_logits.numpy().tobytes())
-        return content.hexdigest()[:12]
+        """Digest of labels and logits."""
+        return digest(self.labels.numpy().tobytes(), self.teacher_logits.numpy().tobytes())
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the pool as a safetensors file, whole or not at all."""
-        tensors = {
-            "images": self.images,
-            "labels": self.labels,
-            "teacher_logits": self.teacher_logits,
-        }
-        write_tensors(Path(path), tensors, {})
+    def save(self, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
+        """Write a safetensors file, whole or not at all."""
+        write_tensors(Path(path), dict(vars(self)), dict(metadata or {}))
 
     @classmethod
     def load(cls, *paths: str | os.PathLike[str]) -> SoftLabels:
-        """Read pools as one; raises as :func:`weights.read_tensors`."""
+        """Read files and join them; raises as :func:`weights.read_tensors`."""
         parts = [read_tensors(path)[0] for path in paths]
-        return cls(
-            *(
-                torch.cat([part[name] for part in parts])
-                for name in ("images", "labels", "teacher_logits")
-            )
-        )
+        tensors = [[part.pop(field.name) for part in parts] for field in fields(cls)]
+        # A single file is a gigabyte: torch.cat would copy it.
+        return cls(*(each[0] if len(each) == 1 else torch.cat(each) for each in tensors))
 
 
 @dataclass(frozen=True)
@@ -83,16 +77,16 @@ class Teacher:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Teacher:
-        """Read a weights file of :mod:`build`; raises as :func:`weights.load`."""
+        """Read a weights file; raises as :func:`weights.load_model`."""
         network, card = load_model(path)
         return cls(network, tuple(card.training["config"]["datasets"]))
 
 
 def select_teachers(teachers: Sequence[Teacher], name: str) -> list[nn.Module]:
-    """Who answers for a data set: of those trained on it, the ones trained on the fewest sets.
+    """The most specialised teachers of a data set: trained on it and on the fewest others.
 
     Raises:
-        ValueError: nobody was trained on it.
+        ValueError: no teacher was trained on it.
     """
     able = [teacher for teacher in teachers if name in teacher.datasets]
     if not able:
@@ -109,15 +103,15 @@ def make_soft_labels(
     *,
     progress: bool = True,
 ) -> SoftLabels:
-    """Vary the training data ``passes`` times and let teachers read every frame.
+    """Vary the training data ``passes`` times, with the mean logits of the selected teachers.
 
-    A frame's answer is the mean of those :func:`asked` for the data set that it is from. They read
-    a drawing before the hand was made unsteady: what it was before, it is still.
+    The teachers' input is a drawing before tremor augmentation, which leaves its digit unchanged.
+    Torch's global random state is left as it was.
 
     Args:
-        config: whose data sets, shares, variations and seed are used.
-        data: on what; see :meth:`Splits.load`.
-        teachers: networks with as many outputs as the one that they will teach.
+        config: data sets, mix ratios, variations and seed of the frames.
+        data: see :meth:`Splits.load`.
+        teachers: networks with as many outputs as the one to be trained.
         passes: each as long as an epoch of ``config``.
         progress: show a bar.
 
@@ -131,21 +125,28 @@ def make_soft_labels(
         [optimize_for_inference(network).to(device) for network in select_teachers(teachers, name)]
         for name in config.datasets
     ]
-    feed = BatchLoader(config, data, device)
-    images, labels, answers = [], [], []
-    half = config.precision == "bfloat16"
-    for number in tqdm(range(passes), disable=not progress, unit="pass"):
-        for batch in feed.epoch(number):
-            assert batch.clean is not None
-            frames, calm = ((f * 255).round().to(torch.uint8) for f in (batch.frames, batch.clean))
-            seen = as_input(calm.float() / 255).split(batch.counts)
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-                said = [_mean(panel, part) for panel, part in zip(panels, seen, strict=True)]
-            images.append(frames.cpu())
-            labels.append(batch.labels.cpu())
-            answers.append(torch.cat(said).half().cpu())
-    order = torch.randperm(sum(map(len, labels)))
-    return SoftLabels(*(torch.cat(parts)[order] for parts in (images, labels, answers)))
+    loader = BatchLoader(config, data, device)
+    parts: list[tuple[Tensor, ...]] = []
+    with private_random_state(device):
+        for number in tqdm(range(passes), disable=not progress, unit="pass"):
+            for batch in loader.epoch(number):
+                logits = _label(panels, batch, half=config.precision == "bfloat16")
+                parts.append((_to_bytes(batch.frames).cpu(), batch.labels.cpu(), logits.cpu()))
+        order = torch.randperm(sum(len(labels) for _, labels, _ in parts))
+    return SoftLabels(*(torch.cat(tensors)[order] for tensors in zip(*parts, strict=True)))
+
+
+def _label(panels: Sequence[Sequence[nn.Module]], batch: Batch, *, half: bool) -> Tensor:
+    """Mean logits, float16 ``[B, outputs]``, of a panel of networks for each data set."""
+    clean = batch.frames if batch.clean is None else batch.clean
+    inputs = as_input(_to_bytes(clean).float() / 255).split(batch.counts)
+    with torch.inference_mode(), torch.autocast(clean.device.type, torch.bfloat16, enabled=half):
+        means = [_mean(panel, part) for panel, part in zip(panels, inputs, strict=True)]
+    return torch.cat(means).half()
+
+
+def _to_bytes(frames: Tensor) -> Tensor:
+    return (frames * 255).round().to(torch.uint8)
 
 
 def _mean(networks: Sequence[nn.Module], frames: Tensor) -> Tensor:
@@ -154,28 +155,30 @@ def _mean(networks: Sequence[nn.Module], frames: Tensor) -> Tensor:
 
 
 class DistillationLoader:
-    """Batches of a pool: every frame once, in random order, before any comes again."""
+    """Batches of soft labels: every frame once, in random order, before any repeats."""
 
     def __init__(
-        self, config: TrainConfig, pool: SoftLabels, steps: int, device: torch.device
+        self, config: TrainConfig, soft_labels: SoftLabels, steps: int, device: torch.device
     ) -> None:
         size = round(config.batch_size * (1 + sum(config.mix_ratios)))
-        if len(pool) < steps * size:
+        if len(soft_labels) < steps * size:
             raise ValueError(
-                f"An epoch takes {steps * size:,} frames; the pool has only {len(pool):,}."
+                f"An epoch takes {steps * size:,} frames; "
+                f"the soft labels have only {len(soft_labels):,}."
             )
-        self.config, self.pool, self.device = config, pool, device
+        self.config, self.soft_labels, self.device = config, soft_labels, device
         self.steps, self.size = steps, size
-        self.passes = len(pool) // (steps * size)  # epochs until every frame was seen
+        self.passes = len(soft_labels) // (steps * size)  # epochs before a frame repeats
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch; they follow from the seed and its number alone."""
+        """The batches of an epoch, determined by the configuration's seed and its number."""
         turn, part = divmod(number, self.passes)
-        chance = torch.Generator().manual_seed(self.config.epoch_seed(turn))
-        order = torch.randperm(len(self.pool), generator=chance)
+        generator = torch.Generator().manual_seed(self.config.epoch_seed(turn))
+        order = torch.randperm(len(self.soft_labels), generator=generator)
         count = self.steps * self.size
         torch.manual_seed(self.config.epoch_seed(number))  # for dropout
         for index in order[part * count : (part + 1) * count].split(self.size):
-            frames = self.pool.images[index].to(self.device).float() / 255
-            labels = self.pool.labels[index].to(self.device)
-            yield Batch(frames, labels, self.pool.teacher_logits[index].to(self.device).float())
+            frames = self.soft_labels.images[index].to(self.device).float() / 255
+            labels = self.soft_labels.labels[index].to(self.device)
+            logits = self.soft_labels.teacher_logits[index].to(self.device).float()
+            yield Batch(frames, labels, logits)

@@ -1,13 +1,14 @@
-"""Batches to train on: all data sets together, varied anew in every epoch.
+"""Training batches: all data sets together, varied anew in every epoch.
 
-All data lies on the device as whole tensors; a batch is a slice of a permutation. Everything
-random in an epoch follows from the seed and the epoch's number.
+All data lies on the device as whole tensors; a batch is a slice of a permutation. The random
+numbers of an epoch are determined by the seed and the epoch's number.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +29,7 @@ class Splits:
 
     @classmethod
     def load(cls, config: TrainConfig, root: str | os.PathLike[str] | None = None) -> Splits:
-        """Load what a configuration trains on; raises as :func:`datasets.load`."""
+        """Load the data sets of a configuration; raises as :func:`catalog.load`."""
         return cls(
             *(
                 tuple(
@@ -42,16 +43,16 @@ class Splits:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step trains on.
+    """The frames of one training step.
 
     Attributes:
         frames: float ``[B, 28, 28]``, 0-1.
         labels: int64 ``[B]``.
-        teacher_logits: the teachers' logits ``[B, outputs]``, or None without teachers.
-        counts: how many frames of each data set there are, one set after the other; empty where
-            they are mixed.
-        clean: the same digits ``[B, 28, 28]`` before tremor augmentation: the teachers' input; None
-            where the logits are known.
+        teacher_logits: ``[B, outputs]``; None without teachers.
+        counts: number of frames of each data set, one set after the other; empty where they are
+            mixed.
+        clean: the same digits ``[B, 28, 28]`` before tremor augmentation: the teachers' input;
+            None where they equal ``frames``.
     """
 
     frames: Tensor
@@ -61,8 +62,15 @@ class Batch:
     clean: Tensor | None = None
 
 
+@contextmanager
+def private_random_state(device: torch.device) -> Iterator[None]:
+    """Give the block a copy of torch's global random state; afterwards it is as it was before."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+
+
 def as_input(frames: Tensor) -> Tensor:
-    """Frames ``[B, 28, 28]``, 0-1, normalised, with a channel, which lies last in memory."""
+    """Network input ``[B, 1, 28, 28]``, channels last, of frames ``[B, 28, 28]``, 0-1."""
     return normalize(frames)[:, None].contiguous(memory_format=torch.channels_last)
 
 
@@ -76,20 +84,21 @@ class BatchLoader:
 
     def __init__(self, config: TrainConfig, data: Splits, device: torch.device) -> None:
         self.config, self.device = config, device
+        self.variation = augment.FRAME_VARIATIONS[config.frame_variation]
         self.images = [part.images.to(device) for part in data.train]
         self.labels = [part.labels.to(device) for part in data.train]
         self.points = [None if p.points is None else p.points.to(device) for p in data.train]
         self.steps = steps_per_epoch(config, data)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch; they follow from the seed and its number alone."""
+        """The batches of an epoch, determined by the configuration's seed and its number."""
         torch.manual_seed(self.config.epoch_seed(number))
         orders = [self._order(part) for part in range(len(self.images))]
         for chosen in zip(*orders, strict=False):
             yield self._batch(chosen)
 
     def _order(self, part: int) -> tuple[Tensor, ...]:
-        """Indices of one data set for each step: the first once through, others again and again."""
+        """Indices of one data set by step: the first set once, the others repeated as needed."""
         size = self.config.batch_size
         count = len(self.images[part])
         if part == 0:
@@ -100,28 +109,39 @@ class BatchLoader:
         return order.split(each)
 
     def _batch(self, chosen: tuple[Tensor, ...]) -> Batch:
-        """One step's digits of each data set, varied."""
-        frames, calm = [], []
-        for index, images, points in zip(chosen, self.images, self.points, strict=True):
-            steady = None
-            if not self.config.augment:
-                drawn = images[index].float() / 255
-            elif points is None:
-                drawn = augment.vary_frames(images[index].float() / 255)
-                drawn = augment.degrade(drawn, share=self.config.degrade_prob)
-            else:
-                moved = augment.vary_points(points[index])
-                widths = augment.pen_widths(len(index), moved)
-                if self.config.tremor_prob:
-                    steady = augment.render_batch(moved, widths)
-                    shaken = augment.unsteady(moved)
-                    moved = augment.some(moved, shaken, self.config.tremor_prob)
-                drawn = augment.render_batch(moved, widths)
-                warped = augment.warp(drawn, rotation=0, slant=0, stretch=0.06, bend=0)
-                drawn = augment.some(drawn, warped, 0.6)
-                drawn = augment.degrade(drawn, share=self.config.degrade_prob)
-            frames.append(drawn)
-            calm.append(drawn if steady is None else steady)
+        """The digits of one step, by their indices in each data set."""
+        drawn = [self._draw(part, index) for part, index in enumerate(chosen)]
+        frames, clean = zip(*drawn, strict=True)
         labels = torch.cat([labels[i] for i, labels in zip(chosen, self.labels, strict=True)])
-        counts = tuple(map(len, chosen))
-        return Batch(torch.cat(frames), labels, counts=counts, clean=torch.cat(calm))
+        return Batch(
+            torch.cat(frames), labels, counts=tuple(map(len, chosen)),
+            clean=torch.cat(clean) if self.config.tremor_prob else None,
+        )  # fmt: skip
+
+    def _draw(self, part: int, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames of one data set, and the same digits before tremor augmentation."""
+        config, points = self.config, self.points[part]
+        if config.augment and points is not None:
+            return self._render(points[index])
+        frames = self.images[part][index].float() / 255
+        if config.augment:
+            frames = augment.vary_frames(frames, self.variation)
+            frames = augment.degrade(frames, share=config.degrade_prob)
+        return frames, frames
+
+    def _render(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames of pen samples ``[N, P, 2]``, and the same digits before tremor augmentation."""
+        config, variation = self.config, self.variation
+        points = augment.vary_points(points)
+        widths = augment.pen_widths(len(points), points, high=config.max_pen_width)
+        frames = clean = augment.render_batch(points, widths)
+        if config.tremor_prob:
+            shaken = augment.unsteady(points)
+            points = augment.some(points, shaken, config.tremor_prob)
+            frames = augment.render_batch(points, widths)
+        warped = augment.warp(
+            frames, rotation=0, slant=0, stretch=0.06, bend=0,
+            shift=variation.shift, resampling=variation.resampling,
+        )  # fmt: skip
+        frames = augment.degrade(augment.some(frames, warped, 0.6), share=config.degrade_prob)
+        return frames, clean if config.tremor_prob else frames

@@ -59,21 +59,23 @@ def jobs(configs: Mapping[str, TrainConfig], seeds: Sequence[int]) -> list[Job]:
     ]
 
 
-def train(job: Job, root: str | None = None, threads: int = 1, pool: str | None = None) -> Row:
+def train(
+    job: Job, root: str | None = None, threads: int = 1, soft_labels: str | None = None
+) -> Row:
     """Train, calibrate, and measure on the test split: one row of the table.
 
     Args:
         job: what to train.
         root: data folder; see :func:`base.data_root`.
         threads: of PyTorch in this run; results depend on it in the last bits.
-        pool: file of a :class:`teaching.Pool`, for configurations that are taught.
+        soft_labels: file of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         data = Splits.load(job.config, root)
-        taught = None if pool is None else SoftLabels.load(pool)
-        result = fit(job.config, data, pool=taught, progress=False)
+        labels = None if soft_labels is None else SoftLabels.load(soft_labels)
+        result = fit(job.config, data, soft_labels=labels, progress=False)
         parameters = count_parameters(result.model)
         recognizer = Recognizer(result.model, make_card(result, data))
         measured = compare.measure(recognizer, catalog.load(data.train[0].name, "test", root))
@@ -146,7 +148,7 @@ def sweep(
     cluster: str | Any | None = None,
     root: str | None = None,
     threads: int = 1,
-    pool: str | None = None,
+    soft_labels: str | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Train every configuration with every seed; what the table already has is not done again.
@@ -159,7 +161,7 @@ def sweep(
         cluster: as :func:`fan_out`; workers there find data by ``DIGITLIB_DATA`` or ``root``.
         root: data folder.
         threads: of PyTorch in each run.
-        pool: file of a :class:`teaching.Pool`, where the configurations are taught.
+        soft_labels: file of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
         progress: show a bar.
 
     Returns:
@@ -174,7 +176,7 @@ def sweep(
             file.write("\n")  # after a line that was cut short
     wanted = {job.key: job for job in jobs(configs, seeds)}
     missing = [job for key, job in wanted.items() if key not in {row["key"] for row in read(path)}]
-    options = {"root": root, "threads": threads, "pool": pool}
+    options = {"root": root, "threads": threads, "soft_labels": soft_labels}
     found = fan_out(train, missing, workers=workers, cluster=cluster, **options)
     for row in tqdm(found, total=len(missing), disable=not progress, unit="run"):
         with path.open("a", encoding="utf-8") as file:

@@ -1,7 +1,7 @@
-"""Training: ``fit``, from a recipe and data to a network.
+"""Training: ``fit``, from a configuration and data to a network.
 
-Everything random in an epoch follows from the seed and the epoch's number, so a run that was
-stopped resumes from its last whole epoch to the same weights.
+The random numbers of an epoch are determined by the seed and the epoch's number, so a stopped run
+resumes from its last whole epoch to the same weights.
 """
 
 from __future__ import annotations
@@ -12,34 +12,41 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from digitlib.datasets.base import DigitData
 from digitlib.models.networks import build_network, pick_device
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
-from digitlib.preprocessing.frame import normalize
 from digitlib.training.config import TrainConfig
 from digitlib.training.distillation import DistillationLoader, SoftLabels
-from digitlib.training.loader import Batch, BatchLoader, Splits, as_input, steps_per_epoch
-
-DISTILL_TEMPERATURE = (
-    2.0  # what logits are divided by before a network is compared with its teachers
+from digitlib.training.loader import (
+    Batch,
+    BatchLoader,
+    Splits,
+    as_input,
+    private_random_state,
+    steps_per_epoch,
 )
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
+DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A trained network and how it came about.
+    """A trained network and its training.
 
     Attributes:
         model: in evaluation mode, on the CPU.
-        config: what it was trained with.
+        config: its settings.
         history: per epoch ``epoch``, ``loss``, ``learning_rate`` (at its end), ``seconds`` and a
             validation accuracy per data set, as ``accuracy/NAME``.
         device: where it was trained.
@@ -59,7 +66,7 @@ class TrainResult:
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
-    """The rate of a step, 0 to ``steps - 1``."""
+    """The learning rate of a step, 0 to ``steps - 1``."""
     if config.schedule == "constant":
         return config.learning_rate
     warm = max(1, round(config.warmup * steps))
@@ -73,57 +80,73 @@ def fit(
     config: TrainConfig,
     data: Splits,
     *,
-    pool: SoftLabels | None = None,
-    start: nn.Module | None = None,
+    soft_labels: SoftLabels | None = None,
+    init: nn.Module | None = None,
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     until: Callable[[Mapping[str, float]], bool] | None = None,
 ) -> TrainResult:
-    """Train a network.
+    """Train a network; torch's global random state is left as it was.
 
     Args:
-        config: how.
-        data: on what; see :meth:`Splits.load`.
-        pool: varied frames with the answers of teachers, for configurations that are taught: its
-            frames are trained on, ``data`` is only validated on.
-        start: a trained network of the configuration's kind to begin with, in place of random
-            weights. It stays as it is.
+        config: all settings.
+        data: see :meth:`Splits.load`.
+        soft_labels: training frames with teachers' logits, for ``distill_weight`` > 0; ``data`` is
+            then used for validation only.
+        init: initial network of the configuration's kind, in place of random weights; it is not
+            changed.
         progress: show a bar, in a notebook or a terminal.
-        checkpoint: a file written after every epoch and resumed from when it is there.
+        checkpoint: a file written after every epoch; training resumes from it where it exists.
         until: given each epoch's line of the history; training ends early where it returns True.
 
     Raises:
-        ValueError: the checkpoint is of another configuration, data, pool or start, or a pool is
-            missing, or given to a configuration that is not taught, or a start is missing.
+        ValueError: the checkpoint belongs to another configuration, data, soft labels or initial
+            network; soft labels are missing, or given without ``distill_weight``; ``init_weight``
+            without an initial network.
     """
-    if bool(config.distill_weight) != (pool is not None):
-        raise ValueError(
-            "This configuration is taught: give it a pool (python -m digitlib distil makes one), "
-            "or set distill_weight=0."
-            if config.distill_weight
-            else "A pool is for configurations with distill_weight > 0."
-        )
-    if config.init_weight and start is None:
-        raise ValueError("This configuration keeps part of a network: give it one to start from.")
+    _check_inputs(config, soft_labels, init)
     device = pick_device(config.device)
-    run = _Run(config, data, device, pool, start)
-    path = Path(checkpoint) if checkpoint is not None else None
-    if path is not None and path.exists():
-        run.resume(path)
+    with private_random_state(device):
+        run = _Run(config, data, device, soft_labels, init)
+        path = Path(checkpoint) if checkpoint is not None else None
+        if path is not None and path.exists():
+            run.resume(path)
+        _train(run, path, progress, until)
+    return TrainResult(run.finish(), config, run.history, str(device), run.digests)
+
+
+def _check_inputs(config: TrainConfig, soft_labels: SoftLabels | None, init: object) -> None:
+    if config.distill_weight and soft_labels is None:
+        raise ValueError(
+            "distill_weight > 0 needs soft labels: make them with python -m digitlib distil, "
+            "or set distill_weight to 0."
+        )
+    if soft_labels is not None and not config.distill_weight:
+        raise ValueError("Soft labels need a configuration with distill_weight > 0.")
+    if config.init_weight and init is None:
+        raise ValueError("init_weight > 0 needs an initial network.")
+
+
+def _train(
+    run: _Run,
+    checkpoint: Path | None,
+    progress: bool,
+    until: Callable[[Mapping[str, float]], bool] | None,
+) -> None:
+    """Train the remaining epochs, with a checkpoint after each."""
     from tqdm.auto import tqdm
 
-    bar = tqdm(total=config.epochs, initial=run.epoch, disable=not progress, unit="epoch")
-    with bar:
-        while run.epoch < config.epochs:
+    epochs = run.config.epochs
+    with tqdm(total=epochs, initial=run.epoch, disable=not progress, unit="epoch") as bar:
+        while run.epoch < epochs:
             latest = run.train_epoch()
-            if path is not None:
-                run.save(path)
+            if checkpoint is not None:
+                run.save(checkpoint)
             shown = {name: f"{value:.4f}" for name, value in latest.items() if "/" in name}
             bar.set_postfix(loss=f"{latest['loss']:.4f}", **shown)
             bar.update()
             if until is not None and until(latest):
                 break
-    return TrainResult(run.finish(), config, run.history, str(device), run.digests)
 
 
 class _Run:
@@ -134,60 +157,58 @@ class _Run:
         config: TrainConfig,
         data: Splits,
         device: torch.device,
-        pool: SoftLabels | None = None,
-        start: nn.Module | None = None,
+        soft_labels: SoftLabels | None = None,
+        init: nn.Module | None = None,
     ) -> None:
         self.config, self.device = config, device
+        self.data, self.soft_labels, self.init = data, soft_labels, init
         self.epoch, self.history = 0, list[dict[str, float]]()
+        self.steps = steps_per_epoch(config, data)
+        self.loader: BatchLoader | DistillationLoader
+        if soft_labels is None:
+            self.loader = BatchLoader(config, data, device)
+        else:
+            self.loader = DistillationLoader(config, soft_labels, self.steps, device)
         torch.manual_seed(config.seed)
         model = build_network(config.model, **config.model_arguments)
-        if start is not None:
-            model.load_state_dict(start.state_dict())
+        if init is not None:
+            model.load_state_dict(init.state_dict())
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.model) if config.compile else self.model
-        self.ema_model = self.model
-        if config.ema_decay:
-            self.ema_model = build_network(config.model, **config.model_arguments).to(device)
-            self.ema_model.load_state_dict(self.model.state_dict())
+        self.ema_model = _ema_model(self.model, config.ema_decay) if config.ema_decay else None
         self.optimizer = _optimizer(config, self.model)
-        self.steps = steps_per_epoch(config, data)
-        self.feed: BatchLoader | DistillationLoader
-        if pool is None:
-            self.feed = BatchLoader(config, data, device)
-        else:
-            self.feed = DistillationLoader(config, pool, self.steps, device)
-        self.data, self.pool, self.start = data, pool, start
+        self.scheduler = self._make_scheduler()
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Of the training data, by name; of the pool and the network started from, too."""
+        """Of the training data, by name, of the soft labels and the initial network."""
         digests = {part.name: part.digest for part in self.data.train}
-        if self.pool is not None:
-            digests["pool"] = self.pool.digest
-        if self.start is not None:
-            digests["start"] = model_digest(self.start)
+        if self.soft_labels is not None:
+            digests["pool"] = self.soft_labels.digest
+        if self.init is not None:
+            digests["start"] = model_digest(self.init)
         return digests
+
+    @property
+    def result(self) -> nn.Module:
+        """The averaged network where there is one, else the trained one."""
+        return self.model if self.ema_model is None else self.ema_model.module
+
+    def _make_scheduler(self) -> LambdaLR:
+        """The schedule of all steps, at the first step of the present epoch."""
+        config, steps = self.config, self.config.epochs * self.steps
+        rate = partial(learning_rate, config, steps=steps)
+        return LambdaLR(self.optimizer, rate, last_epoch=self.epoch * self.steps - 1)
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
         start = time.perf_counter()
-        config = self.config
         self.model.train()
         losses = torch.zeros((), device=self.device)
-        for step, batch in enumerate(self.feed.epoch(self.epoch)):
-            rate = learning_rate(config, self.epoch * self.steps + step, config.epochs * self.steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            half = config.precision == "bfloat16"
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-                logits = self.forward(as_input(batch.frames))
-            loss = self._loss(logits.float(), batch)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            losses += loss.detach()
-            if config.ema_decay:
-                self._average(self.epoch * self.steps + step)
+        for batch in self.loader.epoch(self.epoch):
+            losses += self._step(batch)
+            rate = float(self.scheduler.get_last_lr()[0])
+            self.scheduler.step()
         self.epoch += 1
         line = {
             "epoch": float(self.epoch),
@@ -195,40 +216,52 @@ class _Run:
             "learning_rate": rate,
         }
         for part in self.data.validation:
-            line[f"accuracy/{part.name}"] = model_accuracy(self.ema_model, part, self.device)
+            line[f"accuracy/{part.name}"] = model_accuracy(self.result, part, self.device)
         line["seconds"] = time.perf_counter() - start
         self.history.append(line)
         return line
 
+    def _step(self, batch: Batch) -> Tensor:
+        """Update the weights by one batch; return its loss."""
+        half = self.config.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            logits = self.forward(as_input(batch.frames))
+        loss = self._loss(logits.float(), batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        if self.ema_model is not None:
+            self.ema_model.update_parameters(self.model)
+        return loss.detach()
+
     def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Cross-entropy with the labels, and with what the teachers say where there are some."""
+        """Cross-entropy with the labels, and with the soft labels where there are some."""
         config = self.config
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
         if batch.teacher_logits is None:
             return loss
-        # Softened as Hinton et al. (arXiv 1503.02531) do it; the square keeps the gradient's size.
-        soft = (batch.teacher_logits / DISTILL_TEMPERATURE).softmax(dim=1)
-        taught = F.cross_entropy(logits / DISTILL_TEMPERATURE, soft) * DISTILL_TEMPERATURE**2
-        return (1 - config.distill_weight) * loss + config.distill_weight * taught
-
-    def _average(self, step: int) -> None:
-        """Move the running mean towards the weights, faster in the first steps."""
-        rate = 1 - min(self.config.ema_decay, (1 + step) / (10 + step))
-        _blend(self.model.state_dict(), self.ema_model.state_dict(), rate)
+        # Softened as by Hinton et al. (arXiv 1503.02531); the square keeps the gradient's size.
+        target = (batch.teacher_logits / DISTILL_TEMPERATURE).softmax(dim=1)
+        distilled = F.cross_entropy(logits / DISTILL_TEMPERATURE, target) * DISTILL_TEMPERATURE**2
+        return (1 - config.distill_weight) * loss + config.distill_weight * distilled
 
     def finish(self) -> nn.Module:
-        """The trained network, on the CPU: its mean with the one started from, if that is kept."""
-        trained = self.ema_model.eval().cpu()
-        if self.start is None or not self.config.init_weight:
+        """The trained network, on the CPU, averaged with the initial one by ``init_weight``."""
+        trained = self.result.eval().cpu()
+        if self.init is None or not self.config.init_weight:
             return trained
-        mean = copy.deepcopy(self.start).eval().cpu()
-        _blend(trained.state_dict(), mean.state_dict(), 1 - self.config.init_weight)
+        mean = copy.deepcopy(self.init).eval().cpu()
+        _move_towards(
+            [*mean.state_dict().values()],
+            [*trained.state_dict().values()],
+            1 - self.config.init_weight,
+        )
         return mean
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
         tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
-        if self.ema_model is not self.model:
+        if self.ema_model is not None:
             tensors |= {f"ema_model.{n}": t for n, t in self.ema_model.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{n}": t for n, t in state.items()}
@@ -240,7 +273,7 @@ class _Run:
         write_tensors(path, tensors, card)
 
     def resume(self, path: Path) -> None:
-        """Take up a checkpoint; ValueError where it is of another configuration or other data."""
+        """Continue from a checkpoint; ValueError where its configuration or data differ."""
         tensors, card = read_tensors(path)
         expected = {"another configuration": ("config", self.config.as_dict())}
         expected["other data"] = ("data", self.digests)
@@ -248,7 +281,7 @@ class _Run:
             if card.get(key) != value:
                 raise ValueError(f"{path} is a checkpoint of {what}: delete or move it.")
         self.model.load_state_dict(_under("model.", tensors))
-        if self.ema_model is not self.model:
+        if self.ema_model is not None:
             self.ema_model.load_state_dict(_under("ema_model.", tensors))
         state = self.optimizer.state_dict()
         state["state"] = {}
@@ -258,16 +291,32 @@ class _Run:
         self.optimizer.load_state_dict(state)
         self.history = card["history"]
         self.epoch = len(self.history)
+        self.scheduler = self._make_scheduler()
+
+
+def _ema_model(model: nn.Module, decay: float) -> AveragedModel:
+    """Exponential moving average of weights and buffers, with a smaller decay in the first steps.
+
+    The initial weights are its first value.
+    """
+
+    def update(averages: Tensors, values: Tensors, count: Tensor | int) -> None:
+        number = int(count)
+        _move_towards(averages, values, 1 - min(decay, number / (9 + number)))
+
+    ema_model = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    ema_model.n_averaged += 1
+    return ema_model
 
 
 @torch.no_grad()
-def _blend(source: Mapping[str, Tensor], target: Mapping[str, Tensor], rate: float) -> None:
-    """Move each tensor of ``target`` the part ``rate`` of the way to ``source``; copy counters."""
-    for name, value in target.items():
-        if value.dtype.is_floating_point:
-            value.lerp_(source[name].to(value.device), rate)
+def _move_towards(averages: Tensors, values: Tensors, rate: float) -> None:
+    """Move each tensor of ``averages`` by ``rate`` towards its value; counters are copied."""
+    for average, value in zip(averages, values, strict=True):
+        if average.dtype.is_floating_point:
+            average.lerp_(value.to(average.device), rate)
         else:
-            value.copy_(source[name])
+            average.copy_(value)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -275,39 +324,36 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer, at rate 1: the scheduler's factor is the learning rate itself."""
     if config.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        return torch.optim.Adam(model.parameters(), lr=1.0)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups: list[dict[str, Any]] = [
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": others},
     ]
-    return torch.optim.SGD(
-        groups,
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        nesterov=config.momentum > 0,
-    )
+    momentum = config.momentum
+    return torch.optim.SGD(groups, lr=1.0, momentum=momentum, nesterov=momentum > 0)
 
 
 @torch.inference_mode()
 def predict_logits(
     model: nn.Module, images: Tensor, device: torch.device | None = None, chunk: int = 2048
 ) -> Tensor:
-    """Logits ``[N, 10]`` on the CPU for uint8 frames ``[N, 28, 28]``, in bounded memory."""
+    """Logits ``[N, outputs]`` on the CPU for uint8 frames ``[N, 28, 28]``, in bounded memory.
+
+    For networks in training: ``Recognizer.logits`` reads with an optimised copy of the network.
+    """
     device = device or next(model.parameters()).device
     model.eval()
-    parts = []
-    for part in images.split(chunk):
-        frames = normalize(part.to(device).float() / 255)
-        parts.append(model(frames[:, None]).float().cpu())
-    return torch.cat(parts)
+    inputs = (as_input(part.to(device).float() / 255) for part in images.split(chunk))
+    return torch.cat([model(frames).float().cpu() for frames in inputs])
 
 
 def model_accuracy(model: nn.Module, data: DigitData, device: torch.device | None = None) -> float:
-    """Part read right, 0-1: digits among the ten, "no digit" among all classes."""
+    """Accuracy, 0-1: of digits among the ten classes, of "no digit" among all eleven."""
     logits = predict_logits(model, data.images, device)
     digits = data.labels < 10
-    read = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
-    return float((read == data.labels).double().mean())
+    predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
+    return float((predicted == data.labels).double().mean())
