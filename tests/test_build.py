@@ -144,7 +144,7 @@ def test_a_measurement_is_of_the_calibrated_network(result: TrainResult) -> None
     part = sample_splits().validation[0]
     made = Recognizer(result.model, Card("digitnet", temperature=2.0, threshold=1.0))
     found = compare.measure(made, part)
-    expected = metrics.summary(made.probabilities(part.images).numpy(), part.labels.numpy())
+    expected = metrics.summarize(made.probabilities(part.images).numpy(), part.labels.numpy())
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-5), name
     rejected = [score < 1.0 for score in digit_score(made.logits(part.images)).tolist()]

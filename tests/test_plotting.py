@@ -1,4 +1,4 @@
-"""``plotting``, ``result_plots`` and ``studies``: what figures and notebooks are given."""
+"""``plotting``, ``result_plots`` and ``notebook``: figures, and data that notebooks share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from scipy.cluster import hierarchy
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix
 
-from digitlib import Recognizer
-from digitlib.datasets import catalog
-from digitlib.evaluation import compare, exploration, metrics
-from digitlib.evaluation.metrics import Proportion
+from digitlib.evaluation import exploration, metrics
 from digitlib.models.weights import BUNDLED_WEIGHTS
 from digitlib.preprocessing.frame import frame_steps, to_frame
 from digitlib.reports import notebook, plotting, result_plots
@@ -32,7 +29,7 @@ P[np.arange(300), (LABELS + (RANDOM.rand(300) < 0.1)) % 10] += 0.7
 BAND = (np.array([0.9, 0.5]), np.array([0.8, 0.4]), np.array([0.95, 0.6]))
 TABLE = metrics.reliability(P, LABELS)
 RISK = metrics.risk_coverage(P.max(axis=1), P.argmax(axis=1) == LABELS)
-MATRIX = metrics.confusion_matrix(P.argmax(axis=1), LABELS)
+MATRIX = confusion_matrix(LABELS, P.argmax(axis=1))
 DRAWING = np.zeros((60, 80), np.uint8)
 DRAWING[10:50, 30:36] = 255
 
@@ -189,7 +186,7 @@ def test_the_dendrogram_has_a_leaf_for_each_digit() -> None:
     assert leaves == [str(leaf) for leaf in hierarchy.leaves_list(tree)]
 
 
-# --- studies -------------------------------------------------------------------------------
+# --- notebooks -------------------------------------------------------------------------------
 
 
 def test_missing_data_is_said_and_nothing_stands_in_for_it(
@@ -226,55 +223,10 @@ def test_runs_of_several_seeds_are_read(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(notebook, "say", lambda *parts: said.append(" ".join(parts)))
     assert seed_runs(tmp_path / "seeds.json") is None
     assert "seeds.json" in said[0]
-    test = metrics.summary(P, LABELS)
+    test = metrics.summarize(P, LABELS)
     runs = {"runs": [{"seed": seed, "test": test} for seed in (0, 5)]}
     (tmp_path / "seeds.json").write_text(json.dumps(runs))
     read = seed_runs(tmp_path / "seeds.json")
     assert read is not None
     assert read["seed"] == [0, 5]
     assert read["accuracy"] == [metrics.accuracy(P, LABELS)] * 2
-
-
-def test_spread_is_mean_and_sample_deviation() -> None:
-    assert compare.spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
-    assert compare.spread([1.0]) == (1.0, 0.0)
-
-
-def test_class_shares_are_scikit_learns_with_intervals() -> None:
-    shares = compare.class_shares(MATRIX)
-    expected = precision_recall_fscore_support(LABELS, P.argmax(axis=1))
-    for name, oracle in zip(("precision", "recall", "F1"), expected[:3], strict=True):
-        value, low, high = shares[name]
-        np.testing.assert_allclose(value, oracle)
-        assert ((low <= value) & (value <= high)).all()
-    assert (shares["recall"][1][3], shares["recall"][2][3]) == Proportion(
-        int(MATRIX[3, 3]), int(MATRIX[3].sum())
-    ).interval
-    empty = compare.class_shares(np.diag([1, 0]))
-    assert np.isnan(empty["precision"][1][1])
-
-
-def test_the_sign_test_is_exact() -> None:
-    first = np.array([True] * 9 + [False] + [True] * 5)
-    second = np.array([False] * 9 + [True] + [True] * 5)
-    assert compare.paired(first, second) == (9, 1, pytest.approx(2 * 11 / 1024))
-    assert compare.paired(first, first) == (0, 0, 1.0)
-
-
-def test_coverage_is_the_largest_with_the_risk() -> None:
-    right = np.array([True, True, False, True])
-    table = metrics.risk_coverage(np.array([4.0, 3.0, 2.0, 1.0]), right)
-    assert compare.coverage_at(table, 0.0) == 0.5
-    assert compare.coverage_at(table, 0.25) == 1.0
-    assert compare.coverage_at(metrics.risk_coverage(np.ones(1), np.array([False])), 0.1) == 0
-
-
-def test_temperature_changes_confidence_and_no_answer() -> None:
-    data = catalog.load("sample", "test").subset(50)
-    recognizer = Recognizer.load()
-    pair = compare.calibrations(recognizer, data.images)
-    np.testing.assert_allclose(pair["after"], recognizer.probabilities(data.images), atol=1e-6)
-    assert (pair["before"].argmax(axis=1) == pair["after"].argmax(axis=1)).all()
-    (share,) = compare.accuracies(recognizer, {"sample": data}).values()
-    assert share == metrics.accuracy(pair["after"], data.labels.numpy())
-    np.testing.assert_allclose(compare.ends([share])[1:], np.array(share.interval)[:, None])

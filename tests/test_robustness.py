@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from digitlib import Recognizer
 from digitlib.datasets import catalog
@@ -215,18 +214,3 @@ def test_what_is_better_is_said_in_words() -> None:
     assert "under a, and no more than it under b" in robustness.compare(areas)
     del areas["baseline"]
     assert "70.0%" in robustness.compare(areas)
-
-
-def test_the_operating_curve_is_scikit_learns() -> None:
-    random = np.random.RandomState(0)
-    digits, others = random.normal(2, 1, 300).round(1), random.normal(0, 1, 200).round(1)
-    lost, caught = robustness.operating_curve(digits, others)
-    assert (lost[0], caught[0], lost[-1], caught[-1]) == (0, 0, 1, 1)
-    truth = np.repeat([0, 1], [300, 200])
-    scores = -np.concatenate([digits, others])
-    false, true, _ = roc_curve(truth, scores, drop_intermediate=False)
-    np.testing.assert_allclose((lost, caught), (false, true))
-    row = robustness.rejected_at(1.0, digits, others)
-    assert row["AUROC"] == pytest.approx(roc_auc_score(truth, scores))
-    assert row["digits rejected"] == (digits < 1.0).mean()
-    assert row["others rejected"] == (others < 1.0).mean()

@@ -1,24 +1,27 @@
-"""What a data set looks like in numbers: pixels, strokes, neighbours, doubtful labels.
+"""Statistics of data sets: pixels, strokes, classes, neighbours, doubtful labels.
 
 Frames are uint8 ``[N, 28, 28]``, tensors or arrays; what comes back are numpy arrays.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
 
-if TYPE_CHECKING:
-    import pandas as pd
+from digitlib.preprocessing.frame import FRAME_SIZE
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 
-CHUNK = 1000  # frames compared with all others at once
+PIXELS = FRAME_SIZE**2
 PERPLEXITY = 30  # of t-SNE: about how many neighbours a point keeps near
 
 
@@ -67,8 +70,6 @@ def statistics(images: ArrayLike) -> dict[str, Floats]:
 
 def class_table(images: ArrayLike, labels: ArrayLike) -> pd.DataFrame:
     """Count and mean ± standard deviation of each statistic, a row for each digit and for all."""
-    import pandas as pd
-
     numbers, digits = statistics(images), np.asarray(labels)
     groups = {str(digit): digits == digit for digit in np.unique(digits)}
     groups["all"] = np.ones(len(digits), bool)
@@ -90,7 +91,7 @@ def class_images(images: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
     return np.stack([p.mean(axis=0) for p in parts]), np.stack([p.std(axis=0) for p in parts])
 
 
-def by_class(labels: ArrayLike, count: int, seed: int = 0) -> dict[int, Integers]:
+def rows_by_class(labels: ArrayLike, count: int, seed: int = 0) -> dict[int, Integers]:
     """Indices of up to ``count`` random frames of each digit, by digit."""
     random = np.random.RandomState(seed)
     digits = np.asarray(labels)
@@ -110,9 +111,6 @@ def class_linkage(probabilities: Floats, labels: Integers) -> Floats:
     Returns:
         ``[9, 4]``, as ``scipy.cluster.hierarchy.linkage``.
     """
-    from scipy.cluster import hierarchy
-    from scipy.spatial.distance import squareform
-
     surprise = -np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
     mean = np.stack([surprise[labels == digit].mean(axis=0) for digit in range(10)])
     distance = (mean + mean.T) / 2
@@ -123,38 +121,11 @@ def class_linkage(probabilities: Floats, labels: Integers) -> Floats:
 # --- frames among frames -------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Components:
-    """Principal components of frames.
-
-    Attributes:
-        mean: ``[784]``, 0-1.
-        axes: orthonormal, ``[K, 784]``, of falling variance; the largest entry is positive.
-        shares: of the variance, ``[K]``.
-    """
-
-    mean: Floats
-    axes: Floats
-    shares: Floats
-
-    def project(self, images: ArrayLike) -> Floats:
-        """Coordinates ``[N, K]`` of frames."""
-        return (_flat(images) - self.mean) @ self.axes.T
-
-
-def _flat(images: ArrayLike) -> Floats:
+def principal_components(images: ArrayLike, count: int = 50) -> PCA:
+    """scikit-learn's PCA of grey values 0-1; the largest entry of each component is positive."""
     grey = np.asarray(images)
-    return grey.reshape(len(grey), -1) / 255.0
-
-
-def principal_components(images: ArrayLike, count: int = 50) -> Components:
-    """The directions in which frames differ most (PCA, by the covariance's eigenvectors)."""
-    flat = _flat(images)
-    mean = flat.mean(axis=0)
-    variances, vectors = np.linalg.eigh(np.cov(flat, rowvar=False, bias=True))
-    axes = vectors.T[::-1][:count]
-    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
-    return Components(mean, axes * signs[:, None], variances[::-1][:count] / variances.sum())
+    flat = grey.reshape(len(grey), -1) / 255.0
+    return PCA(min(count, *flat.shape), svd_solver="covariance_eigh").fit(flat)
 
 
 def embed(images: ArrayLike, seed: int = 0) -> Floats:
@@ -163,9 +134,8 @@ def embed(images: ArrayLike, seed: int = 0) -> Floats:
     van der Maaten and Hinton, 2008; started from the first two components. Distances between
     clusters and their sizes mean little.
     """
-    from sklearn.manifold import TSNE
-
-    coordinates = principal_components(images).project(images)
+    grey = np.asarray(images)
+    coordinates = principal_components(images).transform(grey.reshape(len(grey), -1) / 255.0)
     perplexity = min(PERPLEXITY, (len(coordinates) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
     return tsne.fit_transform(coordinates)
@@ -174,27 +144,22 @@ def embed(images: ArrayLike, seed: int = 0) -> Floats:
 def nearest(queries: ArrayLike, references: ArrayLike, count: int = 1) -> tuple[Floats, Integers]:
     """The nearest references of each query by Euclidean distance of grey values 0-1.
 
-    Candidates come from float32 products; their distances, and with them order and ties (the
-    earlier one first), are exact.
+    Grey values 0-255 as float64 make scikit-learn's products exact: copies have distance 0.
+
+    Args:
+        queries: uint8 ``[Q, 28, 28]``.
+        references: uint8 ``[R, 28, 28]``.
+        count: of neighbours.
 
     Returns:
         distances and indices, each ``[Q, count]``, nearest first.
     """
-    asked, known = (np.asarray(images).reshape(len(images), -1) for images in (queries, references))  # type: ignore[arg-type]
-    scaled = torch.from_numpy(known).float() / 255
-    squares = (scaled**2).sum(dim=1)
-    distances, indices = [], []
-    for start in range(0, len(asked), CHUNK):
-        part = asked[start : start + CHUNK]
-        score = squares - 2 * (torch.from_numpy(part).float() / 255) @ scaled.T
-        keep = min(count + 4, len(known))
-        found = score.topk(keep, dim=1, largest=False).indices.sort(dim=1).values.numpy()
-        gap = known[found].astype(np.int64) - part[:, None].astype(np.int64)
-        exact = (gap**2).sum(axis=2)  # [Q, keep]
-        order = np.argsort(exact, axis=1, kind="stable")[:, :count]
-        distances.append(np.sqrt(np.take_along_axis(exact, order, axis=1)) / 255)
-        indices.append(np.take_along_axis(found, order, axis=1))
-    return np.concatenate(distances), np.concatenate(indices)
+    asked, known = (
+        np.asarray(images, np.float64).reshape(-1, PIXELS) for images in (queries, references)
+    )
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(known)
+    distances, indices = search.kneighbors(asked)
+    return distances / 255, indices
 
 
 def disagreements(probabilities: Floats, labels: Integers) -> Integers:

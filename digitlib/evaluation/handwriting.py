@@ -23,8 +23,7 @@ from torch import Tensor
 from digitlib.datasets import augment, catalog, picture_kinds, pictures
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.unipen import PenDigit
-from digitlib.evaluation.compare import ends
-from digitlib.evaluation.metrics import Proportion
+from digitlib.evaluation.metrics import Proportion, intervals
 from digitlib.models.recognizer import Recognizer, digit_score
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, baseline_frame, to_frame
@@ -240,7 +239,7 @@ def panel(
         table = np.full((3, len(shares)), np.nan)
         for column, each in enumerate(shares.values()):
             if name in each:
-                table[:, column] = [float(end[0]) for end in ends([each[name]])]
+                table[:, column] = [float(end[0]) for end in intervals([each[name]])]
         value, low, high = table
         drawn[name] = (1 - value, 1 - high, 1 - low) if misread else (value, low, high)
     return drawn

@@ -1,4 +1,4 @@
-"""Numbers from predictions: accuracy with interval, confusion, calibration, risk and coverage.
+"""Numbers from predictions: accuracy with interval, calibration, risk and coverage, rejection.
 
 Everything takes numpy arrays: ``probabilities`` float ``[N, C]``, rows summing to 1, and
 ``labels`` int ``[N]``; nothing here knows a network.
@@ -6,16 +6,25 @@ Everything takes numpy arrays: ``probabilities`` float ``[N, C]``, rows summing 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+from scipy.stats import binomtest
+from sklearn.metrics import (
+    brier_score_loss,
+    log_loss,
+    precision_recall_fscore_support,
+    roc_auc_score,
+    roc_curve,
+)
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
+Interval = tuple[Floats, Floats, Floats]  # values, lower and upper ends of the 95 % intervals
 
 
 @dataclass(frozen=True)
@@ -25,21 +34,22 @@ class Proportion:
     successes: int
     total: int
 
+    @classmethod
+    def of(cls, hits: NDArray[np.bool_]) -> Proportion:
+        """The share of true entries."""
+        return cls(int(hits.sum()), len(hits))
+
     @property
     def value(self) -> float:
         """The share, 0-1."""
         return self.successes / self.total
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """Lower and upper end of the 95 % interval, 0-1."""
-        n, p, z2 = self.total, self.value, Z95**2
-        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-        half = Z95 / (1 + z2 / n) * (p * (1 - p) / n + z2 / (4 * n * n)) ** 0.5
-        # With none or all, one end is the share itself: exactly, not up to rounding.
-        low = middle - half if self.successes else 0.0
-        high = middle + half if self.successes < n else 1.0
-        return low, high
+        test = binomtest(self.successes, self.total)
+        low, high = test.proportion_ci(0.95, method="wilson")
+        return float(low), float(high)
 
     def as_dict(self) -> dict[str, float]:
         """For reports."""
@@ -51,6 +61,12 @@ class Proportion:
         return f"{self.value:.2%} (95 % interval {low:.2%} to {high:.2%}, n = {self.total:,})"
 
 
+def intervals(shares: Sequence[Proportion]) -> Interval:
+    """Values, lower and upper ends of shares, for figures."""
+    low, high = np.array([share.interval for share in shares]).T
+    return np.array([share.value for share in shares]), low, high
+
+
 def _check(probabilities: Floats, labels: Integers) -> None:
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
         raise ValueError(
@@ -60,27 +76,48 @@ def _check(probabilities: Floats, labels: Integers) -> None:
 
 
 def accuracy(probabilities: Floats, labels: Integers) -> Proportion:
-    """How many are read right."""
+    """Share of the rows whose most probable class is the label."""
     _check(probabilities, labels)
-    return Proportion(int((probabilities.argmax(axis=1) == labels).sum()), len(labels))
+    return Proportion.of(probabilities.argmax(axis=1) == labels)
 
 
-def confusion_matrix(predicted: Integers, labels: Integers, classes: int = 10) -> Integers:
-    """Counts ``[classes, classes]``: rows are true digits, columns predicted ones."""
-    if predicted.shape != labels.shape:
-        raise ValueError(f"predicted is {predicted.shape}, labels is {labels.shape}.")
-    counts = np.bincount(labels * classes + predicted, minlength=classes**2)
-    return counts.reshape(classes, classes)
+def class_scores(predicted: Integers, labels: Integers, classes: int = 10) -> dict[str, Interval]:
+    """``precision``, ``recall`` and ``F1`` of each class with 95 % intervals, NaN where undefined.
+
+    F1 is not the share of a count, so its interval is its value.
+    """
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=range(classes), zero_division=np.nan
+    )
+    found = np.bincount(predicted, minlength=classes)  # [C]
+    right = np.bincount(labels[predicted == labels], minlength=classes)
+    return {
+        "precision": (precision, *_ends(right, found)),
+        "recall": (recall, *_ends(right, support)),
+        "F1": (f1, f1, f1),
+    }
 
 
-def per_class(matrix: Integers) -> dict[str, Floats]:
-    """``precision``, ``recall`` and ``f1`` ``[C]`` of a confusion matrix; NaN where undefined."""
-    right = np.diag(matrix).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = right / matrix.sum(axis=0)
-        recall = right / matrix.sum(axis=1)
-        f1 = 2 * right / (matrix.sum(axis=0) + matrix.sum(axis=1))
-    return {"precision": precision, "recall": recall, "f1": f1}
+def _ends(successes: Integers, totals: Integers) -> tuple[Floats, Floats]:
+    """Lower and upper ends ``[C]``, NaN where the total is 0."""
+    ends = [
+        Proportion(int(hits), int(total)).interval if total else (np.nan, np.nan)
+        for hits, total in zip(successes, totals, strict=True)
+    ]
+    low, high = np.array(ends).T
+    return low, high
+
+
+def mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:
+    """Exact test of McNemar (1947) on two networks' correctness for the same digits, bool ``[N]``.
+
+    Returns:
+        digits that only the first, and only the second network reads right, and the p-value: the
+        probability of a split at least as uneven if both are equally good.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    total = only_first + only_second
+    return only_first, only_second, float(binomtest(only_first, total).pvalue) if total else 1.0
 
 
 def most_confused(matrix: Integers, count: int = 10) -> list[tuple[int, int, int]]:
@@ -94,18 +131,21 @@ def most_confused(matrix: Integers, count: int = 10) -> list[tuple[int, int, int
 def reliability(probabilities: Floats, labels: Integers, bins: int = 15) -> dict[str, Floats]:
     """Confidence against accuracy in equal-width bins of the top probability.
 
+    Bins are closed on the left, as in Guo et al. (2017). scikit-learn's ``calibration_curve``
+    closes them on the right and counts nothing, so it would give another calibration error.
+
     Returns:
         ``confidence`` and ``accuracy`` (means, NaN in an empty bin) and ``count``, each ``[bins]``.
     """
     _check(probabilities, labels)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    count = np.bincount(which, minlength=bins)
+    rows = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(rows, minlength=bins)
     with np.errstate(invalid="ignore"):
         return {
-            "confidence": np.bincount(which, confidence, bins) / count,
-            "accuracy": np.bincount(which, right, bins) / count,
+            "confidence": np.bincount(rows, confidence, bins) / count,
+            "accuracy": np.bincount(rows, right, bins) / count,
             "count": count.astype(float),
         }
 
@@ -119,17 +159,23 @@ def expected_calibration_error(probabilities: Floats, labels: Integers, bins: in
 
 
 def negative_log_likelihood(probabilities: Floats, labels: Integers) -> float:
-    """Mean of minus the logarithm of the true digit's probability, in nats."""
+    """Mean of minus the logarithm of the true class's probability, in nats, at most 36."""
     _check(probabilities, labels)
-    true = probabilities[np.arange(len(labels)), labels].astype(float)
-    return float(-np.log(np.clip(true, 1e-12, None)).mean())
+    classes = range(probabilities.shape[1])
+    return float(log_loss(labels, _in_double_precision(probabilities), labels=classes))
 
 
 def brier_score(probabilities: Floats, labels: Integers) -> float:
     """Mean squared distance between the probabilities and the one-hot truth, 0 to 2."""
     _check(probabilities, labels)
-    truth = np.eye(probabilities.shape[1])[labels]
-    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
+    classes, exact = range(probabilities.shape[1]), _in_double_precision(probabilities)
+    return float(brier_score_loss(labels, exact, labels=classes, scale_by_half=False))
+
+
+def _in_double_precision(probabilities: Floats) -> Floats:
+    """float64 rows that sum to 1 so closely as scikit-learn demands of them."""
+    exact = probabilities.astype(np.float64)
+    return exact / exact.sum(axis=1, keepdims=True)
 
 
 def risk_coverage(scores: Floats, right: NDArray[np.bool_]) -> dict[str, Floats]:
@@ -146,36 +192,40 @@ def risk_coverage(scores: Floats, right: NDArray[np.bool_]) -> dict[str, Floats]
     }
 
 
+def coverage_at(table: Mapping[str, Floats], risk: float) -> float:
+    """The largest coverage in :func:`risk_coverage` with at most this risk."""
+    kept = np.flatnonzero(table["risk"] <= risk)
+    return float(table["coverage"][kept[-1]]) if len(kept) else 0.0
+
+
 def area_under_risk_coverage(scores: Floats, right: NDArray[np.bool_]) -> float:
     """AURC: mean risk over all coverages (Geifman and El-Yaniv, 2017)."""
     return float(risk_coverage(scores, right)["risk"].mean())
 
 
-def rejection(digits: Floats, others: Floats, rate: float = 0.01) -> dict[str, float]:
-    """How well a score tells digits (high) from other things (low).
+def rejection(digits: Floats, others: Floats, threshold: float) -> dict[str, float]:
+    """Shares of digits ``[N]`` and other things ``[M]`` with scores below a threshold, and AUROC.
 
-    Args:
-        digits: scores of real digits ``[N]``.
-        others: scores of what is no digit ``[M]``.
-        rate: share of digits that may be rejected; it sets the threshold.
-
-    Returns:
-        ``threshold``, ``digits_rejected``, ``others_rejected`` (shares) and ``auroc``.
+    AUROC is the probability that a digit scores higher than another thing, ties counting half.
     """
-    threshold = float(np.quantile(digits, rate))
-    ranks = np.searchsorted(np.sort(others), digits, side="left") + np.searchsorted(
-        np.sort(others), digits, side="right"
-    )
+    is_digit = np.repeat([1, 0], [len(digits), len(others)])
     return {
-        "threshold": threshold,
-        "digits_rejected": float((digits < threshold).mean()),
-        "others_rejected": float((others < threshold).mean()),
-        "auroc": float(ranks.mean() / (2 * len(others))),
+        "digits rejected": float((digits < threshold).mean()),
+        "others rejected": float((others < threshold).mean()),
+        "AUROC": float(roc_auc_score(is_digit, np.concatenate([digits, others]))),
     }
 
 
-def summary(probabilities: Floats, labels: Integers) -> dict[str, Any]:
-    """The usual numbers together, for reports."""
+def rejection_curve(digits: Floats, others: Floats) -> tuple[Floats, Floats]:
+    """Shares of digits and of other things rejected, from (0, 0) to (1, 1), by rising threshold."""
+    is_other = np.repeat([0, 1], [len(digits), len(others)])
+    scores = -np.concatenate([digits, others])
+    digits_rejected, others_rejected, _ = roc_curve(is_other, scores, drop_intermediate=False)
+    return digits_rejected, others_rejected
+
+
+def summarize(probabilities: Floats, labels: Integers) -> dict[str, Any]:
+    """Accuracy, number of errors and calibration, for reports."""
     right = probabilities.argmax(axis=1) == labels
     return {
         "accuracy": accuracy(probabilities, labels).as_dict(),

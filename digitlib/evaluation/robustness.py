@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.evaluation.compare import ends
-from digitlib.evaluation.metrics import Proportion, rejection
+from digitlib.evaluation.metrics import Proportion, intervals
 from digitlib.models.recognizer import Recognizer, digit_score
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
@@ -221,7 +220,7 @@ def panels(
     """
     drawn = {}
     for title, each in measured.items():
-        lines = {name: ends(result.accuracy) for name, result in each.items()}
+        lines = {name: intervals(result.accuracy) for name, result in each.items()}
         sure = np.array(each["default"].confidence)
         away = np.array([share.value for share in each["default"].rejected])
         drawn[title] = lines | {
@@ -253,31 +252,4 @@ def examples(images: Tensor, labels: Tensor, seed: int = 0) -> dict[str, NDArray
     return {
         change.title: change.examples(images[row], seed).numpy()
         for change, row in zip(PERTURBATIONS, shown, strict=True)
-    }
-
-
-def operating_curve(
-    digits: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Shares of digits and of other things rejected, as the threshold on their scores rises.
-
-    Returns:
-        both 0-1, from (0, 0) to (1, 1).
-    """
-    thresholds = np.append(np.unique(np.concatenate([digits, others])), np.inf)
-    digits, others = np.sort(digits), np.sort(others)
-    return (
-        np.searchsorted(digits, thresholds) / len(digits),
-        np.searchsorted(others, thresholds) / len(others),
-    )
-
-
-def rejected_at(
-    threshold: float, digits: NDArray[np.floating[Any]], others: NDArray[np.floating[Any]]
-) -> dict[str, float]:
-    """Shares of both with a score under the threshold, and the area under the curve."""
-    return {
-        "digits rejected": float((digits < threshold).mean()),
-        "others rejected": float((others < threshold).mean()),
-        "AUROC": rejection(digits, others)["auroc"],
     }

@@ -63,7 +63,7 @@ def seed_runs(path: Path = SEEDS) -> dict[str, list[Any]] | None:
     """Runs on MNIST that differ in the seed alone; where there are none, say so and return None.
 
     ``reports/seeds.json`` is ``{"runs": [{"seed": 0, "test": {…}}, …]}``, each ``test`` with the
-    numbers of :func:`metrics.summary`.
+    numbers of :func:`metrics.summarize`.
 
     Returns:
         ``seed``, ``accuracy`` (a ``Proportion`` each) and ``ece``, in the order of the runs.
