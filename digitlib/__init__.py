@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from digitlib.models.recognizer import Prediction, Recognizer
+    from digitlib.models.prediction import Prediction
+    from digitlib.models.recognizer import Recognizer
     from digitlib.models.weights import WeightsError
     from digitlib.preprocessing.read import BlankDrawingError
     from digitlib.training.config import TrainConfig
@@ -33,7 +34,7 @@ __all__ = [
 _HOMES = {
     "BlankDrawingError": "preprocessing.read",
     "DrawingPad": "widgets.pad",
-    "Prediction": "models.recognizer",
+    "Prediction": "models.prediction",
     "Recognizer": "models.recognizer",
     "TrainConfig": "training.config",
     "WeightsError": "models.weights",

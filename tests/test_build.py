@@ -19,7 +19,7 @@ from digitlib.__main__ import main
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
 from digitlib.evaluation import compare, metrics
-from digitlib.models.recognizer import digit_score
+from digitlib.models.inference import digit_score
 from digitlib.models.weights import Card, load_model, model_digest
 from digitlib.training import build, calibration
 from digitlib.training.calibration import make_card

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digitlib.models.recognizer import Prediction
+from digitlib.models.prediction import Prediction
 from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets import pad as pad_module
 from digitlib.widgets.html import percent, result_html, steps_html

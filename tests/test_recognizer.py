@@ -7,6 +7,7 @@ import io
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,8 +23,9 @@ from digitlib import BlankDrawingError, Prediction, Recognizer, WeightsError
 from digitlib.datasets import catalog
 from digitlib.datasets.pendigits import read_pendigits
 from digitlib.models import recognizer
+from digitlib.models.inference import digit_score
 from digitlib.models.networks import NETWORKS, build_network, count_parameters
-from digitlib.models.recognizer import CHUNK, digit_score
+from digitlib.models.recognizer import CHUNK
 from digitlib.models.weights import Card, load_model, save_model
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize, to_frame
@@ -91,8 +93,8 @@ def test_every_kind_of_picture_gives_the_same(tmp_path: Path) -> None:
 def test_the_frame_is_what_the_network_saw() -> None:
     seen: list[np.ndarray] = []
     watched = tiny()
-    read_one = watched._single.run
-    watched.__dict__["_single"] = SimpleNamespace(
+    read_one = watched._session.run
+    watched.__dict__["_session"] = SimpleNamespace(
         run=lambda names, given: seen.append(given["frames"]) or read_one(names, given)
     )
     for read, drawn, frame in (
@@ -190,15 +192,32 @@ def test_the_temperature_divides_the_logits(temperature: float) -> None:
     np.testing.assert_allclose(made.predict(page(0)).probabilities, expected, rtol=1e-5)
 
 
-def test_many_frames_stream_through(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["probabilities", "logits", "predict_batch"])
+def test_many_frames_stream_through(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = torch.randint(0, 256, (53, 28, 28), dtype=torch.uint8)
-    made = tiny()
-    whole = made.probabilities(frames)
+    made = tiny(outputs=11)
+    whole = getattr(made, method)(frames)
     sizes: list[int] = []
     made.network.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
     monkeypatch.setattr(recognizer, "CHUNK", 16)
-    torch.testing.assert_close(made.probabilities(frames), whole, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(getattr(made, method)(frames), whole, atol=1e-5, rtol=1e-4)
     assert sizes == [16, 16, 16, 5]
+
+
+@pytest.mark.parametrize("outputs", [10, 11])
+def test_a_batch_is_predicted_as_the_formulas_say(outputs: int, frames: torch.Tensor) -> None:
+    middle = float(np.median(tiny(outputs).predict_batch(frames).scores))
+    made = tiny(outputs, Card("digitnet", temperature=0.7, threshold=middle))
+    logits = made.model(normalize(frames[:, None] / 255)).double().numpy()
+    powers = np.exp(logits[:, :10] / 0.7)
+    mass = np.exp(logits)
+    scores = np.log(mass[:, :10].sum(axis=1) / (mass[:, 10] if outputs == 11 else 1))
+    found = made.predict_batch(frames)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-5)
+    assert found.rejected.sum() == len(frames) / 2
+    assert found.scores[found.rejected].max() < middle < found.scores[~found.rejected].min()
 
 
 def test_all_kinds_of_frames_agree(frames: torch.Tensor) -> None:
@@ -464,11 +483,11 @@ def test_batch_norm_after_a_convolution_is_merged_and_the_model_given_stays() ->
     made = tiny()
     kinds = [type(layer) for layer in made.network.modules() if not [*layer.children()]]
     assert kinds.count(nn.Conv2d) == 6
-    assert kinds.count(nn.MaxPool2d) == 3
-    # One is left, after the first pooling: there the largest is taken before it.
+    # One is left, after the first pooling: there the maximum is taken before it.
     assert kinds[:4] == [nn.Conv2d, nn.MaxPool2d, nn.BatchNorm2d, nn.ReLU]
     assert nn.BatchNorm2d not in kinds[4:]
-    assert nn.ReLU not in kinds[4:]
+    assert (nn.ReLU, nn.MaxPool2d) not in [*pairwise(kinds)]
+    assert kinds.count(nn.MaxPool2d) == 3
     assert nn.BatchNorm2d in [type(layer) for layer in made.model.modules()]
 
 

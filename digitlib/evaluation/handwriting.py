@@ -24,7 +24,8 @@ from digitlib.datasets import augment, catalog, picture_kinds, pictures
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.unipen import PenDigit
 from digitlib.evaluation.metrics import Proportion, intervals
-from digitlib.models.recognizer import Recognizer, digit_score
+from digitlib.models.inference import digit_score
+from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, baseline_frame, to_frame
 from digitlib.preprocessing.read import BlankDrawingError

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digitlib.evaluation.metrics import Proportion, intervals
-from digitlib.models.recognizer import Recognizer, digit_score
+from digitlib.models.inference import digit_score
+from digitlib.models.recognizer import Recognizer
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 CLASSES = tuple("0123456789")
 
 
 class BaselineCNN(nn.Module):
-    """The well-known small CNN of a thousand tutorials, kept as the yardstick.
+    """The well-known small CNN of a thousand tutorials: the baseline.
 
     conv 32 - pool - conv 64 - pool - fully connected 128, dropout 0.3: 421,642 parameters.
     """
@@ -35,26 +32,26 @@ class BaselineCNN(nn.Module):
         return self.head(self.features(frames))
 
 
-def _block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+def _conv_block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+    """Convolution, batch norm and ReLU."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 class DigitNet(nn.Module):
-    """The compact default: early reduction, batch norm, its work on 12x12 and 6x6 maps.
+    """The compact default: early reduction, batch norm, most of the work on 12x12 and 6x6 maps.
 
-    The first kernel does not reach over the edge, where frames are empty, so that 24x24 halves
-    evenly to 12, 6 and 3. The last 3x3 maps are read by one linear layer, so that where a stroke
-    lies still counts.
+    The first kernel stays inside the frame, whose margin is empty: 24x24 halves evenly to 12, 6
+    and 3. One linear layer reads the last 3x3 maps, so the place of a stroke still counts.
 
     Args:
         width: channels of the first layer; twice as many on 12x12.
         late: channels on 6x6; None for ten thirds of ``width``.
         depth: convolutions on 6x6.
-        stride: of the first kernel. With 2 it reaches over the edge and nothing is pooled after
-            it; maps are 14, 7 and 3 wide, as in the networks that taught the bundled one.
+        stride: of the first kernel. With 2 it is padded and nothing is pooled after it; maps are
+            14, 7 and 3 wide, as in the teachers of the bundled network.
         dropout: before the linear layer, in training.
-        outputs: 10, or 11 with a last class for what is no digit.
+        outputs: 10, or 11 with a last class for "no digit".
     """
 
     def __init__(
@@ -68,16 +65,16 @@ class DigitNet(nn.Module):
     ) -> None:
         super().__init__()
         w, late = width, late or width * 10 // 3
-        first = _block(1, w, 5, stride=2)
-        if stride == 1:  # pooled before batch norm and ReLU, which have a quarter to do then
+        first = _conv_block(1, w, 5, stride=2)
+        if stride == 1:  # batch norm and ReLU come after pooling: a quarter of the numbers
             norm = [nn.BatchNorm2d(w), nn.ReLU(inplace=True)]
             first = [nn.Conv2d(1, w, 5, bias=False), nn.MaxPool2d(2), *norm]
         self.features = nn.Sequential(
             *first,  # [N, w, 12, 12]
-            *_block(w, 2 * w),
-            *_block(2 * w, 2 * w),
+            *_conv_block(w, 2 * w),
+            *_conv_block(2 * w, 2 * w),
             nn.MaxPool2d(2),  # [N, 2w, 6, 6]
-            *(layer for n in range(depth) for layer in _block(late if n else 2 * w, late)),
+            *(layer for n in range(depth) for layer in _conv_block(late if n else 2 * w, late)),
             nn.MaxPool2d(2),  # [N, late, 3, 3]
         )
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(9 * late, outputs))
@@ -88,15 +85,15 @@ class DigitNet(nn.Module):
 
 
 class QuickNet(nn.Module):
-    """As little work as 99 % takes: the empty margin is never computed, pooling comes early.
+    """The least work for 99 %: the empty margin is never computed, pooling comes early.
 
-    The first kernel steps by two and does not reach over the edge, so that 28x28 becomes 12x12
-    and halves evenly to 6x6 and 3x3; batch norm and ReLU act on pooled maps, a quarter as large.
+    The first kernel has stride 2 and stays inside the frame: 28x28 becomes 12x12 and halves
+    evenly to 6x6 and 3x3. Batch norm and ReLU act on pooled maps, a quarter as large.
 
     Args:
         width: channels of the first layer; then twice and three times as many.
         pool_first: pool before batch norm and ReLU, not after.
-        stride: of the first kernel; 1 computes every place and pools.
+        stride: of the first kernel; with 1 its maps are pooled.
         padding: of the first kernel, with stride 2; 2 makes the maps 14, 7 and 3.
     """
 
@@ -134,7 +131,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
 
 
 def build_network(name: str, **arguments: Any) -> nn.Module:
-    """Build a network by its name in ``MODELS``; ValueError names the choices."""
+    """Build a network by its name in ``NETWORKS``; ValueError names the choices."""
     if name not in NETWORKS:
         raise ValueError(f"There is no network {name!r}; there are {', '.join(NETWORKS)}.")
     return NETWORKS[name](**arguments)
@@ -143,69 +140,6 @@ def build_network(name: str, **arguments: Any) -> nn.Module:
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable numbers: all parameters, frozen for now or not; no buffers."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-class _Step(nn.Module):
-    """A convolution, the pooling that may follow it, and ReLU, which comes last.
-
-    The largest of some numbers is the same before ReLU and after it, and there are fewer then.
-    """
-
-    def __init__(self, conv: nn.Conv2d, pool: nn.MaxPool2d | None) -> None:
-        super().__init__()
-        self.conv, self.pool = conv, pool
-        self.options: tuple[Any, ...] = (conv.stride, conv.padding, conv.dilation, conv.groups)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps ``[N, C, H, W]`` to maps."""
-        maps = F.conv2d(maps, self.conv.weight, self.conv.bias, *self.options)
-        return (maps if self.pool is None else self.pool(maps)).relu_()
-
-
-def optimize_for_inference(model: nn.Module) -> nn.Module:
-    """A copy that only reads: same output up to rounding, fewer and faster steps.
-
-    Within an ``nn.Sequential``, batch norm that directly follows a convolution is multiplied into
-    its weights, ReLU and pooling join it in one step, and dropout is left out. Channels lie last
-    in memory, as fast kernels want them.
-    """
-    model = copy.deepcopy(model).eval().requires_grad_(False)
-    for parent in [*model.modules()]:
-        for name, child in [*parent.named_children()]:
-            if type(child) is nn.Sequential:
-                setattr(parent, name, nn.Sequential(*_joined(_fused(child))))
-    return model.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
-
-
-def _fused(layers: Iterable[nn.Module]) -> list[nn.Module]:
-    """Without dropout, and without batch norm where a convolution can do its work."""
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-    made: list[nn.Module] = []
-    for layer in layers:
-        last = made[-1] if made else None
-        if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
-            made[-1] = fuse_conv_bn_eval(last, layer)
-        elif not isinstance(layer, nn.Dropout):
-            made.append(layer)
-    return made
-
-
-def _joined(layers: list[nn.Module]) -> list[nn.Module]:
-    """Convolution, ReLU and pooling, in either order, as one ``_Step``."""
-    made: list[nn.Module] = []
-    rest = [*layers]
-    while rest:
-        layer = rest.pop(0)
-        if type(layer) is nn.Conv2d and layer.padding_mode == "zeros":
-            kinds = [type(following) for following in rest[:2]]
-            both = {nn.ReLU, nn.MaxPool2d} == set(kinds)
-            if both or kinds[:1] == [nn.ReLU]:
-                taken, rest = rest[: 1 + both], rest[1 + both :]
-                pools = [each for each in taken if isinstance(each, nn.MaxPool2d)]
-                layer = _Step(layer, pools[0] if pools else None)
-        made.append(layer)
-    return made
 
 
 def pick_device(name: str = "auto") -> torch.device:

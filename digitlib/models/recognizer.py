@@ -1,111 +1,30 @@
-"""``Recognizer``: the one public way from a drawing to a digit."""
+"""``Recognizer``: drawings, pictures and frames in, predictions out."""
 
 from __future__ import annotations
 
-import base64
 import copy
 import functools
-import io
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitlib.models.networks import count_parameters, optimize_for_inference
-from digitlib.models.onnx import OnnxReader, make_session, write_onnx
+from digitlib.models.inference import FrameClassifier, optimize_for_inference
+from digitlib.models.networks import count_parameters
+from digitlib.models.onnx import make_session, write_onnx
+from digitlib.models.prediction import BatchPrediction, Prediction
 from digitlib.models.weights import Card, load_model
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.frame import FRAME_SIZE, Frame, normalize, to_frame
+from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-CHUNK = 512  # frames in a pass: big inputs stream through bounded memory, and through the cache
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the network thinks of one drawing.
-
-    Attributes:
-        probabilities: of the digits 0 to 9, 10 floats that sum to 1.
-        frame: uint8 ``[28, 28]``, what the network saw.
-        rejected: the drawing is probably no digit at all.
-        score: what ``rejected`` compares with the threshold: higher is more like a digit.
-    """
-
-    probabilities: tuple[float, ...]
-    frame: Frame
-    rejected: bool
-    score: float
-
-    @property
-    def digit(self) -> int:
-        """The most probable digit."""
-        return int(np.argmax(self.probabilities))
-
-    @property
-    def confidence(self) -> float:
-        """The probability of that digit, 0-1."""
-        return max(self.probabilities)
-
-    def top(self, k: int = 3) -> list[tuple[int, float]]:
-        """The ``k`` most probable digits with their probabilities, best first."""
-        if not 1 <= k <= len(self.probabilities):
-            raise ValueError(f"k is 1 to {len(self.probabilities)}, not {k}.")
-        order = np.argsort(-np.asarray(self.probabilities), kind="stable")[:k]
-        return [(int(digit), self.probabilities[digit]) for digit in order]
-
-    def __repr__(self) -> str:
-        best = ", ".join(f"{digit}: {share:.1%}" for digit, share in self.top(3))
-        return f"Prediction({best}{', rejected' if self.rejected else ''})"
-
-    def _repr_html_(self) -> str:
-        """Frame and bars, for notebooks, light and dark."""
-        bars = "".join(
-            f'<tr><td style="text-align:right;padding:0 .5em">{digit}</td>'
-            '<td style="width:12em;padding:0"><div style="height:.7em;border-radius:.2em;'
-            f'width:{100 * share:.1f}%;background:{"#d55e00" if digit == self.digit else "#888"}">'
-            f'</div></td><td style="text-align:right;padding:0 .5em">{share:.1%}</td></tr>'
-            for digit, share in enumerate(self.probabilities)
-        )
-        verdict = "probably no digit" if self.rejected else f"{self.confidence:.1%}"
-        return (
-            '<div style="display:flex;gap:1.5em;align-items:center">'
-            f'<img alt="the 28 by 28 frame" src="{frame_url(self.frame)}" '
-            'style="width:140px;height:140px;image-rendering:pixelated">'
-            f'<div style="text-align:center"><div style="font-size:3em;line-height:1.1">'
-            f"{self.digit}</div>{verdict}</div>"
-            f'<table style="font-size:.8em;line-height:1.2">{bars}</table></div>'
-        )
-
-
-def frame_url(frame: Frame) -> str:
-    """A frame as the ``data:`` URL of a PNG."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-class BatchPrediction(NamedTuple):
-    """Predictions for many frames.
-
-    Attributes:
-        probabilities: of the digits 0 to 9, float32 ``[N, 10]``.
-        scores: float32 ``[N]``; higher is more like a digit.
-        rejected: bool ``[N]``; the score is below the threshold.
-    """
-
-    probabilities: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    rejected: NDArray[np.bool_]
+CHUNK = 512  # frames per pass: memory is bounded, and their maps stay in the processor's cache
 
 
 class Recognizer:
@@ -113,13 +32,13 @@ class Recognizer:
 
     Args:
         model: maps normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
-            where the last one stands for "no digit".
+            with a last class for "no digit".
         card: its weights' card, with temperature and threshold; without one 1 and -inf.
 
     Attributes:
         model: a copy of the network given, in evaluation mode, without gradients.
-        network: a faster copy of it, made once, which reads many frames at a time; see
-            :func:`networks.optimize_for_inference`. Single frames go through onnxruntime.
+        network: a faster copy of that, for batches; see
+            :func:`inference.optimize_for_inference`. Single frames go through onnxruntime.
     """
 
     def __init__(self, model: nn.Module, card: Card | None = None) -> None:
@@ -127,6 +46,7 @@ class Recognizer:
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.network = optimize_for_inference(self.model)
+        self._classifier = FrameClassifier(self.network, self.temperature)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Recognizer:
@@ -173,20 +93,17 @@ class Recognizer:
         """
         if frame.shape != (FRAME_SIZE, FRAME_SIZE) or frame.dtype != np.uint8:
             raise ValueError(f"A frame is uint8 [28, 28], not {frame.dtype} {[*frame.shape]}.")
-        probabilities, scores = self._single.run(None, {"frames": frame[None]})
+        probabilities, scores = self._session.run(None, {"frames": frame[None]})
         score = float(scores[0])
         return Prediction(tuple(probabilities[0].tolist()), frame, score < self.threshold, score)
 
     @functools.cached_property
-    def _single(self) -> InferenceSession:
-        """What reads single frames, made for the first of them."""
-        return make_session(self._reader())
+    def _session(self) -> InferenceSession:
+        """The classifier in onnxruntime, made for the first single frame."""
+        return make_session(self._classifier)
 
-    def _reader(self) -> OnnxReader:
-        return OnnxReader(self.network, self.temperature, digit_score)
-
-    def probabilities(self, frames: Tensor | NDArray[Any]) -> Tensor:
-        """Probabilities ``[N, 10]`` for frames ``[N, 28, 28]`` in MNIST's convention.
+    def predict_batch(self, frames: Tensor | NDArray[Any]) -> BatchPrediction:
+        """Probabilities, scores and rejections of frames ``[N, 28, 28]`` in MNIST's convention.
 
         Beside the frames and the result, memory is that of ``CHUNK`` frames, whatever their number.
 
@@ -196,72 +113,52 @@ class Recognizer:
         Raises:
             ValueError: wrong shape or type, NaN, or floats outside 0-1.
         """
-        return self._stream(frames, self._softmax)
+        probabilities, scores = (part.numpy() for part in self._stream(frames, self._classifier))
+        return BatchPrediction(probabilities, scores, scores < self.threshold)
 
-    def predict_batch(self, frames: Tensor | NDArray[Any]) -> BatchPrediction:
-        """Probabilities, scores and rejections of frames ``[N, 28, 28]`` in MNIST's convention.
-
-        Raises:
-            ValueError: as :meth:`probabilities`.
-        """
-        logits = self.logits(frames)
-        scores = digit_score(logits).numpy()
-        return BatchPrediction(self._softmax(logits).numpy(), scores, scores < self.threshold)
+    def probabilities(self, frames: Tensor | NDArray[Any]) -> Tensor:
+        """Probabilities alone, ``[N, 10]``; arguments and errors as :meth:`predict_batch`."""
+        return self._stream(frames, self._classifier)[0]
 
     def logits(self, frames: Tensor | NDArray[Any]) -> Tensor:
-        """The network's output before softmax and temperature, ``[N, 10]`` or ``[N, 11]``.
+        """Output of the network before temperature and softmax, ``[N, 10]`` or ``[N, 11]``.
 
-        Raises:
-            ValueError: as :meth:`probabilities`.
+        Arguments and errors as :meth:`predict_batch`.
         """
-        return self._stream(frames, lambda logits: logits)
+        return self._stream(frames, lambda chunk: (self._classifier.logits(chunk),))[0]
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
-        """Write the whole reading of frames as ONNX, for any runtime and any language.
+        """Write the computation from frames to probabilities as ONNX, for other runtimes.
 
-        Its input ``frames`` is uint8 ``[N, 28, 28]``, as :func:`frame.to_frame`
-        makes them, any number of them. Its outputs are ``probabilities``, float ``[N, 10]``, the
+        Its input ``frames`` is uint8 ``[N, 28, 28]``, any number of frames of
+        :func:`frame.to_frame`. Its outputs are ``probabilities``, float ``[N, 10]``, the
         temperature applied, and ``score``, float ``[N]``: a drawing whose score is below
         ``rejection_threshold`` in the file's metadata is probably no digit.
         """
-        write_onnx(path, self._reader(), {"rejection_threshold": repr(self.threshold)})
+        write_onnx(path, self._classifier, {"rejection_threshold": repr(self.threshold)})
 
-    def _stream(self, frames: Tensor | NDArray[Any], finish: Callable[[Tensor], Tensor]) -> Tensor:
-        """``finish`` of the logits of all frames, a chunk at a time."""
+    def _stream(
+        self, frames: Tensor | NDArray[Any], compute: Callable[[Tensor], tuple[Tensor, ...]]
+    ) -> list[Tensor]:
+        """The tensors that ``compute`` gives for all frames, ``CHUNK`` frames at a time."""
         frames = torch.as_tensor(frames)
         if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
             raise ValueError(f"frames are [N, 28, 28]; these are {tuple(frames.shape)}.")
         if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
             raise ValueError(f"frames are uint8 0-255 or float 0-1, not {frames.dtype}.")
-        result = None
+        results: list[Tensor] = []
         with torch.inference_mode():
-            for start in range(0, max(len(frames), 1), CHUNK):
-                part = finish(self.network(self._normalize(frames[start : start + CHUNK])))
-                if result is None:
-                    result = part.new_empty(len(frames), part.shape[1])
-                result[start : start + CHUNK] = part
-        assert result is not None  # at least one pass, perhaps over no frames
-        return result
-
-    def _normalize(self, frames: Tensor) -> Tensor:
-        """Frames ``[N, 28, 28]`` as the network takes them, ``[N, 1, 28, 28]``."""
-        if frames.dtype == torch.uint8:
-            scaled = frames.float() / 255
-        else:
-            scaled = frames.to(torch.float32)
-            if len(scaled) and not (scaled.min() >= 0 and scaled.max() <= 1):
-                raise ValueError("float frames run from 0 to 1, without NaN: scale them first.")
-        return normalize(scaled)[:, None]
-
-    def _softmax(self, logits: Tensor) -> Tensor:
-        return (logits[:, :10] / self.temperature).softmax(dim=1)
+            for start in range(0, max(len(frames), 1), CHUNK):  # one pass even over no frames
+                parts = compute(_check_range(frames[start : start + CHUNK]))
+                results = results or [p.new_empty(len(frames), *p.shape[1:]) for p in parts]
+                for result, part in zip(results, parts, strict=True):
+                    result[start : start + CHUNK] = part
+        return results
 
 
-def digit_score(logits: Tensor) -> Tensor:
-    """How much a frame is like a digit at all, ``[N]``, higher is more.
-
-    With a "no digit" class the log-odds of all digits against it, else the energy score
-    (Liu et al., 2020).
-    """
-    energy = logits[:, :10].logsumexp(dim=1)
-    return energy - logits[:, 10] if logits.shape[1] > 10 else energy
+def _check_range(frames: Tensor) -> Tensor:
+    """The same frames; ValueError where floats are NaN or outside 0-1."""
+    in_range = frames.dtype == torch.uint8 or not len(frames)
+    if not in_range and not (frames.min() >= 0 and frames.max() <= 1):
+        raise ValueError("float frames run from 0 to 1, without NaN: scale them first.")
+    return frames

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
-from digitlib.models.recognizer import Recognizer, digit_score
+from digitlib.models.inference import digit_score
+from digitlib.models.recognizer import Recognizer
 from digitlib.models.weights import Card
 from digitlib.training.loader import Splits
 from digitlib.training.trainer import TrainResult, predict_logits

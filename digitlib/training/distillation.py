@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from digitlib.files import digest
-from digitlib.models.networks import optimize_for_inference, pick_device
+from digitlib.models.inference import optimize_for_inference
+from digitlib.models.networks import pick_device
 from digitlib.models.weights import load_model, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.models.recognizer import Prediction, frame_url
+from digitlib.models.prediction import Prediction, frame_url
 from digitlib.preprocessing.frame import FRAME_SIZE, frame_steps
 from digitlib.preprocessing.read import BlankDrawingError
 

@@ -22,7 +22,8 @@ from ipycanvas import Canvas, hold_canvas
 from IPython.display import HTML, DisplayHandle, display
 from numpy.typing import NDArray
 
-from digitlib.models.recognizer import Prediction, Recognizer
+from digitlib.models.prediction import Prediction
+from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes as pen
 from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets.html import Stroke, result_html, steps_html

@@ -1,0 +1,93 @@
+"""Predictions: of one drawing, with its display in notebooks, and of many frames."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitlib.preprocessing.frame import Frame
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network thinks of one drawing.
+
+    Attributes:
+        probabilities: of the digits 0 to 9, 10 floats that sum to 1.
+        frame: uint8 ``[28, 28]``, what the network saw.
+        rejected: the drawing is probably no digit at all.
+        score: what ``rejected`` compares with the threshold: higher is more like a digit.
+    """
+
+    probabilities: tuple[float, ...]
+    frame: Frame
+    rejected: bool
+    score: float
+
+    @property
+    def digit(self) -> int:
+        """The most probable digit."""
+        return int(np.argmax(self.probabilities))
+
+    @property
+    def confidence(self) -> float:
+        """The probability of that digit, 0-1."""
+        return max(self.probabilities)
+
+    def top(self, k: int = 3) -> list[tuple[int, float]]:
+        """The ``k`` most probable digits with their probabilities, best first."""
+        if not 1 <= k <= len(self.probabilities):
+            raise ValueError(f"k is 1 to {len(self.probabilities)}, not {k}.")
+        order = np.argsort(-np.asarray(self.probabilities), kind="stable")[:k]
+        return [(int(digit), self.probabilities[digit]) for digit in order]
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{digit}: {share:.1%}" for digit, share in self.top(3))
+        return f"Prediction({best}{', rejected' if self.rejected else ''})"
+
+    def _repr_html_(self) -> str:
+        """Frame and bars, for notebooks, light and dark."""
+        bars = "".join(
+            f'<tr><td style="text-align:right;padding:0 .5em">{digit}</td>'
+            '<td style="width:12em;padding:0"><div style="height:.7em;border-radius:.2em;'
+            f'width:{100 * share:.1f}%;background:{"#d55e00" if digit == self.digit else "#888"}">'
+            f'</div></td><td style="text-align:right;padding:0 .5em">{share:.1%}</td></tr>'
+            for digit, share in enumerate(self.probabilities)
+        )
+        verdict = "probably no digit" if self.rejected else f"{self.confidence:.1%}"
+        return (
+            '<div style="display:flex;gap:1.5em;align-items:center">'
+            f'<img alt="the 28 by 28 frame" src="{frame_url(self.frame)}" '
+            'style="width:140px;height:140px;image-rendering:pixelated">'
+            f'<div style="text-align:center"><div style="font-size:3em;line-height:1.1">'
+            f"{self.digit}</div>{verdict}</div>"
+            f'<table style="font-size:.8em;line-height:1.2">{bars}</table></div>'
+        )
+
+
+def frame_url(frame: Frame) -> str:
+    """A frame as the ``data:`` URL of a PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+class BatchPrediction(NamedTuple):
+    """Predictions for many frames.
+
+    Attributes:
+        probabilities: of the digits 0 to 9, float32 ``[N, 10]``.
+        scores: float32 ``[N]``; higher is more like a digit.
+        rejected: bool ``[N]``; the score is below the threshold.
+    """
+
+    probabilities: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    rejected: NDArray[np.bool_]
