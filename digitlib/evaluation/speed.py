@@ -1,28 +1,30 @@
-"""How fast it is: yardsticks and digitlib in one process run, turn by turn, ratios first.
+"""Latency, throughput, memory and start-up time, beside a baseline on the same machine.
 
-Notebook ``08_speed`` draws what these functions find. Two things are compared only where
-they took turns in the same run: machines differ, and a machine differs from hour to hour.
+Two times are compared only where they were measured in turns in the same run: machines differ,
+and the speed of one machine changes over time.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+import psutil
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -65,97 +67,109 @@ def limit_threads(count: int) -> Iterator[None]:
 
 # --- one drawing -----------------------------------------------------------------------------
 
+WARM_UP = 20  # drawings read before the first one that is timed
 
-def drawings(count: int, seed: int = 0) -> list[list[NDArray[np.float64]]]:
-    """Pen strokes of digits in many styles, from rules: the same on every machine."""
+
+class Pathway(NamedTuple):
+    """One way from a drawing to probabilities: as one call, and stage by stage.
+
+    Attributes:
+        predict: all of it.
+        stages: name → function of the output of the stage before; the first one gets None.
+    """
+
+    predict: Callable[[], Any]
+    stages: dict[str, Callable[[Any], Any]]
+
+
+def sample_drawings(count: int, seed: int = 0) -> list[list[NDArray[np.float64]]]:
+    """Synthetic pen strokes of digits in many styles: the same on every machine."""
     digits = synthetic.draw_digits(count, seed)
     chosen = np.random.RandomState(seed).permutation(len(digits))[:count]
     return [digits[n].strokes for n in chosen]
 
 
 def latency(recognizer: Recognizer, count: int = 300, seed: int = 0) -> dict[str, Any]:
-    """Milliseconds for one drawing, on one thread, every way in turn for every drawing.
+    """Milliseconds for one drawing on one thread, all pathways in turn for every drawing.
 
-    The plain way is that of :mod:`frame` from the same 280x280 picture, then
-    ``BaselineCNN`` as it was trained.
+    ``strokes`` and ``picture`` (280x280 px) are the recognizer's pathways; ``baseline`` is the
+    same picture through baseline preprocessing and ``BaselineCNN`` in PyTorch.
 
     Returns:
-        ``p50`` and ``p95`` of ``strokes``, ``picture`` and ``plain``; ``stages`` with the median
-        of each stage of each way; ``ratio``, the medians of strokes and picture as parts of the
-        plain way's.
+        ``p50`` and ``p95`` of each pathway; ``stages``, the medians of each one's stages;
+        ``ratio``, the medians of strokes and picture divided by the baseline's; ``drawings``.
     """
     baseline = build_network("baseline").eval()
-    drawn = drawings(count, seed)
-    canvases = [pictures.canvas(drawing) for drawing in drawn]
-    ways: dict[str, Callable[[int], Any]] = {
-        "plain": lambda n: _read_plainly(baseline, canvases[n]),
-        "strokes": lambda n: recognizer.predict_strokes(drawn[n]),
-        "picture": lambda n: recognizer.predict(canvases[n]),
-    }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    stages: dict[str, dict[str, list[float]]] = {name: {} for name in ways}
+    rows = [_pathways(recognizer, baseline, each) for each in sample_drawings(count, seed)]
+    # benchmark.Timer repeats one statement, so it cannot change the drawing and the pathway from
+    # call to call; one clock reading (under 0.1 µs) does not matter for times above 100 µs.
     with limit_threads(1):
-        for number in range(-min(20, count), count):  # the first ones warm up
-            for name, way in ways.items():
-                passed = _milliseconds(partial(way, number))[0]
-                if number >= 0:
-                    times[name].append(passed)
-        for number in range(count):
-            for name, steps in _stages(recognizer, baseline, drawn[number], canvases[number]):
-                value: Any = None
-                for stage, step in steps:
-                    passed, value = _milliseconds(partial(step, value))
-                    stages[name].setdefault(stage, []).append(passed)
-    middle = {name: float(np.median(values)) for name, values in times.items()}
+        for row in rows[:WARM_UP]:
+            for pathway in row.values():
+                pathway.predict()
+        whole = pd.DataFrame([{n: _timed(p.predict)[0] for n, p in row.items()} for row in rows])
+        stages = [{n: _time_stages(pathway) for n, pathway in row.items()} for row in rows]
+    medians = whole.median()
     return {
-        "p50": middle,
-        "p95": {name: float(np.quantile(values, 0.95)) for name, values in times.items()},
-        "ratio": {name: middle[name] / middle["plain"] for name in ("strokes", "picture")},
-        "stages": {
-            name: {stage: float(np.median(values)) for stage, values in each.items()}
-            for name, each in stages.items()
-        },
+        "p50": medians.to_dict(),
+        "p95": whole.quantile(0.95).to_dict(),
+        "ratio": (medians / medians["baseline"]).drop("baseline").to_dict(),
+        "stages": {n: pd.DataFrame([row[n] for row in stages]).median().to_dict() for n in whole},
         "drawings": count,
     }
 
 
-def _milliseconds(work: Callable[[], Any]) -> tuple[float, Any]:
+def _pathways(
+    recognizer: Recognizer, baseline: nn.Module, drawing: list[NDArray[np.float64]]
+) -> dict[str, Pathway]:
+    picture = pictures.canvas(drawing)
+    network = recognizer.predict_frame
+    return {
+        "baseline": Pathway(
+            lambda: _predict_baseline(baseline, baseline_frame(picture)),
+            {
+                "frame": lambda _: baseline_frame(picture),
+                "network": partial(_predict_baseline, baseline),
+            },
+        ),
+        "strokes": Pathway(
+            lambda: recognizer.predict_strokes(drawing),
+            {
+                "frame": lambda _: strokes.render(strokes.without_taps(drawing)),
+                "network": network,
+            },
+        ),
+        "picture": Pathway(
+            lambda: recognizer.predict(picture),
+            {
+                "greyscale": lambda _: read_grey(picture),
+                "ink": find_ink,
+                "frame": ink_to_frame,
+                "network": network,
+            },
+        ),
+    }
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Milliseconds of one call, and its result."""
     start = time.perf_counter()
-    value = work()
+    value = call()
     return 1000 * (time.perf_counter() - start), value
 
 
-def _read_plainly(model: nn.Module, picture: Image.Image) -> list[float]:
-    return _softmax_plainly(model, baseline_frame(picture))
+def _time_stages(pathway: Pathway) -> dict[str, float]:
+    """Milliseconds of each stage."""
+    times, value = {}, None
+    for name, stage in pathway.stages.items():
+        times[name], value = _timed(partial(stage, value))
+    return times
 
 
-def _softmax_plainly(model: nn.Module, frame: Frame) -> list[float]:
+def _predict_baseline(model: nn.Module, frame: Frame) -> list[float]:
     with torch.no_grad():
-        given = torch.from_numpy(normalize(frame[None, None].astype(np.float32) / 255))
-        return model(given).softmax(dim=1)[0].tolist()
-
-
-Steps = list[tuple[str, Callable[[Any], Any]]]
-
-
-def _stages(
-    recognizer: Recognizer, baseline: nn.Module, drawing: Any, picture: Image.Image
-) -> list[tuple[str, Steps]]:
-    """Each way in its stages; each is given what the one before it gave."""
-    read = ("network", recognizer.predict_frame)
-    return [
-        ("plain", [
-            ("frame", lambda _: baseline_frame(picture)),
-            ("network", lambda frame: _softmax_plainly(baseline, frame)),
-        ]),
-        ("strokes", [("frame", lambda _: strokes.render(strokes.without_taps(drawing))), read]),
-        ("picture", [
-            ("greyscale", lambda _: read_grey(picture)),
-            ("ink", find_ink),
-            ("frame", ink_to_frame),
-            read,
-        ]),
-    ]  # fmt: skip
+        inputs = torch.from_numpy(normalize(frame[None, None].astype(np.float32) / 255))
+        return model(inputs).softmax(dim=1)[0].tolist()
 
 
 # --- many frames -----------------------------------------------------------------------------
@@ -164,110 +178,107 @@ def _stages(
 def throughput(
     recognizer: Recognizer, sizes: Sequence[int], *, seconds: float = 0.3, rounds: int = 3
 ) -> dict[str, dict[int, float]]:
-    """Frames per second against batch size: ``default``, ours, and ``baseline``, as it was trained.
+    """Frames per second by batch size, of ``default``, the recognizer, and of ``baseline``.
 
-    Both take turns at each size; each turn lasts ``seconds``, the median turn counts.
+    Both take turns at each size; a turn lasts ``seconds``, and the median turn counts. The
+    baseline runs in PyTorch, as it was trained.
     """
-    baseline = build_network("baseline").eval()
+    model = build_network("baseline").eval()
 
-    def plainly(frames: Tensor) -> None:
+    def baseline(frames: Tensor) -> None:
         with torch.no_grad():
-            scaled = normalize(frames.float() / 255)
-            baseline(scaled[:, None]).softmax(dim=1)
+            model(normalize(frames.float() / 255)[:, None]).softmax(dim=1)
 
-    ways: dict[str, Callable[[Tensor], Any]] = {
+    networks: dict[str, Callable[[Tensor], Any]] = {
         "default": recognizer.probabilities,
-        "baseline": plainly,
+        "baseline": baseline,
     }
-    found: dict[str, dict[int, float]] = {name: {} for name in ways}
+    rates: dict[str, dict[int, float]] = {name: {} for name in networks}
     for size in sizes:
         frames = torch.randint(0, 256, (size, 28, 28), dtype=torch.uint8)
-        rates: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(rounds):
-            for name, way in ways.items():
-                rates[name].append(size / _seconds_each(partial(way, frames), seconds))
-        for name in ways:
-            found[name][size] = statistics.median(rates[name])
-    return found
+        turns = [
+            {name: _seconds_per_call(read, frames, seconds) for name, read in networks.items()}
+            for _ in range(rounds)
+        ]
+        for name in networks:
+            rates[name][size] = size / statistics.median(turn[name] for turn in turns)
+    return rates
 
 
-def _seconds_each(work: Callable[[], Any], seconds: float) -> float:
-    """Mean time of one call, of as many as fit, after one that does not count."""
-    work()
-    start, calls = time.perf_counter(), 0
-    while calls == 0 or time.perf_counter() - start < seconds:
-        work()
-        calls += 1
-    return (time.perf_counter() - start) / calls
+def _seconds_per_call(read: Callable[[Tensor], Any], frames: Tensor, seconds: float) -> float:
+    """Median time of a call, of as many as fit into ``seconds``, with all threads."""
+    # The import warns on standard error where there is a CUDA toolkit and no GPU.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    from torch.utils.benchmark import Timer
+
+    timer = Timer(
+        "read(frames)",
+        globals={"read": read, "frames": frames},
+        num_threads=torch.get_num_threads(),
+    )
+    return timer.blocked_autorange(min_run_time=seconds).median
 
 
-def growth(counts: Sequence[int]) -> list[dict[str, float]]:
-    """Seconds and memory of ``.probabilities`` as the work grows, each in a process of its own.
+# --- memory and start ------------------------------------------------------------------------
+
+SAMPLE_SECONDS = 0.002  # between two readings of the memory in use
+
+
+def memory_growth(counts: Sequence[int]) -> list[dict[str, float]]:
+    """Seconds and memory of ``Recognizer.probabilities`` by number of frames.
+
+    Each number has a process of its own, so that memory freed by one is not reused by the next.
 
     Returns:
-        For each count ``frames``, ``seconds``, and ``memory``: MiB of the process's peak over what
-        it held before the call, input and libraries; NaN where the system does not tell.
+        for each count ``frames``, ``seconds``, and ``memory``: MiB that the process held at most
+        during the call over that before it (libraries, network and input).
     """
-    return [_in_a_process(GROW.format(count)) for count in counts]
+    return [_run_python(MEASURE_MEMORY.format(count)) for count in counts]
 
 
-def _grow(count: int) -> dict[str, float]:
-    """What :func:`growth` asks of a new process."""
-    recognizer = Recognizer.load()
-    frames = torch.randint(0, 256, (count, 28, 28), dtype=torch.uint8)
-    recognizer.probabilities(frames[:64])
-    before = _resident()
-    start = time.perf_counter()
-    recognizer.probabilities(frames)
-    passed = time.perf_counter() - start
-    return {"frames": count, "seconds": passed, "memory": (_peak() - before) / 2**20}
-
-
-def _peak() -> float:
-    """Most memory this process has held so far, bytes."""
-    if (peak := _status("VmHWM")) is not None:
-        return peak
-    try:
-        import resource
-    except ImportError:  # Windows
-        return float("nan")
-    peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _resident() -> float:
-    """Memory this process holds now, bytes; where only the peak is known, that."""
-    held = _status("VmRSS")
-    return _peak() if held is None else held
-
-
-def _status(name: str) -> float | None:
-    """A line of Linux's own account of this process, bytes; None where there is none.
-
-    ``getrusage`` would do, if its peak were not inherited from the process that started this one.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return float(found[0]) * 1024 if found else None
-
-
-def _in_a_process(code: str) -> dict[str, float]:
-    """What code prints as JSON, run by an interpreter of its own."""
-    command = [sys.executable, "-c", code]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-GROW = """
+MEASURE_MEMORY = """
 import json
-from digitlib.evaluation.speed import _grow
-print(json.dumps(_grow({})))
+from digitlib.evaluation.speed import measure_memory
+print(json.dumps(measure_memory({})))
 """
 
 
-START = """
+def measure_memory(count: int) -> dict[str, float]:
+    """:func:`memory_growth` for one number of frames, in this process."""
+    recognizer = Recognizer.load()
+    frames = torch.randint(0, 256, (count, 28, 28), dtype=torch.uint8)
+    recognizer.probabilities(frames[:64])
+    with peak_memory() as memory:
+        milliseconds, _ = _timed(partial(recognizer.probabilities, frames))
+    return {"frames": count, "seconds": milliseconds / 1000, "memory": memory() / 2**20}
+
+
+@contextmanager
+def peak_memory() -> Iterator[Callable[[], float]]:
+    """Give a function that returns the most resident memory since the start of the block, bytes.
+
+    It counts from the memory at the start. psutil has the peak of a process on Windows alone, and
+    ``getrusage`` inherits it from the parent process, so a thread samples the memory in use.
+    """
+    process, stop = psutil.Process(), threading.Event()
+    start = process.memory_info().rss
+    samples = [start]
+
+    def sample() -> None:
+        while not stop.wait(SAMPLE_SECONDS):
+            samples.append(process.memory_info().rss)
+
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
+    try:
+        yield lambda: float(max(samples) - start)
+    finally:
+        samples.append(process.memory_info().rss)
+        stop.set()
+        sampler.join()
+
+
+STARTUP = """
 import json, time
 begin = time.perf_counter()
 import digitlib
@@ -278,13 +289,18 @@ print(json.dumps({"import": imported - begin, "first_prediction": time.perf_coun
 """
 
 
-def start_up(rounds: int = 5) -> dict[str, float]:
+def startup_time(rounds: int = 5) -> dict[str, float]:
     """Seconds of ``import digitlib``, and from ``Recognizer.load()`` to the first prediction.
 
     Medians over new processes, PyTorch's own import included in the latter.
     """
-    found = [_in_a_process(START) for _ in range(rounds)]
-    return {name: statistics.median(each[name] for each in found) for name in found[0]}
+    return pd.DataFrame([_run_python(STARTUP) for _ in range(rounds)]).median().to_dict()
+
+
+def _run_python(code: str) -> dict[str, float]:
+    """The JSON that code prints in an interpreter of its own."""
+    command = [sys.executable, "-c", code]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 # --- the machine's limit ---------------------------------------------------------------------
@@ -293,20 +309,20 @@ def start_up(rounds: int = 5) -> dict[str, float]:
 def matrix_peak(
     precision: str = "float32", sizes: Sequence[int] = (256, 512, 1024, 2048), rounds: int = 20
 ) -> float:
-    """FLOP/s of the machine's matrix product: what could be had at most.
+    """FLOP/s of the machine's matrix product: the upper limit for any network.
 
     The best of several square products of each size, as a product and as a 1x1 convolution: on
-    many CPUs another library does those, twice as fast.
+    many CPUs another library computes the latter, twice as fast.
     """
     device = pick_device()
-    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     best = 0.0
     for size in sizes:
-        a = torch.randn(size, size, device=device).to(kind)
-        # Channels last in memory: rows are places, columns are channels.
-        places = a.T.reshape(1, size, size // 16, 16).contiguous(memory_format=torch.channels_last)
+        a = torch.randn(size, size, device=device).to(dtype)
+        # Channels last in memory: rows are pixels, columns are channels.
+        pixels = a.T.reshape(1, size, size // 16, 16).contiguous(memory_format=torch.channels_last)
         kernel = a[:, :, None, None].contiguous(memory_format=torch.channels_last)
-        for product in (lambda a=a: a @ a, lambda p=places, k=kernel: F.conv2d(p, k)):
+        for product in (lambda a=a: a @ a, lambda p=pixels, k=kernel: F.conv2d(p, k)):
             for _ in range(rounds + 1):
                 start = time.perf_counter()
                 with torch.inference_mode():
@@ -329,11 +345,8 @@ def flops(model: nn.Module, *, learning: bool = False) -> float:
     return counter.get_total_flops() / frames
 
 
-# --- all of it -------------------------------------------------------------------------------
-
-
 def machine() -> dict[str, Any]:
-    """What the numbers hold for: device, cores, threads, versions."""
+    """Device, cores, threads, operating system and library versions."""
     device = pick_device()
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else device.type,

@@ -47,7 +47,7 @@ def stages(found: Mapping[str, Any], *, bars: Mapping[str, float]) -> Figure:
 
     Args:
         found: of :func:`speed.latency`.
-        bars: name of a way → the part of the plain way's time that it may take.
+        bars: name of a way → the part of the baseline's time that it may take.
     """
     ways = [*found["stages"]]
     figure, ((axes,),) = new_figure(8.2, 0.75 * len(ways) + 1.1)
@@ -62,7 +62,7 @@ def stages(found: Mapping[str, Any], *, bars: Mapping[str, float]) -> Figure:
                           color="white", fontsize=8.5)  # fmt: skip
             left += value
         if way in bars:
-            at = bars[way] * found["p50"]["plain"]
+            at = bars[way] * found["p50"]["baseline"]
             label = "allowed at most"
             axes.plot([at, at], [row - 0.42, row + 0.42], color=INK, linewidth=2.2, label=label)
     axes.set(xlabel="ms, median, one thread", ylim=(len(ways) - 0.4, -0.6))
