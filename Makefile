@@ -26,7 +26,7 @@ NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
 ALLOW_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab app reports notebooks sweep test check format clean force
+.PHONY: help lab app reports notebooks weights sweep test check format clean force
 
 help: ## List these commands
 	@echo "make …"
@@ -55,6 +55,10 @@ reports: $(STAMP) ## Run all notebooks at full length into reports/ (FAST=1: a s
 notebooks: $(STAMP) ## Run the notebooks in place and keep their outputs (ARGS="--only 02_train")
 	$(PY) -m ruff format --quiet notebooks
 	$(PY) -m digitlib notebooks $(ARGS)
+
+# Outputs go to build/weights; stopped, the same command goes on with the steps that are missing.
+weights: $(STAMP) ## Make the bundled weights, in hours (ARGS="--list" shows the steps)
+	$(PY) -m digitlib weights $(ARGS)
 
 # Results go to reports/sweep.jsonl; stopped, the same command goes on with what is missing.
 sweep: $(STAMP) ## Train several seeds side by side (ARGS="teacher --seeds 0-4")

@@ -70,7 +70,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def digest(*parts: bytes) -> str:
+def digest(*parts: bytes | memoryview) -> str:
     """First 12 hex digits of the SHA-256 over the parts, one after the other."""
     content = hashlib.sha256()
     for part in parts:
