@@ -61,7 +61,7 @@ weights: $(STAMP) ## Make the bundled weights, in hours (ARGS="--list" shows the
 	$(PY) -m digitlib weights $(ARGS)
 
 # Results go to reports/sweep.jsonl; stopped, the same command goes on with what is missing.
-sweep: $(STAMP) ## Train several seeds side by side (ARGS="teacher --seeds 0-4")
+sweep: $(STAMP) ## Train several seeds side by side (ARGS="quick --seeds 0-4")
 	$(PY) -m digitlib sweep $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="-k strokes" goes to pytest)
