@@ -1,4 +1,7 @@
-"""Connected components of ink: which of them are the digit."""
+"""Connected components of ink: which of them are the digit.
+
+The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.read import Box, Picture
-from digitlib.preprocessing.ruling import remove_rules
+from digitlib.preprocessing.ruling import NEIGHBOURS_8, remove_rules
 
-GRAINS = 8  # components: with more, the ink may be chalk or spray, whose grains are one stroke
+MIN_INK = 0.35  # of full ink: below it, soft edges of strokes would join what lies side by side
+SOFT_EDGE = 2  # px around a component that are its soft edge and are erased with it
+MIN_PART = 0.04  # of the main component's area; smaller ones are specks
+MAX_GAP = 0.3  # of the main component's longer side; a part farther away is not of the same digit
+MIN_SECOND, MAX_SECOND = 0.5, 2  # of the main component's longer side: as long as another digit
+WHOLE_MARGIN = 1  # px between a second digit and the picture's border; else it may be a shadow
+
+MAX_STROKES = 8  # components; more may be chalk, spray or dots, whose grains are one stroke
+MAX_GRAIN_GAP = 0.04  # of the drawing's longer side: half the widest gap between grains
+MIN_GRAIN_GAP = 2  # px: half the widest gap between grains in small drawings
+GAP_STEPS = 12  # widths tried between 1 px and the widest gap, evenly in logarithm
+JOINED_INK = 0.9  # of the ink that must hang together once gaps are closed
+CLOSING_REACH = 1.5  # of the gap: the ink grows by so much before it shrinks by one gap again
+
+BOX_MARGIN = 0.08  # of the shorter side of a printed box in which its lines lie, tilted or not
+MIN_BOX_MARGIN = 3  # px; in smaller components lines and digit cannot be told apart
+BOX_SIDE = 0.85  # of a box's side that its line covers
+MAX_BOX_CORE = 0.1  # of a box's or frame's ink that may lie inside its margin, if it is empty
+MIN_BOXED_DIGIT = 0.4  # of the box's height; less inside it is a speck, and the box a drawn zero
+
+MAX_EDGE_DEPTH = 0.15  # of the picture's side: what crosses the picture and is thinner is no digit
+MIN_FRAME = 0.75  # of the picture's sides: what is larger and hollow is a frame around the digit
+MIN_FRAME_MARGIN = 2  # px of a frame's line
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
@@ -22,12 +47,12 @@ def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
 
 
 def keep_digit(ink: Picture) -> Picture:
-    """Drop what is no part of the digit: specks, lines, a box or frame, edges of the page.
+    """Remove specks, lines, a box or frame and edges of the page from the ink.
 
-    The grains of chalk, spray or dots become one. A second digit beside the first stays, so that
-    whoever reads the picture can say that it is not one digit.
+    The grains of chalk, spray or dots become one component. A second digit beside the first stays:
+    the network rejects the picture then, as it should.
     """
-    mask = ink > 0.35
+    mask = ink > MIN_INK
     if (window := bounding_box(mask)) is None:
         return ink
     labels, count = _components(mask[window])  # they take long: only where there is ink
@@ -38,7 +63,7 @@ def keep_digit(ink: Picture) -> Picture:
     if count <= 1:
         return ink
     areas = np.bincount(labels.ravel())[1:]
-    if count > GRAINS and (joined := _joined(mask[window], areas.sum())) is not None:
+    if count > MAX_STROKES and (joined := _join_grains(mask[window], areas.sum())) is not None:
         ink = ink.copy()
         ink[window][joined] = 1
         labels, count = _components(mask[window] | joined)
@@ -53,10 +78,10 @@ def keep_digit(ink: Picture) -> Picture:
     kept = [
         index
         for index in kept
-        if areas[index] >= 0.04 * areas[main]
+        if areas[index] >= MIN_PART * areas[main]
         and (
             not _is_far(boxes[index], boxes[main])
-            or _is_another(boxes[index], boxes[main], window, ink.shape)
+            or _is_second_digit(boxes[index], boxes[main], window, ink.shape)
         )
     ]
     drop = np.ones(count + 1, bool)
@@ -68,7 +93,7 @@ def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
     """Number the 8-connected components from 1; how many there are."""
     from scipy import ndimage
 
-    return ndimage.label(mask, np.ones((3, 3), np.int8), np.intp)
+    return ndimage.label(mask, NEIGHBOURS_8, np.intp)
 
 
 def _boxes(labels: NDArray[np.intp]) -> list[Box]:
@@ -79,17 +104,17 @@ def _boxes(labels: NDArray[np.intp]) -> list[Box]:
 
 
 def _erase(ink: Picture, window: Box, drop: NDArray[np.bool_], keep: NDArray[np.bool_]) -> Picture:
-    """Ink without what is dropped in a window; soft edges go with what they are the rim of."""
+    """Ink without the dropped pixels of a window and their soft edges, but with those kept."""
     from scipy import ndimage
 
     gone, left = np.zeros(ink.shape, bool), np.zeros(ink.shape, bool)
     gone[window], left[window] = drop, keep
-    rim = ndimage.binary_dilation(gone, np.ones((3, 3)), iterations=2)
+    rim = ndimage.binary_dilation(gone, NEIGHBOURS_8, iterations=SOFT_EDGE)
     return np.where(rim & ~left, 0, ink).astype(np.float32)
 
 
-def _joined(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_] | None:
-    """Ink ``[H, W]`` and the gaps between its grains, if it consists of grains: chalk, spray, dots.
+def _join_grains(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_] | None:
+    """Ink ``[H, W]`` with the gaps between its grains closed, if it consists of grains.
 
     Args:
         mask: the ink, as large as the drawing.
@@ -97,20 +122,20 @@ def _joined(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_] | None:
     """
     from scipy import ndimage
 
-    farthest = max(2, round(0.04 * max(mask.shape)))
+    farthest = max(MIN_GRAIN_GAP, round(MAX_GRAIN_GAP * max(mask.shape)))
     distance = ndimage.distance_transform_edt(~np.pad(mask, 2 * farthest))
-    # The shortest reach by which nearly all ink hangs together; specks far apart never do.
-    for reach in (0, *np.geomspace(1, farthest, 12)):
+    # The shortest reach that connects nearly all ink; specks far apart are never connected.
+    for reach in (0, *np.geomspace(1, farthest, GAP_STEPS)):
         grown, _ = _components(distance <= reach)
         counts = np.bincount(grown[distance == 0])
-        if counts.max() > 0.9 * area:
+        if counts.max() > JOINED_INK * area:
             break
     else:
         return None
     if not reach:
         return None
-    # Only there: a line of text elsewhere is none of the digit's grains.
-    closed = ndimage.distance_transform_edt(distance <= 1.5 * reach) > reach
+    # Only there: a line of text elsewhere has nothing to do with the digit's grains.
+    closed = ndimage.distance_transform_edt(distance <= CLOSING_REACH * reach) > reach
     closed &= grown == counts.argmax()
     return closed[2 * farthest : -2 * farthest, 2 * farthest : -2 * farthest]
 
@@ -118,10 +143,10 @@ def _joined(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_] | None:
 def _is_far(box: Box, main: Box) -> bool:
     """Whether a part lies too far from the main one to belong to the same digit."""
     gaps = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(box, main, strict=True)]
-    return max(gaps) > 0.3 * max(side.stop - side.start for side in main)
+    return max(gaps) > MAX_GAP * max(side.stop - side.start for side in main)
 
 
-def _is_another(box: Box, main: Box, window: Box, shape: tuple[int, ...]) -> bool:
+def _is_second_digit(box: Box, main: Box, window: Box, shape: tuple[int, ...]) -> bool:
     """Whether a part is another digit: about as large as the main one, and whole in the picture.
 
     Args:
@@ -132,10 +157,10 @@ def _is_another(box: Box, main: Box, window: Box, shape: tuple[int, ...]) -> boo
     """
     size, usual = (max(side.stop - side.start for side in part) for part in (box, main))
     whole = all(
-        side.start + place.start > 1 and side.stop + place.start < length - 1
+        side.start + place.start > WHOLE_MARGIN and side.stop + place.start < length - WHOLE_MARGIN
         for side, place, length in zip(box, window, shape, strict=True)
     )
-    return whole and 0.5 * usual < size < 2 * usual
+    return whole and MIN_SECOND * usual < size < MAX_SECOND * usual
 
 
 def _box_around(labels: NDArray[np.intp], count: int) -> NDArray[np.bool_] | None:
@@ -147,21 +172,21 @@ def _box_around(labels: NDArray[np.intp], count: int) -> NDArray[np.bool_] | Non
     """
     for number, place in zip(range(1, count + 1), _boxes(labels), strict=True):
         part = labels[place] == number
-        margin = round(0.08 * min(part.shape))
-        if margin < 3:
+        margin = round(BOX_MARGIN * min(part.shape))
+        if margin < MIN_BOX_MARGIN:
             continue
         sides = part[:margin], part[-margin:], part[:, :margin].T, part[:, -margin:].T
-        if not all(side.any(axis=0).mean() > 0.85 for side in sides):
+        if not all(side.any(axis=0).mean() > BOX_SIDE for side in sides):
             continue
         core = part[margin:-margin, margin:-margin]
         lines = part
-        if np.count_nonzero(core) > 0.1 * np.count_nonzero(part):
+        if np.count_nonzero(core) > MAX_BOX_CORE * np.count_nonzero(part):
             lines = part & ~remove_rules(part)
         inside = bounding_box((labels[place] > 0) & ~lines)
         if (
             lines.any()
             and inside is not None
-            and inside[0].stop - inside[0].start > 0.4 * len(part)
+            and inside[0].stop - inside[0].start > MIN_BOXED_DIGIT * len(part)
         ):
             box = np.zeros(labels.shape, bool)
             box[place] = lines
@@ -172,10 +197,11 @@ def _box_around(labels: NDArray[np.intp], count: int) -> NDArray[np.bool_] | Non
 def _is_page_edge(part: NDArray[np.bool_], shape: tuple[int, ...]) -> bool:
     """Whether a component, cut out, is a line across the picture, a frame, or a dark margin."""
     (tall, wide), (height, width) = part.shape, shape
-    if (wide == width and tall < 0.15 * height) or (tall == height and wide < 0.15 * width):
+    flat, narrow = tall < MAX_EDGE_DEPTH * height, wide < MAX_EDGE_DEPTH * width
+    if (wide == width and flat) or (tall == height and narrow):
         return True
-    if tall > 0.75 * height and wide > 0.75 * width:
-        margin = max(2, round(0.08 * min(tall, wide)))
+    if tall > MIN_FRAME * height and wide > MIN_FRAME * width:
+        margin = max(MIN_FRAME_MARGIN, round(BOX_MARGIN * min(tall, wide)))
         core = part[margin:-margin, margin:-margin]
-        return bool(np.count_nonzero(core) < 0.1 * np.count_nonzero(part))
+        return bool(np.count_nonzero(core) < MAX_BOX_CORE * np.count_nonzero(part))
     return False

@@ -3,7 +3,8 @@
 The convention is LeCun's (http://yann.lecun.com/exdb/mnist/) as rebuilt by QMNIST (Yadav and
 Bottou, arXiv 1905.10498): white ink on black, a square window around the digit reduced by area
 overlap to a 20x20 box, brightest ink at 255, the box placed in 28x28 so that the centre of mass
-lies at index 14, by a whole number of pixels.
+lies at index 14, by a whole number of pixels. Other constants were chosen on simulated pictures;
+their sensitivity is in ``reports/preprocessing_constants.md``.
 
 Everything that makes frames goes through here: pictures through :func:`to_frame`, pen strokes
 (:mod:`strokes`) through :func:`place`, and with them all training data.
@@ -30,7 +31,11 @@ MASS_CENTER = 14.0  # index of the centre of mass, rows and columns; QMNIST, sec
 MNIST_MEAN = 0.1307  # of the 60,000 training images, scaled to 0-1
 MNIST_STD = 0.3081
 
-EDGE = 0.2  # of full ink: what lies under it does not widen the bounding box
+MIN_EDGE = 0.2  # of full ink; fainter pixels do not widen the bounding box
+SOLID = 0.5  # of full ink: where a soft edge is cut to measure and thin strokes
+DETAIL = 2  # pixels a frame px from which a picture shows the form of its strokes
+THIN_DETAIL = 8  # pixels a frame px for strokes to be thinned by parts of a small picture's px
+MIN_WIDENING = 1  # px of the picture; a max-filter cannot widen strokes by less
 MIN_STROKE = 1.3  # frame px; thinner strokes are widened, or area averaging would dim them
 MAX_STROKE = 4.0  # frame px; wider strokes are thinned while the picture still shows their form
 
@@ -115,7 +120,7 @@ def square_window(digit: Picture) -> Picture:
     Raises:
         BlankDrawingError: there is no ink.
     """
-    if (tight := bounding_box(digit > EDGE)) is None:
+    if (tight := bounding_box(digit > MIN_EDGE)) is None:
         raise BlankDrawingError("There is no ink in the picture: draw a digit first.")
     crop = digit[tight]
     side = max(crop.shape)
@@ -130,7 +135,7 @@ def stroke_width(picture: Picture) -> float:
 
     The outline is counted along rows and columns and scaled by pi/4 (Cauchy-Crofton).
     """
-    solid = picture > 0.5
+    solid = picture > SOLID
     # Where shades change, and where ink reaches the rim of the picture.
     rims = (solid[0], solid[-1], solid[:, 0], solid[:, -1])
     changes = (solid[1:] != solid[:-1], solid[:, 1:] != solid[:, :-1])
@@ -147,15 +152,15 @@ def even_strokes(window: Picture) -> Picture:
     """
     from scipy import ndimage
 
-    detailed = len(window) >= 2 * BOX_SIZE
+    detailed = len(window) >= DETAIL * BOX_SIZE
     if not detailed and len(window) != BOX_SIZE:
-        window = _enlarge(window, 2 * BOX_SIZE)
+        window = _enlarge(window, DETAIL * BOX_SIZE)
     frame_px = len(window) / BOX_SIZE
     width = stroke_width(window)
     if detailed and width > MAX_STROKE * frame_px:
         return _thin(window)
     missing = MIN_STROKE * frame_px - width
-    if missing <= 1:
+    if missing <= MIN_WIDENING:
         return window
     size = 1 + round(missing)
     return ndimage.maximum_filter(np.pad(window, size // 2), size=size)
@@ -165,15 +170,17 @@ def _thin(window: Picture) -> Picture:
     """Erode strokes so far that they are ``MAX_STROKE`` frame px wide, unless that breaks them."""
     from scipy import ndimage
 
-    window = _enlarge(window, 8 * BOX_SIZE)  # to erode by parts of a small window's pixels
-    solid = np.pad(window > 0.5, 1)
+    window = _enlarge(
+        window, THIN_DETAIL * BOX_SIZE
+    )  # to erode by parts of a small window's pixels
+    solid = np.pad(window > SOLID, 1)
     depth = ndimage.distance_transform_edt(solid)[1:-1, 1:-1]
-    # What is cut from both sides of a stroke is cut from the window's sides too.
+    # Strokes at the window's sides lose as much as the others: the window shrinks with them.
     target = MAX_STROKE / BOX_SIZE
     cut = (stroke_width(window) - target * len(window)) / (1 - target) / 2
     # Grey inside a stroke stays: it may be all that is left of a loop in a soft picture.
     thin = np.clip(depth - cut, 0, 1).astype(np.float32) * window
-    parts = [ndimage.label(ink, np.ones((3, 3)))[1] for ink in (solid, thin > EDGE)]
+    parts = [ndimage.label(ink, np.ones((3, 3)))[1] for ink in (solid, thin > MIN_EDGE)]
     return square_window(thin) if parts[0] == parts[1] else window
 
 
@@ -229,7 +236,7 @@ BASELINE_THICKEN = 3  # px of the max-filter
 
 
 def baseline_frame(image: Image.Image) -> Frame:
-    """Turn a picture of dark ink on light paper into a frame, the plain way.
+    """Turn a picture of dark ink on light paper into a frame: the textbook preprocessing.
 
     Returns:
         uint8 ``[28, 28]``.

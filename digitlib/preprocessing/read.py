@@ -1,4 +1,7 @@
-"""Anything a user calls a picture becomes a float greyscale ``[H, W]``."""
+"""Files, PIL images and arrays become float greyscale ``[H, W]``.
+
+The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,11 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 12_000  # px; a larger picture is refused before it fills the memory
 WORK_SIDE = 640  # px; larger pictures are reduced to this by area averaging first
-MIN_CONTRAST = 0.04  # of full scale; less than this between ink and paper counts as blank
+MIN_CONTRAST = 0.04  # of full scale; less between ink and paper, or between channels, is noise
+RANGE_TOLERANCE = 1e-3  # of full scale that float pictures may exceed 0 and 1 by, from resampling
+LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
+COLOUR_SAMPLES = 64  # rows and columns of the pixels sampled to find out if there is any colour
+CHANNEL_GAIN = 2  # times the luminance's contrast that a colour channel has to offer to replace it
 
 Picture = NDArray[np.float32]  # [H, W], 0-1
 
@@ -75,7 +82,7 @@ def _from_array(array: NDArray[Any]) -> Picture:
         scale = 1.0
         if not np.isfinite(array).all():
             raise ValueError("The picture has NaN or infinite values: clean the array first.")
-        if array.min() < -1e-3 or array.max() > 1 + 1e-3:
+        if array.min() < -RANGE_TOLERANCE or array.max() > 1 + RANGE_TOLERANCE:
             raise ValueError(
                 f"Float pictures run from 0 to 1; this one from {array.min():g} to "
                 f"{array.max():g}. Scale it, or pass uint8."
@@ -99,8 +106,11 @@ def _check_size(width: int, height: int) -> None:
 def _reduce(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average whole blocks of pixels until the longer side fits ``WORK_SIDE``."""
     factor = max(values.shape[:2]) // WORK_SIDE
-    if factor < 2:
-        return values
+    return block_mean(values, factor) if factor >= 2 else values
+
+
+def block_mean(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Average blocks of ``factor`` x ``factor`` pixels, or less on a thinner picture."""
     from skimage.measure import block_reduce
 
     step = tuple(min(factor, side) for side in values.shape[:2]) + (1,) * (values.ndim - 2)
@@ -112,7 +122,7 @@ def _reduce(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _grey(values: NDArray[np.float32]) -> Picture:
     """Luminance (ITU-R BT.601), or the colour channel that tells ink from paper far better."""
-    luminance = np.array([0.299, 0.587, 0.114], np.float32)
+    luminance = np.array(LUMINANCE, np.float32)
     colour = values[..., :3]
     if values.shape[2] == 4 and (alpha := values[..., 3:]).min() < 1:
         # On paper of the opposite lightness: black ink on white, white ink on black.
@@ -120,12 +130,13 @@ def _grey(values: NDArray[np.float32]) -> Picture:
         light = float((colour * alpha).sum(axis=(0, 1)) @ luminance) / weight if weight else 0.0
         colour = colour * alpha + (1 - alpha) * np.float32(light < 0.5)
     grey = colour @ luminance
-    sample = colour[:: max(1, len(colour) // 64), :: max(1, colour.shape[1] // 64)]
+    rows, columns = (max(1, side // COLOUR_SAMPLES) for side in colour.shape[:2])
+    sample = colour[::rows, ::columns]
     # Channel by channel in memory: ten times as fast as along a last axis of three.
     if np.ptp(np.array(sample.transpose(2, 0, 1), order="C"), axis=0).max() > MIN_CONTRAST:
         contrast = colour.max(axis=(0, 1)) - colour.min(axis=(0, 1))
         best = int(contrast.argmax())
-        if contrast[best] > 2 * np.ptp(grey):  # yellow on white, say
+        if contrast[best] > CHANNEL_GAIN * np.ptp(grey):  # yellow on white, say
             return np.ascontiguousarray(colour[..., best])
     return grey
 

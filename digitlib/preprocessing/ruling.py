@@ -1,40 +1,68 @@
-"""Ink without print: ruled lines, squares and patterns of the paper are removed."""
+"""Ink without print: ruled lines, squares and patterns of the paper are removed.
+
+The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.read import Picture
 
-FAINT = 0.12  # of full ink: the least that counts as a printed line
+MIN_RULED_SIDE = 64  # px; print on smaller pictures cannot be told from strokes
+RIM_DEPTH = 3  # px from the border in which print that crosses the picture must show
+FAINT = 0.12  # of full ink: the least that counts as printed; below it is noise of the paper
+PRINT_QUANTILE = 0.9  # of the rim's ink: the shade of the print, without its few darkest pixels
+MAX_PALE_PRINT = 0.6  # of full ink; paler print is told from the pen by its shade alone
+PEN_ABOVE_PRINT = 0.3  # of the way from the print's shade to full ink: where the pen begins
+PEN_EDGE = 2  # px around the pen's core that belong to its soft edge
+NEIGHBOURS_8 = np.ones((3, 3), np.int8)  # the eight neighbours of a pixel
+
+MIN_MASK_LEFT = 0.02  # of the ink; where less is left, the "lines" were the drawing itself
+RUN_PART = 6  # a line is found by straight runs of 1/6 of the picture's width …
+MIN_RUN = 5  # … and of at least 5 px, longer than noise
+MIN_RULE_LENGTH = 0.8  # of the picture's width that a printed line spans, broken or not
+BARE_QUANTILE = 0.3  # of a line's thickness over its columns: that of columns without strokes
+MAX_RULE_PX = 4  # px; a thicker line is a stroke …
+MAX_RULE_PART = 0.02  # … unless it is thinner than this part of the picture's width
+MAX_BARE_THICKNESS = 1.5  # of the line's thickness: thicker columns have a stroke across the line
+MIN_BARE = 0.3  # of the picture's width that must be bare of strokes to fit the line's course
+FIT_ROUNDS = 3  # fits of a parabola; each leaves out the columns far from the last one
+MAX_FIT_ERROR = 0.5  # px off the parabola that are always rounding …
+FIT_SPREAD = 1.5  # … and off it, in medians of the distance, beyond which a column is left out
+RULE_EDGE = 1  # px on both sides of a line that are its soft edge
+LONE_RULE = 1.5  # a single line is printed if some stroke is this many times as thick
+BRIDGE_MARGIN = 2  # px added to the lines' thickness when strokes across them are closed
 
 
 def remove_print(ink: Picture) -> Picture:
-    """Take what is printed on the paper away: lines, squares, a pattern that crosses the picture.
+    """Remove print from the ink: lines, squares, a pattern that crosses the picture.
 
     Args:
         ink: 0-1, full ink near 1.
     """
     from scipy import ndimage
 
-    opposite = (ink[:3], ink[-3:]), (ink[:, :3], ink[:, -3:])
+    opposite = (ink[:RIM_DEPTH], ink[-RIM_DEPTH:]), (ink[:, :RIM_DEPTH], ink[:, -RIM_DEPTH:])
     crossed = any(all((side > FAINT).any() for side in sides) for sides in opposite)
-    if min(ink.shape) < 64 or not crossed:
+    if min(ink.shape) < MIN_RULED_SIDE or not crossed:
         return ink
     rim = np.concatenate([side.ravel() for sides in opposite for side in sides])
-    faint = float(np.quantile(rim[rim > FAINT], 0.9))
-    if faint < 0.6:  # fainter than the pen: keep what is near full ink
-        strong = ink > faint + 0.3 * (1 - faint)
-        return np.where(ndimage.binary_dilation(strong, np.ones((3, 3)), iterations=2), ink, 0)
+    shade = float(np.quantile(rim[rim > FAINT], PRINT_QUANTILE))
+    if shade < MAX_PALE_PRINT:
+        pen = ink > shade + PEN_ABOVE_PRINT * (1 - shade)
+        return np.where(ndimage.binary_dilation(pen, NEIGHBOURS_8, iterations=PEN_EDGE), ink, 0)
     mask = ink > FAINT
     return np.where(mask & ~remove_rules(mask), 0, ink)
 
 
 def remove_rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Take printed lines as dark as the pen out of a mask; strokes that cross them stay whole.
+    """Remove printed lines as dark as the pen from a mask; strokes that cross them stay whole.
 
-    One line alone may be a stroke of the digit: only lines thinner than the strokes count then.
+    A single line may be a stroke of the digit: it counts only if it is thinner than the strokes.
     """
     from scipy import ndimage
 
@@ -44,49 +72,60 @@ def remove_rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if not rules.any():
             continue
         view = mask.T if turned else mask
-        depth = 2 + round(rules.sum() / max(1, int(rules.any(axis=0).sum())))
+        depth = BRIDGE_MARGIN + round(rules.sum() / max(1, int(rules.any(axis=0).sum())))
         left = view & ~rules
         bridged = ndimage.binary_closing(np.pad(left, depth), np.ones((2 * depth + 1, 3)))
         left |= bridged[depth:-depth, depth:-depth] & rules & view
         mask = left.T if turned else left
-    return mask if mask.sum() > 0.02 * whole.sum() else whole
+    return mask if mask.sum() > MIN_MASK_LEFT * whole.sum() else whole
 
 
 def _rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Bands along the straight lines that cross the picture from left to right."""
     from scipy import ndimage
 
-    height, width = mask.shape
-    rules = np.zeros_like(mask)
-    found, thickest = 0, 0.0
-    rows = np.arange(height)[:, None]
+    width = mask.shape[1]
+    rules, count, thickest = np.zeros_like(mask), 0, 0.0
     # A slight tilt is bridged by thickening; the opening leaves what is long and straight.
     thick = ndimage.binary_dilation(mask, np.ones((3, 1)))
-    runs = ndimage.binary_opening(thick, np.ones((1, max(5, width // 6))))
-    labels, _ = ndimage.label(runs, np.ones((3, 3)))
+    runs = ndimage.binary_opening(thick, np.ones((1, max(MIN_RUN, width // RUN_PART))))
+    labels, _ = ndimage.label(runs, NEIGHBOURS_8)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
-        if box[1].stop - box[1].start < 0.8 * width:
+        if box[1].stop - box[1].start < MIN_RULE_LENGTH * width:
             continue
-        line = (labels == number) & mask
-        columns = np.flatnonzero(line.any(axis=0))
-        counts = line[:, columns].sum(axis=0)
-        thickness = float(np.quantile(counts, 0.3))
-        if thickness > max(4, 0.02 * width):
-            continue
-        alone = columns[counts <= 1.5 * thickness]  # where no stroke joins the line
-        if len(alone) < 0.3 * width:
-            continue
-        columns, middle = alone, (line * rows).sum(axis=0)[alone] / line.sum(axis=0)[alone]
-        for _ in range(3):  # a parabola, without what lies off it
-            fit = np.polyfit(columns, middle, 2)
-            off = np.abs(np.polyval(fit, columns) - middle)
-            close = off <= max(0.5, 1.5 * float(np.median(off)))
-            columns, middle = columns[close], middle[close]
-        center = np.polyval(fit, np.arange(width))
-        rules |= np.abs(rows - center) <= thickness / 2 + 1
-        found, thickest = found + 1, max(thickest, thickness)
-    if found < 2:
+        found = _band((labels == number) & mask)
+        if found is not None:
+            rules |= found[0]
+            count, thickest = count + 1, max(thickest, found[1])
+    if count < 2:
         depth = ndimage.distance_transform_edt(mask & ~rules)
-        if 2 * float(depth.max(initial=0)) < 1.5 * thickest:
+        if 2 * float(depth.max(initial=0)) < LONE_RULE * thickest:
             return np.zeros_like(mask)
     return rules
+
+
+def _band(line: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
+    """The band ``[H, W]`` along a line and its thickness in px, if it is as thin as print."""
+    height, width = line.shape
+    rows = np.arange(height)[:, None]
+    columns = np.flatnonzero(line.any(axis=0))
+    counts = line[:, columns].sum(axis=0)
+    thickness = float(np.quantile(counts, BARE_QUANTILE))
+    bare = columns[counts <= MAX_BARE_THICKNESS * thickness]
+    if thickness > max(MAX_RULE_PX, MAX_RULE_PART * width) or len(bare) < MIN_BARE * width:
+        return None
+    middle = (line * rows).sum(axis=0)[bare] / line.sum(axis=0)[bare]
+    center = _course(bare, middle, width)
+    return np.abs(rows - center) <= thickness / 2 + RULE_EDGE, thickness
+
+
+def _course(
+    columns: NDArray[np.intp], middle: NDArray[np.float64], width: int
+) -> NDArray[np.floating[Any]]:
+    """The row of a line at each of ``width`` columns: a parabola, without what lies off it."""
+    for _ in range(FIT_ROUNDS):
+        fit = np.polyfit(columns, middle, 2)
+        off = np.abs(np.polyval(fit, columns) - middle)
+        close = off <= max(MAX_FIT_ERROR, FIT_SPREAD * float(np.median(off)))
+        columns, middle = columns[close], middle[close]
+    return np.polyval(fit, np.arange(width))
