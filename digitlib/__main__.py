@@ -329,6 +329,13 @@ def notebooks(chosen: Arguments) -> int:
     return sum(not execution.refresh_and_report(path) for path in wanted)
 
 
+def sensitivity(chosen: Arguments) -> None:
+    """Measure how much each constant of preprocessing matters on simulated pictures."""
+    from digitlib.evaluation import sensitivity as constants
+
+    constants.write(constants.measure())
+
+
 def readme(chosen: Arguments) -> None:
     """Write the tables of results in README.md from the files under ``reports/``."""
     from digitlib.reports import readme as tables
@@ -355,6 +362,8 @@ COMMANDS: tuple[tuple[Options, Callable[[Arguments], int | None], str, str], ...
     (_only_option, notebooks, "Run the notebooks in place and keep their outputs.", ""),
     (_export_options, export, "Write a network as an ONNX file.",
      "It takes frames and gives probabilities and scores, calibration included."),
+    (_no_options, sensitivity, "Measure how much each constant of preprocessing matters.",
+     "Ten minutes; writes reports/preprocessing_constants.json and .md."),
     (_no_options, readme, "Write the tables of results in README.md.", ""),
 )  # fmt: skip
 

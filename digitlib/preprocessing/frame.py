@@ -170,9 +170,7 @@ def _thin(window: Picture) -> Picture:
     """Erode strokes so far that they are ``MAX_STROKE`` frame px wide, unless that breaks them."""
     from scipy import ndimage
 
-    window = _enlarge(
-        window, THIN_DETAIL * BOX_SIZE
-    )  # to erode by parts of a small window's pixels
+    window = _enlarge(window, THIN_DETAIL * BOX_SIZE)
     solid = np.pad(window > SOLID, 1)
     depth = ndimage.distance_transform_edt(solid)[1:-1, 1:-1]
     # Strokes at the window's sides lose as much as the others: the window shrinks with them.

@@ -88,7 +88,7 @@ MIN_LIGHT = 0.05  # of full scale; guards a division
 # --- dark ink or chalk
 CHALK_BLUR = 6  # the light around is blurred by 1/6 of the shorter side
 MIN_SHADE = 0.02  # of full scale; guards a logarithm
-DARKEST, LIGHTEST = 0.3, 99.7  # percentiles compared: single pixels do not count
+SHADE_TAIL = 0.3  # per cent of the pixels left out at both ends: single ones do not count
 DARK_BIAS = 1.15  # weight of the dark side: in doubt ink is dark
 
 
@@ -335,5 +335,5 @@ def _is_ink_dark(small: Picture) -> bool:
 
     around = ndimage.gaussian_filter(small, min(small.shape) / CHALK_BLUR, mode="nearest")
     ratio = np.log(np.maximum(small, MIN_SHADE) / np.maximum(around, MIN_SHADE))
-    low, high = np.percentile(ratio, [DARKEST, LIGHTEST])
+    low, high = np.percentile(ratio, [SHADE_TAIL, 100 - SHADE_TAIL])
     return bool(-low * DARK_BIAS >= high)

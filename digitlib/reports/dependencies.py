@@ -82,7 +82,7 @@ def data_digests(code: str, dataset: str | None) -> dict[str, str | None]:
     """
     tree = ast.parse(code)
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    loaded = {name for name in catalog.LOADERS if name in texts}
+    loaded = {name for name in catalog.SOURCES if name in texts}
     if "load_no_digits" in names_in(tree):
         loaded |= {name for name, _ in NO_DIGITS}
     if "Splits" in names_in(tree):
