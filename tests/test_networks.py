@@ -62,14 +62,14 @@ def test_frames_are_read_one_by_one(name: str) -> None:
     torch.testing.assert_close(model(frames), single, atol=1e-4, rtol=1e-4)
 
 
-def test_counting_leaves_out_what_is_frozen() -> None:
-    layer = nn.Linear(3, 2)
-    assert count_parameters(layer) == 8
-    layer.bias.requires_grad_(False)
-    assert count_parameters(layer) == 8  # frozen for now
+def test_frozen_parameters_count_and_buffers_do_not() -> None:
+    layers = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))  # 8 numbers, 4, and running means
+    assert count_parameters(layers) == 12
+    layers.requires_grad_(False)
+    assert count_parameters(layers) == 12
 
 
-def test_unknown_networks_are_told_the_known_ones() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'lenet'; there are baseline, digitnet"):
         build_network("lenet")
     with pytest.raises(TypeError, match="layers"):
@@ -87,4 +87,4 @@ def test_the_best_device_is_picked(
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert pick_device().type == expected
     assert pick_device("auto").type == expected
-    assert pick_device("cpu").type == "cpu"  # who names one gets it
+    assert pick_device("cpu").type == "cpu"  # a named one is taken

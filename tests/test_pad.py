@@ -1,4 +1,4 @@
-"""The drawing pad driven in Python: what the hand does, what a program does, what goes wrong."""
+"""The drawing pad driven in Python: events of the browser, methods, failures."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import pytest
 from digitlib.models.prediction import Prediction
 from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets import pad as pad_module
+from digitlib.widgets.canvas import SHARPNESS
 from digitlib.widgets.html import percent, result_html, steps_html
-from digitlib.widgets.pad import SHARPNESS, DrawingPad
+from digitlib.widgets.pad import DrawingPad
 
 LINE = [[100.0, 40.0], [100.0, 240.0]]
 BAR = [[60.0, 140.0], [140.0, 140.0]]
 
 
 class FakeRecognizer:
-    """Reads as many as there are points, and remembers what it was given."""
+    """Predicts the number of points, and records its input."""
 
     def __init__(self) -> None:
         self.calls: list[list[np.ndarray]] = []
@@ -52,7 +53,7 @@ def pad(recognizer: FakeRecognizer) -> DrawingPad:
 
 
 def event(pad: DrawingPad, name: str, x: float = 0.0, y: float = 0.0) -> None:
-    """What the browser sends for the mouse; x and y in px on screen."""
+    """An event of the mouse as the browser sends it; x and y in px on screen."""
     content = {"event": name, "x": SHARPNESS * x, "y": SHARPNESS * y}
     pad._canvas._handle_frontend_event(None, content, [])
 
@@ -73,7 +74,7 @@ def drawn(pad: DrawingPad) -> list[list[list[float]]]:
     return [stroke.tolist() for stroke in pad.strokes]
 
 
-# --- the hand ------------------------------------------------------------------------------
+# --- mouse and touch -----------------------------------------------------------------------
 
 
 def test_a_new_pad_is_empty(pad: DrawingPad) -> None:
@@ -81,9 +82,9 @@ def test_a_new_pad_is_empty(pad: DrawingPad) -> None:
     assert pad.prediction is None
     assert pad.error == ""
     assert 'data-state="empty"' in pad._result.value
-    assert pad._undo.disabled
-    assert pad._redo.disabled
-    assert pad._clear.disabled
+    assert pad._tools.undo.disabled
+    assert pad._tools.redo.disabled
+    assert pad._tools.clear.disabled
 
 
 def test_the_mouse_draws_strokes_in_px_of_the_screen(pad: DrawingPad) -> None:
@@ -106,7 +107,7 @@ def test_each_change_is_a_new_list_that_observers_hear_of(pad: DrawingPad) -> No
     stroke_by_mouse(pad, LINE)
     assert len(heard) == 2
     assert heard[0]["new"] is not heard[1]["new"]
-    assert len(heard[0]["new"][0]) == 1  # what was heard stays as it was
+    assert len(heard[0]["new"][0]) == 1  # an observed list does not change later
 
 
 def test_leaving_the_canvas_ends_the_stroke_at_its_border(pad: DrawingPad) -> None:
@@ -200,12 +201,20 @@ def test_undo_in_the_middle_of_a_stroke_lifts_the_pen(pad: DrawingPad) -> None:
 
 def test_the_buttons_and_keys_do_as_they_say(pad: DrawingPad) -> None:
     stroke_by_mouse(pad, LINE)
-    assert (pad._undo.disabled, pad._redo.disabled, pad._clear.disabled) == (False, True, False)
-    pad._undo.click()
+    assert (pad._tools.undo.disabled, pad._tools.redo.disabled, pad._tools.clear.disabled) == (
+        False,
+        True,
+        False,
+    )
+    pad._tools.undo.click()
     assert drawn(pad) == []
-    assert (pad._undo.disabled, pad._redo.disabled, pad._clear.disabled) == (True, False, True)
-    pad._redo.click()
-    pad._clear.click()
+    assert (pad._tools.undo.disabled, pad._tools.redo.disabled, pad._tools.clear.disabled) == (
+        True,
+        False,
+        True,
+    )
+    pad._tools.redo.click()
+    pad._tools.clear.click()
     assert drawn(pad) == []
     for key, shift, expected in (("z", False, [LINE]), ("Z", True, []), ("z", False, [LINE])):
         keys = {"shift_key": shift, "ctrl_key": True, "meta_key": False}
@@ -245,7 +254,7 @@ def test_the_brush_changes_no_prediction(pad: DrawingPad, recognizer: FakeRecogn
     pad.draw([LINE])
     before = len(recognizer.calls)
     thin = (pad.picture() < 128).sum()
-    pad._brush.value = 30
+    pad._tools.brush.value = 30
     assert len(recognizer.calls) == before
     assert (pad.picture() < 128).sum() > 1.5 * thin
 
@@ -260,9 +269,9 @@ def test_the_traits_are_read_only(pad: DrawingPad) -> None:
 
 
 def test_predictions_are_throttled_and_the_last_state_is_read(
-    pad: DrawingPad, recognizer: FakeRecognizer, monkeypatch: pytest.MonkeyPatch
+    pad: DrawingPad, recognizer: FakeRecognizer
 ) -> None:
-    monkeypatch.setattr(pad_module, "PREDICT_EVERY", 0.02)
+    pad._reading.interval = 0.02
 
     async def scribble() -> None:
         event(pad, "mouse_down", 10, 10)
@@ -285,7 +294,7 @@ def test_predictions_are_throttled_and_the_last_state_is_read(
 # --- failures ------------------------------------------------------------------------------
 
 
-def test_a_failing_network_is_told_in_the_pad(pad: DrawingPad, recognizer: FakeRecognizer) -> None:
+def test_a_failing_network_is_shown_in_the_pad(pad: DrawingPad, recognizer: FakeRecognizer) -> None:
     recognizer.failure = RuntimeError("no <weights>")
     stroke_by_mouse(pad, LINE)
     assert "no <weights>" in pad.error
@@ -303,7 +312,7 @@ def test_a_blank_drawing_is_no_failure(pad: DrawingPad, recognizer: FakeRecogniz
     assert (pad.error, pad.prediction) == ("", None)
 
 
-def test_a_failing_observer_is_told_in_the_pad(pad: DrawingPad) -> None:
+def test_a_failing_observer_is_shown_in_the_pad(pad: DrawingPad) -> None:
     def fail(change: Any) -> None:
         raise KeyError("observer")
 
@@ -313,7 +322,7 @@ def test_a_failing_observer_is_told_in_the_pad(pad: DrawingPad) -> None:
     assert "observer" in pad._result.value
 
 
-# --- what is shown -------------------------------------------------------------------------
+# --- display -------------------------------------------------------------------------------
 
 
 def test_the_result_shows_all_ten_probabilities() -> None:
@@ -388,11 +397,11 @@ def test_events_on_several_threads_take_turns(
         return prediction(7)
 
     monkeypatch.setattr(recognizer, "predict_strokes", read_slowly)
-    hand = threading.Thread(target=stroke_by_mouse, args=(pad, [[10.0, 20.0]]))
-    hand.start()
+    mouse = threading.Thread(target=stroke_by_mouse, args=(pad, [[10.0, 20.0]]))
+    mouse.start()
     assert reading.wait(5)
-    pad._clear.click()
-    hand.join()
-    assert pad._clear.disabled == (pad.strokes == [])
+    pad._tools.clear.click()
+    mouse.join()
+    assert pad._tools.clear.disabled == (pad.strokes == [])
     assert (pad.prediction is None) == (pad.strokes == [])
     assert ('data-state="empty"' in pad._result.value) == (pad.strokes == [])

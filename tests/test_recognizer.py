@@ -1,4 +1,4 @@
-"""The one way in: every kind of input agrees, probabilities are probabilities, doubt is told."""
+"""The recognizer: kinds of input, probabilities, rejection, loading, other runtimes."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def tiny(outputs: int = 10, card: Card | None = None) -> Recognizer:
 
 
 class Fixed(nn.Module):
-    """A network that answers the same, whatever it is shown."""
+    """A network with the same logits for all frames."""
 
     def __init__(self, logits: list[float]) -> None:
         super().__init__()
-        self.answer = nn.Parameter(torch.tensor(logits))
+        self.fixed = nn.Parameter(torch.tensor(logits))
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        return self.answer + 0 * frames.mean(dim=(1, 2, 3))[:, None]
+        return self.fixed + 0 * frames.mean(dim=(1, 2, 3))[:, None]
 
 
 # --- pictures and strokes ------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_every_kind_of_picture_gives_the_same(tmp_path: Path) -> None:
         assert np.abs(found.frame.astype(int) - wanted.frame).max() <= 1
 
 
-def test_the_frame_is_what_the_network_saw() -> None:
+def test_the_frame_is_the_input_of_the_network() -> None:
     seen: list[np.ndarray] = []
     watched = tiny()
     read_one = watched._session.run
@@ -154,7 +154,7 @@ def test_zoom_and_canvas_do_not_change_what_is_read(zoom: float) -> None:
 
 
 @pytest.mark.parametrize("nothing", [np.zeros((50, 50)), np.full((50, 50, 3), 9, np.uint8)])
-def test_blank_pictures_are_told(nothing: np.ndarray) -> None:
+def test_blank_drawings_are_refused(nothing: np.ndarray) -> None:
     with pytest.raises(BlankDrawingError, match="digit"):
         bundled().predict(nothing)
     with pytest.raises(BlankDrawingError, match="draw a digit"):
@@ -162,7 +162,7 @@ def test_blank_pictures_are_told(nothing: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.full((9, 9), np.nan), np.zeros(5), None, np.zeros((0, 0))])
-def test_what_is_no_picture_is_told(bad: object) -> None:
+def test_inputs_that_are_no_picture_are_refused(bad: object) -> None:
     with pytest.raises(ValueError, match="picture"):
         bundled().predict(bad)
     with pytest.raises(ValueError, match=r"stroke"):
@@ -314,10 +314,15 @@ def test_a_file_is_loaded_with_its_card(tmp_path: Path, frames: torch.Tensor) ->
         assert torch.equal(loaded.probabilities(frames), made.probabilities(frames))
 
 
-def test_a_file_that_is_no_weights_is_told(tmp_path: Path) -> None:
-    (tmp_path / "net.safetensors").write_bytes(b"\x80\x04.")
-    with pytest.raises(WeightsError, match=r"net\.safetensors"):
-        Recognizer.load(tmp_path / "net.safetensors")
+@pytest.mark.parametrize("content", [None, b"", b"\x80\x04.", b"no weights"], ids=str)
+def test_a_missing_or_damaged_file_is_one_sentence(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WeightsError, match=re.escape(str(path))) as caught:
+        Recognizer.load(path)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".")
 
 
 def test_without_a_path_the_bundled_weights_are_loaded() -> None:
@@ -355,7 +360,7 @@ def test_top_takes_one_to_ten(k: int) -> None:
         prediction().top(k)
 
 
-def test_a_prediction_has_ten_plain_numbers() -> None:
+def test_a_prediction_has_ten_python_floats() -> None:
     found = bundled().predict(page(7))
     assert len(found.probabilities) == 10
     assert all(type(share) is float for share in found.probabilities)
@@ -399,7 +404,7 @@ def test_without_that_class_the_score_is_the_energy() -> None:
 
 
 @pytest.mark.parametrize(("threshold", "rejected"), [(-1.0, False), (1.2, False), (1.4, True)])
-def test_what_scores_below_the_threshold_is_rejected(threshold: float, rejected: bool) -> None:
+def test_scores_below_the_threshold_are_rejected(threshold: float, rejected: bool) -> None:
     logits = [-100.0] * 11
     logits[4], logits[10] = 2.3, 1.0  # log-odds 1.3
     made = Recognizer(Fixed(logits), Card("fixed", threshold=threshold))
@@ -414,7 +419,7 @@ def test_without_a_threshold_nothing_is_rejected() -> None:
     assert not Recognizer(Fixed(logits)).predict(page(1)).rejected
 
 
-def test_the_bundled_network_knows_what_is_no_digit() -> None:
+def test_the_bundled_network_rejects_symbols() -> None:
     kept = [not bundled().predict_strokes(drawing).rejected for drawing in DIGITS.values()]
     assert sum(kept) >= 9
     others = catalog.load("no_digits", "validation", "nowhere", download=False)
@@ -468,7 +473,7 @@ def test_the_recognizer_and_training_see_the_same_logits(frames: torch.Tensor) -
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "pooled late"])
-def test_the_network_that_reads_gives_what_the_trained_one_gives(name: str) -> None:
+def test_the_optimized_network_has_the_same_logits(name: str) -> None:
     torch.manual_seed(0)
     late = {"pool_first": False, "stride": 1}
     model = build_network("quicknet", **late) if name == "pooled late" else build_network(name)
@@ -523,7 +528,7 @@ def test_one_frame_is_read_as_many_are(outputs: int) -> None:
         assert found.frame is frame
 
 
-def test_what_is_no_frame_is_refused_with_what_a_frame_is() -> None:
+def test_arrays_that_are_no_frame_are_refused() -> None:
     for shape, kind in (((28, 27), np.uint8), ((28, 28), float), ((1, 28, 28), np.uint8)):
         with pytest.raises(ValueError, match=r"uint8 \[28, 28\]"):
             tiny().predict_frame(np.zeros(shape, kind))
@@ -547,7 +552,7 @@ def test_importing_digitlib_imports_nothing_heavy() -> None:
     assert not heavy & set(done.stdout.split())
 
 
-def test_reading_a_drawing_imports_neither_what_draws_figures_nor_what_trains() -> None:
+def test_reading_a_drawing_imports_neither_plotting_nor_training() -> None:
     code = (
         "import sys, numpy as np; from digitlib import Recognizer\n"
         "Recognizer.load().predict_strokes([np.array([[0, 0], [1, 0], [0.4, 2.0]])])\n"
@@ -557,4 +562,5 @@ def test_reading_a_drawing_imports_neither_what_draws_figures_nor_what_trains() 
     found = set(done.stdout.split())
     assert "torch" in found
     assert not {"sklearn", "skimage", "scipy", "matplotlib", "pandas", "torchvision"} & found
-    assert not {"digitlib.training", "digitlib.datasets", "digitlib.plotting"} & found
+    others = ("training", "datasets", "evaluation", "reports", "widgets")
+    assert not {f"digitlib.{room}" for room in others} & found

@@ -1,4 +1,4 @@
-"""Weights files: what goes in comes out, and nothing else is loaded, least of all unpickled."""
+"""Weights files: saved and loaded unchanged; other files are refused, nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def saved(model: torch.nn.Module, tmp_path: Path) -> Path:
 
 
 def refused(path: Path, *words: str) -> None:
-    """Loading says in one line which file it is and what is wrong with it."""
+    """Loading fails with one line: the file and the reason."""
     for function in (load_model, read_tensors):
         with pytest.raises(WeightsError) as caught:
             function(path)
@@ -120,9 +120,9 @@ def test_folders_are_made(model: torch.nn.Module, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of files are POSIX's")
 def test_others_may_read_the_file_as_the_umask_says(saved: Path) -> None:
-    plain = saved.with_name("plain")
-    plain.write_bytes(b"")
-    assert stat.S_IMODE(saved.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+    other = saved.with_name("other")
+    other.write_bytes(b"")
+    assert stat.S_IMODE(saved.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
 
 
 def test_layouts_in_memory_do_not_matter(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_card_may_have_any_length(length: int, tmp_path: Path) -> None:
     assert read_tensors(path)[1] == {"text": "x" * padding}
 
 
-# --- what is refused -----------------------------------------------------------------------
+# --- refused files -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.1, 0.5, 0.9, 0.999])
@@ -373,8 +373,8 @@ def test_the_bundled_card_says_how_it_came_about(card: Card) -> None:
     config = TrainConfig(**back).as_dict()  # no other value than it knows
     later = {name: config.pop(name) for name in set(config) - set(stored)}
     assert config == stored  # every value
-    plain = TrainConfig().as_dict()
-    assert later == {name: plain[name] for name in later}  # fields that came after: as they were
+    defaults = TrainConfig().as_dict()
+    assert later == {name: defaults[name] for name in later}  # fields added since
     assert set(later) <= {"compile", "frame_variation", "max_pen_width"}
     assert len(card.training["history"]) == stored["epochs"]
     # Taught by others, and refined.

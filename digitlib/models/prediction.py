@@ -15,13 +15,13 @@ from digitlib.preprocessing.frame import Frame
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network thinks of one drawing.
+    """The result for one drawing.
 
     Attributes:
         probabilities: of the digits 0 to 9, 10 floats that sum to 1.
-        frame: uint8 ``[28, 28]``, what the network saw.
+        frame: uint8 ``[28, 28]``, the input of the network.
         rejected: the drawing is probably no digit at all.
-        score: what ``rejected`` compares with the threshold: higher is more like a digit.
+        score: of being a digit at all, higher is more; below the threshold it is rejected.
     """
 
     probabilities: tuple[float, ...]
@@ -51,7 +51,7 @@ class Prediction:
         return f"Prediction({best}{', rejected' if self.rejected else ''})"
 
     def _repr_html_(self) -> str:
-        """Frame and bars, for notebooks, light and dark."""
+        """Frame and bars for notebooks, in light and dark themes."""
         bars = "".join(
             f'<tr><td style="text-align:right;padding:0 .5em">{digit}</td>'
             '<td style="width:12em;padding:0"><div style="height:.7em;border-radius:.2em;'
@@ -84,7 +84,7 @@ class BatchPrediction(NamedTuple):
 
     Attributes:
         probabilities: of the digits 0 to 9, float32 ``[N, 10]``.
-        scores: float32 ``[N]``; higher is more like a digit.
+        scores: of being a digit at all, float32 ``[N]``; higher is more.
         rejected: bool ``[N]``; the score is below the threshold.
     """
 

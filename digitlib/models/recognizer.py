@@ -70,7 +70,7 @@ class Recognizer:
 
         Raises:
             BlankDrawingError: there is no ink.
-            ValueError: this is no picture that can be read; the message says what to change.
+            ValueError: the array or file is no picture; the message names the reason.
         """
         return self.predict_frame(to_frame(image))
 
@@ -99,7 +99,7 @@ class Recognizer:
 
     @functools.cached_property
     def _session(self) -> InferenceSession:
-        """The classifier in onnxruntime, made for the first single frame."""
+        """The classifier in onnxruntime, prepared with the first single frame."""
         return make_session(self._classifier)
 
     def predict_batch(self, frames: Tensor | NDArray[Any]) -> BatchPrediction:

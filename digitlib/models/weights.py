@@ -21,7 +21,7 @@ from digitlib.models.networks import NETWORKS, build_network
 BUNDLED_WEIGHTS = Path(__file__).with_name("digitnet.safetensors")
 BASELINE_WEIGHTS = BUNDLED_WEIGHTS.with_name("baseline.safetensors")  # half precision
 FORMAT = "digitlib-1"  # tensors, and JSON in the metadata's "card"
-PICKLE_STARTS = [bytes([0x80, protocol]) for protocol in range(2, 6)]
+PICKLE_STARTS = [bytes([0x80, protocol]) for protocol in range(2, 6)]  # as torch.save writes them
 
 
 class WeightsError(ValueError):
@@ -75,23 +75,31 @@ class Card:
         Raises:
             WeightsError: a field is missing, unknown, or of another type.
         """
-        kinds: dict[str, type | tuple[type, ...]] = {each.name: dict for each in fields(cls)}
-        kinds |= {"model": str, "temperature": (int, float)}
-        kinds |= dict.fromkeys(("threshold", "false_rejection_rate"), (int, float, type(None)))
         if not isinstance(stored, Mapping):
-            raise WeightsError(f"A card is a JSON object, not {stored!r}.")
-        problems = [f"{name} is missing" for name in kinds if name not in stored]
-        problems += [f"{name} is unknown" for name in stored if name not in kinds]
-        for name in kinds.keys() & stored.keys():
-            if not isinstance(stored[name], kinds[name]) or isinstance(stored[name], bool):
-                problems.append(f"{name} cannot be {stored[name]!r}")
-        if problems:
+            raise WeightsError(f"A card is a JSON object, not {stored!r:.40}.")
+        if problems := _card_problems(stored):
             raise WeightsError(f"The card does not fit: {', '.join(problems)}.")
         threshold = -math.inf if stored["threshold"] is None else stored["threshold"]
         try:
             return cls(**{**stored, "threshold": threshold})
         except ValueError as error:
             raise WeightsError(str(error)) from error
+
+
+JSON_TYPES: dict[str, tuple[type, ...]] = {each.name: (dict,) for each in fields(Card)}
+JSON_TYPES |= {"model": (str,), "temperature": (int, float)}
+JSON_TYPES |= dict.fromkeys(("threshold", "false_rejection_rate"), (int, float, type(None)))
+
+
+def _card_problems(stored: Mapping[str, Any]) -> list[str]:
+    """Missing fields, unknown fields, and fields of the wrong type, each in a few words."""
+    problems = [f"{name} is missing" for name in JSON_TYPES if name not in stored]
+    for name, value in stored.items():
+        if name not in JSON_TYPES:
+            problems.append(f"{name} is unknown")
+        elif isinstance(value, bool) or not isinstance(value, JSON_TYPES[name]):
+            problems.append(f"{name} cannot be {value!r:.40}")
+    return problems
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
@@ -116,13 +124,9 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        with path.open("rb") as file:
-            start = file.read(9)
-        # As torch.save and pickle begin; safetensors begins with a length of 8 bytes and "{".
-        if start[:2] == b"PK" or (start[:2] in PICKLE_STARTS and start[8:] != b"{"):
-            raise WeightsError(
-                f"{path} is a pickle or zip file; digitlib loads only safetensors."
-            ) from error
+        if _is_pickle(path):
+            message = f"{path} is a pickle or zip file; digitlib loads only safetensors."
+            raise WeightsError(message) from error
         reason = " ".join(str(error).split())
         raise WeightsError(
             f"{path} is truncated, damaged or not a safetensors file ({reason})."
@@ -133,6 +137,13 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         return tensors, dict(json.loads(metadata["card"]))
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} has a card that cannot be read: {error}") from error
+
+
+def _is_pickle(path: Path) -> bool:
+    """The file begins as pickles and zips do; safetensors with a length of 8 bytes and "{"."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[:2] == b"PK" or (start[:2] in PICKLE_STARTS and start[8:] != b"{")
 
 
 def save_model(path: str | os.PathLike[str], model: nn.Module, card: Card) -> None:

@@ -1,8 +1,9 @@
-"""What the drawing pad shows, as HTML: the result beside the canvas, and preprocessing's steps."""
+"""HTML of the drawing pad: its style, the prediction, and the steps of preprocessing."""
 
 from __future__ import annotations
 
 import html
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,15 @@ from digitlib.models.prediction import Prediction, frame_url
 from digitlib.preprocessing.frame import FRAME_SIZE, frame_steps
 from digitlib.preprocessing.read import BlankDrawingError
 
-Stroke = NDArray[np.float64]  # [n, 2] in px, x right, y down
+# Keys pressed in the pad stay in the pad, or "d d" would delete the notebook's cell. ipycanvas
+# does this for the canvas; buttons and slider need it too, and ipywidgets has no other way in.
+KEEP_KEYS = "this.closest('.dp-pad').onkeydown = e => e.ctrlKey || e.metaKey || e.stopPropagation()"
+
+
+def style_html() -> str:
+    """The pad's style sheet, and the event handler that comes with it."""
+    css = resources.files("digitlib.widgets").joinpath("pad.css").read_text(encoding="utf-8")
+    return f'<style onload="{html.escape(KEEP_KEYS)}">{css}</style>'
 
 
 def result_html(
@@ -20,38 +29,49 @@ def result_html(
 ) -> str:
     """The right side of the pad; all states have the same size.
 
-    ``data-pen`` says whether the result is of a finished stroke or still on its way (``drawing``).
+    ``data-pen`` is ``down`` while the stroke is in progress (``drawing``), else ``up``.
     """
-    shares: tuple[float, ...]
-    if prediction is None:
-        digit, sure, remark, state = "–", "", "", "failed" if error else "empty"
-        shares, leaders = (0.0,) * 10, [-1]
-        frame = np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
-    else:
-        digit, sure = str(prediction.digit), percent(prediction.confidence)
-        remark = "not a digit?" if prediction.rejected else "confidence"
+    state = "failed" if error else "empty"
+    if prediction is not None:
         state = "rejected" if prediction.rejected else "read"
-        shares, frame = prediction.probabilities, prediction.frame
-        leaders = [candidate for candidate, _ in prediction.top(top_k)]
-    bars = "".join(
-        f'<li class="{"dp-best" if n == leaders[0] else "dp-top" if n in leaders else ""}">'
-        f"<b>{n}</b><i><u style='width:{100 * share:.2f}%'></u></i>"
-        f"<span>{percent(share) if prediction else ''}</span></li>"
-        for n, share in enumerate(shares)
-    )
     return (
-        f'<div data-state="{state}" data-pen="{"down" if drawing else "up"}"><div class="dp-head">'
-        f'<div class="dp-digit">{digit}</div>'
-        f'<div class="dp-sure"><b>{sure}</b><span>{remark}</span></div>'
-        f'<figure><img src="{frame_url(frame)}" alt="the 28 by 28 frame">'
-        "<figcaption>what the network sees</figcaption></figure></div>"
-        f'<ol class="dp-bars" aria-label="probability of each digit">{bars}</ol>'
+        f'<div data-state="{state}" data-pen="{"down" if drawing else "up"}">'
+        f"{_head(prediction)}{_bars(prediction, top_k)}"
         f'<p class="dp-error" role="alert">{html.escape(error)}</p></div>'
     )
 
 
+def _head(prediction: Prediction | None) -> str:
+    """The digit, its confidence and the frame."""
+    digit, confidence, remark = "–", "", ""
+    frame = np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
+    if prediction is not None:
+        digit, confidence = str(prediction.digit), percent(prediction.confidence)
+        remark = "not a digit?" if prediction.rejected else "confidence"
+        frame = prediction.frame
+    return (
+        f'<div class="dp-head"><div class="dp-digit">{digit}</div>'
+        f'<div class="dp-sure"><b>{confidence}</b><span>{remark}</span></div>'
+        f'<figure><img src="{frame_url(frame)}" alt="the 28 by 28 frame">'
+        "<figcaption>what the network sees</figcaption></figure></div>"
+    )
+
+
+def _bars(prediction: Prediction | None, top_k: int) -> str:
+    """One bar per digit, the ``top_k`` most probable highlighted; empty without a prediction."""
+    shares: tuple[float | None, ...] = prediction.probabilities if prediction else (None,) * 10
+    best, *others = [digit for digit, _ in prediction.top(top_k)] if prediction else [None]
+    bars = "".join(
+        f'<li class="{"dp-best" if digit == best else "dp-top" if digit in others else ""}">'
+        f"<b>{digit}</b><i><u style='width:{100 * (share or 0):.2f}%'></u></i>"
+        f"<span>{'' if share is None else percent(share)}</span></li>"
+        for digit, share in enumerate(shares)
+    )
+    return f'<ol class="dp-bars" aria-label="probability of each digit">{bars}</ol>'
+
+
 def percent(share: float) -> str:
-    """A probability as it is shown: one decimal, and no 100 % that is not."""
+    """A probability with one decimal, never rounded up to 100 %."""
     return ">99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
@@ -62,7 +82,7 @@ def steps_html(picture: NDArray[np.uint8]) -> str:
     except BlankDrawingError:
         return "<p>Nothing is drawn yet. Draw a digit in the pad: its steps will show here.</p>"
     figures = "".join(
-        f'<figure style="margin:0"><img src="{frame_url(_grey(steps[name]))}" alt="" style="'
+        f'<figure style="margin:0"><img src="{frame_url(_as_grey(steps[name]))}" alt="" style="'
         'width:96px;height:96px;object-fit:contain;image-rendering:pixelated;background:#000">'
         f'<figcaption style="font-size:.85em">{name}</figcaption></figure>'
         for name in steps
@@ -74,5 +94,5 @@ def steps_html(picture: NDArray[np.uint8]) -> str:
     )
 
 
-def _grey(step: NDArray[Any]) -> NDArray[np.uint8]:
+def _as_grey(step: NDArray[Any]) -> NDArray[np.uint8]:
     return step if step.dtype == np.uint8 else np.rint(255 * step.clip(0, 1)).astype(np.uint8)

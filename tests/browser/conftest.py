@@ -1,4 +1,4 @@
-"""Servers as users start them, and a Chromium that asks nothing of any other machine."""
+"""Servers as users start them, and a Chromium without access to other machines."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots and measurements go: ``reports/`` when asked to renew them."""
+    """Folder of screenshots and measurements: ``reports/`` when they are to be renewed."""
     if os.environ.get("DIGITLIB_WRITE_REPORTS") == "1":
         folder = REPOSITORY / "reports"
     else:

@@ -1,4 +1,4 @@
-"""Ten digits as pen strokes, and a hand that draws them in the browser."""
+"""Ten digits as pen strokes, drawn in the browser by mouse or finger."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ DIGITS: dict[int, list[list[Point]]] = {
 
 
 def steps_along(stroke: list[Point], spacing: float = 0.03) -> Iterator[Point]:
-    """Points along a stroke as closely as a hand's moves are reported."""
+    """Points along a stroke, as dense as a browser reports moves."""
     yield stroke[0]
     for (x0, y0), (x1, y1) in itertools.pairwise(stroke):
         count = max(1, math.ceil(math.hypot(x1 - x0, y1 - y0) / spacing))
@@ -85,7 +85,7 @@ class Finger:
         canvas.scroll_into_view_if_needed()
 
     def touch(self, kind: str, *points: Point) -> None:
-        """Send one event with the places of all fingers, in unit-square coordinates."""
+        """Send one event with the positions of all fingers, in unit-square coordinates."""
         places = [to_page(self._canvas, point) for point in points]
         at = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(places)]
         self._cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
@@ -101,7 +101,7 @@ class Finger:
 
 
 def ink(canvas: Locator) -> int:
-    """How many pixels of the canvas are dark, once that number has come to rest."""
+    """Number of dark pixels of the canvas, once it no longer changes."""
     count = -1
     while count != (count := canvas.evaluate(COUNT_INK)):
         canvas.page.wait_for_timeout(150)

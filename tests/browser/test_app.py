@@ -71,10 +71,10 @@ def test_the_page_asks_no_other_machine(
     app_url: str, open_context: Callable[..., BrowserContext]
 ) -> None:
     context = open_context()
-    asked: list[str] = []
-    context.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    context.on("request", lambda request: requested.append(request.url))
     opened(context, app_url).close()
-    assert [url for url in asked if not url.startswith((app_url, "data:", "blob:"))] == []
+    assert [url for url in requested if not url.startswith((app_url, "data:", "blob:"))] == []
 
 
 def test_drawing_by_mouse(page: Page, reports: Path) -> None:

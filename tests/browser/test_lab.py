@@ -111,7 +111,7 @@ def test_leaving_the_canvas_ends_the_stroke(page: Page, canvas: Locator) -> None
     drawn = ink(canvas)
     page.mouse.move(*to_page(canvas, (0.1, 0.5)))
     page.mouse.move(*to_page(canvas, (0.9, 0.5)), steps=10)
-    draw_by_mouse(page, canvas, [[(0.95, 0.95)]])  # its answer comes after those moves'
+    draw_by_mouse(page, canvas, [[(0.95, 0.95)]])  # its result comes after those moves'
     expect(page.locator(".dp-undo")).to_be_enabled()
     page.locator(".dp-undo").click()
     expect(page.locator(".dp-redo")).to_be_enabled()

@@ -1,0 +1,138 @@
+"""The canvas of the drawing pad: mouse and touch events in, strokes out, drawn as ink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from ipycanvas import Canvas, hold_canvas
+from ipywidgets import Layout
+
+from digitlib.widgets.history import Point, StrokeHistory
+
+INK = "#1b1f24"  # near black
+HINT = "#9aa1a9"  # mid grey: no ink yet
+SHARPNESS = 2  # canvas pixels per pixel on screen: crisp on high-resolution displays
+# px: further from the pen than this it is another finger
+FINGER_DISTANCE = 20.0
+
+Callback = Callable[..., None]
+
+
+class PenCanvas(Canvas):
+    """A square canvas that draws with mouse or first finger into a history of strokes.
+
+    Args:
+        history: gets the points, in px of the screen, and is shown.
+        size: side on screen, px.
+        brush: width of the ink on screen, px.
+        changed: called after each change by mouse or touch.
+        guard: wraps the event handlers, whose exceptions nobody would see.
+    """
+
+    def __init__(
+        self,
+        history: StrokeHistory,
+        size: int,
+        brush: int,
+        *,
+        changed: Callable[[], None],
+        guard: Callable[[Callback], Callback],
+    ) -> None:
+        side = f"{size}px"
+        super().__init__(
+            width=SHARPNESS * size,
+            height=SHARPNESS * size,
+            layout=Layout(width=side, height=side, min_width=side, flex="0 0 auto"),
+            tabbable=False,  # no keyboard use, and ipycanvas would trap Tab
+        )
+        self.history, self.size, self.brush, self._changed = history, size, brush, changed
+        self.add_class("dp-canvas")
+        self.on_client_ready(guard(self._redraw_on_new_page))
+        self.on_mouse_down(guard(self._press))
+        self.on_mouse_move(guard(self._move))
+        self.on_mouse_up(guard(self._release))
+        self.on_mouse_out(guard(self._leave))
+        self.on_touch_start(guard(self._touch_start))
+        self.on_touch_move(guard(self._touch_move))
+        self.on_touch_end(guard(self._touch_end))
+        self.on_touch_cancel(guard(self._touch_end))
+
+    # --- events, in canvas pixels ----------------------------------------------------------
+
+    def _press(self, x: float, y: float) -> None:
+        self._release()  # of a stroke whose release was lost
+        self.history.begin(self._point(x, y))
+        self.redraw()
+        self._changed()
+
+    def _move(self, x: float, y: float) -> None:
+        start, end = self.history.pen, self._point(x, y)
+        if start is not None and self.history.add(end):
+            self.stroke_line(*(SHARPNESS * c for c in (*start, *end)))
+            self._changed()
+
+    def _release(self, *_: float) -> None:
+        if self.history.end():
+            self._changed()
+
+    def _leave(self, x: float, y: float) -> None:
+        """The stroke ends at the border: outside the canvas no release arrives."""
+        self._move(x, y)
+        self._release()
+
+    def _touch_start(self, touches: Sequence[Point]) -> None:
+        if len(touches) == 1:  # further fingers do not draw
+            self._press(*touches[0])
+
+    def _touch_move(self, touches: Sequence[Point]) -> None:
+        x, y = touches[0]  # the list is in order of arrival
+        inside = 0 <= x <= self.width and 0 <= y <= self.height
+        (self._move if inside else self._leave)(x, y)
+
+    def _touch_end(self, touches: Sequence[Point]) -> None:
+        """``touches`` are the remaining fingers: the stroke goes on if the first is the pen."""
+        pen = self.history.pen
+        if pen and touches:
+            distance = np.subtract(self._point(*touches[0]), pen)
+            if np.hypot(*distance) < FINGER_DISTANCE:
+                return
+        self._release()
+
+    def _point(self, x: float, y: float) -> Point:
+        """Canvas pixels to px on screen, moved to the border where they lie outside."""
+        limit = float(self.size)
+        return min(max(x / SHARPNESS, 0.0), limit), min(max(y / SHARPNESS, 0.0), limit)
+
+    # --- ink -------------------------------------------------------------------------------
+
+    def redraw(self) -> None:
+        """Draw all strokes anew, or a hint where there are none."""
+        strokes = [SHARPNESS * stroke for stroke in self.history.strokes]
+        width = SHARPNESS * self.brush
+        with hold_canvas():  # it has no try/finally: nothing in here may raise
+            self.clear()
+            self.stroke_style = self.fill_style = INK
+            self.line_cap = self.line_join = "round"
+            self.line_width = width
+            for stroke in strokes:
+                self.fill_circle(*stroke[0], width / 2)
+                if len(stroke) > 1:
+                    self.stroke_lines(stroke)
+            if not strokes:
+                self._draw_hint()
+
+    def _draw_hint(self) -> None:
+        self.fill_style = HINT
+        self.font = f"{self.width // 16}px system-ui, sans-serif"
+        self.text_align, self.text_baseline = "center", "middle"
+        self.fill_text("Draw a digit", self.width / 2, self.height / 2)
+
+    def _redraw_on_new_page(self, *_: Any) -> None:
+        """A new page (Voilà, a reload, a second view) starts blank.
+
+        ipycanvas names the canvas to draw on only when it changes; the new page does not know it.
+        """
+        self._canvas_manager._current_canvas = None
+        self.redraw()

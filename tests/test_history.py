@@ -1,0 +1,201 @@
+"""The strokes of a drawing, undo and redo; and the throttle of predictions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from digitlib.widgets.history import Point, StrokeHistory
+from digitlib.widgets.throttle import Throttle
+
+LINE: list[Point] = [(1.0, 2.0), (3.0, 4.0)]
+DOT: list[Point] = [(9.0, 9.0)]
+
+
+@pytest.fixture
+def history() -> StrokeHistory:
+    return StrokeHistory()
+
+
+def stroke(history: StrokeHistory, points: list[Point]) -> None:
+    history.begin(points[0])
+    for point in points[1:]:
+        assert history.add(point)
+    assert history.end()
+
+
+def points(history: StrokeHistory) -> list[list[Point]]:
+    return [[(x, y) for x, y in array.tolist()] for array in history.strokes]
+
+
+def test_strokes_are_arrays_of_points(history: StrokeHistory) -> None:
+    stroke(history, LINE)
+    stroke(history, DOT)
+    assert points(history) == [LINE, DOT]
+    assert [array.shape for array in history.strokes] == [(2, 2), (1, 2)]
+
+
+def test_the_pen_is_down_from_begin_to_end(history: StrokeHistory) -> None:
+    assert history.pen is None
+    history.begin((1.0, 2.0))
+    assert history.pen == (1.0, 2.0)
+    history.add((3.0, 4.0))
+    assert history.pen == (3.0, 4.0)
+    history.end()
+    assert history.pen is None
+
+
+def test_no_point_is_added_with_the_pen_up_or_at_rest(history: StrokeHistory) -> None:
+    assert not history.add((1.0, 2.0))
+    assert not history.end()
+    history.begin((1.0, 2.0))
+    assert not history.add((1.0, 2.0))
+    assert points(history) == [[(1.0, 2.0)]]
+
+
+def test_each_change_makes_a_new_list_and_new_arrays(history: StrokeHistory) -> None:
+    history.begin((1.0, 2.0))
+    before = history.strokes
+    history.add((3.0, 4.0))
+    assert history.strokes is not before
+    assert before[0].shape == (1, 2)
+
+
+def test_a_stroke_without_end_is_a_stroke_of_its_own(history: StrokeHistory) -> None:
+    history.begin((1.0, 2.0))
+    history.begin((9.0, 9.0))
+    assert points(history) == [[(1.0, 2.0)], DOT]
+    history.undo()
+    assert points(history) == [[(1.0, 2.0)]]
+
+
+def test_undo_and_redo_take_whole_strokes(history: StrokeHistory) -> None:
+    stroke(history, LINE)
+    stroke(history, DOT)
+    history.undo()
+    assert points(history) == [LINE]
+    history.undo()
+    assert (points(history), history.can_undo, history.can_redo) == ([], False, True)
+    history.redo()
+    history.redo()
+    assert (points(history), history.can_undo, history.can_redo) == ([LINE, DOT], True, False)
+
+
+def test_undo_and_redo_at_the_ends_change_nothing(history: StrokeHistory) -> None:
+    history.undo()
+    history.redo()
+    assert (history.strokes, history.can_undo, history.can_redo) == ([], False, False)
+
+
+@pytest.mark.parametrize("step", [StrokeHistory.undo, StrokeHistory.redo, StrokeHistory.clear])
+def test_a_step_lifts_the_pen(history: StrokeHistory, step: Callable) -> None:
+    history.begin((1.0, 2.0))
+    step(history)
+    assert history.pen is None
+    assert not history.add((3.0, 4.0))
+
+
+def test_a_new_stroke_ends_redo(history: StrokeHistory) -> None:
+    stroke(history, LINE)
+    history.undo()
+    stroke(history, DOT)
+    assert not history.can_redo
+    history.redo()
+    assert points(history) == [DOT]
+
+
+def test_replace_and_clear_are_steps(history: StrokeHistory) -> None:
+    stroke(history, LINE)
+    history.replace([np.array(DOT)])
+    history.clear()
+    assert points(history) == []
+    history.undo()
+    assert points(history) == [DOT]
+    history.undo()
+    assert points(history) == [LINE]
+
+
+def test_clearing_an_empty_drawing_is_no_step(history: StrokeHistory) -> None:
+    history.clear()
+    assert not history.can_undo
+    stroke(history, LINE)
+    history.undo()
+    history.clear()
+    assert history.can_redo
+
+
+def test_the_history_shows_its_size(history: StrokeHistory) -> None:
+    stroke(history, LINE)
+    stroke(history, DOT)
+    history.undo()
+    assert repr(history) == "StrokeHistory(1 strokes, 1 to undo, 1 to redo)"
+
+
+# --- the throttle --------------------------------------------------------------------------
+
+
+def unguarded(action: Callable[[], None]) -> Callable[[], None]:
+    return action
+
+
+def test_many_requests_are_one_run_after_the_interval() -> None:
+    runs: list[int] = []
+    throttle = Throttle(lambda: runs.append(1), 0.02, unguarded)
+
+    async def request() -> None:
+        for _ in range(50):
+            throttle.request()
+        assert not runs
+        await asyncio.sleep(0.1)
+        assert len(runs) == 1
+        throttle.request()
+        await asyncio.sleep(0.1)
+        assert len(runs) == 2
+
+    asyncio.run(request())
+
+
+def test_now_runs_at_once_and_meets_the_request() -> None:
+    runs: list[int] = []
+    throttle = Throttle(lambda: runs.append(1), 0.02, unguarded)
+
+    async def request() -> None:
+        throttle.request()
+        throttle.now()
+        assert len(runs) == 1
+        await asyncio.sleep(0.1)
+        assert len(runs) == 1
+
+    asyncio.run(request())
+
+
+def test_without_an_event_loop_a_request_runs_at_once() -> None:
+    runs: list[int] = []
+    Throttle(lambda: runs.append(1), 0.02, unguarded).request()
+    assert len(runs) == 1
+
+
+def test_a_delayed_run_is_guarded() -> None:
+    caught: list[Exception] = []
+
+    def guard(action: Callable[[], None]) -> Callable[[], None]:
+        def guarded() -> None:
+            try:
+                action()
+            except ZeroDivisionError as error:
+                caught.append(error)
+
+        return guarded
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    async def request() -> None:
+        Throttle(fail, 0.01, guard).request()
+        await asyncio.sleep(0.1)
+
+    asyncio.run(request())
+    assert len(caught) == 1
