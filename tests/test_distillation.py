@@ -68,6 +68,14 @@ def test_answers_are_the_mean_of_the_teachers_and_belong_to_their_frames(pool: S
     torch.testing.assert_close(pool.teacher_logits.float(), expected, atol=2e-3, rtol=1e-2)
 
 
+def test_making_soft_labels_leaves_the_global_random_state_as_it_was() -> None:
+    before = torch.get_rng_state()
+    teachers = [Teacher(Sayer(3), ("sample",))]
+    made = make_soft_labels(config(), sample_splits(), teachers, 1, progress=False)
+    assert len(made) == 256
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_who_knows_least_else_is_asked() -> None:
     general, other = (Teacher(Sayer(n), ("sample", "styles", "typeset")) for n in (1, 2))
     special = Teacher(Sayer(3), ("sample",))

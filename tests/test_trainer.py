@@ -24,11 +24,11 @@ from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training import trainer
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.loader import Splits
+from digitlib.training.optimization import learning_rate
 from digitlib.training.trainer import (
     TrainResult,
     _Run,
     fit,
-    learning_rate,
     model_accuracy,
     predict_logits,
 )

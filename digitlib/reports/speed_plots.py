@@ -42,12 +42,12 @@ def race(runs: Sequence[Run], targets: Sequence[float]) -> Figure:
     return figure
 
 
-def stages(found: Mapping[str, Any], *, bars: Mapping[str, float]) -> Figure:
+def stages(found: Mapping[str, Any], *, targets: Mapping[str, float]) -> Figure:
     """Where the time of one drawing goes: stacked bars of the stages, a row for each way.
 
     Args:
         found: of :func:`speed.latency`.
-        bars: name of a way → the part of the baseline's time that it may take.
+        targets: name of a way → the largest part of the baseline's time.
     """
     ways = [*found["stages"]]
     figure, ((axes,),) = new_figure(8.2, 0.75 * len(ways) + 1.1)
@@ -61,8 +61,8 @@ def stages(found: Mapping[str, Any], *, bars: Mapping[str, float]) -> Figure:
                 axes.text(left + value / 2, row, f"{value:.2f}", ha="center", va="center",
                           color="white", fontsize=8.5)  # fmt: skip
             left += value
-        if way in bars:
-            at = bars[way] * found["p50"]["baseline"]
+        if way in targets:
+            at = targets[way] * found["p50"]["baseline"]
             label = "allowed at most"
             axes.plot([at, at], [row - 0.42, row + 0.42], color=INK, linewidth=2.2, label=label)
     axes.set(xlabel="ms, median, one thread", ylim=(len(ways) - 0.4, -0.6))

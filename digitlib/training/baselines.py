@@ -1,7 +1,7 @@
-"""The recipes that others train by, to race against: as they are found, slow parts and all.
+"""Other recipes to race against, unchanged, with their slow parts.
 
-Each feeds digits one by one through PIL and torchvision's transforms in a ``DataLoader``, as
-``torchvision.datasets.MNIST`` does; only the held-out validation digits are left out.
+Each loads digits one by one through PIL and torchvision's transforms in a ``DataLoader``, as
+``torchvision.datasets.MNIST`` does; only the validation digits are left out.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from digitlib.models.networks import build_network
 from digitlib.preprocessing.frame import MNIST_MEAN, MNIST_STD
 from digitlib.training.config import PRESETS
 
-# Given the network after each epoch; True ends training.
+# Called with the network after each epoch; True ends training.
 Stop = Callable[[nn.Module], bool]
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
+class PictureDataset(Dataset[tuple[Tensor, int]]):
     """Digits one at a time, by the steps of ``torchvision.datasets.MNIST.__getitem__``."""
 
     def __init__(self, data: DigitData) -> None:
@@ -58,12 +58,12 @@ class ExamplesNet(nn.Module):
 
 
 def textbook(data: DigitData, seed: int, stop: Stop, device: torch.device) -> nn.Module:
-    """The recipe of a thousand tutorials: ``BaselineCNN``, batches of 64, Adam at 1e-3."""
+    """The recipe of most tutorials: ``BaselineCNN``, batches of 64, Adam at 1e-3."""
     preset = PRESETS["baseline"]
     torch.manual_seed(seed)
     model = build_network(preset.model).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=preset.learning_rate)
-    loader = DataLoader(Pictures(data), batch_size=preset.batch_size, shuffle=True)
+    loader = DataLoader(PictureDataset(data), batch_size=preset.batch_size, shuffle=True)
     for _ in range(preset.epochs):
         _epoch(model, loader, optimizer, device)
         if stop(model):
@@ -77,7 +77,7 @@ def examples(data: DigitData, seed: int, stop: Stop, device: torch.device) -> nn
     model = ExamplesNet().to(device)
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
-    loader = DataLoader(Pictures(data), batch_size=64, shuffle=True)
+    loader = DataLoader(PictureDataset(data), batch_size=64, shuffle=True)
     for _ in range(14):
         _epoch(model, loader, optimizer, device)
         scheduler.step()

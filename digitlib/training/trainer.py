@@ -7,20 +7,16 @@ resumes from its last whole epoch to the same weights.
 from __future__ import annotations
 
 import copy
-import math
 import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from digitlib.datasets.base import DigitData
 from digitlib.models.networks import build_network, pick_device
@@ -35,8 +31,13 @@ from digitlib.training.loader import (
     private_random_state,
     steps_per_epoch,
 )
+from digitlib.training.optimization import (
+    make_ema_model,
+    make_optimizer,
+    make_scheduler,
+    move_towards,
+)
 
-Tensors = tuple[Tensor, ...] | list[Tensor]
 DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
 
 
@@ -63,17 +64,6 @@ class TrainResult:
     def seconds(self) -> float:
         """Time spent training and validating."""
         return sum(epoch["seconds"] for epoch in self.history)
-
-
-def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
-    """The learning rate of a step, 0 to ``steps - 1``."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    warm = max(1, round(config.warmup * steps))
-    if step < warm:
-        return config.learning_rate * (step + 1) / warm
-    part = (step - warm + 1) / (steps - warm + 1)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
 
 
 def fit(
@@ -175,9 +165,9 @@ class _Run:
             model.load_state_dict(init.state_dict())
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.model) if config.compile else self.model
-        self.ema_model = _ema_model(self.model, config.ema_decay) if config.ema_decay else None
-        self.optimizer = _optimizer(config, self.model)
-        self.scheduler = self._make_scheduler()
+        self.ema_model = make_ema_model(self.model, config.ema_decay) if config.ema_decay else None
+        self.optimizer = make_optimizer(config, self.model)
+        self.scheduler = make_scheduler(self.optimizer, config, config.epochs * self.steps)
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -193,12 +183,6 @@ class _Run:
     def result(self) -> nn.Module:
         """The averaged network where there is one, else the trained one."""
         return self.model if self.ema_model is None else self.ema_model.module
-
-    def _make_scheduler(self) -> LambdaLR:
-        """The schedule of all steps, at the first step of the present epoch."""
-        config, steps = self.config, self.config.epochs * self.steps
-        rate = partial(learning_rate, config, steps=steps)
-        return LambdaLR(self.optimizer, rate, last_epoch=self.epoch * self.steps - 1)
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
@@ -251,7 +235,7 @@ class _Run:
         if self.init is None or not self.config.init_weight:
             return trained
         mean = copy.deepcopy(self.init).eval().cpu()
-        _move_towards(
+        move_towards(
             [*mean.state_dict().values()],
             [*trained.state_dict().values()],
             1 - self.config.init_weight,
@@ -291,50 +275,12 @@ class _Run:
         self.optimizer.load_state_dict(state)
         self.history = card["history"]
         self.epoch = len(self.history)
-        self.scheduler = self._make_scheduler()
-
-
-def _ema_model(model: nn.Module, decay: float) -> AveragedModel:
-    """Exponential moving average of weights and buffers, with a smaller decay in the first steps.
-
-    The initial weights are its first value.
-    """
-
-    def update(averages: Tensors, values: Tensors, count: Tensor | int) -> None:
-        number = int(count)
-        _move_towards(averages, values, 1 - min(decay, number / (9 + number)))
-
-    ema_model = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
-    ema_model.n_averaged += 1
-    return ema_model
-
-
-@torch.no_grad()
-def _move_towards(averages: Tensors, values: Tensors, rate: float) -> None:
-    """Move each tensor of ``averages`` by ``rate`` towards its value; counters are copied."""
-    for average, value in zip(averages, values, strict=True):
-        if average.dtype.is_floating_point:
-            average.lerp_(value.to(average.device), rate)
-        else:
-            average.copy_(value)
+        done, steps = self.epoch * self.steps, self.config.epochs * self.steps
+        self.scheduler = make_scheduler(self.optimizer, self.config, steps, done)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def _optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer, at rate 1: the scheduler's factor is the learning rate itself."""
-    if config.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=1.0)
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others},
-    ]
-    momentum = config.momentum
-    return torch.optim.SGD(groups, lr=1.0, momentum=momentum, nesterov=momentum > 0)
 
 
 @torch.inference_mode()

@@ -1,0 +1,163 @@
+"""Races: time to an accuracy, medians and ratios, time budgets, targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from helpers import bundled, sample_splits, small_config
+from torch import nn
+
+from digitlib.datasets import catalog
+from digitlib.evaluation import speed
+from digitlib.reports import speed_plots
+from digitlib.training import baselines, race
+from digitlib.training.race import Run
+from digitlib.training.trainer import fit, model_accuracy
+
+SMALL = {"quick": small_config(epochs=2)}
+
+
+def run(name: str, seconds: list[float], validation: list[float], test: float = 0.99) -> Run:
+    return Run(name, 0, tuple(seconds), tuple(validation), test, 10)
+
+
+RUNS = [
+    run("quick", [2.0, 4.0], [0.97, 0.992]),
+    run("textbook", [50.0, 100.0, 150.0], [0.98, 0.989, 0.995]),
+    run("quick", [2.0, 4.4], [0.98, 0.991], 0.98),
+    run("quick", [2.0, 5.0], [0.98, 0.989], 0.97),
+]
+
+
+@pytest.fixture(scope="module")
+def raced() -> list[Run]:
+    return race.race(SMALL, sample_splits(), catalog.load("sample", "test"), rounds=2, seconds=0.5)
+
+
+def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_with_it() -> None:
+    assert RUNS[0].seconds_to(0.99) == 4.0
+    assert RUNS[0].seconds_to(0.95) == 2.0
+    assert RUNS[0].seconds_to(0.994) is None
+
+
+def test_ratios_are_of_medians_and_missed_targets_count_as_slowest() -> None:
+    table = race.race_table(RUNS, 1000)
+    assert table["quick"]["0.99"] == {"seconds": 4.4, "reached": 2, "ratio": 150 / 4.4}
+    assert table["textbook"]["0.99"]["ratio"] == 1
+    assert table["quick"]["0.994"] == {"seconds": None, "reached": 0, "ratio": None}
+    assert table["quick"]["median_test"] == 0.98
+    assert table["quick"]["frames_per_second"] == pytest.approx(2000 / 4.4)
+
+
+def test_recipes_race_in_turn(raced: list[Run]) -> None:
+    names = ["quick", *baselines.RECIPES]
+    assert [each.name for each in raced[:3]] == names
+    assert {each.seed for each in raced if each.name == "quick"} <= {0, 1}
+    for each in raced:
+        assert len(each.seconds) == len(each.validation) >= 1
+        assert list(each.seconds) == sorted(each.seconds)
+        assert 0 <= each.test <= 1
+    assert raced[2].parameters == 1_199_882  # as pytorch/examples has it
+    assert raced[1].parameters == 421_642
+
+
+def test_a_recipe_is_skipped_once_another_run_would_exceed_its_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = {"fast": 3.0, "slow": 6.0}
+
+    def run_one(name: str, _train: object, seed: int, limit: float, _test: object) -> Run:
+        assert limit == 10
+        return Run(name, seed, (taken[name],), (0.5,), 0.5, 1)
+
+    monkeypatch.setattr(race, "_run", run_one)
+    configs = dict.fromkeys(taken, SMALL["quick"])
+    data = sample_splits()
+    runs = race.race(configs, data, data.validation[0], recipes=(), rounds=5, seconds=10, seed=4)
+    assert [(run.name, run.seed) for run in runs] == [
+        ("fast", 4), ("slow", 4), ("fast", 5), ("fast", 6),
+    ]  # fmt: skip
+
+
+def test_a_race_leaves_the_global_random_state_as_it_was() -> None:
+    before = torch.get_rng_state()
+    data = sample_splits()
+    race.race(SMALL, data, data.validation[0], recipes=(), rounds=1, seconds=0.1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_clock_stops_a_race_at_its_limit_and_at_the_target() -> None:
+    clock = race._Clock(1000)
+    assert not clock.lap(0.5)
+    assert clock.lap(max(race.ACCURACY_TARGETS))
+    assert race._Clock(0).lap(0.5)
+
+
+def test_training_can_be_ended_early() -> None:
+    seen: list[float] = []
+
+    def until(line: Any) -> bool:
+        seen.append(line["epoch"])
+        return len(seen) == 2
+
+    config = small_config(epochs=3)
+    result = fit(config, sample_splits(), progress=False, until=until)
+    assert seen == [1.0, 2.0]
+    assert len(result.history) == 2
+
+
+def test_achieved_speed_is_a_share_of_the_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "matrix_peak", lambda precision: 1e9)
+    found = race.achieved_flops(SMALL, {"quick": 10.0}, bundled(), 20.0)
+    for each in found.values():
+        assert each["share"] == pytest.approx(each["achieved"] / 1e9)
+    assert found["reading: many frames"]["achieved"] == 20 * speed.flops(bundled().network)
+
+
+def found(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "race": race.race_table(RUNS, 1000),
+        "latency": {"ratio": {"strokes": 0.4, "picture": 1.2}},
+        "start_up": {"import": 0.01, "first_prediction": 2.0},
+        "growth": [{"memory": 50.0}],
+    }
+    return base | changes
+
+
+def test_targets_are_met_or_not() -> None:
+    rows = race.check_targets(found())
+    assert [row["met"] for row in rows.values()] == [True, False, True, False, True, True, True]
+    unknown = race.check_targets(found(race={}, growth=[{"memory": float("nan")}]))
+    assert [row["met"] for row in unknown.values()] == [None, None, True, False, True, True, None]
+
+
+def test_the_figure_has_a_line_for_each_run() -> None:
+    drawn = speed_plots.race(RUNS, race.ACCURACY_TARGETS)
+    assert [text.get_text() for text in drawn.axes[0].get_legend().get_texts()] == [
+        "quick (3 runs)", "textbook (1 run)",
+    ]  # fmt: skip
+
+
+def test_pictures_are_normalised_as_by_torchvision() -> None:
+    data = sample_splits().train[0]
+    frame, label = baselines.PictureDataset(data)[3]
+    expected = (data.images[3].float() / 255 - 0.1307) / 0.3081
+    torch.testing.assert_close(frame[0], expected, atol=1e-6, rtol=1e-6)
+    assert label == int(data.labels[3])
+
+
+@pytest.mark.parametrize("name", baselines.RECIPES)
+def test_a_baseline_trains_until_it_is_stopped(name: str) -> None:
+    splits = sample_splits()
+    reached: list[float] = []
+
+    def stop(model: nn.Module) -> bool:
+        reached.append(model_accuracy(model, splits.validation[0]))
+        return len(reached) == 3
+
+    model = baselines.RECIPES[name](splits.train[0], 0, stop, torch.device("cpu"))
+    assert len(reached) == 3
+    assert reached[-1] > 0.4
+    assert model_accuracy(model, splits.validation[0]) == reached[-1]
