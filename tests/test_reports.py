@@ -21,7 +21,8 @@ import torch
 
 from digitlib.evaluation.metrics import Proportion
 from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
-from digitlib.reports import execution, model_card, runner
+from digitlib.reports import execution, runner
+from digitlib.reports.model_card import render_model_card
 from digitlib.reports.parameters import DRAWN_SEVEN, NOTEBOOKS, Notebook, check_parameters
 from digitlib.reports.report import Report, sentence
 
@@ -371,9 +372,9 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
         "times": {"03_evaluate": {"notebook_seconds": 61.0}},
         "run": {"finished": "now", "machine": "m", "revision": None, "modified": None},
     }
-    text = model_card.render(metrics, card)
+    text = render_model_card(metrics, card)
     low, high = Proportion(9957, 10000).interval
-    assert f"default · accuracy | 99.57% ({low:.2%} to {high:.2%}, n = 10,000)" in text
+    assert f"default · accuracy | 99.57% ({low:.2%}–{high:.2%}) |" in text
     assert 'src="figures/03_evaluate-reliability.png"' in text
     for heading in ("Intended use", "Data", "Training", "Results", "Limits", "How it was made"):
         assert f"\n## {heading}\n" in text

@@ -23,9 +23,10 @@ from digitlib.datasets.base import SPLITS
 from digitlib.files import REPOSITORY, digest, versions, write_json, write_text
 from digitlib.models.networks import pick_device
 from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
-from digitlib.reports import execution, model_card
+from digitlib.reports import execution
 from digitlib.reports.dependencies import notebook_key
 from digitlib.reports.execution import Failure
+from digitlib.reports.model_card import render_model_card
 from digitlib.reports.parameters import NOTEBOOKS, PLACES, Notebook
 
 
@@ -188,4 +189,4 @@ def _collect(plan: ReportPlan, keys: Mapping[str, str], data: Mapping[str, str])
         },
     }
     write_json(plan.output / "metrics.json", metrics)
-    write_text(plan.output / "README.md", model_card.render(metrics, load_model()[1]))
+    write_text(plan.output / "README.md", render_model_card(metrics, load_model()[1]))
