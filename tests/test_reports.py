@@ -374,7 +374,7 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
     }
     text = render_model_card(metrics, card)
     low, high = Proportion(9957, 10000).interval
-    assert f"default · accuracy | 99.57% ({low:.2%}–{high:.2%}) |" in text
+    assert f"default · accuracy | 99.57% ({low:.2%}–{high:.2%}), n = 10,000 |" in text
     assert 'src="figures/03_evaluate-reliability.png"' in text
     for heading in ("Intended use", "Data", "Training", "Results", "Limits", "How it was made"):
         assert f"\n## {heading}\n" in text
