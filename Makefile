@@ -25,12 +25,15 @@ NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
 # JupyterLab refuses to run as root (containers) unless told.
 ALLOW_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
+# A worker for each core; whoever is done takes tests over from the others.
+PARALLEL := --numprocesses=logical --maxprocesses=8 --dist=worksteal
+
 .DEFAULT_GOAL := help
-.PHONY: help lab app reports notebooks weights sweep test check format clean force
+.PHONY: help lab app reports notebooks weights sweep test test-all check format clean force
 
 help: ## List these commands
 	@echo "make …"
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | \
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
 		awk -F ':.*## ' '{ printf "  %-9s %s\n", $$1, $$2 }'
 
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
@@ -64,8 +67,16 @@ weights: $(STAMP) ## Make the bundled weights, in hours (ARGS="--list" shows the
 sweep: $(STAMP) ## Train several seeds side by side (ARGS="quick --seeds 0-4")
 	$(PY) -m digitlib sweep $(ARGS)
 
-test: $(STAMP) ## Run the tests (ARGS="-k strokes" goes to pytest)
-	$(PY) -m pytest $(ARGS)
+# One thread each: workers that share the cores with threads of their own are slower.
+test: export OMP_NUM_THREADS := 1
+test: $(STAMP) ## Run the quick tests, in parallel (ARGS="-k strokes" goes to pytest)
+	$(PY) -m pytest $(PARALLEL) -m "not notebook and not browser and not slow" $(ARGS)
+
+# The browser tests measure times: they run alone.
+test-all: export OMP_NUM_THREADS := 1
+test-all: $(STAMP) ## Run all tests: notebooks and browser, too
+	$(PY) -m pytest $(PARALLEL) -m "not browser" $(ARGS)
+	$(PY) -m pytest -m browser $(ARGS)
 
 check: $(STAMP) ## Check format, lint, types and the direction of imports
 	$(PY) -m ruff format --check .

@@ -1,4 +1,4 @@
-"""What all tests share: where data and Chromium are, and what a missing one means.
+"""Common to all tests: places of data and Chromium, and the consequence of a missing one.
 
 A test that needs a data set or a browser says so with a marker (``needs_mnist``,
 ``needs_pendigits``, ``needs_notmnist``, ``browser``) or takes the fixture of the thing itself;
@@ -24,6 +24,11 @@ matplotlib.use("Agg")
 # The first call of a torch function takes long; a time limit on one example says nothing.
 hypothesis.settings.register_profile("digitlib", deadline=None)
 hypothesis.settings.load_profile("digitlib")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first: no worker is left with one at the end."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("notebook", "slow"))))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -5,27 +5,24 @@ from __future__ import annotations
 import ast
 import itertools
 import json
-import os
 import shutil
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
-import nbformat
 import pytest
 from nbformat import NotebookNode
-from needs import REPOSITORY, data_root, missing_data
+from nbval.plugin import IPyNbFile, coalesce_streams, get_sanitize_patterns
+from needs import REPOSITORY, missing_data
 
 from digitlib.reports import execution
+from digitlib.reports.execution import read_notebook
+from digitlib.reports.parameters import PLACES
+from digitlib.reports.runner import ReportPlan, make_reports
 
 NOTEBOOKS = {path.stem: path for path in execution.find_notebooks()}
+SANITIZE = REPOSITORY / "tests" / "nbval_sanitize.cfg"
 LAX = ("02_train", "05_draw")  # trained anew on each machine; drawn by hand
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
 MAX_LINES, MEDIAN_LINES = 15, 8
@@ -34,7 +31,7 @@ every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
 
 
 def read(name: str) -> NotebookNode:
-    return nbformat.read(NOTEBOOKS[name], as_version=4)
+    return read_notebook(NOTEBOOKS[name])
 
 
 def code_cells(name: str) -> list[NotebookNode]:
@@ -157,12 +154,14 @@ def test_the_readme_lists_it(name: str) -> None:
 
 # --- run anew --------------------------------------------------------------------------------
 
-# (kind, notebook): nbval compares its outputs, as it is or with a broken package; papermill runs
-# it with the fast parameters on mnist, on sample, and again on sample.
-Job = tuple[str, str]
-Started = Callable[[Job], tuple[subprocess.CompletedProcess[str], Path]]
 NEEDED = ("needs_mnist", "needs_pendigits", "needs_notmnist")
+on_mnist = [getattr(pytest.mark, marker) for marker in NEEDED]
+# Where MNIST is at hand, every notebook runs on it and is compared with its kept outputs; a second
+# run on scikit-learn's digits is for those below, which are run there twice, and for the drawing.
+TWICE = ("02_train", "03_evaluate")
+ONCE = ("05_draw",) if not any(map(missing_data, NEEDED)) else tuple(set(NOTEBOOKS) - set(TWICE))
 
+# Confuses fours with nines, in every table of confusions.
 BROKEN = """
 
 _whole = confusion_matrix
@@ -175,107 +174,77 @@ def confusion_matrix(predicted, labels, classes=10):
 """
 
 
-_START = Lock()
+def run_on_sample(name: str, output: Path) -> dict[str, Any]:
+    """Run a notebook with its fast parameters on scikit-learn's digits; ``metrics.json``."""
+    plan = ReportPlan(output, fast=True, dataset="sample")
+    assert make_reports(plan, [name]) == []
+    return json.loads((output / "metrics.json").read_text())
 
 
-def run(kind: str, name: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """One run of a notebook in processes of its own; reports go to ``folder``."""
-    with _START:
-        time.sleep(2)  # kernels that start at the same moment may take each other's ports
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ | {"DIGITLIB_DATA": str(data_root())}
-    if kind in ("nbval", "broken"):
-        command = ["pytest", "--nbval-lax" if name in LAX else "--nbval", "-q"]
-        command += ["--nbval-current-env", "--nbval-cell-timeout=300", "-p", "no:cacheprovider"]
-        command += ["--nbval-sanitize-with", str(REPOSITORY / "tests" / "nbval_sanitize.cfg")]
-        command += [str(NOTEBOOKS[name])]
-    else:
-        dataset = "mnist" if kind == "mnist" else "sample"
-        command = ["digitlib", "reports", "--fast", "--dataset", dataset, "--only", name]
-        command += ["--output", str(folder)]
-    if kind == "broken":
-        ignored = shutil.ignore_patterns("__pycache__")
-        package = shutil.copytree(REPOSITORY / "digitlib", folder / "digitlib", ignore=ignored)
-        with (package / "evaluation" / "metrics.py").open("a", encoding="utf-8") as file:
-            file.write(BROKEN)
-        environment["PYTHONPATH"] = str(folder)
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+def run_as_kept(name: str, output: Path) -> NotebookNode:
+    """Run a notebook with the parameters that stand in it, and folders to write to."""
+    names = execution.parameter_names(NOTEBOOKS[name])
+    folders = {place: str(output) for place in PLACES if place in names}
+    failure = execution.execute(NOTEBOOKS[name], output, folders)
+    assert failure is None, failure
+    return read_notebook(output / "executed" / f"{name}.ipynb")
 
 
-def every_job(kind: str, names: Iterable[str] = NOTEBOOKS) -> pytest.MarkDecorator:
-    """Parametrize a test over notebooks; what needs data is marked so."""
-    needs = [] if kind in ("sample", "again") else [getattr(pytest.mark, mark) for mark in NEEDED]
-    jobs = [pytest.param((kind, name), id=name, marks=needs) for name in names]
-    return pytest.mark.parametrize("job", jobs)
+def differences(name: str, executed: NotebookNode, session: pytest.Session) -> list[str]:
+    """Outputs that are not the kept ones, by nbval's rules and the tags of the cells."""
+    file = IPyNbFile.from_parent(session, path=NOTEBOOKS[name])
+    file.compare_outputs = name not in LAX
+    file.sanitize_patterns.update(get_sanitize_patterns(SANITIZE.read_text()))
+    execution.remove_machine_traces(executed)  # as from the kept outputs
+    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+    cells = [cell for cell in cells if "injected-parameters" not in tags(cell)]
+    found = []
+    for item, cell in zip(file.collect(), cells, strict=True):
+        kept = coalesce_streams(item.cell.outputs)
+        if item.options["check"] and not item.compare_outputs(coalesce_streams(cell.outputs), kept):
+            found.append("\n".join([item.name, cell.source, *item.comparison_traceback]))
+    return found
 
 
-@pytest.fixture(scope="module")
-def started(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Started]:
-    """Start what the selected tests wait for, two runs at a time; gives a run and its folder."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    chosen = [item.callspec.params.get("job") for item in items if hasattr(item, "callspec")]
-    jobs = dict.fromkeys(job for job in chosen if job and not lacking(job[0]))
-    jobs |= {("sample", name): None for kind, name in jobs if kind == "again"}
-    folders = {job: tmp_path_factory.mktemp("-".join(job)) for job in jobs}
-    with ThreadPoolExecutor(2) as pool:
-        futures = {job: pool.submit(run, *job, folders[job]) for job in jobs}
-        yield lambda job: (futures[job].result(), folders[job])
-        pool.shutdown(cancel_futures=True)
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", sorted(ONCE))
+def test_papermill_runs_it_on_the_digits_of_scikit_learn(name: str, tmp_path: Path) -> None:
+    assert run_on_sample(name, tmp_path)["notebooks"][name]
+    if name == "05_draw":
+        executed = (tmp_path / "executed" / "05_draw.ipynb").read_text(encoding="utf-8")
+        assert "Prediction(7: " in executed
 
 
-def lacking(kind: str) -> bool:
-    return kind not in ("sample", "again") and any(map(missing_data, NEEDED))
-
-
-def succeeded(done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-
-
-@every_job("sample")
-def test_papermill_runs_it_on_the_digits_of_scikit_learn(job: Job, started: Started) -> None:
-    done, _ = started(job)
-    succeeded(done)
-
-
-@every_job("mnist")
-def test_papermill_runs_it_on_mnist(job: Job, started: Started) -> None:
-    done, folder = started(job)
-    succeeded(done)
-    if job[1] == "05_draw":
-        shown = (folder / "executed" / "05_draw.ipynb").read_text(encoding="utf-8")
-        assert "Prediction(7: " in shown
-
-
-@every_job("nbval")
-def test_its_outputs_are_what_it_gives(job: Job, started: Started) -> None:
-    done, _ = started(job)
-    succeeded(done)
-
-
-@every_job("broken", ["04_confusion"])
-def test_a_function_broken_on_purpose_is_noticed(job: Job, started: Started) -> None:
-    done, _ = started(job)
-    assert done.returncode == 1, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "Cell outputs differ" in done.stdout
-
-
-@every_job("again", ["02_train", "03_evaluate"])
-def test_the_same_seed_gives_the_same_metrics(job: Job, started: Started) -> None:
-    made = []
-    for kind in ("sample", "again"):
-        done, folder = started((kind, job[1]))
-        succeeded(done)
-        metrics = json.loads((folder / "metrics.json").read_text())
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", TWICE)
+def test_the_same_seed_gives_the_same_metrics(name: str, tmp_path: Path) -> None:
+    first, second = (run_on_sample(name, tmp_path / folder) for folder in ("first", "second"))
+    for metrics in (first, second):
         assert metrics.pop("times")
         assert metrics.pop("run")
-        made.append(metrics)
-    assert made[0] == made[1]
-    assert made[0]["notebooks"][job[1]]["numbers"]
+    assert first == second
+    assert first["notebooks"][name]["numbers"]
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", [pytest.param(name, marks=on_mnist) for name in NOTEBOOKS])
+def test_papermill_runs_it_on_mnist_and_its_outputs_are_the_kept_ones(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    found = differences(name, run_as_kept(name, tmp_path), request.session)
+    assert not found, "\n\n".join(found)
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", [pytest.param("04_confusion", marks=on_mnist)])
+def test_a_function_broken_on_purpose_is_noticed(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
+    package = shutil.copytree(REPOSITORY / "digitlib", tmp_path / "digitlib", ignore=ignored)
+    with (package / "evaluation" / "metrics.py").open("a", encoding="utf-8") as file:
+        file.write(BROKEN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # of the kernel
+    found = differences(name, run_as_kept(name, tmp_path), request.session)
+    assert found
+    assert any("confus" in difference for difference in found)

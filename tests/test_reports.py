@@ -193,6 +193,7 @@ def without_times(output: Path) -> dict[str, Any]:
     return {name: value for name, value in metrics.items() if name not in ("times", "run")}
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_and_the_others_run(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -240,6 +241,7 @@ def test_a_failure_is_told_and_the_others_run(
     assert times[0] != times[1]
 
 
+@pytest.mark.slow
 def test_only_keeps_the_numbers_of_the_other_notebooks_and_says_which_are_stale(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +264,7 @@ def test_only_keeps_the_numbers_of_the_other_notebooks_and_says_which_are_stale(
     assert "01_good" in (output / "README.md").read_text().split("**Of other code")[1].split(".")[0]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     folder, output = tmp_path / "notebooks", tmp_path / "reports"
     write_notebook(folder, "01_quick", "seed = 0", "print(seed)")
@@ -357,6 +360,8 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
     share = Proportion(9957, 10000).as_dict()
     notebook = {
         "parameters": {"seed": 3},
+        "revision": "0123456789abcdef",
+        "modified": True,
         "numbers": {"default": {"accuracy": share}, "other": 1},
         "figures": ["03_evaluate-reliability.png"],
     }
@@ -382,3 +387,7 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
         for numbers in results.values():
             assert f"{numbers['accuracy']['value']:.2%}" in text
     assert "Incomplete" not in text
+    assert "at revision `0123456789ab` with changes." in text
+    stale = render_model_card(metrics | {"stale": ["03_evaluate"], "missing": ["04_x"]}, card)
+    assert "**Of other code, data or settings than the rest:** 03_evaluate." in stale
+    assert "**Incomplete:** 04_x" in stale
