@@ -26,7 +26,7 @@ def frames() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def points() -> torch.Tensor:
     """Samples of the ten digits ``[10, P, 2]``."""
-    samples = [strokes.sample(drawing) for drawing in DIGITS.values()]
+    samples = [strokes.resample(drawing) for drawing in DIGITS.values()]
     most = max(map(len, samples))
     return torch.from_numpy(
         np.stack([np.concatenate([s, np.repeat(s[-1:], most - len(s), 0)]) for s in samples])
@@ -44,7 +44,7 @@ def mass_centre(frame: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "change",
-    [augment.warp, augment.change_stroke_width, augment.degrade, augment.vary_frames],
+    [augment.warp, augment.change_stroke_width, augment.degrade, augment.distort_frames],
     ids=lambda f: f.__name__,
 )
 def test_changed_frames_are_frames(change: Callable, frames: torch.Tensor) -> None:
@@ -66,12 +66,12 @@ def test_changed_frames_are_frames(change: Callable, frames: torch.Tensor) -> No
 
 
 def test_every_frame_is_varied_in_its_own_way(frames: torch.Tensor) -> None:
-    changed = augment.vary_frames(frames[:1].expand(20, -1, -1))
+    changed = augment.distort_frames(frames[:1].expand(20, -1, -1))
     assert len({frame.numpy().tobytes() for frame in changed}) == 20
 
 
 def test_digits_stay_what_they_are(frames: torch.Tensor) -> None:
-    changed = augment.vary_frames(frames)
+    changed = augment.distort_frames(frames)
     likeness = [
         np.corrcoef(ndimage.gaussian_filter(a, 2).ravel(), ndimage.gaussian_filter(b, 2).ravel())
         for a, b in zip(frames.numpy(), changed.numpy(), strict=True)
@@ -172,12 +172,12 @@ def test_the_share_of_bad_pictures(frames: torch.Tensor) -> None:
 
 def test_some_frames_are_taken_whole(frames: torch.Tensor) -> None:
     many = frames.repeat(30, 1, 1)
-    mixed = augment.some(many, 1 - many, 0.25)
+    mixed = augment.apply_to_share(many, 1 - many, 0.25)
     old, new = ((mixed == kind).flatten(1).all(dim=1) for kind in (many, 1 - many))
     assert (old ^ new).all()
     assert float(new.double().mean()) == pytest.approx(0.25, abs=0.04)
-    assert torch.equal(augment.some(many, 1 - many, 0), many)
-    assert torch.equal(augment.some(many, 1 - many, 1), 1 - many)
+    assert torch.equal(augment.apply_to_share(many, 1 - many, 0), many)
+    assert torch.equal(augment.apply_to_share(many, 1 - many, 1), 1 - many)
 
 
 def test_noise_keeps_away_from_the_margin() -> None:
@@ -192,7 +192,7 @@ def test_noise_keeps_away_from_the_margin() -> None:
 
 
 def test_points_varied_by_nothing_are_only_centred(points: torch.Tensor) -> None:
-    still = augment.vary_points(points * 50 + 7, rotation=0, slant=0, stretch=0, bend=0)
+    still = augment.distort_points(points * 50 + 7, rotation=0, slant=0, stretch=0, bend=0)
     low, high = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
     expected = (points - (low + high) / 2) / (high - low).amax(dim=2, keepdim=True)
     torch.testing.assert_close(still, expected, atol=1e-4, rtol=0)
@@ -200,7 +200,7 @@ def test_points_varied_by_nothing_are_only_centred(points: torch.Tensor) -> None
 
 def test_points_are_varied_smoothly(points: torch.Tensor) -> None:
     before = points.clone()
-    varied = augment.vary_points(points)
+    varied = augment.distort_points(points)
     assert torch.equal(points, before)
     assert varied.shape == points.shape
     assert varied.isfinite().all()
@@ -209,17 +209,17 @@ def test_points_are_varied_smoothly(points: torch.Tensor) -> None:
     along = step < 0.05  # not from one stroke to the next
     longest = (varied[:, 1:] - varied[:, :-1]).norm(dim=2)[along].max()
     assert longest < 0.05
-    assert not torch.allclose(varied, augment.vary_points(points))
+    assert not torch.allclose(varied, augment.distort_points(points))
 
 
 def test_points_are_rotated_about_their_middle(points: torch.Tensor) -> None:
-    turned = augment.vary_points(points, rotation=90, slant=0, stretch=0, bend=0)
-    centred = augment.vary_points(points, rotation=0, slant=0, stretch=0, bend=0)
+    turned = augment.distort_points(points, rotation=90, slant=0, stretch=0, bend=0)
+    centred = augment.distort_points(points, rotation=0, slant=0, stretch=0, bend=0)
     torch.testing.assert_close(turned.norm(dim=2), centred.norm(dim=2), atol=1e-5, rtol=1e-4)
     assert (turned - centred).abs().max() > 0.2
 
 
-@pytest.mark.parametrize("change", [augment.vary_points, augment.unsteady])
+@pytest.mark.parametrize("change", [augment.distort_points, augment.add_tremor])
 def test_a_dot_may_be_varied(change: Callable) -> None:
     for samples in (1, 5):
         assert change(torch.full((3, samples, 2), 4.0)).isfinite().all()
@@ -227,21 +227,21 @@ def test_a_dot_may_be_varied(change: Callable) -> None:
 
 def test_an_unsteady_hand_trembles_and_stays_near_the_line() -> None:
     line = torch.linspace(0, 1, 40)[:, None] * torch.tensor([1.0, 0.0])
-    shaken = augment.unsteady(line.expand(400, 40, 2), cut=0)
+    shaken = augment.add_tremor(line.expand(400, 40, 2), cut=0)
     # Whatever the turn and stretch: how far the samples lie from the straight line through them.
     off = torch.linalg.svdvals(shaken - shaken.mean(dim=1, keepdim=True))[:, 1] / 40**0.5
-    largest = max(amplitude for _, amplitude in augment.TREMBLE)
+    largest = max(amplitude for _, amplitude in augment.TREMORS)
     assert off.max() < 3 * largest
     assert 0.2 * largest < off.mean() < largest
     assert off.min() < 0.1 * largest  # some hands are steady
 
 
 def test_an_unsteady_hand_starts_late_and_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augment, "TREMBLE", ((1.0, 0.0),))
+    monkeypatch.setattr(augment, "TREMORS", ((1.0, 0.0),))
     line = torch.linspace(0, 1, 40)[:, None] * torch.tensor([0.0, 1.0])
     padded = torch.cat([line, line[-1:].expand(30, 2)]).expand(300, 70, 2)
     before = padded.clone()
-    cut = augment.unsteady(padded, cut=0.25)
+    cut = augment.add_tremor(padded, cut=0.25)
     assert torch.equal(padded, before)
     assert torch.equal(cut[:, 39:], cut[:, 39:40].expand(-1, 31, -1)), "padding stays padding"
     full = (cut[:, 20] - cut[:, 19]).norm(dim=1) * 39

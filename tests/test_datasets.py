@@ -459,7 +459,7 @@ def test_a_long_drawing_keeps_its_ends() -> None:
     wave = np.linspace(0, 60, 2000)
     scribble = np.stack([wave, 30 * np.sin(wave)], axis=1)
     data = pen_data("made", "train", [PenDigit([scribble], 3, 5)])
-    samples = strokes.sample([scribble])
+    samples = strokes.resample([scribble])
     assert len(samples) > PEN_SAMPLES
     np.testing.assert_allclose(data.points[0, [0, -1]].numpy(), samples[[0, -1]])
     assert (data.labels.tolist(), data.writers.tolist()) == ([3], [5])

@@ -212,7 +212,7 @@ def test_the_steps_have_the_settings_of_the_weights_in_the_repository(name: str)
 def test_soft_variation_is_bilinear_and_milder() -> None:
     frames = sample_splits().train[0].images[:50].float() / 255
     torch.manual_seed(0)
-    found = augment.vary_frames(frames, augment.FRAME_VARIATIONS["soft"])
+    found = augment.distort_frames(frames, augment.FRAME_VARIATIONS["soft"])
     torch.manual_seed(0)
     # As in the commit that trained the teachers.
     count, size = frames.shape[:2]
@@ -224,8 +224,8 @@ def test_soft_variation_is_bilinear_and_milder() -> None:
     bent = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
     grid = grid + bent.permute(0, 2, 3, 1)
     warped = F.grid_sample(frames[:, None], grid, align_corners=False)[:, 0]
-    expected = augment.some(frames, warped, 0.65)
-    expected = augment.some(expected, augment.change_stroke_width(expected), 0.6)
+    expected = augment.apply_to_share(frames, warped, 0.65)
+    expected = augment.apply_to_share(expected, augment.change_stroke_width(expected), 0.6)
     torch.testing.assert_close(found, expected)
 
 

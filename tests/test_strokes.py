@@ -169,7 +169,7 @@ def test_a_tap_far_from_the_digit_is_left_out() -> None:
     tap = np.array([[2.4, 2.2], [2.4, 2.3]])
 
     def kept(*drawing: np.ndarray) -> int:
-        return len(strokes.without_taps(drawing))
+        return len(strokes.drop_stray_taps(drawing))
 
     assert kept(ring, tap) == kept(tap, ring) == 1
     # What is as near as the dot of an i, or as large as a part of a digit, stays.
@@ -231,21 +231,21 @@ def test_samples_are_dense_and_on_the_line(drawing: list[np.ndarray]) -> None:
     low = points.min(axis=0)
     size = float(np.ptp(points, axis=0).max())
     fitted = [(stroke - low) / (size or 1) for stroke in drawing]
-    samples = strokes.sample(drawing)
+    samples = strokes.resample(drawing)
     assert samples.min() >= -1e-6
     assert samples.max() <= 1 + 1e-6
     assert distance_to_lines(samples, fitted).max() < 1e-5
     for stroke in fitted:  # every given end point is there
         for end in (stroke[0], stroke[-1]):
             assert np.abs(samples - end).sum(axis=1).min() < 1e-5
-    one = strokes.sample([drawing[0], drawing[0]])  # twice, so that the unit stays its own
+    one = strokes.resample([drawing[0], drawing[0]])  # twice, so that the unit stays its own
     gaps = np.linalg.norm(np.diff(one[: len(one) // 2], axis=0), axis=1)
     assert (gaps <= strokes.SPACING / 20 + 1e-5).all()
 
 
 @pytest.mark.parametrize("width", [1.2, 2.5, 6.0])
 def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
-    samples = [strokes.sample(drawing) for drawing in DIGITS.values()]
+    samples = [strokes.resample(drawing) for drawing in DIGITS.values()]
     most = max(map(len, samples))
     padded = np.stack(
         [np.concatenate([s, np.repeat(s[-1:], most - len(s), axis=0)]) for s in samples]
@@ -260,7 +260,7 @@ def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
 
 
 def test_a_batch_has_a_pen_for_each_drawing() -> None:
-    samples = torch.from_numpy(strokes.sample(DIGITS[8]))[None].expand(3, -1, -1)
+    samples = torch.from_numpy(strokes.resample(DIGITS[8]))[None].expand(3, -1, -1)
     batch = augment.render_batch(samples, torch.tensor([1.5, 3.0, 6.0]))
     for made, width in zip(batch.numpy(), (1.5, 3.0, 6.0), strict=True):
         close(np.rint(made * 255).astype(np.uint8), render(DIGITS[8], width=width), most=2)
@@ -283,7 +283,7 @@ def test_batches_are_placed_as_single_frames(seed: int) -> None:
 
 @pytest.mark.parametrize("nothing", [[], [[]], [np.empty((0, 2)), []]])
 def test_no_points_are_a_blank_drawing(nothing: list) -> None:
-    for function in (strokes.check, render, strokes.sample):
+    for function in (strokes.validate_strokes, render, strokes.resample):
         with pytest.raises(BlankDrawingError, match="draw a digit"):
             function(nothing)
 

@@ -61,7 +61,7 @@ def test_corners_are_rounded_unless_given_twice() -> None:
 
 
 def test_outlines_are_parsed() -> None:
-    first, second = synthetic.parse("0,1 .5,0|.2,.6 .8,.6")
+    first, second = synthetic.parse_outline("0,1 .5,0|.2,.6 .8,.6")
     np.testing.assert_allclose(first[[0, -1]], [[0, 1], [0.5, 0]])
     np.testing.assert_allclose(second[[0, -1]], [[0.2, 0.6], [0.8, 0.6]])
 
@@ -185,7 +185,7 @@ OUTLINES = synthetic.LETTERS | synthetic.SHAPES | synthetic.SYMBOLS
 
 @pytest.mark.parametrize("outline", OUTLINES.values(), ids=OUTLINES)
 def test_every_outline_can_be_drawn(outline: str) -> None:
-    drawing = synthetic.parse(outline)
+    drawing = synthetic.parse_outline(outline)
     assert strokes.render(drawing).max() == 255
     points = np.concatenate(drawing)
     assert points.min() >= -0.01

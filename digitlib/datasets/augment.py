@@ -1,37 +1,32 @@
-"""Batches of frames become varied frames, on their device, one batched operation each.
+"""Random variations of batches of frames and pen strokes, on their device.
 
 Frames are float ``[N, 28, 28]``, 0-1, white ink on black; strokes are samples ``[N, P, 2]``.
-Every random number comes from torch's global generator, so a seed fixes all of them.
+Every random number comes from torch's global generator: a seed determines all of them.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE
-
-if TYPE_CHECKING:
-    import torch
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, MASS_CENTER
 
-def render_batch(points: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
-    """Draw many sampled drawings at once, on the tensors' device: what training data is made by.
+
+def render_batch(points: Tensor, width: Tensor) -> Tensor:
+    """Draw many sampled drawings at once, on the tensors' device, for training.
 
     Args:
-        points: float ``[N, P, 2]``, samples of each drawing in any unit (see :func:`sample`),
-            shorter drawings padded by repeating a point.
+        points: float ``[N, P, 2]``, samples of each drawing in any unit
+            (see :func:`strokes.resample`), shorter drawings padded by repeating a point.
         width: float ``[N]``, pen widths in frame px.
 
     Returns:
-        float ``[N, 28, 28]``, 0-1, the same frames as :func:`render` up to rounding.
+        float ``[N, 28, 28]``, 0-1, the same frames as :func:`strokes.render` up to rounding.
     """
-    import torch
-
     low, high = points.amin(dim=1), points.amax(dim=1)  # [N, 2]
     scale = (BOX_SIZE - width) / (high - low).amax(dim=1).clamp_min(1e-9)
     points = (points - ((low + high) / 2)[:, None]) * scale[:, None, None] + BOX_SIZE / 2
@@ -43,10 +38,8 @@ def render_batch(points: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
     return place_boxes(box)
 
 
-def place_boxes(box: torch.Tensor) -> torch.Tensor:
-    """Place boxes ``[N, 20, 20]`` in frames ``[N, 28, 28]`` as :func:`preprocess.place` does."""
-    import torch
-
+def place_boxes(box: Tensor) -> Tensor:
+    """Place boxes ``[N, 20, 20]`` in frames ``[N, 28, 28]`` as :func:`frame.place_box` does."""
     margin = FRAME_SIZE - BOX_SIZE
     ramp = torch.arange(BOX_SIZE, device=box.device, dtype=box.dtype)
     total = box.sum(dim=(1, 2)).clamp_min(1e-9)
@@ -54,7 +47,7 @@ def place_boxes(box: torch.Tensor) -> torch.Tensor:
     picks = []
     for axis in (2, 1):  # the axis summed away: rows first, then columns
         mass = (box.sum(dim=axis) @ ramp) / total
-        corner = (14.0 - mass).round().clamp(0, margin).long()
+        corner = (MASS_CENTER - mass).round().clamp(0, margin).long()
         picks.append(frame[None] - corner[:, None])  # [N, 28] index into the box
     rows, columns = picks
     batch = torch.arange(len(box), device=box.device)[:, None, None]
@@ -132,11 +125,11 @@ def change_stroke_width(frames: Tensor, *, thinner: float = 0.6, thicker: float 
 
 
 def degrade(frames: Tensor, *, share: float = 0.3, noise: float = 0.08) -> Tensor:
-    """Make some frames look as if from bad pictures: blurred, with harder or softer edges, noisy.
+    """Degrade some frames as bad pictures do: blur, harder or softer edges, noise.
 
     Args:
         frames: ``[N, 28, 28]``.
-        share: how many are changed.
+        share: of the frames that are changed.
         noise: largest standard deviation of the noise added to ink and its surroundings.
     """
     count = len(frames)
@@ -146,13 +139,13 @@ def degrade(frames: Tensor, *, share: float = 0.3, noise: float = 0.08) -> Tenso
     changed = (frames + blend * (blurred - frames)) * gain
     level = uniform(count, 0, noise, frames)[:, None, None]
     changed = (changed + level * torch.randn_like(frames) * (blurred > 0.02)).clamp(0, 1)
-    return some(frames, changed, share)
+    return apply_to_share(frames, changed, share)
 
 
-def some(frames: Tensor, changed: Tensor, share: float) -> Tensor:
+def apply_to_share(frames: Tensor, changed: Tensor, share: float) -> Tensor:
     """``changed`` for a random ``share`` of the frames or drawings, the others as they are."""
-    chosen = torch.rand(len(frames), device=frames.device) < share
-    return torch.where(chosen[:, None, None], changed, frames)
+    applied = torch.rand(len(frames), device=frames.device) < share
+    return torch.where(applied[:, None, None], changed, frames)
 
 
 @dataclass(frozen=True)
@@ -176,16 +169,16 @@ FRAME_VARIATIONS = {
 }
 
 
-def vary_frames(frames: Tensor, variation: FrameVariation = FRAME_VARIATIONS["sharp"]) -> Tensor:
-    """Vary the shapes in frames from pictures, ``[N, 28, 28]``."""
+def distort_frames(frames: Tensor, variation: FrameVariation = FRAME_VARIATIONS["sharp"]) -> Tensor:
+    """Distort the shapes in frames ``[N, 28, 28]`` and change their stroke widths."""
     warped = warp(
         frames, shift=variation.shift, bend=variation.bend, resampling=variation.resampling
     )
-    frames = some(frames, warped, variation.warp_prob)
-    return some(frames, change_stroke_width(frames), variation.width_prob)
+    frames = apply_to_share(frames, warped, variation.warp_prob)
+    return apply_to_share(frames, change_stroke_width(frames), variation.width_prob)
 
 
-def vary_points(
+def distort_points(
     points: Tensor,
     *,
     rotation: float = 12,
@@ -208,37 +201,51 @@ def vary_points(
     return (unit + torch.sin(unit @ waves + phase) @ push) @ matrix.transpose(1, 2)
 
 
-TREMBLE = ((1.0, 0.02), (2.5, 0.035), (6.0, 0.05))  # samples that move alike, largest amplitude
+# Samples that move alike (standard deviation of a Gaussian), and the largest amplitude as part of
+# the drawing's longer side: a nervous, an unsteady and a slowly swaying hand.
+TREMORS = ((1.0, 0.02), (2.5, 0.035), (6.0, 0.05))
+TREMOR_REACH = 15  # samples on both sides of a Gaussian's middle: 2.5 of the widest deviations
 
 
-def unsteady(points: Tensor, *, cut: float = 0.1) -> Tensor:
-    """Pen samples ``[N, P, 2]`` as a mouse, a finger in a hurry or a trembling hand makes them.
+def add_tremor(points: Tensor, *, cut: float = 0.1) -> Tensor:
+    """Pen samples ``[N, P, 2]`` as a mouse, a finger in a hurry or a trembling hand draws them.
 
-    The line trembles by up to the amplitude of one of ``TREMBLE`` (part of the drawing's longer
-    side), starts late and ends early by up to ``cut`` of its length, and the whole is stretched and
-    turned more than :func:`vary_points` does. Shorter drawings are padded by repeating their last
-    point, and are so afterwards.
+    The line trembles as one of ``TREMORS``, starts late and ends early by up to ``cut`` of its
+    length, and the whole is rotated, slanted and stretched. Shorter drawings are padded by
+    repeating their last point, before and after.
     """
+    kept = _cut_ends(points, cut)  # before the tremor: the order of the random numbers
+    shaken = (points + _tremor(points)).gather(1, kept[:, :, None].expand(-1, -1, 2))
+    return shaken @ affine(len(points), points, rotation=10, slant=0.15, stretch=0.35).transpose(
+        1, 2
+    )
+
+
+def _cut_ends(points: Tensor, cut: float) -> Tensor:
+    """Indices ``[N, P]`` of samples without up to ``cut`` of the drawing at each end."""
     count, length, _ = points.shape
     moves = (points[:, 1:] != points[:, :-1]).any(dim=2)
     number = torch.arange(length, device=points.device)
     last = (moves * number[1:]).amax(dim=1) if length > 1 else moves.new_zeros(count).long()
     start = (last * uniform(count, 0, cut, points)).round().long()
     end = (last * (1 - uniform(count, 0, cut, points))).round().long()
-    kept = torch.minimum(torch.maximum(number, start[:, None]), end[:, None])  # [N, P]
+    return torch.minimum(torch.maximum(number, start[:, None]), end[:, None])
 
+
+def _tremor(points: Tensor) -> Tensor:
+    """Smooth random displacements ``[N, P, 2]`` of pen samples."""
+    count, length, _ = points.shape
     noise = torch.randn(count * 2, 1, length, device=points.device, dtype=points.dtype)
-    reach = torch.arange(-15, 16, device=points.device, dtype=points.dtype)
-    kernels = torch.stack([torch.exp(-((reach / alike) ** 2) / 2) for alike, _ in TREMBLE])
+    offset = torch.arange(-TREMOR_REACH, TREMOR_REACH + 1, device=points.device, dtype=points.dtype)
+    kernels = torch.stack([torch.exp(-((offset / alike) ** 2) / 2) for alike, _ in TREMORS])
     kernels = kernels / kernels.norm(dim=1, keepdim=True)  # deviation 1 stays 1
-    ways = F.conv1d(noise, kernels[:, None], padding=15).view(count, 2, len(TREMBLE), length)
-    way = torch.randint(len(TREMBLE), (count,), device=points.device)
-    tremor = ways[torch.arange(count, device=points.device), :, way].transpose(1, 2)  # [N, P, 2]
-    most = torch.tensor([amplitude for _, amplitude in TREMBLE], device=points.device)[way]
+    smooth = F.conv1d(noise, kernels[:, None], padding=TREMOR_REACH)
+    smooth = smooth.view(count, 2, len(TREMORS), length)
+    kind = torch.randint(len(TREMORS), (count,), device=points.device)
+    shape = smooth[torch.arange(count, device=points.device), :, kind].transpose(1, 2)  # [N, P, 2]
+    largest = torch.tensor([amplitude for _, amplitude in TREMORS], device=points.device)[kind]
     size = (points.amax(dim=1) - points.amin(dim=1)).amax(dim=1)
-    amount = most * size * uniform(count, 0, 1, points)
-    shaken = (points + amount[:, None, None] * tremor).gather(1, kept[:, :, None].expand(-1, -1, 2))
-    return shaken @ affine(count, points, rotation=10, slant=0.15, stretch=0.35).transpose(1, 2)
+    return (largest * size * uniform(count, 0, 1, points))[:, None, None] * shape
 
 
 def pen_widths(count: int, like: Tensor, low: float = 1.2, high: float = 8.5) -> Tensor:

@@ -127,9 +127,9 @@ def unpack_strokes(tensors: dict[str, Tensor]) -> list[PenDigit]:
 
 def pen_data(name: str, split: str, digits: Sequence[PenDigit]) -> DigitData:
     """Render pen digits as frames at the default pen width, and keep their samples."""
-    kept = [strokes.without_taps(digit.strokes) for digit in digits]
+    kept = [strokes.drop_stray_taps(digit.strokes) for digit in digits]
     frames = np.stack([strokes.render(drawing) for drawing in kept])
-    points = np.stack([_fixed_length(strokes.sample(drawing)) for drawing in kept])
+    points = np.stack([_fixed_length(strokes.resample(drawing)) for drawing in kept])
     return DigitData(
         name,
         split,

@@ -13,7 +13,7 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from digitlib.preprocessing.strokes import Strokes, check, rasterize
+from digitlib.preprocessing.strokes import Strokes, rasterize, validate_strokes
 
 
 def canvas(
@@ -48,7 +48,7 @@ def coverage(
     offset: tuple[float, float],
 ) -> NDArray[np.float64]:
     """Scale and move strokes as :func:`canvas` does and draw them: ink ``[H, W]``, 0-1."""
-    arrays = check(strokes)
+    arrays = validate_strokes(strokes)
     everything = np.concatenate(arrays)
     low, high = everything.min(axis=0), everything.max(axis=0)
     scale = height / max(float((high - low).max()), 1e-9)

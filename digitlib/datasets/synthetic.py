@@ -219,8 +219,8 @@ def modify_digits(digits: Sequence[PenDigit], seed: int) -> list[PenDigit]:
     random = RandomState(seed)
     changed = []
     for digit in digits:
-        everything = np.concatenate(digit.strokes)
-        low, high = everything.min(axis=0), everything.max(axis=0)
+        points = np.concatenate(digit.strokes)
+        low, high = points.min(axis=0), points.max(axis=0)
         size, middle = np.maximum(high - low, 1e-9), (low + high) / 2
         strokes, label = list(digit.strokes), digit.label
         if label == 0:
@@ -323,8 +323,8 @@ SYMBOLS = {
 }
 
 
-def parse(outline: str) -> list[Points]:
-    """Strokes of a glyph from its text; corners round unless a point is given twice."""
+def parse_outline(outline: str) -> list[Points]:
+    """Strokes of an outline from its text; corners round unless a point is given twice."""
     strokes = [[tuple(map(float, p.split(","))) for p in s.split()] for s in outline.split("|")]
     return [smooth(np.array(stroke)) for stroke in strokes]
 
@@ -344,8 +344,8 @@ def side_by_side(first: PenDigit, second: PenDigit, random: RandomState) -> list
     parts: list[Points] = []
     right = 0.0
     for digit in (first, second):
-        everything = np.concatenate(digit.strokes)
-        low, high = everything.min(axis=0), everything.max(axis=0)
+        points = np.concatenate(digit.strokes)
+        low, high = points.min(axis=0), points.max(axis=0)
         scale = 1 / max(high[1] - low[1], 0.5 * (high[0] - low[0]), 1e-9)
         parts += [(s - low) * scale + [right, random.uniform(-0.1, 0.1)] for s in digit.strokes]
         right += (high[0] - low[0]) * scale + random.uniform(0.15, 0.5)
@@ -357,7 +357,7 @@ def draw_non_digits(
 ) -> list[PenDigit]:
     """Things that are no digit: ``count`` of each outline, scribbles, and pairs of ``digits``."""
     random = RandomState(seed)
-    drawings = [parse(outline) for outline in outlines.values() for _ in range(count)]
+    drawings = [parse_outline(outline) for outline in outlines.values() for _ in range(count)]
     drawings += [scribble(random) for _ in range(4 * count)]
     for _ in range(12 * count if digits else 0):
         first, second = (digits[i] for i in random.randint(len(digits), size=2))

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from digitlib.datasets.unipen import PenDigit
 from digitlib.evaluation.handwriting import Predictions
 from digitlib.preprocessing.frame import FRAME_SIZE
-from digitlib.preprocessing.strokes import Strokes, check
+from digitlib.preprocessing.strokes import Strokes, validate_strokes
 
 STRAY, OPEN, LABEL, REST = "stray mark", "open four", "label in doubt", "one of a kind"
 EXPLAINED = {
@@ -43,7 +43,7 @@ FEW = 3  # so many mistakes of the same two digits make a family
 def crossings(strokes: Strokes) -> int:
     """How often pen strokes cross, themselves or each other; touching is no crossing."""
     starts, stops = [], []
-    for stroke in check(strokes):
+    for stroke in validate_strokes(strokes):
         moved = np.concatenate([[True], (np.diff(stroke, axis=0) != 0).any(axis=1)])
         starts.append(stroke[moved][:-1])
         stops.append(stroke[moved][1:])
@@ -61,7 +61,7 @@ def crossings(strokes: Strokes) -> int:
 
 def has_stray_mark(strokes: Strokes, *, size: float = 0.2, gap: float = 0.2) -> bool:
     """Whether a stroke is small and far from the others, both as shares of the drawing's size."""
-    arrays = check(strokes)
+    arrays = validate_strokes(strokes)
     extent = float(np.ptp(np.concatenate(arrays), axis=0).max())
     for n, stroke in enumerate(arrays):
         rest = arrays[:n] + arrays[n + 1 :]

@@ -79,11 +79,11 @@ def scans(count: int | None, seed: int = 0) -> Kind:
 
 
 def unsteady(pens: DigitData, seed: int = 0) -> Kind:
-    """Pen strokes as an unsteady hand would have made them (:func:`augment.unsteady`)."""
+    """Pen strokes as an unsteady hand would have made them (:func:`augment.add_tremor`)."""
     assert pens.points is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        points = augment.unsteady(pens.points)
+        points = augment.add_tremor(pens.points)
     drawn = [
         augment.render_batch(some, torch.full((len(some),), strokes.PEN_WIDTH))
         for some in points.split(256)

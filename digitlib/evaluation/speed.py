@@ -135,7 +135,7 @@ def _pathways(
         "strokes": Pathway(
             lambda: recognizer.predict_strokes(drawing),
             {
-                "frame": lambda _: strokes.render(strokes.without_taps(drawing)),
+                "frame": lambda _: strokes.render(strokes.drop_stray_taps(drawing)),
                 "network": network,
             },
         ),

@@ -77,13 +77,13 @@ class Recognizer:
     def predict_strokes(self, drawing: Sequence[NDArray[np.floating[Any]]]) -> Prediction:
         """Read the digit drawn by pen strokes: ``(n, 2)`` arrays, x right, y down, any unit.
 
-        Taps far from everything else are left out (:func:`strokes.without_taps`).
+        Taps far from everything else are left out (:func:`strokes.drop_stray_taps`).
 
         Raises:
             BlankDrawingError: there are no points.
             ValueError: a stroke has another shape, or NaN.
         """
-        return self.predict_frame(strokes.render(strokes.without_taps(drawing)))
+        return self.predict_frame(strokes.render(strokes.drop_stray_taps(drawing)))
 
     def predict_frame(self, frame: Frame) -> Prediction:
         """Read the digit in one frame.

@@ -46,7 +46,7 @@ def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
     return tall, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def keep_digit(ink: Picture) -> Picture:
+def isolate_digit(ink: Picture) -> Picture:
     """Remove specks, lines, a box or frame and edges of the page from the ink.
 
     The grains of chalk, spray or dots become one component. A second digit beside the first stays:

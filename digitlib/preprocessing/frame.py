@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from digitlib.preprocessing.components import bounding_box, keep_digit
+from digitlib.preprocessing.components import bounding_box, isolate_digit
 from digitlib.preprocessing.paper import find_ink
 from digitlib.preprocessing.read import BlankDrawingError, Picture, read_grey
 
@@ -104,7 +104,7 @@ def ink_to_frame(
         BlankDrawingError: there is no ink.
     """
     record = {} if record is None else record
-    record["digit"] = digit = keep_digit(ink.astype(np.float32, copy=False))
+    record["digit"] = digit = isolate_digit(ink.astype(np.float32, copy=False))
     record["crop"] = crop = square_window(digit)
     record["box"] = box = reduce_to_box(even_strokes(crop))
     if thicken > 1:

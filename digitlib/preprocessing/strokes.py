@@ -1,4 +1,4 @@
-"""Pen strokes become frames; UNIPEN text becomes pen strokes.
+"""Pen strokes become frames, or pictures of a canvas.
 
 A drawing is a list of strokes, a stroke an ``(n, 2)`` array of points, x right and y down, in any
 unit. The pen's width is relative to the digit, so neither brush, zoom nor canvas size matters.
@@ -26,9 +26,9 @@ from digitlib.preprocessing.read import BlankDrawingError
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
 SPACING = 0.5  # frame px between samples along a stroke
 OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area averaging
-# A tap is a stroke of at most this part of the largest one's longer side, and it belongs to no
-# digit if it is so far outside the bounding box of the others.
-TAP_SIZE, TAP_GAP = 0.2, 0.5
+# Of the largest stroke's longer side: a stroke at most so long, and so far outside the bounding box
+# of the longer ones, is a stray tap.
+MAX_TAP_SIZE, MIN_TAP_GAP = 0.2, 0.5
 
 Strokes = Sequence[NDArray[np.floating[Any]]]
 
@@ -49,7 +49,7 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH) -> Frame:
     """
     if not 0.5 <= width <= 10:
         raise ValueError(f"The pen is 0.5 to 10 frame px wide, not {width}.")
-    x, y = fit(sample(strokes), width).T - BOX_SIZE / 2
+    x, y = fit_to_box(resample(strokes), width).T - BOX_SIZE / 2
     # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [P, 400]
     squares = np.array([x * x + y * y, x, y, np.ones_like(x)]).T @ _PIXELS
     nearest = np.sqrt(np.maximum(squares.min(axis=0), 0)).reshape(BOX_SIZE, BOX_SIZE)
@@ -65,7 +65,7 @@ def _pixels() -> NDArray[np.float32]:
 _PIXELS = _pixels()
 
 
-def check(strokes: Strokes) -> list[NDArray[np.float64]]:
+def validate_strokes(strokes: Strokes) -> list[NDArray[np.float64]]:
     """Return the strokes as float arrays ``[n, 2]`` without empty ones; raise as ``render``."""
     arrays = [np.asarray(stroke, np.float64) for stroke in strokes]
     arrays = [array for array in arrays if array.size]
@@ -79,46 +79,48 @@ def check(strokes: Strokes) -> list[NDArray[np.float64]]:
     return arrays
 
 
-def without_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
-    """Leave out taps far from the digit, as a palm or a resting finger makes them.
+def drop_stray_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
+    """The strokes without short ones far from the digit, touches of a palm or resting finger.
 
     Raises:
         as :func:`render`.
     """
-    arrays = check(strokes)
+    arrays = validate_strokes(strokes)
     if len(arrays) == 1:
         return arrays
     low = np.array([array.min(axis=0) for array in arrays])
     high = np.array([array.max(axis=0) for array in arrays])
     sizes = (high - low).max(axis=1)
-    tiny = sizes <= TAP_SIZE * sizes.max()
+    tiny = sizes <= MAX_TAP_SIZE * sizes.max()
     if not tiny.any() or tiny.all():
         return arrays
     gaps = np.maximum(low - high[~tiny].max(axis=0), low[~tiny].min(axis=0) - high).max(axis=1)
-    taps = tiny & (gaps > TAP_GAP * sizes.max())
+    taps = tiny & (gaps > MIN_TAP_GAP * sizes.max())
     return [array for array, tap in zip(arrays, taps, strict=True) if not tap]
 
 
-def sample(strokes: Strokes) -> NDArray[np.float32]:
+def resample(strokes: Strokes) -> NDArray[np.float32]:
     """Sample strokes evenly, ``SPACING`` apart once fitted to a frame: ``[P, 2]``, no unit.
 
     The longer side of the bounding box has length 1, its upper left corner is 0, 0.
     """
-    arrays = check(strokes)
+    arrays = validate_strokes(strokes)
     x, y = np.concatenate(arrays).T
     left, top = x.min(), y.min()
     extent = float(max(x.max() - left, y.max() - top))
     scale = 1 / extent if extent > 0 else 0.0
     points = (x - left) * scale + (y - top) * scale * 1j
     ends = accumulate(map(len, arrays), initial=0)
-    sampled = np.concatenate([_along(points[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)])
+    sampled = np.concatenate(
+        [_resample_polyline(points[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)]
+    )
     return np.array([sampled.real, sampled.imag], np.float32).T
 
 
-def _along(points: NDArray[np.complex128], spacing: float) -> NDArray[np.complex128]:
+def _resample_polyline(points: NDArray[np.complex128], spacing: float) -> NDArray[np.complex128]:
     """Sample a polyline at equal arc lengths, at most ``spacing`` apart, both ends included.
 
-    Points are x + iy: all that is done to both coordinates is then done once.
+    Points are x + iy, so that each operation runs once for both coordinates.
     """
     arc = np.zeros(len(points))
     np.abs(points[1:] - points[:-1]).cumsum(out=arc[1:])
@@ -127,7 +129,7 @@ def _along(points: NDArray[np.complex128], spacing: float) -> NDArray[np.complex
     return np.interp(at, arc, points)
 
 
-def fit(points: NDArray[np.float32], width: float) -> NDArray[np.float32]:
+def fit_to_box(points: NDArray[np.float32], width: float) -> NDArray[np.float32]:
     """Scale and move samples ``[P, 2]`` so that their ink fills the 20x20 box, aspect kept.
 
     A dot, or a drawing smaller than the pen, stays at the middle of the box.

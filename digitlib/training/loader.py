@@ -125,23 +125,25 @@ class BatchLoader:
             return self._render(points[index])
         frames = self.images[part][index].float() / 255
         if config.augment:
-            frames = augment.vary_frames(frames, self.variation)
+            frames = augment.distort_frames(frames, self.variation)
             frames = augment.degrade(frames, share=config.degrade_prob)
         return frames, frames
 
     def _render(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Frames of pen samples ``[N, P, 2]``, and the same digits before tremor augmentation."""
         config, variation = self.config, self.variation
-        points = augment.vary_points(points)
+        points = augment.distort_points(points)
         widths = augment.pen_widths(len(points), points, high=config.max_pen_width)
         frames = clean = augment.render_batch(points, widths)
         if config.tremor_prob:
-            shaken = augment.unsteady(points)
-            points = augment.some(points, shaken, config.tremor_prob)
+            shaken = augment.add_tremor(points)
+            points = augment.apply_to_share(points, shaken, config.tremor_prob)
             frames = augment.render_batch(points, widths)
         warped = augment.warp(
             frames, rotation=0, slant=0, stretch=0.06, bend=0,
             shift=variation.shift, resampling=variation.resampling,
         )  # fmt: skip
-        frames = augment.degrade(augment.some(frames, warped, 0.6), share=config.degrade_prob)
+        frames = augment.degrade(
+            augment.apply_to_share(frames, warped, 0.6), share=config.degrade_prob
+        )
         return frames, clean if config.tremor_prob else frames

@@ -106,7 +106,7 @@ class DrawingPad(ipywidgets.HBox):
             ValueError: a stroke is no ``(n, 2)`` array of finite numbers.
         """
         try:
-            arrays = [array.copy() for array in pen.check(strokes)]
+            arrays = [array.copy() for array in pen.validate_strokes(strokes)]
         except BlankDrawingError:
             arrays = []
         with _LOCK:
