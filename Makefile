@@ -89,7 +89,7 @@ format: $(STAMP) ## Format the code and mend what ruff can
 	$(PY) -m ruff format .
 
 clean: ## Remove caches and build leftovers (the environment and data stay)
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build/lib build/bdist.* dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name $(VENV) -prune -o \
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
 

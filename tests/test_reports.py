@@ -24,7 +24,7 @@ from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
 from digitlib.reports import execution, runner
 from digitlib.reports.model_card import render_model_card
 from digitlib.reports.parameters import DRAWN_SEVEN, NOTEBOOKS, Notebook, check_parameters
-from digitlib.reports.report import Report, sentence
+from digitlib.reports.report import Report, say
 
 SENTENCE = r"^[A-Z].*\.$"
 
@@ -110,8 +110,11 @@ def test_a_name_is_used_once() -> None:
         report.add(thing=object())
 
 
-def test_a_sentence_is_markdown() -> None:
-    assert sentence("One.", "Two.").data == "One. Two."
+def test_a_sentence_is_shown_as_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    say("One.", "Two.")
+    assert [each.data for each in shown] == ["One. Two."]
 
 
 # --- parameters ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What notebooks share: networks, data that may be missing, prose with numbers in it."""
+"""Common inputs of the notebooks: networks, and data that may be missing."""
 
 from __future__ import annotations
 
@@ -13,15 +13,9 @@ from digitlib.evaluation.metrics import Proportion
 from digitlib.files import REPORTS
 from digitlib.models.recognizer import Recognizer
 from digitlib.models.weights import BASELINE_WEIGHTS
+from digitlib.reports.report import say
 
 SEEDS = REPORTS / "seeds.json"
-
-
-def say(*sentences: str) -> None:
-    """Show prose, numbers in it and all, as Markdown."""
-    from IPython.display import Markdown, display
-
-    display(Markdown(" ".join(sentences)))
 
 
 def load_networks(path: str | os.PathLike[str] | None = None) -> dict[str, Recognizer]:
@@ -30,12 +24,12 @@ def load_networks(path: str | os.PathLike[str] | None = None) -> dict[str, Recog
     if BASELINE_WEIGHTS.exists():
         found["baseline"] = Recognizer.load(BASELINE_WEIGHTS)
     else:
-        say("**The baseline's weights are not here, so the default network stands alone.**")
+        say("**The baseline's weights are missing: the default network is shown alone.**")
     return found
 
 
 def load_optional(name: str, split: str, *, dataset: str) -> DigitData | None:
-    """A further data set; where it is missing, say so in a sentence and return None.
+    """A further data set; where it is missing, a sentence is shown and None returned.
 
     Beside ``sample``, which needs no download, nothing is downloaded.
     """
@@ -49,18 +43,18 @@ def load_optional(name: str, split: str, *, dataset: str) -> DigitData | None:
         return None
 
 
-# Frames that are no digits, and the split that nothing was trained on.
+# Data sets of frames that are no digits, each with its split that no network was trained on.
 NO_DIGITS = (("no_digits", "validation"), ("typeset", "validation"), ("notmnist", "test"))
 
 
 def load_no_digits(dataset: str, count: int, seed: int = 0) -> dict[str, DigitData]:
-    """Up to ``count`` of each kind of ``NO_DIGITS``; what is missing is said and left out."""
+    """Up to ``count`` frames of each set of ``NO_DIGITS``, without those that are missing."""
     found = {name: load_optional(name, split, dataset=dataset) for name, split in NO_DIGITS}
     return {name: data.subset(count, seed) for name, data in found.items() if data is not None}
 
 
 def seed_runs(path: Path = SEEDS) -> dict[str, list[Any]] | None:
-    """Runs on MNIST that differ in the seed alone; where there are none, say so and return None.
+    """Runs on MNIST that differ in the seed alone; None, and a sentence, where there are none.
 
     ``reports/seeds.json`` is ``{"runs": [{"seed": 0, "test": {…}}, …]}``, each ``test`` with the
     numbers of :func:`metrics.summarize`.

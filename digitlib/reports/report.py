@@ -1,8 +1,7 @@
-"""What notebooks hand back, figures and numbers, and how their parameters are checked.
+"""Output of a notebook: its figures, its numbers, and sentences with numbers in them.
 
-A notebook makes one :class:`Report`, gives it figures and numbers, and saves it. Without a folder
-nothing is written, so that reading and running a notebook leaves no files behind.
-``python -m digitlib reports`` runs all notebooks at full length.
+A notebook makes one :class:`Report`, adds figures and numbers, and saves it. Without a folder
+nothing is written: running a notebook leaves no files behind.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digitlib.files import atomic_write, to_jsonable, write_json
+
 if TYPE_CHECKING:
-    from IPython.display import Markdown
     from matplotlib.figure import Figure
-from digitlib.files import to_jsonable, write_json
 
 
 class Report:
@@ -44,30 +43,26 @@ class Report:
         self.figures.append(file)
         if self.folder is None:
             return
-        path = self.folder / "figures" / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Without matplotlib's version inside, the same picture is the same file.
-        figure.savefig(path, metadata={"Software": None})
+        with atomic_write(self.folder / "figures" / file) as path:
+            # Without matplotlib's version inside, the same picture is the same file.
+            figure.savefig(path, format="png", metadata={"Software": None})
 
     def add(self, **numbers: Any) -> None:
-        """Take numbers, strings, and lists and dicts of them; NumPy and torch are converted."""
+        """Add numbers, strings, and lists and dicts of them; NumPy and torch are converted."""
         for name, value in numbers.items():
             if name in self.numbers:
                 raise ValueError(f"{self.name} already has a number {name!r}.")
             self.numbers[name] = to_jsonable(value)
 
     def add_times(self, **times: Any) -> None:
-        """Take what differs from run to run, in seconds or per second: kept apart."""
+        """Add measured times and rates, kept apart: they differ from run to run."""
         for name, value in times.items():
             if name in self.times:
                 raise ValueError(f"{self.name} already has a time {name!r}.")
             self.times[name] = to_jsonable(value)
 
     def save(self) -> None:
-        """Write ``metrics/NOTEBOOK.json``, whole or not at all, keys sorted.
-
-        Figures of an earlier run that this one did not make are removed.
-        """
+        """Write ``metrics/NOTEBOOK.json``; figures that only an earlier run made are removed."""
         if self.folder is None:
             return
         for path in (self.folder / "figures").glob(f"{self.name}-*.png"):
@@ -77,8 +72,8 @@ class Report:
         write_json(self.folder / "metrics" / f"{self.name}.json", made)
 
 
-def sentence(*parts: str) -> Markdown:
-    """Prose with numbers in it, as the output of a cell: the parts, joined by spaces."""
-    from IPython.display import Markdown
+def say(*parts: str) -> None:
+    """Show prose with numbers in it as Markdown: the parts, joined by spaces."""
+    from IPython.display import Markdown, display
 
-    return Markdown(" ".join(parts))
+    display(Markdown(" ".join(parts)))
