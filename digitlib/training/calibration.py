@@ -36,29 +36,29 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return float(np.exp(best.x))
 
 
-FALSE_REJECTION = 0.01  # share of real digits that may be called "no digit"
-SYNTHETIC = ("styles",)  # digits made from rules: nothing is calibrated on them
+FALSE_REJECTION = 0.01  # allowed share of rejected digits
+SYNTHETIC = ("styles",)  # digits from rules: not for calibration
 
 
 def make_card(result: TrainResult, data: Splits) -> Card:
     """The card of a trained network, with temperature and threshold set on validation data.
 
-    Every validation set of real digits counts alike for the temperature, however many it has; of
-    none more than ``FALSE_REJECTION`` lies below the threshold.
+    Each validation set of real digits has the same weight for the temperature, whatever its size,
+    and of each at most ``FALSE_REJECTION`` lies below the threshold.
     """
     digits = [part for part in data.validation if int(part.labels.max()) < 10]
     real = [part for part in digits if part.name not in SYNTHETIC] or digits
-    least = min(len(part) for part in real)
-    said = [predict_logits(result.model, part.images) for part in real]
-    lowest = [float(np.quantile(digit_score(logits).numpy(), FALSE_REJECTION)) for logits in said]
-    chosen = [part.sample_indices(least) for part in real]
-    alike = torch.cat([logits[index] for logits, index in zip(said, chosen, strict=True)])
-    labels = torch.cat([part.labels[index] for part, index in zip(real, chosen, strict=True)])
+    size = min(len(part) for part in real)
+    logits = [predict_logits(result.model, part.images) for part in real]
+    scores = [digit_score(each).numpy() for each in logits]
+    samples = [part.sample_indices(size) for part in real]
+    sampled = torch.cat([each[index] for each, index in zip(logits, samples, strict=True)])
+    labels = torch.cat([part.labels[index] for part, index in zip(real, samples, strict=True)])
     card = Card(
         model=result.config.model,
         model_arguments=dict(result.config.model_arguments),
-        temperature=fit_temperature(alike, labels),
-        threshold=min(lowest),
+        temperature=fit_temperature(sampled, labels),
+        threshold=min(float(np.quantile(each, FALSE_REJECTION)) for each in scores),
         false_rejection_rate=FALSE_REJECTION,
         training={
             "config": result.config.as_dict(),

@@ -1,10 +1,10 @@
-"""What was tried in training, and what each thing gave: run, kept as JSON, told as Markdown.
+"""Training experiments: a configuration with one change each, as JSON and as Markdown tables.
 
 ``python -m digitlib experiments`` writes ``reports/experiments.md`` from ``experiments.json``
 beside it; ``--run GROUP`` runs the experiments of a group first and replaces its lines. Accuracies
-are of validation digits: what is chosen by these tables was not chosen on the test set.
+are of validation digits, so that no choice by these tables depends on the test set.
 
-Experiments that were run otherwise join the same tables by :func:`record`.
+Results of other scripts join the same tables by :func:`record`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from digitlib.files import REPORTS, write_json
+from digitlib.evaluation.speed import limit_threads
+from digitlib.files import REPORTS, write_json, write_text
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.loader import Splits
 from digitlib.training.trainer import fit
@@ -30,16 +30,16 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True)
 class Experiment:
-    """One thing tried: the group's reference with some fields changed."""
+    """The group's reference with some fields changed."""
 
-    what: str
+    what: str  # description in the table
     changes: Mapping[str, Any] = field(default_factory=dict)  # fields of TrainConfig
-    threads: int | None = None  # of PyTorch; None leaves them as they are
+    threads: int | None = None  # None takes the present number
 
 
 @dataclass(frozen=True)
 class Group:
-    """Experiments around one configuration, the reference, which is also the first line."""
+    """Experiments around one configuration, the reference, which is the first line."""
 
     about: str
     reference: TrainConfig
@@ -51,7 +51,7 @@ _DIGITNET = {"model": "digitnet"}
 
 GROUPS = {
     "quick": Group(
-        "The preset `quick`, with one thing changed at a time: how to pass 99 % soonest.",
+        "The preset `quick`, with one change at a time: the least time to 99 %.",
         replace(_QUICK, device="cpu"),
         (
             Experiment("two epochs", {"epochs": 2}),
@@ -88,41 +88,31 @@ GROUPS = {
     ),
 }  # fmt: skip
 
-# Of the groups that were run otherwise and recorded.
+# Descriptions of the groups that other scripts ran and recorded.
 ABOUT = {
-    "default": "Recipes and networks for drawn digits as well as MNIST, each learning from labels.",
-    "taught": "Networks that learn from a pool with the answers of others "
-    "(`digitlib.teaching`): five epochs each, one thread, two runs at a time. Channels are of "
-    "the first layer, the 12x12 and the 6x6 maps; NLL is of MNIST's validation digits.",
-    "specialists": "Networks that learn MNIST alone, from labels, to teach it: one thread, two "
-    "runs at a time. The three of least NLL became the teachers of MNIST.",
+    "default": "Configurations and networks for drawn digits as well as MNIST, trained on labels.",
+    "distillation": "Networks trained on the soft labels of several teachers "
+    "(`digitlib.training.distillation`): five epochs each, one thread, two runs at a time. "
+    "Channels are of the first layer, the 12x12 and the 6x6 maps; NLL is of MNIST's validation digits.",
+    "specialists": "Networks trained on the labels of MNIST alone, as its teachers: one thread, "
+    "two runs at a time. The three of least NLL were selected.",
     "thick strokes": "Canvas pictures of the 1,500 drawings of validation writers, with strokes "
-    "wider than a fifth of the box thinned before the reduction (`preprocess.even_strokes`); "
+    "wider than a fifth of the box thinned before the reduction (`frame.even_strokes`); "
     "accuracy is of a 20 px brush and a digit 60 px high. Under a 28 px brush most loops of such "
-    "a digit are filled, and nobody can tell.",
-    "unsteady hand": "Learning to read trembling, cut and stretched strokes from a second pool "
-    "(`digitlib.teaching --preset unsteady`); accuracy is of the drawings of validation writers "
-    "made so (`handwriting.unsteady`, seed 0).",
-    "techniques": "What others use for speed, tried on the preset `quick`: one thread, seeds "
-    "turn by turn. None is in the code, as none pays. CUDA graphs need a GPU, and none was at "
-    "hand.",
+    "a digit are filled, and no person can read it.",
+    "tremor": "Training on soft labels of drawings with tremor augmentation: trembling, cut and "
+    "stretched strokes (the steps `tremor-labels` and `digitnet` of `digitlib.training.stages`); "
+    "accuracy is of validation drawings with that augmentation, seed 0.",
+    "techniques": "Known techniques for fast training, on the preset `quick`: one thread, seeds "
+    "in turn. None is in the code, since none pays. CUDA graphs need a GPU, and none was "
+    "available.",
 }
 
 
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def try_out(group: str, experiment: Experiment, data: Splits, seeds: Sequence[int]) -> Line:
-    """Train once per seed; one line of the log, without its verdict."""
+    """Train once per seed; return a line of the log without its verdict."""
     config = replace(GROUPS[group].reference, **experiment.changes)
-    with _threads(experiment.threads):
+    with limit_threads(experiment.threads or torch.get_num_threads()):
         runs = [fit(replace(config, seed=seed), data, progress=False) for seed in seeds]
     name = f"accuracy/{data.validation[0].name}"
     return {
@@ -136,9 +126,9 @@ def try_out(group: str, experiment: Experiment, data: Splits, seeds: Sequence[in
 
 
 def verdict(line: Line, reference: Line) -> str:
-    """What a line says beside its group's reference, in a few words.
+    """Comparison of a line with its group's reference, in a few words.
 
-    Better or worse is what lies more than two standard errors of the difference away.
+    Better and worse mean a difference of more than two standard errors.
     """
     if line["what"] == reference["what"]:
         return "the reference"
@@ -158,13 +148,13 @@ def verdict(line: Line, reference: Line) -> str:
 
 
 def run(group: str, seeds: Sequence[int], subset: int | None = None) -> Iterator[Line]:
-    """Run a group's experiments, the reference first; each line as soon as it is there.
+    """Run a group's experiments, the reference first; yield each line once it is finished.
 
-    Compare seconds only within one run, on a machine that does nothing else.
+    Seconds are comparable only within one run, on a machine without other load.
     """
     chosen = GROUPS[group]
     data = Splits.load(replace(chosen.reference, subset=subset))
-    # Once for nothing, so that the first line does not pay for starting the libraries.
+    # A warm-up: the first line would pay for the start of the libraries.
     fit(chosen.reference, data, progress=False)
     reference: Line = {}
     for experiment in (Experiment("as it is"), *chosen.experiments):
@@ -179,10 +169,10 @@ def read(path: Path = LOG) -> list[Line]:
 
 
 def record(lines: Sequence[Line], path: Path = LOG) -> None:
-    """Put lines into the log, in the place of those of the same groups, and tell it anew.
+    """Replace the log's lines of the same groups, and write its Markdown.
 
     A line has ``group``, ``what``, ``validation`` (accuracies 0-1, one per seed), ``seconds``
-    (median of a run) and ``verdict``; anything else is kept with it.
+    (median of a run) and ``verdict``; further values are kept.
     """
     groups = {line["group"] for line in lines}
     kept = [line for line in read(path) if line["group"] not in groups]
@@ -192,7 +182,7 @@ def record(lines: Sequence[Line], path: Path = LOG) -> None:
 
 def write(path: Path = LOG) -> None:
     """Write ``experiments.md`` beside the log."""
-    path.with_suffix(".md").write_text(markdown(read(path)), encoding="utf-8")
+    write_text(path.with_suffix(".md"), markdown(read(path)))
 
 
 def markdown(lines: Sequence[Line]) -> str:

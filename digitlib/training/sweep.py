@@ -1,13 +1,12 @@
-"""Many training runs: seeds × configurations, side by side here or on a cluster, in one table.
+"""Sweeps: seeds × configurations, side by side on this machine or a cluster, in one table.
 
-``python -m digitlib sweep quick --seeds 0-9`` is ``make sweep``. Runs go through joblib: to this
-machine's cores, or to a Dask cluster (``--cluster``), where a run whose worker dies is done again.
-Each finished run is a line of the table at once; started again, the sweep does what is missing.
+Runs go through joblib to this machine's cores, or to a Dask cluster (``--cluster``), where a run
+whose worker dies is repeated. Each finished run is a line of the table at once; a sweep that is
+started again makes the missing runs.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
-import torch
 
 from digitlib.datasets import catalog
 from digitlib.evaluation import compare
 from digitlib.evaluation.metrics import Proportion
-from digitlib.files import REPORTS, write_json
+from digitlib.evaluation.speed import limit_threads
+from digitlib.files import REPORTS, digest, write_json
 from digitlib.models.networks import count_parameters
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.calibration import make_card
@@ -40,20 +39,20 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep: a configuration under its name, with its seed set."""
+    """One run of a sweep: a configuration with its seed, and its name."""
 
     name: str
     config: TrainConfig
 
     @property
     def key(self) -> str:
-        """First 12 hex digits of the SHA-256 of name and configuration."""
+        """Digest of name and configuration."""
         content = json.dumps([self.name, self.config.as_dict()], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        return digest(content.encode())
 
 
 def jobs(configs: Mapping[str, TrainConfig], seeds: Sequence[int]) -> list[Job]:
-    """Every configuration with every seed, seeds outermost, so that all have early results."""
+    """Every configuration with every seed; seeds outermost, so that all have early results."""
     return [
         Job(name, replace(config, seed=seed)) for seed in seeds for name, config in configs.items()
     ]
@@ -65,22 +64,18 @@ def train(
     """Train, calibrate, and measure on the test split: one row of the table.
 
     Args:
-        job: what to train.
+        job: name and configuration.
         root: data folder; see :func:`base.data_root`.
-        threads: of PyTorch in this run; results depend on it in the last bits.
+        threads: of this run; results depend on the number in the last bits.
         soft_labels: file of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with limit_threads(threads):
         data = Splits.load(job.config, root)
         labels = None if soft_labels is None else SoftLabels.load(soft_labels)
         result = fit(job.config, data, soft_labels=labels, progress=False)
         parameters = count_parameters(result.model)
         recognizer = Recognizer(result.model, make_card(result, data))
         measured = compare.measure(recognizer, catalog.load(data.train[0].name, "test", root))
-    finally:
-        torch.set_num_threads(before)
     last = result.history[-1]
     return {
         "key": job.key,
@@ -108,17 +103,17 @@ def fan_out(
     cluster: str | Any | None = None,
     **options: Any,
 ) -> Iterator[Row]:
-    """Rows of ``function(job, **options)``, each as soon as it is there, in no order.
+    """Rows of ``function(job, **options)``, each as soon as it is finished, in any order.
 
     Args:
         function: importable or picklable.
         tasks: the jobs.
         workers: processes on this machine, -1 for one per core.
-        cluster: address of a Dask scheduler, or a Dask cluster or client: run there instead.
+        cluster: address of a Dask scheduler, or a Dask cluster or client, to run on instead.
         options: further arguments of ``function``.
 
     Raises:
-        ImportError: a cluster is given and Dask is missing; the message says how to get it.
+        ImportError: a cluster is given and Dask is missing; the message names the extra.
     """
     with ExitStack() as stack:
         if cluster is not None:
@@ -128,13 +123,13 @@ def fan_out(
 
 
 def _on_cluster(cluster: str | Any, stack: ExitStack) -> AbstractContextManager[Any]:
-    """joblib's Dask backend, for the jobs that are started within."""
+    """joblib's Dask backend, for the jobs started in its block."""
     try:
         from distributed import Client
     except ImportError as error:
-        raise ImportError("A cluster needs Dask: pip install 'digitlib[scale]' has it.") from error
+        raise ImportError("A cluster needs Dask: pip install 'digitlib[scale]'.") from error
     if not isinstance(cluster, Client):
-        # The client that is made here is closed with the sweep; the cluster goes on.
+        # This client is closed with the sweep; the cluster continues.
         cluster = stack.enter_context(Client(cluster))
     return joblib.parallel_config(backend="dask", client=cluster)
 
@@ -151,7 +146,7 @@ def sweep(
     soft_labels: str | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Train every configuration with every seed; what the table already has is not done again.
+    """Train every configuration with every seed; rows that the table has are not run again.
 
     Args:
         configs: by name.
@@ -160,7 +155,7 @@ def sweep(
         workers: as :func:`fan_out`.
         cluster: as :func:`fan_out`; workers there find data by ``DIGITLIB_DATA`` or ``root``.
         root: data folder.
-        threads: of PyTorch in each run.
+        threads: of each run.
         soft_labels: file of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
         progress: show a bar.
 
@@ -173,7 +168,7 @@ def sweep(
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.read_bytes().endswith(b"\n"):
         with path.open("a", encoding="utf-8") as file:
-            file.write("\n")  # after a line that was cut short
+            file.write("\n")  # after an incomplete line
     wanted = {job.key: job for job in jobs(configs, seeds)}
     missing = [job for key, job in wanted.items() if key not in {row["key"] for row in read(path)}]
     options = {"root": root, "threads": threads, "soft_labels": soft_labels}
@@ -185,13 +180,13 @@ def sweep(
 
 
 def read(table: str | os.PathLike[str]) -> list[Row]:
-    """The rows of a table; none where there is no file. A line cut short is left out."""
+    """The rows of a table, none where there is no file; an incomplete line is left out."""
     path = Path(table)
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             rows.append(json.loads(line))
-        except ValueError:  # the sweep was stopped while it wrote
+        except ValueError:  # the sweep was stopped during a write
             continue
     return rows
 
