@@ -6,6 +6,8 @@ from __future__ import annotations
 import io
 import math
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -31,7 +33,7 @@ from digitlib.preprocessing.frame import (
     stroke_width,
     to_frame,
 )
-from digitlib.preprocessing.read import MAX_SIDE
+from digitlib.preprocessing.read import MAX_SIDE, block_mean
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
@@ -833,3 +835,29 @@ def test_ink_is_taken_as_it_is() -> None:
         ink_to_frame(np.zeros((30, 30), np.float32))
     with pytest.raises(BlankDrawingError):
         place_box(np.zeros((20, 20)))
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (6, 4, 3), (2, 11)])
+def test_blocks_are_averaged_and_the_rest_left_out(shape: tuple[int, ...]) -> None:
+    values = np.random.RandomState(0).rand(*shape).astype(np.float32)
+    high, wide = min(3, shape[0]), min(3, shape[1])
+    expected = [
+        [values[y : y + high, x : x + wide].mean(axis=(0, 1)) for x in range(0, shape[1] - 2, wide)]
+        for y in range(0, shape[0] - high + 1, high)
+    ]
+    found = block_mean(values, 3)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_preprocessing_needs_no_torch() -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from digitlib.preprocessing.frame import to_frame\n"
+        "from digitlib.preprocessing.strokes import render\n"
+        "page = np.full((90, 90), 255, np.uint8); page[20:70, 40:48] = 0\n"
+        "to_frame(page); render([np.array([[0, 0], [0, 9]])])\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

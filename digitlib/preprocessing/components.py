@@ -52,41 +52,46 @@ def isolate_digit(ink: Picture) -> Picture:
     The grains of chalk, spray or dots become one component. A second digit beside the first stays:
     the network rejects the picture then, as it should.
     """
-    mask = ink > MIN_INK
-    if (window := bounding_box(mask)) is None:
+    if (window := bounding_box(ink > MIN_INK)) is None:
         return ink
-    labels, count = _components(mask[window])  # they take long: only where there is ink
+    mask = ink[window] > MIN_INK  # labelling takes long: only where there is ink
+    labels, count = _components(mask)
     if (lines := _box_around(labels, count)) is not None:
-        ink = _erase(ink, window, lines, mask[window] & ~lines)
-        mask[window] &= ~lines
-        labels, count = _components(mask[window])
-    if count <= 1:
-        return ink
-    areas = np.bincount(labels.ravel())[1:]
-    if count > MAX_STROKES and (joined := _join_grains(mask[window], areas.sum())) is not None:
+        ink = _erase(ink, window, lines, mask & ~lines)
+        mask &= ~lines
+        labels, count = _components(mask)
+    if count > MAX_STROKES and (joined := _join_grains(mask)) is not None:
         ink = ink.copy()
         ink[window][joined] = 1
-        labels, count = _components(mask[window] | joined)
-        areas = np.bincount(labels.ravel())[1:]
-    boxes = _boxes(labels)
-    kept = [
-        index
-        for index, box in enumerate(boxes)
-        if not _is_page_edge(labels[box] == index + 1, ink.shape)
-    ] or list(range(count))
-    main = max(kept, key=lambda index: areas[index])
-    kept = [
-        index
-        for index in kept
-        if areas[index] >= MIN_PART * areas[main]
-        and (
-            not _is_far(boxes[index], boxes[main])
-            or _is_second_digit(boxes[index], boxes[main], window, ink.shape)
-        )
-    ]
-    drop = np.ones(count + 1, bool)
-    drop[[0] + [index + 1 for index in kept]] = False
-    return _erase(ink, window, drop[labels], (labels > 0) & ~drop[labels]) if drop.any() else ink
+        labels, count = _components(mask | joined)
+    if count <= 1:
+        return ink
+    keep = _digit_parts(labels, window, ink.shape)[labels]
+    drop = (labels > 0) & ~keep
+    return _erase(ink, window, drop, keep) if drop.any() else ink
+
+
+def _digit_parts(
+    labels: NDArray[np.intp], window: Box, shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Which of the components belong to the digit, or to a second one: ``[count + 1]``, from 0.
+
+    Args:
+        labels: of the components in the window, 0 for paper.
+        window: in the picture.
+        shape: of the picture.
+    """
+    areas, boxes = np.bincount(labels.ravel())[1:], _boxes(labels)
+    every = range(len(areas))
+    inside = [i for i in every if not _is_page_edge(labels[boxes[i]] == i + 1, shape)] or every
+    main = max(inside, key=lambda index: areas[index])
+    keep = np.zeros(len(areas) + 1, bool)
+    for index in inside:
+        speck = areas[index] < MIN_PART * areas[main]
+        near = not _is_far(boxes[index], boxes[main])
+        if not speck and (near or _is_second_digit(boxes[index], boxes[main], window, shape)):
+            keep[index + 1] = True
+    return keep
 
 
 def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
@@ -113,15 +118,15 @@ def _erase(ink: Picture, window: Box, drop: NDArray[np.bool_], keep: NDArray[np.
     return np.where(rim & ~left, 0, ink).astype(np.float32)
 
 
-def _join_grains(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_] | None:
+def _join_grains(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """Ink ``[H, W]`` with the gaps between its grains closed, if it consists of grains.
 
     Args:
         mask: the ink, as large as the drawing.
-        area: how many of its pixels are set.
     """
     from scipy import ndimage
 
+    area = np.count_nonzero(mask)
     farthest = max(MIN_GRAIN_GAP, round(MAX_GRAIN_GAP * max(mask.shape)))
     distance = ndimage.distance_transform_edt(~np.pad(mask, 2 * farthest))
     # The shortest reach that connects nearly all ink; specks far apart are never connected.

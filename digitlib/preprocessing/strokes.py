@@ -24,6 +24,7 @@ from digitlib.preprocessing.frame import BOX_SIZE, Frame, place_box
 from digitlib.preprocessing.read import BlankDrawingError
 
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
+MIN_PEN, MAX_PEN = 0.5, 10.0  # frame px: thinner pens leave gaps, wider ones fill the box
 SPACING = 0.5  # frame px between samples along a stroke
 OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area averaging
 # Of the largest stroke's longer side: a stroke at most so long, and so far outside the bounding box
@@ -47,8 +48,8 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH) -> Frame:
         BlankDrawingError: there are no points.
         ValueError: a stroke has another shape, or NaN, or the width is out of range.
     """
-    if not 0.5 <= width <= 10:
-        raise ValueError(f"The pen is 0.5 to 10 frame px wide, not {width}.")
+    if not MIN_PEN <= width <= MAX_PEN:
+        raise ValueError(f"The pen is {MIN_PEN:g} to {MAX_PEN:g} frame px wide, not {width}.")
     x, y = fit_to_box(resample(strokes), width).T - BOX_SIZE / 2
     # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [P, 400]
     squares = np.array([x * x + y * y, x, y, np.ones_like(x)]).T @ _PIXELS
