@@ -243,8 +243,8 @@ def test_the_card_of_a_refined_network_tells_both_trainings(
     command("more", str(second), "--init", str(first))
     before, after = (load_model(path) for path in (first, second))
     stored = after[1].training
-    assert stored["start"] == before[1].training
-    assert stored["data"]["start"] == model_digest(before[0])
+    assert stored["init"] == before[1].training
+    assert stored["data"]["init"] == model_digest(before[0])
     assert len(stored["history"]) == 2
 
 

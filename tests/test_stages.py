@@ -78,8 +78,8 @@ def test_outputs_are_of_their_steps(made: Path) -> None:
     card = load_model(made / "refined.safetensors")[1]
     assert card.training["config"] == TINY[3].config.as_dict()
     assert card.training["step"]["name"] == "refined"
-    assert card.training["start"]["step"]["name"] == "student"
-    assert "pool" in card.training["start"]["data"]
+    assert card.training["init"]["step"]["name"] == "student"
+    assert "soft_labels" in card.training["init"]["data"]
 
 
 def test_another_configuration_makes_a_step_and_its_dependants_anew(folder: Path) -> None:
@@ -203,10 +203,10 @@ def test_the_steps_have_the_settings_of_the_weights_in_the_repository(name: str)
         # Fields that are younger than the weights have the values of that time.
         younger = {field: settings[field] for field in set(settings) - set(stored)}
         assert younger == {field: small_config().as_dict()[field] for field in younger}
-        assert ("pool" in training["data"]) == bool(step.soft_labels)
-        assert ("start" in training) == bool(step.init)
+        assert ("soft_labels" in training["data"]) == bool(step.soft_labels)
+        assert ("init" in training) == bool(step.init)
         step = steps[step.init] if step.init else None
-        training = training.get("start")
+        training = training.get("init")
 
 
 def test_soft_variation_is_bilinear_and_milder() -> None:

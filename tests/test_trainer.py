@@ -542,7 +542,7 @@ def test_a_run_begins_with_the_network_given_and_leaves_it_as_it_is(start: torch
     for (name, now), then in zip(same.model.named_parameters(), start.parameters(), strict=True):
         assert torch.equal(now, then), name
     assert model_digest(start) == before
-    assert same.digests["start"] == before
+    assert same.digests["init"] == before
     other = fit(small_config(epochs=1), sample_splits(), init=start, progress=False)
     assert model_digest(other.model) != before
 

@@ -378,8 +378,8 @@ def test_the_bundled_card_says_how_it_came_about(card: Card) -> None:
     assert set(later) <= {"compile", "frame_variation", "max_pen_width"}
     assert len(card.training["history"]) == stored["epochs"]
     # Taught by others, and refined.
-    assert set(card.training["data"]) == {*stored["datasets"], "pool", "start"}
-    first = card.training["start"]
+    assert set(card.training["data"]) == {*stored["datasets"], "soft_labels", "init"}
+    first = card.training["init"]
     assert len(first["history"]) == first["config"]["epochs"] > stored["epochs"]
     assert card.training["data"]["mnist"] == "42787817956c"
     assert all(re.fullmatch("[0-9a-f]{12}", d) for d in card.training["data"].values())

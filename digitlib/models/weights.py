@@ -39,7 +39,7 @@ class Card:
         threshold: score below which a drawing is rejected; -inf (null in JSON) rejects nothing.
         false_rejection_rate: share of real validation digits below the threshold, by design.
         training: configuration, history, data digests, device and duration in seconds; under
-            ``start`` the same of the initial network, under ``step`` the step of the build, where
+            ``init`` the same of the initial network, under ``step`` the step of the build, where
             there is one.
         versions: of Python and the libraries at training time.
         validation: results on the validation split, by data set.

@@ -21,8 +21,8 @@ DATA_SETS = {
     "styles": "digit styles missing from the others (slashed zeros, open fours …), from rules",
     "no_digits": "letters, shapes, scribbles and pairs of digits, from rules: to be rejected",
     "typeset": "letters and signs in the fonts of matplotlib: to be rejected",
-    "pool": "all of these, varied, with soft labels: the mean probabilities of the teachers",
-    "start": "the initial network",
+    "soft_labels": "all of these, varied, with soft labels: the mean probabilities of the teachers",
+    "init": "the initial network",
 }
 
 

@@ -71,7 +71,7 @@ def results(reports: Path = REPORTS) -> str:
 
 def _training_seconds(training: dict[str, Any]) -> float:
     """Of a network, and of the initial one where it was fine-tuned."""
-    return training["seconds"] + training.get("start", {}).get("seconds", 0)
+    return training["seconds"] + training.get("init", {}).get("seconds", 0)
 
 
 def update(readme: Path = REPOSITORY / "README.md") -> None:

@@ -50,7 +50,7 @@ def train(
         result.model.half().float()
     card = make_card(result, data)
     if earlier is not None:
-        card = replace(card, training=card.training | {"start": earlier.training})
+        card = replace(card, training=card.training | {"init": earlier.training})
     if step is not None:
         card = replace(card, training=card.training | {"step": dict(step)})
     test = catalog.load(config.datasets[0], "test", root)

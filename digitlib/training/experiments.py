@@ -93,7 +93,8 @@ ABOUT = {
     "default": "Configurations and networks for drawn digits as well as MNIST, trained on labels.",
     "distillation": "Networks trained on the soft labels of several teachers "
     "(`digitlib.training.distillation`): five epochs each, one thread, two runs at a time. "
-    "Channels are of the first layer, the 12x12 and the 6x6 maps; NLL is of MNIST's validation digits.",
+    "Channels are of the first layer, the 12x12 and the 6x6 maps; NLL is of MNIST's "
+    "validation digits.",
     "specialists": "Networks trained on the labels of MNIST alone, as its teachers: one thread, "
     "two runs at a time. The three of least NLL were selected.",
     "thick strokes": "Canvas pictures of the 1,500 drawings of validation writers, with strokes "

@@ -7,7 +7,7 @@ on both. ``wide`` and ``baseline`` are for comparison.
 
 These are the settings of the weights in the repository, made in November 2026. One difference is
 in the data: the teachers and the first part of the distillation had typeset letters before thick
-strokes were thinned (their digest is in the cards, under ``training.start.data``).
+strokes were thinned (their digest is in the cards, under ``training.init.data``).
 """
 
 from __future__ import annotations

@@ -174,9 +174,9 @@ class _Run:
         """Of the training data, by name, of the soft labels and the initial network."""
         digests = {part.name: part.digest for part in self.data.train}
         if self.soft_labels is not None:
-            digests["pool"] = self.soft_labels.digest
+            digests["soft_labels"] = self.soft_labels.digest
         if self.init is not None:
-            digests["start"] = model_digest(self.init)
+            digests["init"] = model_digest(self.init)
         return digests
 
     @property
