@@ -1,4 +1,4 @@
-"""``errors``: drawings are put into the family that they belong to."""
+"""``errors``: misread drawings are grouped by computed cause or by pair of digits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from PIL import Image
 from digitlib.datasets.pendigits import read_pendigits
 from digitlib.datasets.unipen import PenDigit
 from digitlib.evaluation import errors
-from digitlib.evaluation.handwriting import Predictions
+from digitlib.evaluation.compare import Predictions
 
 CROSS = [np.array([[0, 0], [10, 10]]), np.array([[0, 10], [10, 0]])]
 STAR = np.array([[0, 0], [5, 10], [10, 0], [0, 6], [10, 6], [0, 0]])  # a pentagram
 
 
-def reading(labels: list[int], seen: list[int], sure: float = 0.6) -> Predictions:
+def predictions_of(labels: list[int], seen: list[int], sure: float = 0.6) -> Predictions:
     probabilities = np.full((len(seen), 10), (1 - sure) / 9)
     probabilities[np.arange(len(seen)), seen] = sure
     truth = np.array(labels)
@@ -72,60 +72,59 @@ def test_a_small_mark_far_away_is_stray() -> None:
     assert not errors.has_stray_mark([*ring, np.array([[1.5, 0.0], [1.5, 1.0]])])  # large
 
 
-# --- families --------------------------------------------------------------------------------
+# --- groups ----------------------------------------------------------------------------------
 
 
-def test_families_follow_from_the_drawing_then_from_what_is_read() -> None:
+def test_groups_follow_from_the_drawing_then_from_the_pair_of_digits() -> None:
     stray = PenDigit([*DIGITS[0], np.array([[1.5, 1.3]])], 0, 3)
     nines = [PenDigit(list(DIGITS[9]), 9, 2) for _ in range(3)]
     ones = [PenDigit(list(DIGITS[1]), 1, 5)]
     drawings = [stray, four(stem=False), four(stem=True), *nines, *ones]
     labels = [digit.label for digit in drawings]
-    readings = {
-        "default": reading(labels, [9, 6, 4, 9, 9, 3, 1]),
-        "baseline": reading(labels, [9, 4, 9, 3, 3, 3, 7]),
+    predictions = {
+        "default": predictions_of(labels, [9, 6, 4, 9, 9, 3, 1]),
+        "baseline": predictions_of(labels, [9, 4, 9, 3, 3, 3, 7]),
     }
-    found = errors.families(drawings, readings)
+    found = errors.group_errors(drawings, predictions)
     assert found == {
         "9 read as 3": {"default": [5], "baseline": [3, 4, 5]},
-        errors.OPEN: {"default": [1], "baseline": []},
+        errors.UNCROSSED: {"default": [1], "baseline": []},
         errors.STRAY: {"default": [0], "baseline": [0]},
-        errors.REST: {"default": [], "baseline": [2, 6]},
+        errors.OTHER: {"default": [], "baseline": [2, 6]},
     }
     assert next(iter(found)) == "9 read as 3"
-    assert list(found)[-1] == errors.REST
-    assert errors.rows_of(found, 2)["9 read as 3"] == [3, 4]
-    lines = errors.describe(found, drawings)
-    assert lines[0].startswith("- **9 read as 3** (default 1, baseline 3): The nine's loop")
-    assert lines[0].endswith("3 of these 3 drawings are by writer 2.")
-    assert len(lines) == len(found)
+    assert list(found)[-1] == errors.OTHER
+    assert errors.group_rows(found, 2)["9 read as 3"] == [3, 4]
+    table = errors.group_table(found, drawings)
+    assert table.loc["9 read as 3"].tolist() == [1, 3, 3, "3 (writer 2)"]
+    assert table.loc[errors.OTHER, "of one writer"].startswith("1 ")
 
 
-def test_a_label_is_doubted_only_by_several_sure_networks() -> None:
+def test_a_label_is_doubted_only_by_several_confident_networks() -> None:
     drawings = [PenDigit(list(DIGITS[5]), 6, 0)]
-    sure, unsure = reading([6], [5], 0.95), reading([6], [5], 0.5)
-    other = reading([6], [8], 0.95)
+    confident, unsure = predictions_of([6], [5], 0.95), predictions_of([6], [5], 0.5)
+    other = predictions_of([6], [8], 0.95)
 
-    def family(*readings: Predictions) -> str:
-        return next(iter(errors.families(drawings, dict(zip("ab", readings, strict=False)))))
+    def group(*found: Predictions) -> str:
+        return next(iter(errors.group_errors(drawings, dict(zip("ab", found, strict=False)))))
 
-    assert family(sure, sure) == errors.LABEL
-    assert family(sure, unsure) == errors.REST
-    assert family(sure, other) == errors.REST
-    assert family(sure) == errors.REST
+    assert group(confident, confident) == errors.DOUBTED
+    assert group(confident, unsure) == errors.OTHER
+    assert group(confident, other) == errors.OTHER
+    assert group(confident) == errors.OTHER
 
 
-def test_without_mistakes_there_is_no_family() -> None:
+def test_without_mistakes_there_is_no_group() -> None:
     drawings = [four(stem=True)]
-    assert errors.families(drawings, {"default": reading([4], [4])}) == {}
-    assert errors.describe({}, drawings) == []
+    assert errors.group_errors(drawings, {"default": predictions_of([4], [4])}) == {}
+    assert errors.group_table({}, drawings).empty
 
 
-def test_photos_and_hands_are_told_apart() -> None:
-    strokes = {"default": reading([1, 2, 3, 4], [1, 2, 3, 9])}
-    photos = {"default": reading([1, 3, 4], [7, 3, 9]), "default, plain path": reading([1], [7])}
-    found = errors.blame(photos, strokes, np.array([0, 2, 3]))
-    assert found == {"default": {"photo": 1, "hand": 1}}
+def test_misread_photos_are_told_from_misread_drawings() -> None:
+    strokes = predictions_of([1, 2, 3, 4], [1, 2, 3, 9])
+    photos = predictions_of([1, 3, 4], [7, 3, 9])
+    found = errors.photo_errors(photos, strokes, np.array([0, 2, 3]))
+    assert found == {"photo only": 1, "strokes too": 1}
 
 
 @pytest.mark.needs_pendigits
@@ -138,7 +137,7 @@ def test_nearly_all_fours_of_the_data_have_their_stem() -> None:
 # --- pictures --------------------------------------------------------------------------------
 
 
-def test_thumbnails_are_whole_and_frames_are_enlarged_to_their_size() -> None:
+def test_thumbnails_are_uncropped_and_frames_are_enlarged_to_their_size() -> None:
     page = Image.new("RGB", (300, 100), (10, 20, 30))
     (square,) = errors.thumbnails([page])
     assert square.shape == (112, 112)

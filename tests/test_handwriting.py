@@ -1,10 +1,9 @@
-"""``handwriting`` and ``digitlib.preprocessing.frame``: the same drawings read in several ways."""
+"""``handwriting``, ``Predictions`` and the baseline preprocessing."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import DIGITS, bundled
@@ -12,11 +11,12 @@ from PIL import Image, ImageDraw
 from sklearn.metrics import accuracy_score
 
 from digitlib import Recognizer
-from digitlib.datasets import catalog, pictures
+from digitlib.datasets import picture_kinds, pictures
 from digitlib.datasets.pendigits import pen_data
 from digitlib.datasets.unipen import PenDigit
-from digitlib.evaluation import handwriting
-from digitlib.evaluation.handwriting import PLAIN, Kind, Predictions
+from digitlib.evaluation import compare, handwriting
+from digitlib.evaluation.compare import Predictions
+from digitlib.evaluation.handwriting import DigitSet, Reader
 from digitlib.evaluation.metrics import Proportion
 from digitlib.models.weights import BASELINE_WEIGHTS
 from digitlib.preprocessing import strokes
@@ -33,18 +33,18 @@ def networks() -> dict[str, Recognizer]:
     return {"default": bundled(), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
 
 
-def reading(right: str, predicted: str = "") -> Predictions:
-    """A reading of as many digits as there are letters, ``x`` for one read right."""
+def predictions_of(right: str, predicted: str = "") -> Predictions:
+    """Predictions for as many digits as there are letters, ``x`` for one read right."""
     seen = np.array([int(digit) for digit in predicted or "0" * len(right)])
     hit = np.array([letter == "x" for letter in right])
     labels = np.where(hit, seen, (seen + 1) % 10)
     return Predictions(np.eye(10)[seen], labels, hit, np.zeros(len(right), bool))
 
 
-# --- the plain path --------------------------------------------------------------------------
+# --- baseline preprocessing ------------------------------------------------------------------
 
 
-def test_the_plain_path_pastes_the_box_into_the_middle() -> None:
+def test_baseline_preprocessing_pastes_the_box_into_the_middle() -> None:
     page = np.full((100, 80), 255, np.uint8)
     page[20:80, 30:40] = 0  # 60 high: a third as large at 20 px
     frame = baseline_frame(Image.fromarray(page))
@@ -56,7 +56,7 @@ def test_the_plain_path_pastes_the_box_into_the_middle() -> None:
     assert frame.max() == 255
 
 
-def test_the_plain_path_centres_the_box_and_ours_the_mass() -> None:
+def test_baseline_preprocessing_centres_the_box_and_ours_the_mass() -> None:
     page = Image.new("L", (200, 200), 255)
     pen = ImageDraw.Draw(page)
     pen.rectangle((40, 40, 60, 160), fill=0)  # heavy at the left,
@@ -67,7 +67,7 @@ def test_the_plain_path_centres_the_box_and_ours_the_mass() -> None:
     assert theirs @ columns / theirs.sum() < 12.5
 
 
-def test_the_plain_path_widens_by_its_filter_and_enlarges_nothing() -> None:
+def test_baseline_preprocessing_widens_by_its_filter_and_enlarges_nothing() -> None:
     page = np.full((40, 40), 255, np.uint8)
     page[10:20, 20] = 0
     frame = baseline_frame(Image.fromarray(page).convert("RGB"))
@@ -76,31 +76,32 @@ def test_the_plain_path_widens_by_its_filter_and_enlarges_nothing() -> None:
     assert np.ptp(np.nonzero(frame)[0]) + 1 == 10
 
 
-def test_the_plain_path_refuses_white_paper() -> None:
+def test_baseline_preprocessing_refuses_white_paper() -> None:
     with pytest.raises(BlankDrawingError):
         baseline_frame(BLANK)
 
 
-# --- what is read ----------------------------------------------------------------------------
+# --- test sets -------------------------------------------------------------------------------
 
 
-def test_frames_are_those_of_both_paths_and_empty_where_no_ink_is_found() -> None:
+def test_frames_are_those_of_both_preprocessings_and_empty_where_no_ink_is_found() -> None:
     page = pictures.canvas(DRAWN[2].strokes)
-    paths = handwriting.to_frames([page, BLANK])
-    assert list(paths) == ["", PLAIN]
-    np.testing.assert_array_equal(paths[""][0], to_frame(page))
-    np.testing.assert_array_equal(paths[PLAIN][0], baseline_frame(page))
-    for frames in paths.values():
+    made = DigitSet.of_pictures([page, BLANK], [2, 0])
+    assert list(made.frames) == ["digitlib", "baseline"]
+    np.testing.assert_array_equal(made.frames["digitlib"][0], to_frame(page))
+    np.testing.assert_array_equal(made.frames["baseline"][0], baseline_frame(page))
+    for frames in made.frames.values():
         assert frames.shape == (2, 28, 28)
         assert not frames[1].any()
 
 
 def test_canvases_have_each_brush_and_height_once() -> None:
-    made = handwriting.canvases(DRAWN[:1])
+    made = handwriting.canvas_sets(DRAWN[:1])
     assert len(made) == len(handwriting.BRUSHES) * len(handwriting.HEIGHTS)
-    assert handwriting.USUAL in made
+    assert handwriting.DEFAULT_CANVAS in made
     page = pictures.canvas(DRAWN[0].strokes, brush=28, height=150)
-    np.testing.assert_array_equal(made[28, 150][""][0], to_frame(page))
+    np.testing.assert_array_equal(made[28, 150].frames["digitlib"][0], to_frame(page))
+    assert made[28, 150].labels.tolist() == [DRAWN[0].label]
 
 
 def test_a_photo_follows_from_seed_and_row() -> None:
@@ -110,91 +111,93 @@ def test_a_photo_follows_from_seed_and_row() -> None:
     for other in (handwriting.photo(twice, 1, 7), handwriting.photo(twice, 0, 8)):
         assert np.asarray(other).shape != first.shape or (np.asarray(other) != first).any()
     handwriting.photo(twice, 1, 2**32 - 1)  # the largest seed that a notebook takes
+    made = handwriting.photo_set(twice, 7)
+    np.testing.assert_array_equal(made.frames["digitlib"][0], to_frame(Image.fromarray(first)))
 
 
 def test_rows_are_chosen_by_the_seed_and_rise() -> None:
-    rows = handwriting.choose(100, 10, 1)
+    rows = handwriting.sample_rows(100, 10, 1)
     assert (np.diff(rows) > 0).all()
-    assert np.array_equal(rows, handwriting.choose(100, 10, 1))
-    assert not np.array_equal(rows, handwriting.choose(100, 10, 2))
-    assert handwriting.choose(4, 10).tolist() == [0, 1, 2, 3]
-    assert len(handwriting.choose(0, 10)) == 0
+    assert np.array_equal(rows, handwriting.sample_rows(100, 10, 1))
+    assert not np.array_equal(rows, handwriting.sample_rows(100, 10, 2))
+    assert handwriting.sample_rows(4, 10).tolist() == [0, 1, 2, 3]
+    assert len(handwriting.sample_rows(0, 10)) == 0
 
 
-def test_what_is_missing_is_left_out() -> None:
-    test = catalog.load("sample", "test")
-    scans = handwriting.scans(20)
-    always = ["sample test", handwriting.SCANS]
-    alone = handwriting.kinds(test, scans, None, None, LABELS[:0], {}, {}, {})
-    assert list(alone) == always
-    paths = handwriting.to_frames(pictures.canvas(d.strokes) for d in DRAWN[:2])
-    staged = handwriting.staged(DRAWN[:1])
-    pens = replace(test, points=torch.rand(len(test), 20, 2))
-    every = handwriting.kinds(test, scans, pens, test, LABELS[:2], paths, paths, staged)
-    scenes_of = handwriting.SCENES
-    pictures_of = ["canvas", "phone photos", scenes_of]
-    assert list(every) == [*always, "pen strokes", "unsteady hand", *pictures_of, "rare styles"]
-    assert every[scenes_of].labels.tolist() == [LABELS[0]] * len(staged)
-    assert every[scenes_of].frames[""].shape == (len(staged), 28, 28)
-    assert handwriting.staged([]) == {}
+def test_every_kind_of_picture_has_all_drawings_and_sets_are_joined() -> None:
+    made = handwriting.picture_kind_sets(DRAWN[:2], 3)
+    assert list(made) == list(picture_kinds.KINDS)
+    for kind, each in made.items():
+        page = picture_kinds.make(kind, DRAWN[1].strokes, 3001)
+        np.testing.assert_array_equal(each.frames["digitlib"][1], to_frame(page))
+    joined = DigitSet.concatenate([*made.values()])
+    assert joined.labels.tolist() == [0, 1] * len(made)
+    assert {frames.shape for frames in joined.frames.values()} == {(2 * len(made), 28, 28)}
 
 
-def test_an_unsteady_hand_follows_from_its_seed_and_leaves_chance_alone() -> None:
+def test_tremor_follows_from_its_seed_and_leaves_the_global_generator_alone() -> None:
     pens = pen_data("pendigits", "validation", DRAWN)
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    once, again, other = (handwriting.unsteady(pens, seed) for seed in (1, 1, 2))
+    made = [handwriting.with_tremor(pens, seed) for seed in (1, 1, 2)]
+    once, again, other = (each.frames["digitlib"] for each in made)
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(once.frames[""], again.frames[""])
-    assert not torch.equal(once.frames[""], other.frames[""])
-    assert once.labels.tolist() == pens.labels.tolist()
+    assert torch.equal(once, again)
+    assert not torch.equal(once, other)
+    assert made[0].labels.tolist() == pens.labels.tolist()
     # Another drawing, but of the same digit: nearer to its own than to the others on average.
-    own = (once.frames[""].float() - pens.images.float()).abs().mean()
-    others = (once.frames[""].float() - pens.images.roll(1, 0).float()).abs().mean()
+    own = (once.float() - pens.images.float()).abs().mean()
+    others = (once.float() - pens.images.roll(1, 0).float()).abs().mean()
     assert 0 < own < others
 
 
-def test_scans_have_their_labels_and_most_are_read(networks: dict[str, Recognizer]) -> None:
-    some = handwriting.scans(200, seed=1)
+def test_most_low_resolution_scans_are_read(networks: dict[str, Recognizer]) -> None:
+    some = handwriting.low_resolution_scans(200, seed=1)
     assert all(frames.shape == (200, 28, 28) for frames in some.frames.values())
-    assert handwriting.predict_all(networks, some)["default"].accuracy.value > 0.95
+    assert handwriting.predict_all(networks, some)[Reader("default")].accuracy.value > 0.95
 
 
-# --- reading ---------------------------------------------------------------------------------
+# --- predictions -----------------------------------------------------------------------------
 
 
-def test_networks_read_as_the_recognizer_does(networks: dict[str, Recognizer]) -> None:
+def test_predictions_are_the_recognizers(networks: dict[str, Recognizer]) -> None:
     made = [pictures.canvas(digit.strokes) for digit in DRAWN]
-    found = handwriting.predict_all(networks, Kind(handwriting.to_frames(made), LABELS))
-    assert list(found) == ["default", "baseline", f"default{PLAIN}", f"baseline{PLAIN}"]
+    found = handwriting.predict_all(networks, DigitSet.of_pictures(made, LABELS))
+    assert [str(reader) for reader in found] == [
+        "default", "baseline",
+        "default, baseline preprocessing", "baseline, baseline preprocessing",
+    ]  # fmt: skip
     for name, network in networks.items():
         answers = [network.predict(page) for page in made]
         seen = [answer.digit for answer in answers]
-        assert found[name].predicted.tolist() == seen
-        assert found[name].rejected.tolist() == [answer.rejected for answer in answers]
-        assert found[name].accuracy.value == accuracy_score(LABELS, seen)
+        own = found[Reader(name)]
+        assert own.predicted.tolist() == seen
+        assert own.rejected.tolist() == [answer.rejected for answer in answers]
+        assert own.rejection_rate.successes == sum(answer.rejected for answer in answers)
+        assert own.accuracy.value == accuracy_score(LABELS, seen)
         frames = torch.from_numpy(np.stack([baseline_frame(page) for page in made]))
         expected = network.probabilities(frames)
-        np.testing.assert_allclose(found[name + PLAIN].probabilities, expected, atol=1e-5)
+        other = found[Reader(name, "baseline")]
+        np.testing.assert_allclose(other.probabilities, expected, atol=1e-5)
 
 
-def test_strokes_are_read_as_the_recognizer_does(networks: dict[str, Recognizer]) -> None:
+def test_strokes_are_read_as_by_the_recognizer(networks: dict[str, Recognizer]) -> None:
     frames = torch.from_numpy(np.stack([strokes.render(digit.strokes) for digit in DRAWN]))
-    found = handwriting.predict(networks["default"], frames, LABELS)
+    found = compare.predict(networks["default"], frames, LABELS)
     answers = [networks["default"].predict_strokes(digit.strokes).digit for digit in DRAWN]
     assert found.predicted.tolist() == answers
 
 
-def test_where_no_ink_was_found_nothing_is_read_right(networks: dict[str, Recognizer]) -> None:
+def test_frames_without_ink_are_never_read_right(networks: dict[str, Recognizer]) -> None:
     empty = torch.zeros(10, 28, 28, dtype=torch.uint8)
-    found = handwriting.predict(networks["default"], empty, LABELS)
+    found = compare.predict(networks["default"], empty, LABELS)
     assert found.right.dtype == np.bool_
     assert not found.right.any()
     assert found.accuracy == Proportion(0, 10)
 
 
 def test_groups_are_counted_apart() -> None:
-    found = reading("x.xx.").by(np.array([3, 1, 3, 3, 1]))
+    found = predictions_of("x.xx.").accuracy_by(np.array([3, 1, 3, 3, 1]))
     assert found == {1: Proportion(0, 2), 3: Proportion(3, 3)}
     assert list(found) == [1, 3]
 
@@ -202,61 +205,49 @@ def test_groups_are_counted_apart() -> None:
 # --- tables ----------------------------------------------------------------------------------
 
 
-def test_a_panel_has_nan_where_nothing_was_read() -> None:
+def test_arrays_of_shares_have_nan_where_nothing_was_read() -> None:
     share, other = Proportion(9, 10), Proportion(5, 10)
-    shares = {"a": {"default": share}, "b": {"default": other, "more": other}}
-    drawn = handwriting.panel(shares)
-    np.testing.assert_allclose(drawn["default"][0], [0.9, 0.5])
-    np.testing.assert_allclose([part[0] for part in drawn["default"][1:]], share.interval)
-    assert np.isnan([part[0] for part in drawn["more"]]).all()
-    wrong, low, high = handwriting.panel(shares, misread=True)["default"]
+    shares = pd.DataFrame({"a": {"default": share}, "b": {"default": other, "more": other}}).T
+    arrays = compare.share_arrays(shares)
+    np.testing.assert_allclose(arrays["default"][0], [0.9, 0.5])
+    np.testing.assert_allclose([part[0] for part in arrays["default"][1:]], share.interval)
+    assert np.isnan([part[0] for part in arrays["more"]]).all()
+    wrong, low, high = compare.share_arrays(shares, misread=True)["default"]
     np.testing.assert_allclose(wrong, [0.1, 0.5])
     np.testing.assert_allclose((low[0], high[0]), Proportion(1, 10).interval)
 
 
-def test_groups_of_networks_make_a_panel() -> None:
-    half, all_of_two, none = Proportion(1, 2), Proportion(2, 2), Proportion(0, 2)
-    by = {"default": {7: half, 8: all_of_two}, "baseline": {7: none, 8: half}}
-    drawn = handwriting.grouped(by)
-    np.testing.assert_allclose(drawn["baseline"][0], [0, 0.5])
-    np.testing.assert_allclose(drawn["default"][0], [0.5, 1])
-
-
 def test_differences_are_in_points_to_the_same_networks_strokes() -> None:
-    measured = {(6, 150): {"default": reading("xxx."), f"default{PLAIN}": reading("x...")}}
-    found = handwriting.differences(measured, {"default": Proportion(4, 4)})
-    assert found == {(6, 150): {"default": -25.0, f"default{PLAIN}": -75.0}}
-
-
-def test_lines_rise_with_the_brush_one_for_each_height() -> None:
     measured = {
-        (20, 60): {"default": reading("x.")},
-        (6, 150): {"default": reading("xx")},
-        (6, 60): {"default": reading("..")},
-        (20, 150): {"default": reading("xx")},
+        (6, 150): {
+            Reader("default"): predictions_of("xxx."),
+            Reader("default", "baseline"): predictions_of("x..."),
+        }
     }
-    assert handwriting.lines(measured, "default") == {
+    found = handwriting.differences(measured, {"default": Proportion(4, 4)})
+    assert found == {(6, 150): {"default": -25.0, "default, baseline preprocessing": -75.0}}
+
+
+def test_curves_rise_with_the_brush_one_for_each_height() -> None:
+    reader = Reader("default")
+    measured = {
+        (20, 60): {reader: predictions_of("x.")},
+        (6, 150): {reader: predictions_of("xx")},
+        (6, 60): {reader: predictions_of("..")},
+        (20, 150): {reader: predictions_of("xx")},
+    }
+    assert handwriting.brush_curves(measured, reader) == {
         "60 px high": ([6, 20], [0.0, 0.5]),
         "150 px high": ([6, 20], [1.0, 1.0]),
     }
 
 
 def test_contributions_add_up() -> None:
-    shares = {
-        "default": Proportion(99, 100),
-        "baseline": Proportion(95, 100),
-        f"baseline{PLAIN}": Proportion(80, 100),
+    predictions = {
+        Reader("default"): predictions_of("xxxx"),
+        Reader("baseline"): predictions_of("xxx."),
+        Reader("baseline", "baseline"): predictions_of("x..."),
     }
-    found = handwriting.contributions(shares)
-    assert found is not None
-    assert found["preprocessing"] == pytest.approx(15)
-    assert found["network"] == pytest.approx(4)
-    assert handwriting.contributions({"default": shares["default"]}) is None
-
-
-def test_every_canvas_is_swept(networks: dict[str, Recognizer]) -> None:
-    alone = {"default": networks["default"]}
-    frames = {(14, 150): handwriting.to_frames(pictures.canvas(d.strokes) for d in DRAWN)}
-    found = handwriting.predict_canvases(alone, frames, LABELS)
-    single = handwriting.predict(alone["default"], frames[14, 150][""], LABELS)
-    np.testing.assert_array_equal(found[14, 150]["default"].right, single.right)
+    found = handwriting.contributions(predictions)
+    assert found == {"preprocessing": 50.0, "network": 25.0}
+    assert handwriting.contributions({Reader("default"): predictions_of("x")}) is None

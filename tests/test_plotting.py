@@ -88,10 +88,10 @@ def figures() -> dict[str, Figure]:
             exploration.class_linkage(P, LABELS), "0123456789", xlabel="nats"
         ),
         "strengths": result_plots.strengths(
-            {"blur (px)": {"default": BAND, "– sure": BAND}, "shift (px)": {"baseline": BAND}},
+            {"blur (px)": {"default": BAND, "sure": BAND}, "shift (px)": {"baseline": BAND}},
             {"blur (px)": "01", "shift (px)": "02"},
             {"blur (px)": FRAMES[:2] / 255, "shift (px)": FRAMES[:2] / 255},
-            ylabel="share",
+            ylabel="share", styles={"sure": "--"},
         ),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""``robustness``: every change does what its unit says, and is measured rightly."""
+"""``robustness``: every change has the size that its unit says, and its effect is counted."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_occlusion_covers_a_square() -> None:
 # --- measuring -----------------------------------------------------------------------------
 
 
-def test_endure_counts_what_the_recognizer_says(sample: DigitData) -> None:
+def test_the_curve_counts_the_recognizers_predictions(sample: DigitData) -> None:
     recognizer = Recognizer.load()
     change = CHANGES["rotation"]
     measured = robustness.evaluate_corruption(recognizer, sample.images, sample.labels, change)
@@ -186,31 +186,25 @@ def test_endure_counts_what_the_recognizer_says(sample: DigitData) -> None:
     assert 0 < measured.mean_accuracy < 1
 
 
-def test_the_good_range_surrounds_no_change() -> None:
+def test_the_tolerated_range_surrounds_the_neutral_strength() -> None:
     change = Perturbation("x", "px", (-2, -1, 0, 1, 2), lambda f, s, g: f)
 
-    def result(*right: int) -> robustness.RobustnessCurve:
+    def tolerated(*right: int) -> str:
         shares = tuple(metrics.Proportion(n, 10) for n in right)
-        return robustness.RobustnessCurve(shares, shares, (1.0,) * 5)
+        return robustness.RobustnessCurve(shares, shares, (1.0,) * 5).tolerated_range(change)
 
-    assert result(9, 8, 10, 9, 9).good(change) == "0 to 2"
-    assert result(9, 9, 10, 9, 9).good(change) == "-2 to 2"
-    assert result(9, 9, 8, 9, 9).good(change) == "none"
+    assert tolerated(9, 8, 10, 9, 9) == "0 to 2"
+    assert tolerated(9, 9, 10, 9, 9) == "-2 to 2"
+    assert tolerated(9, 9, 8, 9, 9) == "none"
 
 
-def test_panels_have_a_line_for_each_network_and_what_the_default_says() -> None:
+def test_panels_have_every_network_and_confidence_and_rejections_of_the_default() -> None:
     shares = (metrics.Proportion(9, 10), metrics.Proportion(5, 10))
     result = robustness.RobustnessCurve(shares, shares[::-1], (0.9, 0.7))
-    (lines,) = robustness.panels({"x": {"default": result, "baseline": result}}).values()
-    assert len(lines) == 4
-    value, low, high = lines["default"]
+    (curves,) = robustness.curve_panels({"x": {"default": result, "baseline": result}}).values()
+    assert list(curves) == ["default", "baseline", *robustness.LINE_STYLES]
+    value, low, high = curves["default"]
     np.testing.assert_allclose(value, [0.9, 0.5])
     np.testing.assert_allclose((low[0], high[0]), shares[0].interval)
-    np.testing.assert_allclose(lines["· rejected by the default"][0], [0.5, 0.9])
-
-
-def test_what_is_better_is_said_in_words() -> None:
-    areas = {"default": {"a (px)": 0.9, "b (px)": 0.5}, "baseline": {"a (px)": 0.8, "b (px)": 0.6}}
-    assert "under a, and no more than it under b" in robustness.compare(areas)
-    del areas["baseline"]
-    assert "70.0%" in robustness.compare(areas)
+    np.testing.assert_allclose(curves[robustness.REJECTED][0], [0.5, 0.9])
+    np.testing.assert_allclose(curves[robustness.CONFIDENCE][0], [0.9, 0.7])

@@ -1,7 +1,7 @@
-"""Drawings that networks misread, grouped in families by what is odd about them, to be looked at.
+"""Misread drawings, grouped by a computed cause or by the pair of true and predicted digit.
 
-A family follows from the drawing itself (a stray mark, a stroke that is missing) or from what the
-networks take it for, never from the number of a drawing: other networks, other families.
+A cause follows from the drawing (a stray mark, a missing stroke) or from the predictions (a label
+in doubt), never from the number of a drawing: other networks, other groups.
 """
 
 from __future__ import annotations
@@ -11,37 +11,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from digitlib.datasets.unipen import PenDigit
-from digitlib.evaluation.handwriting import Predictions
+from digitlib.evaluation.compare import Predictions
 from digitlib.preprocessing.frame import FRAME_SIZE
 from digitlib.preprocessing.strokes import Strokes, validate_strokes
 
-STRAY, OPEN, LABEL, REST = "stray mark", "open four", "label in doubt", "one of a kind"
-EXPLAINED = {
-    STRAY: "A small mark lies far from the digit; it counts as ink and makes the digit smaller.",
-    OPEN: "The four is one stroke that never crosses itself: its second stroke is missing, or was "
-    "never meant. What is left has the outline of another digit.",
-    LABEL: "Every network reads the same other digit and is sure of it. Look whether the label is "
-    "right, or the drawing so far from its digit that people would err too.",
-    (9, 3): "The nine's loop is small or filled and its tail a wide hook, as a three has it.",
-    (1, 7): "The one has a long upstroke, which makes the angle of a seven.",
-    (1, 4): "The one's upstroke runs close along its stem, as the arm of a closed four.",
-    (1, 9): "The one's upstroke closes with its stem to a small loop.",
-    (4, 9): "The four is closed at its top, as a nine.",
-    (4, 6): "The four's arm curls at the foot, as the bowl of a six.",
-    (7, 2): "The seven's cross-bar lies low, where a two has its foot.",
-    (7, 9): "The seven's beginning curls to a loop.",
-    REST: "No group of them is alike.",
-}
-SURE = 0.9  # probability from which a network counts as sure
-FEW = 3  # so many mistakes of the same two digits make a family
+STRAY, UNCROSSED, DOUBTED, OTHER = (
+    "stray mark", "four without a crossing", "label in doubt", "other",
+)  # fmt: skip
+CONFIDENT = 0.9  # least probability of every network where a label is in doubt
+FREQUENT = 3  # least number of mistakes with the same two digits that make a group
+
+Groups = dict[str, dict[str, list[int]]]  # group → network → rows of drawings
 
 
 def crossings(strokes: Strokes) -> int:
-    """How often pen strokes cross, themselves or each other; touching is no crossing."""
+    """Number of points where pen strokes cross, themselves or each other, without touching."""
     starts, stops = [], []
     for stroke in validate_strokes(strokes):
         moved = np.concatenate([[True], (np.diff(stroke, axis=0) != 0).any(axis=1)])
@@ -50,7 +39,7 @@ def crossings(strokes: Strokes) -> int:
     first, last = np.concatenate(starts), np.concatenate(stops)
 
     def side(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """On which side of each segment (rows) each point (columns) lies: -1, 0 or 1."""
+        """The side of each segment (rows) on which each point (columns) lies: -1, 0 or 1."""
         along = (last - first)[:, None]
         off = points[None] - first[:, None]
         return np.sign(along[..., 0] * off[..., 1] - along[..., 1] * off[..., 0])
@@ -73,100 +62,75 @@ def has_stray_mark(strokes: Strokes, *, size: float = 0.2, gap: float = 0.2) -> 
     return False
 
 
-def families(
-    drawings: Sequence[PenDigit], readings: Mapping[str, Predictions]
-) -> dict[str, dict[str, list[int]]]:
-    """Group the drawings that networks misread: family → network → rows, largest families first.
+def group_errors(drawings: Sequence[PenDigit], predictions: Mapping[str, Predictions]) -> Groups:
+    """Group the drawings that networks misread, the largest group first.
 
-    The first that fits: a stray mark; a four without its stem; a label in doubt; at least ``FEW``
-    mistakes of any network with the same true and read digit (``9 read as 3``); the rest.
+    The first group that fits: a computed cause (:func:`cause`); a pair of true and predicted
+    digit with at least ``FREQUENT`` such mistakes of one network; ``OTHER``, which comes last.
     """
-    wrong = {name: np.flatnonzero(~reading.right) for name, reading in readings.items()}
-    rows = sorted({int(row) for each in wrong.values() for row in each})
-    known = {row: _family(drawings[row], row, readings) for row in rows}
-    pairs = {
-        name: [(drawings[row].label, int(readings[name].predicted[row])) for row in map(int, each)]
-        for name, each in wrong.items()
-    }
-    often = {
-        pair
-        for name, each in pairs.items()
-        for pair, times in Counter(
-            pair for pair, row in zip(each, wrong[name], strict=True) if not known[int(row)]
-        ).items()
-        if times >= FEW
-    }
-    found: dict[str, dict[str, list[int]]] = {}
-    for name, each in pairs.items():
-        for pair, row in zip(each, map(int, wrong[name]), strict=True):
-            family = known[row] or (f"{pair[0]} read as {pair[1]}" if pair in often else REST)
-            found.setdefault(family, {n: [] for n in readings})[name].append(row)
-    size = {family: sum(map(len, each.values())) for family, each in found.items()}
-    order = sorted(found, key=lambda family: (family == REST, -size[family], family))
-    return {family: found[family] for family in order}
+    rows = [
+        (name, row, cause(drawings[row], row, predictions),
+         (drawings[row].label, int(found.predicted[row])))
+        for name, found in predictions.items()
+        for row in map(int, np.flatnonzero(~found.right))
+    ]  # fmt: skip
+    pairs = Counter((name, pair) for name, _, known, pair in rows if not known)
+    frequent = {pair for (_, pair), count in pairs.items() if count >= FREQUENT}
+    groups: Groups = {}
+    for name, row, known, pair in rows:
+        group = known or ("{} read as {}".format(*pair) if pair in frequent else OTHER)
+        groups.setdefault(group, {n: [] for n in predictions})[name].append(row)
+    size = {group: sum(map(len, each.values())) for group, each in groups.items()}
+    order = sorted(groups, key=lambda group: (group == OTHER, -size[group], group))
+    return {group: groups[group] for group in order}
 
 
-def _family(digit: PenDigit, row: int, readings: Mapping[str, Predictions]) -> str:
-    """The family that a drawing belongs to whoever misreads it; none is an empty name."""
+def cause(digit: PenDigit, row: int, predictions: Mapping[str, Predictions]) -> str:
+    """The computed cause of a mistake, the same for all networks; empty where there is none."""
     if has_stray_mark(digit.strokes):
         return STRAY
     if digit.label == 4 and len(digit.strokes) == 1 and not crossings(digit.strokes):
-        return OPEN
-    seen = {int(reading.predicted[row]) for reading in readings.values()}
-    sure = min(float(reading.probabilities[row].max()) for reading in readings.values())
-    doubted = len(readings) > 1 and len(seen) == 1 and digit.label not in seen and sure >= SURE
-    return LABEL if doubted else ""
+        return UNCROSSED
+    seen = {int(found.predicted[row]) for found in predictions.values()}
+    least = min(float(found.probabilities[row].max()) for found in predictions.values())
+    agree = len(predictions) > 1 and len(seen) == 1 and digit.label not in seen
+    return DOUBTED if agree and least >= CONFIDENT else ""
 
 
-def blame(
-    photos: Mapping[str, Predictions],
-    strokes: Mapping[str, Predictions],
-    rows: NDArray[np.integer[Any]],
-) -> dict[str, dict[str, int]]:
-    """Misread photos by what is at fault, for each network that has read the strokes too.
+def group_table(groups: Groups, drawings: Sequence[PenDigit]) -> pd.DataFrame:
+    """Mistakes of each network, and the share of the most frequent writer, by group."""
+    table = {}
+    for group, each in groups.items():
+        writers = Counter(drawings[row].writer for row in set().union(*each.values()))
+        (writer, most), *_ = writers.most_common(1)
+        table[group] = {name: len(rows) for name, rows in each.items()} | {
+            "drawings": writers.total(),
+            "of one writer": f"{most} (writer {writer})",
+        }
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("group")
+
+
+def group_rows(groups: Groups, count: int) -> dict[str, list[int]]:
+    """Up to ``count`` drawings of each group, of all networks together."""
+    return {name: sorted(set().union(*each.values()))[:count] for name, each in groups.items()}
+
+
+def photo_errors(
+    photos: Predictions, strokes: Predictions, rows: NDArray[np.integer[Any]]
+) -> dict[str, int]:
+    """Misread photos, by whether the same network reads the same drawings as strokes.
 
     Args:
-        photos: readings of photos ``[M]``.
-        strokes: readings of all drawings as strokes ``[N]``.
+        photos: predictions for photos ``[M]``.
+        strokes: predictions for all drawings as strokes ``[N]``.
         rows: which of the drawings the photos show ``[M]``.
-
-    Returns:
-        name → ``photo``, drawings that are read as strokes, and ``hand``, those that are not.
     """
-    found = {}
-    for name, reading in strokes.items():
-        wrong, read = ~photos[name].right, reading.right[rows]
-        found[name] = {"photo": int((wrong & read).sum()), "hand": int((wrong & ~read).sum())}
-    return found
-
-
-def describe(
-    found: Mapping[str, Mapping[str, Sequence[int]]], drawings: Sequence[PenDigit]
-) -> list[str]:
-    """A sentence or two on each family, with counts, as items of a Markdown list."""
-    items = []
-    for family, each in found.items():
-        counts = ", ".join(f"{name} {len(rows)}" for name, rows in each.items())
-        key = (int(family[0]), int(family[-1])) if " read as " in family else family
-        text = EXPLAINED.get(key, "The two digits share most of their outline.")
-        rows = {row for own in each.values() for row in own}
-        (writer, most), *_ = Counter(drawings[row].writer for row in rows).most_common(1)
-        if len(rows) >= FEW and 2 * most > len(rows):
-            text += f" {most} of these {len(rows)} drawings are by writer {writer}."
-        items.append(f"- **{family}** ({counts}): {text}")
-    return items
-
-
-def rows_of(found: Mapping[str, Mapping[str, Sequence[int]]], count: int) -> dict[str, list[int]]:
-    """Up to ``count`` drawings of each family, whoever misreads them, to be shown."""
-    return {
-        family: sorted({row for own in each.values() for row in own})[:count]
-        for family, each in found.items()
-    }
+    wrong, read = ~photos.right, strokes.right[rows]
+    return {"photo only": int((wrong & read).sum()), "strokes too": int((wrong & ~read).sum())}
 
 
 def thumbnails(images: Iterable[Image.Image], side: int = 4 * FRAME_SIZE) -> NDArray[np.uint8]:
-    """Pictures as grey squares ``[N, side, side]``, whole, the rest white."""
+    """Pictures as grey squares ``[N, side, side]``, uncropped, with white margins."""
     squares = [
         ImageOps.pad(image.convert("L"), (side, side), color=255, centering=(0.5, 0.5))
         for image in images
@@ -175,5 +139,5 @@ def thumbnails(images: Iterable[Image.Image], side: int = 4 * FRAME_SIZE) -> NDA
 
 
 def enlarge(frames: NDArray[np.uint8], times: int = 4) -> NDArray[np.uint8]:
-    """Frames ``[N, 28, 28]`` with every pixel repeated, to stand beside :func:`thumbnails`."""
+    """Frames ``[N, 28, 28]`` with every pixel repeated, of the size of :func:`thumbnails`."""
     return frames.repeat(times, axis=1).repeat(times, axis=2)

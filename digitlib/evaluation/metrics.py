@@ -56,6 +56,10 @@ class Proportion:
         low, high = self.interval
         return {"value": self.value, "low": low, "high": high, "count": self.total}
 
+    def brief(self) -> str:
+        """Value and interval, for cells of tables."""
+        return "{:.1%} ({:.1%} to {:.1%})".format(self.value, *self.interval)
+
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.value:.2%} (95 % interval {low:.2%} to {high:.2%}, n = {self.total:,})"

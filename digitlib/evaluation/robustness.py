@@ -1,8 +1,8 @@
-"""Frames changed on purpose, by a strength: what a network stands, and what it should reject.
+"""Robustness: accuracy of networks on frames that are changed by a rising strength.
 
 A change acts on float frames ``[N, 28, 28]``, 0-1, after all preprocessing: centring, scaling and
-contrast are not put right again, as they would be for a drawing or a picture. What is random in a
-change (directions, places, noise) follows from a seed and is the same at every strength.
+contrast are not corrected again, as they would be for a drawing or a picture. Random parts of a
+change (directions, places, noise) follow from a seed and are the same at every strength.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.evaluation.metrics import Proportion, intervals
-from digitlib.models.inference import digit_score
+from digitlib.evaluation import metrics
+from digitlib.evaluation.metrics import Interval, Proportion, intervals
 from digitlib.models.recognizer import Recognizer
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
+CONFIDENCE, REJECTED = "confidence of the default", "rejected by the default"
+LINE_STYLES = {CONFIDENCE: "--", REJECTED: ":"}
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def rotate(frames: Tensor, strength: float, generator: torch.Generator) -> Tenso
 
 
 def scale(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Enlarge by the factor ``strength`` about the middle; what leaves the frame is lost."""
-    if strength < 1:  # smooth first, so that thin strokes do not fall between the samples
+    """Enlarge by the factor ``strength`` about the middle; ink outside the frame is cut off."""
+    if strength < 1:  # smoothed first, so that thin strokes do not fall between the samples
         frames = blur(frames, 0.4 * math.sqrt(strength**-2 - 1), generator)
     matrix = torch.tensor([[1 / strength, 0.0, 0.0], [0.0, 1 / strength, 0.0]])
     return _warp(frames, matrix.expand(len(frames), 2, 3))
@@ -98,13 +100,13 @@ def scale(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor
 def widen(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Make strokes wider by ``strength`` px, thinner where it is negative.
 
-    Each 3×3 maximum (minimum) adds (takes) 2 px; what is left over is blended in.
+    Each 3×3 maximum (minimum) adds (takes) 2 px; the remainder is blended in.
     """
     sign = 1 if strength > 0 else -1
     left = abs(strength) / 2
     while left > 0:
-        grown = sign * F.max_pool2d(sign * frames[:, None], 3, 1, 1)[:, 0]
-        frames = frames + min(left, 1.0) * (grown - frames)
+        widened = sign * F.max_pool2d(sign * frames[:, None], 3, 1, 1)[:, 0]
+        frames = frames + min(left, 1.0) * (widened - frames)
         left -= 1
     return frames
 
@@ -125,7 +127,7 @@ def blur(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
 
 
 def fade(frames: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Take the share ``strength`` of the contrast away: ink goes grey on black paper."""
+    """Reduce the contrast by the share ``strength``: ink turns grey on black paper."""
     return frames * (1 - strength)
 
 
@@ -153,7 +155,7 @@ PERTURBATIONS = (
 
 @dataclass(frozen=True)
 class RobustnessCurve:
-    """What a network makes of frames at each strength of a change.
+    """Results of a network at each strength of a change.
 
     Attributes:
         accuracy: one share per strength.
@@ -170,15 +172,15 @@ class RobustnessCurve:
         """Over all strengths."""
         return float(np.mean([share.value for share in self.accuracy]))
 
-    def good(self, change: Perturbation, least: float = 0.9) -> str:
-        """The strengths about no change that leave at least this accuracy, as text."""
-        kept = [share.value >= least for share in self.accuracy]
+    def tolerated_range(self, change: Perturbation, least: float = 0.9) -> str:
+        """The strengths around the neutral one with at least this accuracy, as text."""
+        tolerated = [share.value >= least for share in self.accuracy]
         first = last = change.strengths.index(change.neutral)
-        if not kept[first]:
+        if not tolerated[first]:
             return "none"
-        while first and kept[first - 1]:
+        while first and tolerated[first - 1]:
             first -= 1
-        while last + 1 < len(kept) and kept[last + 1]:
+        while last + 1 < len(tolerated) and tolerated[last + 1]:
             last += 1
         return f"{change.strengths[first]:g} to {change.strengths[last]:g}"
 
@@ -189,13 +191,10 @@ def evaluate_corruption(
     """Measure a network at every strength of one change, on uint8 frames ``[N, 28, 28]``."""
     accuracy, rejected, confidence = [], [], []
     for strength in change.strengths:
-        logits = recognizer.logits(change(images, strength, seed))
-        probabilities = (logits[:, :10] / recognizer.temperature).softmax(dim=1)
-        right = int((probabilities.argmax(dim=1) == labels).sum())
-        away = int((digit_score(logits) < recognizer.threshold).sum())
-        accuracy.append(Proportion(right, len(labels)))
-        rejected.append(Proportion(away, len(labels)))
-        confidence.append(float(probabilities.amax(dim=1).mean()))
+        found = recognizer.predict_batch(change(images, strength, seed))
+        accuracy.append(metrics.accuracy(found.probabilities, labels.numpy()))
+        rejected.append(Proportion.of(found.rejected))
+        confidence.append(float(found.probabilities.max(axis=1).mean()))
     return RobustnessCurve(tuple(accuracy), tuple(rejected), tuple(confidence))
 
 
@@ -212,39 +211,23 @@ def evaluate_corruptions(
     }
 
 
-def panels(
+def curve_panels(
     measured: Mapping[str, Mapping[str, RobustnessCurve]],
-) -> dict[str, dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]]:
-    """What :func:`result_plots.strengths` draws, of change's title → network → numbers.
+) -> dict[str, dict[str, Interval]]:
+    """Curves for :func:`result_plots.strengths`, of change's title → network → numbers.
 
-    Beside the accuracies stand the confidence of the network ``default`` and what it rejects.
+    Beside the accuracies, the confidence and the rejection rate of ``default``, in the styles of
+    ``LINE_STYLES``.
     """
-    drawn = {}
+    panels = {}
     for title, each in measured.items():
-        lines = {name: intervals(result.accuracy) for name, result in each.items()}
-        sure = np.array(each["default"].confidence)
-        away = np.array([share.value for share in each["default"].rejected])
-        drawn[title] = lines | {
-            "– confidence of the default": (sure,) * 3,
-            "· rejected by the default": (away,) * 3,
+        confidence = np.array(each["default"].confidence)
+        rejected = intervals(each["default"].rejected)[0]
+        panels[title] = {name: intervals(result.accuracy) for name, result in each.items()} | {
+            CONFIDENCE: (confidence,) * 3,
+            REJECTED: (rejected,) * 3,
         }
-    return drawn
-
-
-def compare(areas: Mapping[str, Mapping[str, float]]) -> str:
-    """Which changes the default stands better than the baseline and which worse, in words.
-
-    ``areas`` is network → change's title → mean accuracy.
-    """
-    ours, theirs = areas["default"], areas.get("baseline")
-    if theirs is None:
-        return f"the default reads {np.mean([*ours.values()]):.1%}"
-    better = [title.split(" (")[0] for title in ours if ours[title] > theirs[title]]
-    worse = [title.split(" (")[0] for title in ours if ours[title] <= theirs[title]]
-    return (
-        f"the default reads more than the baseline under {', '.join(better) or 'no change'}, and "
-        f"no more than it under {', '.join(worse) or 'no change'}"
-    )
+    return panels
 
 
 def examples(images: Tensor, labels: Tensor, seed: int = 0) -> dict[str, NDArray[Any]]:

@@ -30,7 +30,10 @@ READ = (
 PICTURES = (
     ("scans at 8×8 px by 13 other writers (UCI optdigits, in scikit-learn)", handwriting.SCANS),
     ("phone photos, simulated from the pen strokes", "phone photos"),
-    (f"{handwriting.SCENES} of pictures: spray, chalk, squared paper, 16 px …", handwriting.SCENES),
+    (
+        f"{handwriting.MORE_KINDS} of pictures: spray, chalk, squared paper, 16 px …",
+        handwriting.MORE_KINDS,
+    ),
 )
 REJECTED = (
     ("symbols (stars, hearts, arrows …), a kind never trained on", "no_digits", "validation"),
@@ -53,7 +56,7 @@ def results(reports: Path = REPORTS) -> str:
         baseline=read("weights/baseline.json"),
         rows=READ,
         pictures=PICTURES,
-        baseline_path=f"baseline{handwriting.PLAIN}",
+        baseline_path=str(handwriting.Reader("baseline", "baseline")),
         accuracy=read("metrics/07_handwriting.json")["numbers"]["accuracy"],
         rejected=REJECTED,
         seeds=[

@@ -224,15 +224,17 @@ def strengths(
     examples: Mapping[str, Array],
     *,
     ylabel: str,
+    styles: Mapping[str, str],
 ) -> Figure:
     """Shares against the strength of a change, and under each strength a frame changed so.
 
     Args:
         panels: title, which is also the x label with its unit → name → ``(value, low, high)``,
-            each 0-1 and one per strength. A name that starts with "–" is dashed, with "·" dotted.
+            each 0-1 and one per strength.
         ticks: title → the strengths, as text.
         examples: title → frames ``[strengths, 28, 28]``, 0-1.
         ylabel: with its unit.
+        styles: name → line style, without markers; other lines are solid, with markers.
     """
     rows = -(-len(panels) // 2)
     figure, axes = new_figure(11, 3.1 * rows, 2 * rows, 2, height_ratios=[3.3, 1] * rows)
@@ -240,10 +242,9 @@ def strengths(
         curve, strip = axes[2 * (n // 2) : 2 * (n // 2) + 2, n % 2]
         at = np.arange(len(ticks[title]))
         for name, (value, low, high) in lines.items():
-            line = {"–": "--", "·": ":"}.get(name[0], "-")
             color = COLORS.get(name, "#6b7079")
-            marker = "o" if line == "-" else ""
-            curve.plot(at, value, line, color=color, label=name.strip("–· "), marker=marker)
+            marker = "" if name in styles else "o"
+            curve.plot(at, value, styles.get(name, "-"), color=color, label=name, marker=marker)
             curve.fill_between(at, low, high, color=color, alpha=0.18, linewidth=0)
         limits = (-0.5, len(at) - 0.5)
         curve.set(ylim=(0, 1.03), xlim=limits, ylabel=ylabel, title=title)
