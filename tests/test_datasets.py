@@ -16,8 +16,15 @@ from helpers import bundled
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
-from digitlib.datasets import augment, catalog, synthetic
-from digitlib.datasets.base import SPLITS, DataDamagedError, DataMissingError, DigitData, data_root
+from digitlib.datasets import augment, catalog
+from digitlib.datasets.base import (
+    NO_DIGIT,
+    SPLITS,
+    DataDamagedError,
+    DataMissingError,
+    DigitData,
+    data_root,
+)
 from digitlib.datasets.mnist import MNIST_FILES
 from digitlib.datasets.pendigits import (
     PEN_SAMPLES,
@@ -480,7 +487,7 @@ def test_made_sets_keep_train_and_validation_apart(pendigits_file: Path) -> None
 
 def test_symbols_are_only_judged_by() -> None:
     data = catalog.load("no_digits", "test", "nowhere", download=False)
-    assert (data.labels == synthetic.NO_DIGIT).all()
+    assert (data.labels == NO_DIGIT).all()
     again = catalog.load("no_digits", "test", "nowhere", download=False)
     assert torch.equal(data.images, again.images)
 
@@ -490,7 +497,7 @@ def test_typeset_splits_are_disjoint_and_of_no_digit() -> None:
     assert sum(map(len, parts)) == len(catalog.TYPESET) * len(catalog.FONTS)
     assert not set("0123456789") & set(catalog.TYPESET)
     for part in parts:
-        assert (part.labels == synthetic.NO_DIGIT).all()
+        assert (part.labels == NO_DIGIT).all()
         assert (part.images.amax(dim=(1, 2)) == 255).all()
     train, validation, test = map(rows, parts)
     assert not train & validation
@@ -508,5 +515,5 @@ def test_notmnist_is_never_trained_on(split: str, tmp_path: Path) -> None:
 def test_notmnist_is_in_frames(notmnist_folder: Path) -> None:
     data = catalog.load("notmnist", "test", notmnist_folder.parent)
     assert len(data) == 10_000
-    assert (data.labels == synthetic.NO_DIGIT).all()
+    assert (data.labels == NO_DIGIT).all()
     assert (data.images.amax(dim=(1, 2)) == 255).all()

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import RandomState
 
-from digitlib.datasets import synthetic
+from digitlib.datasets import non_digits, synthetic
+from digitlib.datasets.base import NO_DIGIT
 from digitlib.datasets.unipen import PenDigit
 from digitlib.preprocessing import strokes
 
@@ -61,7 +62,7 @@ def test_corners_are_rounded_unless_given_twice() -> None:
 
 
 def test_outlines_are_parsed() -> None:
-    first, second = synthetic.parse_outline("0,1 .5,0|.2,.6 .8,.6")
+    first, second = non_digits.parse_outline("0,1 .5,0|.2,.6 .8,.6")
     np.testing.assert_allclose(first[[0, -1]], [[0, 1], [0.5, 0]])
     np.testing.assert_allclose(second[[0, -1]], [[0.2, 0.6], [0.8, 0.6]])
 
@@ -174,18 +175,18 @@ def test_restyling_leaves_the_originals_alone() -> None:
 
 
 def test_training_and_judging_use_different_outlines() -> None:
-    training = synthetic.LETTERS | synthetic.SHAPES
-    assert len(training) == len(synthetic.LETTERS) + len(synthetic.SHAPES)
-    assert not set(training) & set(synthetic.SYMBOLS)
-    assert not set(training.values()) & set(synthetic.SYMBOLS.values())
+    training = non_digits.LETTERS | non_digits.SHAPES
+    assert len(training) == len(non_digits.LETTERS) + len(non_digits.SHAPES)
+    assert not set(training) & set(non_digits.SYMBOLS)
+    assert not set(training.values()) & set(non_digits.SYMBOLS.values())
 
 
-OUTLINES = synthetic.LETTERS | synthetic.SHAPES | synthetic.SYMBOLS
+OUTLINES = non_digits.LETTERS | non_digits.SHAPES | non_digits.SYMBOLS
 
 
 @pytest.mark.parametrize("outline", OUTLINES.values(), ids=OUTLINES)
 def test_every_outline_can_be_drawn(outline: str) -> None:
-    drawing = synthetic.parse_outline(outline)
+    drawing = non_digits.parse_outline(outline)
     assert strokes.render(drawing).max() == 255
     points = np.concatenate(drawing)
     assert points.min() >= -0.01
@@ -194,21 +195,21 @@ def test_every_outline_can_be_drawn(outline: str) -> None:
 
 def test_no_digits_are_counted_and_labelled() -> None:
     pens = [pen(digit) for digit in range(10)]
-    made = synthetic.draw_non_digits(synthetic.LETTERS, 3, 0, pens)
-    assert len(made) == 3 * (len(synthetic.LETTERS) + 4 + 12)
-    assert {digit.label for digit in made} == {synthetic.NO_DIGIT}
-    assert len(synthetic.draw_non_digits(synthetic.SYMBOLS, 3, 0)) == 3 * (
-        len(synthetic.SYMBOLS) + 4
+    made = non_digits.draw_non_digits(non_digits.LETTERS, 3, 0, pens)
+    assert len(made) == 3 * (len(non_digits.LETTERS) + 4 + 12)
+    assert {digit.label for digit in made} == {NO_DIGIT}
+    assert len(non_digits.draw_non_digits(non_digits.SYMBOLS, 3, 0)) == 3 * (
+        len(non_digits.SYMBOLS) + 4
     )
-    assert same(made, synthetic.draw_non_digits(synthetic.LETTERS, 3, 0, pens))
-    assert not same(made, synthetic.draw_non_digits(synthetic.LETTERS, 3, 1, pens))
+    assert same(made, non_digits.draw_non_digits(non_digits.LETTERS, 3, 0, pens))
+    assert not same(made, non_digits.draw_non_digits(non_digits.LETTERS, 3, 1, pens))
 
 
 def test_scribbles_are_long_and_different() -> None:
     random = RandomState(0)
     frames = set()
     for _ in range(10):
-        (line,) = synthetic.scribble(random)
+        (line,) = non_digits.scribble(random)
         size = np.ptp(line, axis=0).max()
         length = np.linalg.norm(np.diff(line, axis=0), axis=1).sum()
         assert length > 4 * size  # it turns too often for a digit
@@ -220,7 +221,7 @@ def test_two_digits_side_by_side_do_not_overlap() -> None:
     random = RandomState(0)
     for first in (1, 4, 8):
         for second in (0, 1, 7):
-            parts = synthetic.side_by_side(pen(first), pen(second), random)
+            parts = non_digits.side_by_side(pen(first), pen(second), random)
             count = len(DIGITS[first])
             left, right = np.concatenate(parts[:count]), np.concatenate(parts[count:])
             assert left[:, 0].max() < right[:, 0].min()

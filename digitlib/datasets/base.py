@@ -13,6 +13,7 @@ from torch import Tensor
 from digitlib.files import REPOSITORY, digest
 
 SPLITS = ("train", "validation", "test")
+NO_DIGIT = 10  # the label of non-digits
 
 
 class DataMissingError(FileNotFoundError):
@@ -31,7 +32,7 @@ class DigitData:
         name: ``mnist``, ``sample``, ``pendigits``, ``notmnist`` …
         split: ``train``, ``validation`` or ``test``.
         images: uint8 ``[N, 28, 28]``, white ink on black.
-        labels: int64 ``[N]``; 10 is "no digit".
+        labels: int64 ``[N]``; ``NO_DIGIT`` for others.
         writers: int64 ``[N]`` or None where unknown.
         points: float ``[N, PEN_SAMPLES, 2]`` for pen data: evenly sampled strokes, to be rendered
             anew at any pen width with :func:`augment.render_batch`; else None.
@@ -87,7 +88,7 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
 
 
 def missing_error(name: str, path: Path, reason: object) -> DataMissingError:
-    """The error for a missing data set: what was looked for, where, and two remedies."""
+    """The error for a missing data set: its name, its place, and two remedies."""
     reason = " ".join(str(reason).split())[:120]
     return DataMissingError(
         f"{name} is not at {path}, and downloading it failed ({reason}). Either go online once, "

@@ -18,8 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib.datasets import synthetic
-from digitlib.datasets.base import SPLITS, DataDamagedError, DigitData, data_root, missing_error
+from digitlib.datasets import non_digits, synthetic
+from digitlib.datasets.base import (
+    NO_DIGIT,
+    SPLITS,
+    DataDamagedError,
+    DigitData,
+    data_root,
+    missing_error,
+)
 from digitlib.datasets.cache import cached
 from digitlib.datasets.mnist import SPLIT_SEED, build_mnist, find_mnist
 from digitlib.datasets.pendigits import find_pendigits, pen_data, read_pen_file
@@ -96,10 +103,10 @@ def _build_sample(split: str, files: list[Path]) -> DigitData:
     pictures, targets = sample_pictures()
     inks = [(255 - np.asarray(picture, np.float32)) / 255 for picture in pictures]
     frames = torch.from_numpy(np.stack([ink_to_frame(ink) for ink in inks]))
-    everything = DigitData("sample", split, frames, torch.from_numpy(targets))
+    whole = DigitData("sample", split, frames, torch.from_numpy(targets))
     order = np.random.RandomState(SPLIT_SEED).permutation(len(targets))
     bounds = {"validation": slice(0, 200), "test": slice(200, 500), "train": slice(500, None)}
-    return everything.select(torch.from_numpy(np.sort(order[bounds[split]])))
+    return whole.select(torch.from_numpy(np.sort(order[bounds[split]])))
 
 
 # --- pen strokes, real and synthetic -------------------------------------------------------
@@ -126,11 +133,11 @@ def _build_no_digits(split: str, files: list[Path]) -> DigitData:
     The later splits have symbols and scribbles; no symbol is in ``train``.
     """
     seed = SPLITS.index(split)
-    outlines = synthetic.SYMBOLS
+    outlines = non_digits.SYMBOLS
     if split == "train":
-        outlines = synthetic.LETTERS | synthetic.SHAPES
+        outlines = non_digits.LETTERS | non_digits.SHAPES
     pairs = read_pen_file(split, files) if files else ()
-    return pen_data("no_digits", split, synthetic.draw_non_digits(outlines, 30, seed, pairs))
+    return pen_data("no_digits", split, non_digits.draw_non_digits(outlines, 30, seed, pairs))
 
 
 # --- typeset characters --------------------------------------------------------------------
@@ -190,7 +197,7 @@ def _build_notmnist(split: str, files: list[Path]) -> DigitData:
 
 
 def _non_digits(name: str, split: str, frames: list[NDArray[np.uint8]]) -> DigitData:
-    labels = torch.full((len(frames),), synthetic.NO_DIGIT)
+    labels = torch.full((len(frames),), NO_DIGIT)
     return DigitData(name, split, torch.from_numpy(np.stack(frames)), labels)
 
 

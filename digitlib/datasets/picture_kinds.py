@@ -1,7 +1,7 @@
-"""Kinds of pictures that people draw, scan and photograph, made from pen strokes to judge by.
+"""Kinds of simulated pictures of pen strokes, for evaluation: drawn, scanned and photographed.
 
-Where :func:`pictures.photo` mixes everything, each kind here stands for one difficulty, so
-that a table tells which of them a way to read masters. Training never sees any.
+:func:`pictures.photo` mixes difficulties; each kind here isolates one, so that a table shows
+the accuracy for each. They are not used in training.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Shades = NDArray[np.floating[Any]]  # [H, W] or [H, W, 3], 0-255
 
 
 def make(kind: str, strokes: Strokes, seed: int) -> Image.Image:
-    """A picture of one of the ``KINDS``; what is random about it follows from ``seed``.
+    """A picture of one of the ``KINDS``; ``seed`` determines its random numbers.
 
     Raises:
         BlankDrawingError: there are no strokes.

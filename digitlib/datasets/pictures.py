@@ -1,7 +1,7 @@
-"""Pictures made from pen strokes, to judge by: canvas drawings and photos of paper.
+"""Simulated pictures of pen strokes, for evaluation: canvas drawings and photos of paper.
 
-Training never sees them. They stand in for what people upload, with everything known about them:
-brush and size on a canvas, and for photos light, paper, ruling, pen, noise, blur and JPEG.
+They are not used in training. They replace users' uploads where the conditions have to be known:
+brush and size on a canvas; light, paper, ruling, pen, noise, blur and JPEG of a photo.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def coverage(
 ) -> NDArray[np.float64]:
     """Scale and move strokes as :func:`canvas` does and draw them: ink ``[H, W]``, 0-1."""
     arrays = validate_strokes(strokes)
-    everything = np.concatenate(arrays)
-    low, high = everything.min(axis=0), everything.max(axis=0)
+    points = np.concatenate(arrays)
+    low, high = points.min(axis=0), points.max(axis=0)
     scale = height / max(float((high - low).max()), 1e-9)
     middle = np.array([shape[1] / 2, shape[0] / 2]) + offset
     placed = [(array - (low + high) / 2) * scale + middle for array in arrays]
@@ -60,7 +60,7 @@ def coverage(
 def photo(strokes: Strokes, seed: int, *, side: int = 480) -> Image.Image:
     """A phone photo of the digit on paper: light falling off, ruling, noise, blur, JPEG.
 
-    Everything about it follows from ``seed``: a pen, pencil or marker; white, yellowish or grey
+    All of it is determined by ``seed``: a pen, pencil or marker; white, yellowish or grey
     paper; plain, ruled or squared; a shadow's soft edge; the digit anywhere.
 
     Returns:

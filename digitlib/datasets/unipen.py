@@ -1,4 +1,4 @@
-"""UNIPEN text becomes pen strokes."""
+"""UNIPEN files become labelled pen strokes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-# --- UNIPEN --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

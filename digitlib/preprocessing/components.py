@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from digitlib.preprocessing.read import Box, Picture
 from digitlib.preprocessing.ruling import NEIGHBOURS_8, remove_rules
 
-MIN_INK = 0.35  # of full ink: below it, soft edges of strokes would join what lies side by side
+MIN_INK = 0.35  # of full ink: below it, soft edges would join neighbouring strokes
 SOFT_EDGE = 2  # px around a component that are its soft edge and are erased with it
 MIN_PART = 0.04  # of the main component's area; smaller ones are specks
 MAX_GAP = 0.3  # of the main component's longer side; a part farther away is not of the same digit
@@ -26,13 +26,13 @@ JOINED_INK = 0.9  # of the ink that must hang together once gaps are closed
 CLOSING_REACH = 1.5  # of the gap: the ink grows by so much before it shrinks by one gap again
 
 BOX_MARGIN = 0.08  # of the shorter side of a printed box in which its lines lie, tilted or not
-MIN_BOX_MARGIN = 3  # px; in smaller components lines and digit cannot be told apart
+MIN_BOX_MARGIN = 3  # px; in smaller components lines and digit cannot be separated
 BOX_SIDE = 0.85  # of a box's side that its line covers
 MAX_BOX_CORE = 0.1  # of a box's or frame's ink that may lie inside its margin, if it is empty
 MIN_BOXED_DIGIT = 0.4  # of the box's height; less inside it is a speck, and the box a drawn zero
 
-MAX_EDGE_DEPTH = 0.15  # of the picture's side: what crosses the picture and is thinner is no digit
-MIN_FRAME = 0.75  # of the picture's sides: what is larger and hollow is a frame around the digit
+MAX_EDGE_DEPTH = 0.15  # of the picture's side: thinner lines across the picture are no digit
+MIN_FRAME = 0.75  # of the picture's sides: a larger hollow component is a frame around the digit
 MIN_FRAME_MARGIN = 2  # px of a frame's line
 
 

@@ -1,4 +1,4 @@
-"""Any picture of a digit becomes the 28x28 frame that MNIST would have made of it.
+"""Pictures of digits become 28x28 frames in MNIST's convention.
 
 The convention is LeCun's (http://yann.lecun.com/exdb/mnist/) as rebuilt by QMNIST (Yadav and
 Bottou, arXiv 1905.10498): white ink on black, a square window around the digit reduced by area
@@ -6,8 +6,8 @@ overlap to a 20x20 box, brightest ink at 255, the box placed in 28x28 so that th
 lies at index 14, by a whole number of pixels. Other constants were chosen on simulated pictures;
 their sensitivity is in ``reports/preprocessing_constants.md``.
 
-Everything that makes frames goes through here: pictures through :func:`to_frame`, pen strokes
-(:mod:`strokes`) through :func:`place`, and with them all training data.
+Pictures go through :func:`to_frame`, pen strokes (:mod:`strokes`) through :func:`place_box`; so do
+the training data.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def to_frame(image: Any, *, thicken: int = 0) -> Frame:
 
     Raises:
         BlankDrawingError: the picture has one colour, or no ink that stands out.
-        ValueError: the picture cannot be read as one; the message says what to change.
+        ValueError: the picture cannot be read as one; the message names the remedy.
     """
     return _run(image, thicken, {})
 
 
 def frame_steps(image: Any, *, thicken: int = 0) -> dict[str, NDArray[Any]]:
-    """Do what :func:`to_frame` does and return every step, in order, by name.
+    """Run :func:`to_frame` and return every step, in order, by name.
 
     Returns:
         ``greyscale``, ``ink``, ``digit``, ``crop``, ``box`` (float 0-1, of growing or shrinking

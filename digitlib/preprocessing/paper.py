@@ -1,4 +1,4 @@
-"""Greyscale becomes ink: the digit's strokes as 0-1, whatever paper they are on.
+"""Greyscale becomes ink: the strokes as 0-1, on any paper.
 
 Even paper (paint programs, screenshots) is subtracted; on uneven paper (photos) the contrast
 against the paper around decides, printed rules are taken away, and of the connected components
@@ -32,7 +32,7 @@ SHADE_BINS = 64  # of the border's histogram: 4 grey levels of 255 each
 SHADE_REACH = 1.5  # bins around the fullest one over which the border's usual shade is averaged
 
 # --- a page with its surroundings, in a digital picture
-PAGE_INK = 0.5  # of full ink: what counts as page against the shade of the border
+PAGE_INK = 0.5  # of full ink: the least contrast of a page with the shade of the border
 MIN_SOLID = 0.2  # of the picture that a page covers at least
 MIN_RECTANGLE = 0.88  # of a page's bounding box that it fills; a zero fills less
 MIN_PAGE_SIDE = 0.4  # of the picture's shorter side
@@ -48,7 +48,7 @@ WIDEST_STROKE = 6  # the first window for paper is 1/6 of the shorter side: wide
 INK_BLUR = 0.8  # px, standard deviation: noise of single pixels is smoothed away
 PEAK_BLUR = 1.5  # px, standard deviation, before the fullest ink is measured
 MIN_PEAK = 4  # standard deviations of the noise that the fullest ink must stand out by
-LOW_INK, LOW_SIGMAS = 0.3, 2.5  # of full ink, and noise deviations: least of what is connected
+LOW_INK, LOW_SIGMAS = 0.3, 2.5  # of full ink, and noise deviations: the least connected ink
 HIGH_INK = 0.75  # of full ink: drawn as black
 STRONG_INK = 0.55  # of full ink that a component must reach somewhere, or it is a smudge
 ZERO_INK = 0.5  # of the least connected ink: drawn as white
@@ -79,7 +79,7 @@ FILL_SPREAD = 12  # paper beyond a tilted sheet is blurred paper: 1/12 of the sh
 MIN_WEIGHT = 1e-3  # of blurred paper; guards a division
 
 # --- slope of light
-SLOPE_ROUNDS = 6  # fits of the quadratic surface; each leaves out what is far off the last
+SLOPE_ROUNDS = 6  # fits of the quadratic surface; each leaves out the outliers of the last
 SLOPE_STRIDE = 7  # every 7th pixel is fitted: enough for 6 numbers
 SLOPE_BELOW, SLOPE_ABOVE = 2, 3  # deviations off the surface that are left out: ink is below
 MIN_SPREAD = 1e-4  # of full scale; guards against a deviation of zero
@@ -218,8 +218,8 @@ def _shrink(grey: Picture) -> Picture:
 def _contrast(grey: Picture, small: Picture, radius: int) -> Picture:
     """How much darker than the paper each place is, as part of the paper's light.
 
-    The paper is a smooth slope of light times what a closing (a running maximum, then minimum)
-    leaves of the shrunk picture ``small``: dark things narrower than its window are gone.
+    The paper is a smooth slope of light times the closing (a running maximum, then minimum) of
+    the shrunk picture ``small``, which removes dark things narrower than its window.
     """
     from scipy import ndimage
 
@@ -315,7 +315,7 @@ def _prefer_inside(keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArra
 
 
 def _slope(small: Picture) -> Picture:
-    """A quadratic surface through the paper, fitted again and again without what is far off."""
+    """A quadratic surface through the paper, fitted repeatedly without outliers."""
     y, x = np.mgrid[-1 : 1 : small.shape[0] * 1j, -1 : 1 : small.shape[1] * 1j]
     basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
     values = small.ravel()

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from digitlib.preprocessing.read import Picture
 
-MIN_RULED_SIDE = 64  # px; print on smaller pictures cannot be told from strokes
+MIN_RULED_SIDE = 64  # px; print on smaller pictures resembles strokes
 RIM_DEPTH = 3  # px from the border in which print that crosses the picture must show
 FAINT = 0.12  # of full ink: the least that counts as printed; below it is noise of the paper
 PRINT_QUANTILE = 0.9  # of the rim's ink: the shade of the print, without its few darkest pixels
-MAX_PALE_PRINT = 0.6  # of full ink; paler print is told from the pen by its shade alone
+MAX_PALE_PRINT = 0.6  # of full ink; paler print differs from the pen by its shade alone
 PEN_ABOVE_PRINT = 0.3  # of the way from the print's shade to full ink: where the pen begins
 PEN_EDGE = 2  # px around the pen's core that belong to its soft edge
 NEIGHBOURS_8 = np.ones((3, 3), np.int8)  # the eight neighbours of a pixel
@@ -86,7 +86,7 @@ def _rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     width = mask.shape[1]
     rules, count, thickest = np.zeros_like(mask), 0, 0.0
-    # A slight tilt is bridged by thickening; the opening leaves what is long and straight.
+    # A slight tilt is bridged by thickening; the opening leaves long straight runs.
     thick = ndimage.binary_dilation(mask, np.ones((3, 1)))
     runs = ndimage.binary_opening(thick, np.ones((1, max(MIN_RUN, width // RUN_PART))))
     labels, _ = ndimage.label(runs, NEIGHBOURS_8)
@@ -122,7 +122,7 @@ def _band(line: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
 def _course(
     columns: NDArray[np.intp], middle: NDArray[np.float64], width: int
 ) -> NDArray[np.floating[Any]]:
-    """The row of a line at each of ``width`` columns: a parabola, without what lies off it."""
+    """The row of a line at each of ``width`` columns: a parabola, fitted without outliers."""
     for _ in range(FIT_ROUNDS):
         fit = np.polyfit(columns, middle, 2)
         off = np.abs(np.polyval(fit, columns) - middle)
