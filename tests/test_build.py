@@ -46,17 +46,17 @@ def card(result: TrainResult) -> Card:
 
 @pytest.fixture
 def no_loading(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The sample comes from memory; what is asked for is noted."""
-    asked: list[tuple[str, str]] = []
+    """The sample comes from memory; requests are recorded."""
+    requests: list[tuple[str, str]] = []
     part = sample_splits().validation[0]  # stands in for every set and split
 
     def load(name: str, split: str, *_: object, **__: object) -> DigitData:
-        asked.append((name, split))
+        requests.append((name, split))
         labels = part.labels if name in DIGIT_SETS else torch.full_like(part.labels, 10)
         return dataclasses.replace(part, name=name, split=split, labels=labels)
 
     monkeypatch.setattr(catalog, "load", load)
-    return asked
+    return requests
 
 
 def test_the_card_can_be_stored(card: Card) -> None:
@@ -104,7 +104,7 @@ def test_the_temperature_is_the_best_on_validation(card: Card, result: TrainResu
 
 def test_every_validation_set_counts_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     class Ink(torch.nn.Module):
-        """A score that is the ink, by which the sets can be told apart."""
+        """A score that is the ink, by which the sets can be distinguished."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Pools of varied frames with teachers' answers, and networks that learn from them."""
+"""Soft labels: frames with teachers' logits, and networks distilled from them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from digitlib.training.trainer import _Run, fit, predict_logits
 PASSES = 2
 
 
-class Sayer(nn.Module):
-    """Says the same of every frame, but for how bright it is."""
+class ConstantTeacher(nn.Module):
+    """One digit for every frame, its logit in proportion to the brightness."""
 
     def __init__(self, digit: int) -> None:
         super().__init__()
@@ -42,43 +42,45 @@ def config(**changes: object) -> TrainConfig:
 
 
 @pytest.fixture(scope="module")
-def pool() -> SoftLabels:
-    teachers = [Teacher(Sayer(digit), ("sample",)) for digit in (3, 4)]
+def soft_labels() -> SoftLabels:
+    teachers = [Teacher(ConstantTeacher(digit), ("sample",)) for digit in (3, 4)]
     return make_soft_labels(config(), sample_splits(), teachers, PASSES, progress=False)
 
 
-def test_a_pool_has_the_frames_that_training_would_see(pool: SoftLabels) -> None:
+def test_soft_labels_have_the_frames_of_training(soft_labels: SoftLabels) -> None:
     feed = BatchLoader(config(), sample_splits(), torch.device("cpu"))
     drawn = [batch for number in range(PASSES) for batch in feed.epoch(number)]
     frames = torch.cat([(batch.frames * 255).round().to(torch.uint8) for batch in drawn])
     labels = torch.cat([batch.labels for batch in drawn])
-    assert len(pool) == len(frames)
+    assert len(soft_labels) == len(frames)
 
     def sums(images: torch.Tensor, of: torch.Tensor) -> list[tuple[int, int]]:
         return sorted(zip(images.sum(dim=(1, 2)).tolist(), of.tolist(), strict=True))
 
-    assert sums(pool.images, pool.labels) == sums(frames, labels)
-    assert not torch.equal(pool.labels, labels), "a pool is in random order"
+    assert sums(soft_labels.images, soft_labels.labels) == sums(frames, labels)
+    assert not torch.equal(soft_labels.labels, labels), "the order is random"
 
 
-def test_answers_are_the_mean_of_the_teachers_and_belong_to_their_frames(pool: SoftLabels) -> None:
-    brightness = as_input(pool.images.float() / 255).mean(dim=(1, 2, 3))
-    expected = torch.zeros(len(pool), 10)
+def test_logits_are_the_mean_of_the_teachers_and_belong_to_their_frames(
+    soft_labels: SoftLabels,
+) -> None:
+    brightness = as_input(soft_labels.images.float() / 255).mean(dim=(1, 2, 3))
+    expected = torch.zeros(len(soft_labels), 10)
     expected[:, 3] = expected[:, 4] = brightness / 2
-    torch.testing.assert_close(pool.teacher_logits.float(), expected, atol=2e-3, rtol=1e-2)
+    torch.testing.assert_close(soft_labels.teacher_logits.float(), expected, atol=2e-3, rtol=1e-2)
 
 
 def test_making_soft_labels_leaves_the_global_random_state_as_it_was() -> None:
     before = torch.get_rng_state()
-    teachers = [Teacher(Sayer(3), ("sample",))]
+    teachers = [Teacher(ConstantTeacher(3), ("sample",))]
     made = make_soft_labels(config(), sample_splits(), teachers, 1, progress=False)
     assert len(made) == 256
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_who_knows_least_else_is_asked() -> None:
-    general, other = (Teacher(Sayer(n), ("sample", "styles", "typeset")) for n in (1, 2))
-    special = Teacher(Sayer(3), ("sample",))
+def test_the_most_specialised_teachers_are_selected() -> None:
+    general, other = (Teacher(ConstantTeacher(n), ("sample", "styles", "typeset")) for n in (1, 2))
+    special = Teacher(ConstantTeacher(3), ("sample",))
     everybody = [general, special, other]
     assert select_teachers(everybody, "sample") == [special.network]
     assert select_teachers(everybody, "styles") == [general.network, other.network]
@@ -86,97 +88,120 @@ def test_who_knows_least_else_is_asked() -> None:
         select_teachers(everybody, "mnist")
 
 
-def test_each_data_set_is_answered_by_its_own_teachers() -> None:
+def test_each_data_set_is_labelled_by_its_own_teachers() -> None:
     data = sample_splits()
     digits = data.train[0]
     none = replace(digits, name="no_digits", labels=torch.full_like(digits.labels, 10))
     both = Splits((digits, none), data.validation)
     two = config(datasets=("sample", "no_digits"), mix_ratios=(0.5,))
-    special, general = Sayer(1), Sayer(2)
+    special, general = ConstantTeacher(1), ConstantTeacher(2)
     teachers = [Teacher(special, ("sample",)), Teacher(general, ("sample", "no_digits"))]
-    pool = make_soft_labels(two, both, teachers, 1, progress=False)
-    digit = pool.labels < 10
-    assert 0 < digit.sum() < len(pool)
-    assert torch.equal((pool.teacher_logits != 0).any(dim=1), torch.ones_like(digit))
-    assert not pool.teacher_logits[digit, 2].any()
-    assert not pool.teacher_logits[~digit, 1].any()
+    soft_labels = make_soft_labels(two, both, teachers, 1, progress=False)
+    digit = soft_labels.labels < 10
+    assert 0 < digit.sum() < len(soft_labels)
+    assert torch.equal((soft_labels.teacher_logits != 0).any(dim=1), torch.ones_like(digit))
+    assert not soft_labels.teacher_logits[digit, 2].any()
+    assert not soft_labels.teacher_logits[~digit, 1].any()
 
 
-class Reader(nn.Module):
-    """Says how much ink there is, as the logit of 0."""
+class InkTeacher(nn.Module):
+    """The mean brightness as the logit of 0."""
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         return F.pad(frames.mean(dim=(1, 2, 3))[:, None], (0, 9))
 
 
-def test_teachers_read_a_drawing_before_the_hand_became_unsteady() -> None:
+def test_the_teachers_input_is_the_drawing_before_tremor() -> None:
     digits = sample_splits().train[0].select(slice(0, 200))
     points = torch.rand(1, 20, 2).expand(len(digits), 20, 2)
     drawn = Splits((replace(digits, points=points),), ())
     shaky = config(tremor_prob=0.5)
-    pool = make_soft_labels(shaky, drawn, [Teacher(Reader(), ("sample",))], 1, progress=False)
+    soft_labels = make_soft_labels(
+        shaky, drawn, [Teacher(InkTeacher(), ("sample",))], 1, progress=False
+    )
     feed = BatchLoader(shaky, drawn, torch.device("cpu"))
     steady = torch.cat([batch.clean for batch in feed.epoch(0) if batch.clean is not None])
-    assert len(steady) == len(pool)
-    calm = as_input((steady * 255).round() / 255).mean(dim=(1, 2, 3))
+    assert len(steady) == len(soft_labels)
+    clean = as_input((steady * 255).round() / 255).mean(dim=(1, 2, 3))
     torch.testing.assert_close(
-        pool.teacher_logits[:, 0].float().sort().values, calm.sort().values, atol=2e-3, rtol=1e-2
+        soft_labels.teacher_logits[:, 0].float().sort().values,
+        clean.sort().values,
+        atol=2e-3,
+        rtol=1e-2,
     )
-    seen = as_input(pool.images.float() / 255).mean(dim=(1, 2, 3))
-    assert not torch.allclose(seen.sort().values, calm.sort().values, atol=0.02)
+    seen = as_input(soft_labels.images.float() / 255).mean(dim=(1, 2, 3))
+    assert not torch.allclose(seen.sort().values, clean.sort().values, atol=0.02)
 
 
-def test_a_pool_comes_back_from_its_file(pool: SoftLabels, tmp_path: Path) -> None:
-    pool.save(tmp_path / "pool.safetensors")
+def test_soft_labels_are_read_back_from_their_file(soft_labels: SoftLabels, tmp_path: Path) -> None:
+    soft_labels.save(tmp_path / "pool.safetensors")
     back = SoftLabels.load(tmp_path / "pool.safetensors")
     for name in ("images", "labels", "teacher_logits"):
-        assert torch.equal(getattr(back, name), getattr(pool, name)), name
-    assert back.digest == pool.digest
+        assert torch.equal(getattr(back, name), getattr(soft_labels, name)), name
+    assert back.digest == soft_labels.digest
     twice = SoftLabels.load(tmp_path / "pool.safetensors", tmp_path / "pool.safetensors")
-    assert torch.equal(twice.labels, torch.cat([pool.labels, pool.labels]))
-    assert replace(pool, teacher_logits=pool.teacher_logits + 1).digest != pool.digest
+    assert torch.equal(twice.labels, torch.cat([soft_labels.labels, soft_labels.labels]))
+    assert (
+        replace(soft_labels, teacher_logits=soft_labels.teacher_logits + 1).digest
+        != soft_labels.digest
+    )
+
+
+def test_a_single_file_is_not_copied(
+    soft_labels: SoftLabels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft_labels.save(tmp_path / "labels.safetensors")
+    monkeypatch.delattr(torch, "cat")  # would hold the frames twice
+    assert SoftLabels.load(tmp_path / "labels.safetensors").digest == soft_labels.digest
+
+
+def test_without_tremor_no_second_frames_are_kept() -> None:
+    first = next(BatchLoader(config(), sample_splits(), torch.device("cpu")).epoch(0))
+    assert first.clean is None
 
 
 def batches(feed: DistillationLoader, *epochs: int) -> list[Batch]:
     return [batch for number in epochs for batch in feed.epoch(number)]
 
 
-def test_every_frame_comes_once_before_any_comes_again(pool: SoftLabels) -> None:
+def test_every_frame_comes_once_before_any_comes_again(soft_labels: SoftLabels) -> None:
     steps = BatchLoader(config(), sample_splits(), torch.device("cpu")).steps
-    # Numbered, so that each frame can be told.
-    numbered = replace(pool, labels=torch.arange(len(pool)))
+    # Numbered, to identify each frame.
+    numbered = replace(soft_labels, labels=torch.arange(len(soft_labels)))
     feed = DistillationLoader(config(), numbered, steps, torch.device("cpu"))
     assert feed.passes == PASSES
     first = torch.cat([batch.labels for batch in batches(feed, 0, 1)])
-    assert len(first.unique()) == len(first) >= 0.95 * len(pool)
+    assert len(first.unique()) == len(first) >= 0.95 * len(soft_labels)
     again = torch.cat([batch.labels for batch in batches(feed, 0, 1)])
     assert torch.equal(first, again)
     later = torch.cat([batch.labels for batch in batches(feed, 2, 3)])
     assert not torch.equal(first, later)
     for batch in batches(feed, 1):
         assert batch.teacher_logits is not None
-        torch.testing.assert_close(batch.teacher_logits, pool.teacher_logits[batch.labels].float())
-        torch.testing.assert_close(batch.frames, pool.images[batch.labels].float() / 255)
+        torch.testing.assert_close(
+            batch.teacher_logits, soft_labels.teacher_logits[batch.labels].float()
+        )
+        torch.testing.assert_close(batch.frames, soft_labels.images[batch.labels].float() / 255)
 
 
-def test_a_pool_of_less_than_an_epoch_is_refused(pool: SoftLabels) -> None:
+def test_soft_labels_for_less_than_an_epoch_are_refused(soft_labels: SoftLabels) -> None:
     with pytest.raises(ValueError, match="the soft labels have only"):
-        DistillationLoader(config(), pool, 10 * len(pool), torch.device("cpu"))
+        DistillationLoader(config(), soft_labels, 10 * len(soft_labels), torch.device("cpu"))
 
 
-def test_taught_and_pool_belong_together(pool: SoftLabels) -> None:
+def test_a_distill_weight_and_soft_labels_need_each_other(soft_labels: SoftLabels) -> None:
     with pytest.raises(ValueError, match=r"needs soft labels"):
         fit(config(distill_weight=0.5), sample_splits(), progress=False)
     with pytest.raises(ValueError, match="Soft labels need"):
-        fit(config(), sample_splits(), soft_labels=pool, progress=False)
+        fit(config(), sample_splits(), soft_labels=soft_labels, progress=False)
 
 
 def test_a_network_learns_what_the_teachers_say_and_not_what_the_labels_say(
-    pool: SoftLabels,
+    soft_labels: SoftLabels,
 ) -> None:
-    # All labels are wrong, all answers right.
-    right = F.one_hot(pool.labels, 10).half() * 8
-    twisted = replace(pool, labels=(pool.labels + 1) % 10, teacher_logits=right)
+    # All labels are wrong, all logits right.
+    right = F.one_hot(soft_labels.labels, 10).half() * 8
+    twisted = replace(soft_labels, labels=(soft_labels.labels + 1) % 10, teacher_logits=right)
     recipe = config(distill_weight=1.0, epochs=25)
     result = fit(recipe, sample_splits(), soft_labels=twisted, progress=False)
     assert result.history[-1]["accuracy/sample"] > 0.8
@@ -187,44 +212,48 @@ def test_a_network_learns_what_the_teachers_say_and_not_what_the_labels_say(
     assert misled.history[-1]["accuracy/sample"] < 0.2
 
 
-def test_a_taught_run_resumes_to_the_same_weights(pool: SoftLabels, tmp_path: Path) -> None:
+def test_a_distillation_resumes_to_the_same_weights(
+    soft_labels: SoftLabels, tmp_path: Path
+) -> None:
     recipe = config(distill_weight=0.7, epochs=3)
-    whole = fit(recipe, sample_splits(), soft_labels=pool, progress=False)
+    whole = fit(recipe, sample_splits(), soft_labels=soft_labels, progress=False)
     path = tmp_path / "run.ckpt"
     for stop in (1, 3):
         part = fit(
-            recipe, sample_splits(), soft_labels=pool, progress=False, checkpoint=path,
+            recipe, sample_splits(), soft_labels=soft_labels, progress=False, checkpoint=path,
             until=lambda line, stop=stop: line["epoch"] >= stop,
         )  # fmt: skip
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, part.model.state_dict()[name]), name
 
 
-def test_a_checkpoint_of_another_pool_is_refused(pool: SoftLabels, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_soft_labels_is_refused(
+    soft_labels: SoftLabels, tmp_path: Path
+) -> None:
     recipe, path = config(distill_weight=0.7, epochs=2), tmp_path / "run.ckpt"
     fit(
         recipe,
         sample_splits(),
-        soft_labels=pool,
+        soft_labels=soft_labels,
         progress=False,
         checkpoint=path,
         until=lambda _: True,
     )
-    other = replace(pool, teacher_logits=pool.teacher_logits + 1)
+    other = replace(soft_labels, teacher_logits=soft_labels.teacher_logits + 1)
     with pytest.raises(ValueError, match=r"run\.ckpt is a checkpoint of other data"):
         fit(recipe, sample_splits(), soft_labels=other, progress=False, checkpoint=path)
 
 
 def test_the_loss_is_least_where_the_network_agrees_with_its_teachers() -> None:
     run = _Run(config(distill_weight=1.0), sample_splits(), torch.device("cpu"))
-    answers = torch.randn(6, 10) * 3
-    batch = Batch(torch.zeros(6, 28, 28), torch.zeros(6, dtype=torch.long), answers)
-    said = answers.clone().requires_grad_()
-    loss = run._loss(said, batch)
+    logits = torch.randn(6, 10) * 3
+    batch = Batch(torch.zeros(6, 28, 28), torch.zeros(6, dtype=torch.long), logits)
+    output = logits.clone().requires_grad_()
+    loss = run._loss(output, batch)
     loss.backward()
-    assert said.grad is not None
-    assert said.grad.abs().max() < 1e-6
-    assert run._loss(answers + torch.randn(6, 10), batch) > loss
+    assert output.grad is not None
+    assert output.grad.abs().max() < 1e-6
+    assert run._loss(logits + torch.randn(6, 10), batch) > loss
 
 
 def test_the_command_writes_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

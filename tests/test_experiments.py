@@ -1,4 +1,4 @@
-"""The log of what was tried: written by code, told by code, joined by others' lines."""
+"""The log of experiments: its lines, its Markdown, lines of other scripts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_a_group_is_run_and_told(tmp_path: Path) -> None:
+def test_a_group_is_run_and_written(tmp_path: Path) -> None:
     log = tmp_path / "experiments.json"
     experiments.record([line("accuracy", "deeper", [0.99, 0.992])], log)
     with pytest.raises(SystemExit) as ended:
@@ -74,7 +74,7 @@ def test_every_experiment_is_a_configuration() -> None:
             assert config != group.reference or experiment.threads
 
 
-def test_the_report_is_what_the_log_says() -> None:
+def test_the_report_is_made_from_the_log() -> None:
     lines = json.loads(experiments.LOG.read_text())
     assert experiments.LOG.with_suffix(".md").read_text() == experiments.markdown(lines)
     assert {"group", "what", "validation", "seconds", "verdict"} <= set(lines[0])

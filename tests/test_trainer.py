@@ -1,4 +1,4 @@
-"""Training: what a configuration may be; runs repeat and resume to the bit, and they learn."""
+"""Training: valid configurations; runs repeat and resume to the bit, and they learn."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def same_weights(first: TrainResult, second: TrainResult) -> bool:
 
 
 def numbers(result: TrainResult) -> list[dict[str, float]]:
-    """The history without what a clock decides."""
+    """The history without its times."""
     return [{k: v for k, v in line.items() if k != "seconds"} for line in result.history]
 
 
-# Both optimizers, with what each of them keeps between epochs.
+# Both optimizers, which keep different states between epochs.
 KINDS = {
     "sgd": {"ema_decay": 0.99},
     "adam": {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant"},
@@ -159,7 +159,7 @@ def test_the_schedule_runs_over_all_epochs(kind: tuple[TrainConfig, TrainResult]
 # --- runs ----------------------------------------------------------------------------------
 
 
-def test_a_result_says_how_it_came_about(kind: tuple[TrainConfig, TrainResult]) -> None:
+def test_a_result_has_its_settings_and_history(kind: tuple[TrainConfig, TrainResult]) -> None:
     config, result = kind
     assert result.config is config
     assert result.device == "cpu"
@@ -512,10 +512,10 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 def test_data_is_loaded_in_the_order_of_the_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked = []
+    roots = []
 
     def load(name: str, split: str, root: object) -> DigitData:
-        asked.append(root)
+        roots.append(root)
         return dataclasses.replace(numbered(name, 80, 0), split=split)
 
     monkeypatch.setattr(catalog, "load", load)
@@ -524,7 +524,7 @@ def test_data_is_loaded_in_the_order_of_the_configuration(
     for split in ("train", "validation"):
         found = [(part.name, part.split, len(part)) for part in getattr(splits, split)]
         assert found == [("sample", split, 50), ("typeset", split, 50)]
-    assert set(asked) == {tmp_path}
+    assert set(roots) == {tmp_path}
 
 
 # --- starting from a network ----------------------------------------------------------------
