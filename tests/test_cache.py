@@ -171,6 +171,7 @@ def test_a_folder_that_cannot_be_written_is_said_once(
     assert build.count == 3
 
 
+@pytest.mark.slow
 def test_processes_that_build_the_same_set_at_once_all_get_it(folder: Path) -> None:
     code = (
         "from digitlib.datasets.catalog import load\n"

@@ -35,6 +35,7 @@ def test_no_strokes_are_blank() -> None:
 
 
 @pytest.mark.needs_pendigits
+@pytest.mark.slow
 def test_photos_of_unseen_writers_are_read() -> None:
     digits = read_pendigits("validation")[::25]
     recognizer = Recognizer.load()

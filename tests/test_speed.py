@@ -92,6 +92,7 @@ def test_the_peak_of_memory_is_seen_after_it_was_freed() -> None:
     assert 120 < memory() / 2**20 < 160
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_frames() -> None:
     few, many = speed.memory_growth([1500, 60_000])
     assert (few["frames"], many["frames"]) == (1500, 60_000)
