@@ -170,6 +170,10 @@ def test_weights_and_runs_over_seeds_count_where_they_are_read() -> None:
     assert read("import numpy") == []
 
 
+def test_the_training_notebook_reads_no_bundled_weights() -> None:
+    assert files_read("\n\n".join(dependencies.code_cells(EVERY["02_train"]))) == []
+
+
 def test_the_data_sets_of_the_code_are_found() -> None:
     def sets(code: str, dataset: str | None = "mnist") -> set[str]:
         return {key.split()[0] for key in data_digests(code, dataset)}
