@@ -32,7 +32,7 @@ def test_stroke_widths_are_those_of_preprocess(sample: DigitData) -> None:
     np.testing.assert_allclose(exploration.stroke_widths(sample.images), expected)
 
 
-def test_a_frame_without_ink_has_neither_width_nor_slant() -> None:
+def test_a_frame_without_ink_has_width_and_slant_0() -> None:
     blank = np.zeros((2, 28, 28), np.uint8)
     np.testing.assert_array_equal(exploration.stroke_widths(blank), 0)
     np.testing.assert_array_equal(exploration.slants(blank), 0)
@@ -85,7 +85,7 @@ def test_the_table_has_every_digit_and_all(sample: DigitData) -> None:
     assert (float(mean), float(deviation)) == (round(own.mean(), 2), round(own.std(), 2))
 
 
-def test_examples_are_of_their_digit_and_follow_the_seed(sample: DigitData) -> None:
+def test_sampled_rows_are_of_their_digit_and_follow_the_seed(sample: DigitData) -> None:
     chosen = exploration.rows_by_class(sample.labels, 5, seed=1)
     for digit, rows in chosen.items():
         assert len(set(rows)) == 5
@@ -96,7 +96,7 @@ def test_examples_are_of_their_digit_and_follow_the_seed(sample: DigitData) -> N
     assert any((other[digit] != chosen[digit]).any() for digit in range(10))
 
 
-def test_digits_that_are_doubted_for_each_other_join_first() -> None:
+def test_digits_with_high_probabilities_for_each_other_join_first() -> None:
     labels = np.repeat(np.arange(10), 4)
     probabilities = np.full((40, 10), 1e-4)
     probabilities[np.arange(40), labels] = 1
@@ -136,10 +136,10 @@ def test_the_embedding_follows_the_seed_and_keeps_neighbours(sample: DigitData) 
 
 
 def test_nearest_is_the_smallest_of_all_distances(sample: DigitData) -> None:
-    known, asked = sample.images[:200], sample.images[200:]
-    gap = asked.numpy()[:, None].astype(int) - known.numpy().astype(int)
+    known, queries = sample.images[:200], sample.images[200:]
+    gap = queries.numpy()[:, None].astype(int) - known.numpy().astype(int)
     squares = (gap**2).sum(axis=(2, 3))  # exact
-    distances, index = exploration.nearest(asked, known, 3)
+    distances, index = exploration.nearest(queries, known, 3)
     np.testing.assert_array_equal(distances, np.sqrt(np.sort(squares)[:, :3]) / 255)
     found = np.take_along_axis(squares, index, axis=1)
     np.testing.assert_array_equal(found, np.sort(squares)[:, :3])
@@ -153,7 +153,7 @@ def test_copies_have_distance_zero() -> None:
     assert sorted(index[0]) == [1, 2]
 
 
-def test_disagreements_are_the_mistakes_surest_first() -> None:
+def test_disagreements_are_the_mistakes_most_confident_first() -> None:
     labels = np.array([0, 1, 1, 2])
     probabilities = np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0.9, 0.05, 0.05], [0.1, 0.1, 0.8]])
     assert exploration.disagreements(probabilities, labels).tolist() == [2, 1]

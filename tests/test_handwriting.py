@@ -168,12 +168,12 @@ def test_predictions_are_the_recognizers(networks: dict[str, Recognizer]) -> Non
         "default, baseline preprocessing", "baseline, baseline preprocessing",
     ]  # fmt: skip
     for name, network in networks.items():
-        answers = [network.predict(page) for page in made]
-        seen = [answer.digit for answer in answers]
+        singles = [network.predict(page) for page in made]
+        seen = [single.digit for single in singles]
         own = found[Reader(name)]
         assert own.predicted.tolist() == seen
-        assert own.rejected.tolist() == [answer.rejected for answer in answers]
-        assert own.rejection_rate.successes == sum(answer.rejected for answer in answers)
+        assert own.rejected.tolist() == [single.rejected for single in singles]
+        assert own.rejection_rate.successes == sum(single.rejected for single in singles)
         assert own.accuracy.value == accuracy_score(LABELS, seen)
         frames = torch.from_numpy(np.stack([baseline_frame(page) for page in made]))
         expected = network.probabilities(frames)
@@ -184,8 +184,8 @@ def test_predictions_are_the_recognizers(networks: dict[str, Recognizer]) -> Non
 def test_strokes_are_read_as_by_the_recognizer(networks: dict[str, Recognizer]) -> None:
     frames = torch.from_numpy(np.stack([strokes.render(digit.strokes) for digit in DRAWN]))
     found = compare.predict(networks["default"], frames, LABELS)
-    answers = [networks["default"].predict_strokes(digit.strokes).digit for digit in DRAWN]
-    assert found.predicted.tolist() == answers
+    singles = [networks["default"].predict_strokes(digit.strokes).digit for digit in DRAWN]
+    assert found.predicted.tolist() == singles
 
 
 def test_frames_without_ink_are_never_read_right(networks: dict[str, Recognizer]) -> None:

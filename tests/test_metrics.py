@@ -106,7 +106,7 @@ def test_precision_recall_and_f1_follow_from_the_confusion_matrix(data: Made) ->
                 assert (low, high) == share.interval
 
 
-def test_a_class_that_is_nowhere_has_no_numbers() -> None:
+def test_an_absent_class_has_no_numbers() -> None:
     labels = np.array([0, 0, 2])
     for value, low, _ in metrics.class_scores(labels, labels, 3).values():
         np.testing.assert_array_equal(value, [1, np.nan, 1])
@@ -133,7 +133,7 @@ def test_the_most_confused_pairs(seed: int, count: int) -> None:
     assert found == sorted(pairs, key=lambda pair: -pair[2])[:count]  # ties in reading order
 
 
-def test_nothing_is_confused_where_all_is_right() -> None:
+def test_correct_predictions_have_no_confused_pairs() -> None:
     assert metrics.most_confused(np.diag([5] * 10)) == []
 
 
@@ -166,7 +166,7 @@ def test_reliability_and_calibration_error(data: Made, bins: int) -> None:
     assert metrics.expected_calibration_error(*data, bins) == pytest.approx(error)
 
 
-def test_fifteen_bins_without_a_number() -> None:
+def test_fifteen_bins_by_default() -> None:
     data = make(3)
     assert len(metrics.reliability(*data)["count"]) == 15
     assert metrics.expected_calibration_error(*data) == metrics.expected_calibration_error(
@@ -174,7 +174,7 @@ def test_fifteen_bins_without_a_number() -> None:
     )
 
 
-def test_certainty_falls_into_the_last_bin() -> None:
+def test_a_confidence_of_1_is_in_the_last_bin() -> None:
     sure = np.eye(10)[[3, 4]]
     found = metrics.reliability(sure, np.array([3, 5]), bins=10)
     assert found["count"].tolist() == [0] * 9 + [2]
@@ -223,7 +223,7 @@ def test_risk_and_coverage(data: Made) -> None:
     assert found["risk"][-1] == pytest.approx(1 - right.mean())  # everything is accepted
 
 
-def test_a_score_that_knows_its_errors_has_less_risk() -> None:
+def test_a_score_that_ranks_errors_last_has_less_risk() -> None:
     right = np.arange(100) >= 20
     best = metrics.area_under_risk_coverage(right.astype(float), right)
     worst = metrics.area_under_risk_coverage(-right.astype(float), right)
@@ -311,7 +311,7 @@ def test_single_precision_is_good_enough() -> None:
         metrics.brier_score,
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(
+def test_shapes_that_do_not_match_are_errors(
     function: object, probabilities: np.ndarray, labels: np.ndarray
 ) -> None:
     with pytest.raises(ValueError, match=r"\[N, C\]"):

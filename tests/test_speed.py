@@ -109,7 +109,7 @@ def test_operations_are_counted() -> None:
     layer = nn.Sequential(nn.Conv2d(1, 3, 5), nn.Flatten(), nn.Linear(3 * 24 * 24, 7))
     expected = 2 * (3 * 25 * 24 * 24 + 3 * 24 * 24 * 7)
     assert speed.flops(layer) == expected
-    # Backwards as much for the weights, and for what lies before the second layer.
+    # The backward pass: as much for the weights, and for the input of the second layer.
     assert expected * 2 <= speed.flops(layer, learning=True) <= expected * 3
 
 

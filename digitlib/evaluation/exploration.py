@@ -1,6 +1,6 @@
 """Statistics of data sets: pixels, strokes, classes, neighbours, doubtful labels.
 
-Frames are uint8 ``[N, 28, 28]``, tensors or arrays; what comes back are numpy arrays.
+Frames are uint8 ``[N, 28, 28]``, tensors or arrays; results are numpy arrays.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 
 PIXELS = FRAME_SIZE**2
-PERPLEXITY = 30  # of t-SNE: about how many neighbours a point keeps near
+PERPLEXITY = 30  # of t-SNE: the approximate number of neighbours that stay near a point
 
 
 # --- one number per frame ------------------------------------------------------------------
@@ -39,8 +39,8 @@ def stroke_widths(images: ArrayLike) -> Floats:
 def slants(images: ArrayLike) -> Floats:
     """Slant of each frame in degrees, 0 upright, positive leaning to the right.
 
-    It is the angle of the shear that makes the covariance of rows and columns vanish; a frame
-    whose ink lies in one row has none, and gets 0.
+    The angle of the shear that makes the covariance of rows and columns zero; 0 for a frame with
+    all its ink in one row.
     """
     ink = np.asarray(images, np.float64)
     at = np.arange(ink.shape[1])
@@ -54,7 +54,7 @@ def slants(images: ArrayLike) -> Floats:
 
 
 def statistics(images: ArrayLike) -> dict[str, Floats]:
-    """The usual numbers of each frame, ``[N]``, by name with unit."""
+    """Mean and deviation of grey, ink, stroke width and slant of each frame, ``[N]``."""
     grey = np.asarray(images, np.float32) / 255
     return {
         "mean grey (0–1)": grey.mean(axis=(1, 2)),
@@ -102,11 +102,10 @@ def rows_by_class(labels: ArrayLike, count: int, seed: int = 0) -> dict[int, Int
 
 
 def class_linkage(probabilities: Floats, labels: Integers) -> Floats:
-    """Hierarchy of the digits by how easily they are taken for each other.
+    """Hierarchy of the digits by the probabilities that a network gives to wrong digits.
 
     The distance of two digits is the mean of minus the logarithm of the other one's probability,
-    over both, in nats: small where the network hesitates between them. Clusters are joined by
-    average linkage.
+    over both, in nats. Clusters are joined by average linkage.
 
     Returns:
         ``[9, 4]``, as ``scipy.cluster.hierarchy.linkage``.
@@ -154,19 +153,19 @@ def nearest(queries: ArrayLike, references: ArrayLike, count: int = 1) -> tuple[
     Returns:
         distances and indices, each ``[Q, count]``, nearest first.
     """
-    asked, known = (
+    points, known = (
         np.asarray(images, np.float64).reshape(-1, PIXELS) for images in (queries, references)
     )
     search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(known)
-    distances, indices = search.kneighbors(asked)
+    distances, indices = search.kneighbors(points)
     return distances / 255, indices
 
 
 def disagreements(probabilities: Floats, labels: Integers) -> Integers:
-    """Indices of the frames read otherwise than labelled, the surest disagreement first.
+    """Indices of the frames whose prediction differs from the label, the most confident first.
 
-    Sure is how much more probable the predicted digit is than the label; where a good network is
-    sure and wrong, the label is worth a look (confident learning, Northcutt et al., 2021).
+    Confidence is the log ratio of the probabilities of prediction and label. A confident mistake
+    of a good network is a reason to check the label (confident learning, Northcutt et al., 2021).
     """
     logarithms = np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
     margin = logarithms.max(axis=1) - logarithms[np.arange(len(labels)), labels]

@@ -2,7 +2,7 @@
 
 The same drawings are given as strokes, as pictures of a canvas, as photos of paper and as other
 kinds of pictures. Each picture becomes a frame by digitlib's preprocessing and by the baseline
-preprocessing, so that the contribution of preprocessing and of the network can be told apart.
+preprocessing, which separates the contributions of preprocessing and network.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Reader(NamedTuple):
     preprocessing: str = "digitlib"
 
     def __str__(self) -> str:
-        """The label in tables and figures; digitlib's preprocessing goes without saying."""
+        """The label in tables and figures; digitlib's preprocessing is not mentioned."""
         ours = self.preprocessing == "digitlib"
         return self.network if ours else f"{self.network}, {self.preprocessing} preprocessing"
 

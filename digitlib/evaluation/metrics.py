@@ -177,13 +177,13 @@ def brier_score(probabilities: Floats, labels: Integers) -> float:
 
 
 def _in_double_precision(probabilities: Floats) -> Floats:
-    """float64 rows that sum to 1 so closely as scikit-learn demands of them."""
+    """float64 rows that sum to 1 within the tolerance of scikit-learn."""
     exact = probabilities.astype(np.float64)
     return exact / exact.sum(axis=1, keepdims=True)
 
 
 def risk_coverage(scores: Floats, right: NDArray[np.bool_]) -> dict[str, Floats]:
-    """Errors among the accepted as the threshold on ``scores`` falls, surest first.
+    """Errors among the accepted as the threshold on ``scores`` falls.
 
     Returns:
         ``coverage`` (share accepted) and ``risk`` (share of those that is wrong), each ``[N]``.
