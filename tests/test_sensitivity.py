@@ -11,7 +11,7 @@ from helpers import page
 
 from digitlib.evaluation import sensitivity
 from digitlib.evaluation.sensitivity import Constant, find_constants, replaced
-from digitlib.preprocessing import frame, paper, read, ruling
+from digitlib.preprocessing import frame, paper, photo, read, ruling
 
 CONSTANTS = {constant.name: constant for constant in find_constants()}
 
@@ -53,8 +53,8 @@ def test_variants_are_smaller_and_larger(value: float, expected: list[float]) ->
 def test_a_constant_is_replaced_wherever_it_is_used_and_restored() -> None:
     before = read.MIN_CONTRAST
     with replaced("MIN_CONTRAST", 0.5):
-        assert read.MIN_CONTRAST == paper.MIN_CONTRAST == 0.5
-    assert read.MIN_CONTRAST == paper.MIN_CONTRAST == before
+        assert read.MIN_CONTRAST == paper.MIN_CONTRAST == photo.MIN_CONTRAST == 0.5
+    assert read.MIN_CONTRAST == paper.MIN_CONTRAST == photo.MIN_CONTRAST == before
     with pytest.raises(ZeroDivisionError), replaced("FAINT", 0.5):
         _ = 1 / 0
     assert CONSTANTS["FAINT"].value == ruling.FAINT

@@ -30,7 +30,7 @@ from digitlib.preprocessing.paper import find_ink
 from digitlib.preprocessing.read import Picture, read_grey
 from digitlib.preprocessing.strokes import Strokes
 
-MODULES = ("read", "paper", "ruling", "components", "frame")  # of preprocessing
+MODULES = ("read", "paper", "photo", "ruling", "components", "frame")  # of preprocessing
 FACTORS = (0.7, 1.4)
 PICTURES_PER_KIND = 30
 PICTURES_PER_CONSTANT = 120  # at most, of those whose preprocessing uses it; the run takes 10 min

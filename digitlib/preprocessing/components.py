@@ -5,6 +5,8 @@ The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +46,19 @@ def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
     tall = slice(int(rows[0]), int(rows[-1]) + 1)
     columns = np.flatnonzero(mask[tall].any(axis=0))
     return tall, slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def border(picture: NDArray[Any]) -> NDArray[Any]:
+    """The pixels at the picture's border, the corners twice."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The 4-connected component with the most pixels, of a mask with at least one."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(mask)
+    return labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
 
 
 def isolate_digit(ink: Picture) -> Picture:
