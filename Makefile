@@ -51,7 +51,7 @@ app: $(STAMP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no)
 		--TagRemovePreprocessor.enabled=True \
 		--TagRemovePreprocessor.remove_cell_tags=notebook-only $(NO_BROWSER)
 
-# FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with what is missing.
+# FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with the rest.
 reports: $(STAMP) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)
 	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(ARGS)
 
@@ -63,7 +63,7 @@ notebooks: $(STAMP) ## Run the notebooks in place and keep their outputs (ARGS="
 weights: $(STAMP) ## Make the bundled weights, in hours (ARGS="--list" shows the steps)
 	$(PY) -m digitlib weights $(ARGS)
 
-# Results go to reports/sweep.jsonl; stopped, the same command goes on with what is missing.
+# Results go to reports/sweep.jsonl; stopped, the same command goes on with the rest.
 sweep: $(STAMP) ## Train several seeds side by side (ARGS="quick --seeds 0-4")
 	$(PY) -m digitlib sweep $(ARGS)
 
@@ -84,7 +84,7 @@ check: $(STAMP) ## Check format, lint, types and the direction of imports
 	$(PY) -m mypy
 	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
 
-format: $(STAMP) ## Format the code and mend what ruff can
+format: $(STAMP) ## Format the code and apply ruff's fixes
 	$(PY) -m ruff check --fix --exit-zero .
 	$(PY) -m ruff format .
 

@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; what lies there at the end replaces ``path``.
+    """A temporary path beside ``path``; the file written there replaces ``path`` at the end.
 
     Where the block raises, ``path`` stays as it was and the temporary file is removed.
     """

@@ -2,7 +2,7 @@
 
 A test that needs a data set or a browser says so with a marker (``needs_mnist``,
 ``needs_pendigits``, ``needs_notmnist``, ``browser``) or takes the fixture of the thing itself;
-where it is missing, the test is skipped with a sentence that says what to do. With
+where it is missing, the test is skipped with a sentence on the remedy. With
 ``DIGITLIB_FAIL_ON_SKIP=1`` (as in ``.ci/run``) a skipped test fails the run.
 """
 
@@ -58,7 +58,7 @@ def _folder(marker: str) -> Path:
 
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
-    """The data root that holds ``MNIST/raw``: what torchvision calls ``root``."""
+    """The data root that holds ``MNIST/raw``: torchvision's ``root``."""
     return _folder("needs_mnist").parent.parent
 
 

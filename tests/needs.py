@@ -1,4 +1,4 @@
-"""What tests may need beside Python: data sets and a browser, and what to say where they lack."""
+"""Needs of the tests beside Python: data sets and a browser, and the reason of a skip."""
 
 from __future__ import annotations
 

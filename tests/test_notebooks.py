@@ -1,4 +1,4 @@
-"""The notebooks as they are committed: well made, run in order, and giving what they show."""
+"""The committed notebooks: form, order of execution, and outputs equal to those of a new run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_there_are_notebooks_and_they_are_numbered() -> None:
     assert [name[:3] for name in NOTEBOOKS] == [f"{n:02}_" for n in range(1, len(NOTEBOOKS) + 1)]
 
 
-# --- how they are made -----------------------------------------------------------------------
+# --- form -----------------------------------------------------------------------------------
 
 
 @every_notebook
@@ -113,7 +113,7 @@ def test_it_says_what_to_look_for_before_each_figure(name: str) -> None:
             assert before.cell_type == "markdown", cell.source
 
 
-# --- what is kept of their run ---------------------------------------------------------------
+# --- kept outputs ----------------------------------------------------------------------------
 
 
 @every_notebook

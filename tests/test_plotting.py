@@ -1,4 +1,4 @@
-"""``plotting``, ``result_plots`` and ``notebook``: figures, and data that notebooks share."""
+"""``plotting``, ``result_plots`` and ``notebook``: figures and common inputs of the notebooks."""
 
 from __future__ import annotations
 
@@ -44,13 +44,12 @@ def _style() -> Iterator[None]:
 def figures() -> dict[str, Figure]:
     """One of each, small."""
     return {
-        "variations": plotting.variations(FRAMES.reshape(3, 4, 28, 28)),
         "montage": plotting.montage({1: FRAMES[:5], 2: FRAMES[5:]}),
         "groups": plotting.montage({1: FRAMES[:6], 2: FRAMES[6:]}, groups={"a": 2, "b": 4}),
         "grid": plotting.grid(FRAMES, ["a\nb"] * 12, columns=5),
         "heat": plotting.grid(FRAMES / 9.0, limits=None, colors="magma", unit="deviation"),
         "steps": plotting.steps({"canvas": frame_steps(DRAWING)}),
-        "convention": plotting.convention(to_frame(DRAWING), box=20, center=14),
+        "convention": plotting.frame_convention(to_frame(DRAWING), box=20, center=14),
         "curves": plotting.curves(
             {"default": (range(3), [3, 2, 1]), "other": (range(2), [1, 2], [0, 1], [2, 3])},
             {"baseline": (range(2), [1, 2])},
@@ -74,7 +73,7 @@ def figures() -> dict[str, Figure]:
             {"": {"default": BAND, "plain": (np.array([np.nan, 0.0]),) * 3}}, ["a", "b"],
             xlabel="kind", ylabel="misread", log=True,
         ),
-        "opposites": result_plots.opposites(
+        "opposites": result_plots.points_per_panel(
             {"thing": {"default": BAND}, "brush (px)": {"default": BAND}},
             {"thing": "ab", "brush (px)": [6, 10]}, ylabels=["rejected", "read right"],
         ),
@@ -87,7 +86,7 @@ def figures() -> dict[str, Figure]:
         "dendrogram": result_plots.dendrogram(
             exploration.class_linkage(P, LABELS), "0123456789", xlabel="nats"
         ),
-        "strengths": result_plots.strengths(
+        "strengths": result_plots.accuracy_by_strength(
             {"blur (px)": {"default": BAND, "sure": BAND}, "shift (px)": {"baseline": BAND}},
             {"blur (px)": "01", "shift (px)": "02"},
             {"blur (px)": FRAMES[:2] / 255, "shift (px)": FRAMES[:2] / 255},
@@ -137,7 +136,7 @@ def test_points_of_a_zero_lie_below_a_logarithmic_axis() -> None:
 def test_opposites_have_scales_of_their_own_from_zero() -> None:
     panels = {"a": {"default": BAND}, "b": {"default": tuple(part / 10 for part in BAND)}}
     categories = {"a": [1, 2], "b": [3, 4]}
-    apart = result_plots.opposites(panels, categories, ylabels=["x", "y"]).axes
+    apart = result_plots.points_per_panel(panels, categories, ylabels=["x", "y"]).axes
     assert [axes.get_ylim()[0] for axes in apart] == [0, 0]
     assert apart[0].get_ylim()[1] > 5 * apart[1].get_ylim()[1]
     assert [label.get_text() for label in apart[1].get_xticklabels()] == ["3", "4"]
@@ -189,7 +188,7 @@ def test_the_dendrogram_has_a_leaf_for_each_digit() -> None:
 # --- notebooks -------------------------------------------------------------------------------
 
 
-def test_missing_data_is_said_and_nothing_stands_in_for_it(
+def test_missing_data_is_named_and_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []

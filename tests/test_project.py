@@ -1,4 +1,4 @@
-"""The repository itself: dependencies that agree, pins, what may be in a file, the commands."""
+"""The repository itself: dependencies, pins, imports, content of the files, commands."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def pins() -> dict[str, str]:
 
 
 def repository_files() -> list[Path]:
-    """What git tracks, and what it would add."""
+    """Files that git tracks or would add."""
     if shutil.which("git") is None or not (REPOSITORY / ".git").exists():
         pytest.skip("this is no git checkout: there is no list of the repository's files")
     listing = subprocess.run(
@@ -183,7 +183,7 @@ def test_an_import_the_wrong_way_breaks_a_contract(
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
-    # In pieces, so that this file does not hold what it looks for.
+    # In pieces, so that this file does not contain the names it forbids.
     hosts = ["py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb." + "debian.org"]
     hosts += ["conda." + "anaconda.org", "registry." + "yarnpkg.com", "proxy." + "golang.org"]
     machine_path = rb"(?<![\w.~-])/(?:work|root)/"
@@ -231,7 +231,7 @@ def test_make_help_lists_every_target() -> None:
 @pytest.mark.parametrize(("target", "port"), [("lab", "8123"), ("app", "8124")])
 def test_servers_stay_on_loopback(target: str, port: str) -> None:
     stamp = REPOSITORY / ".venv" / ".installed"
-    # -n: what make would run, with the set-up taken for done
+    # -n: the commands alone, with the set-up taken for done
     answer = make(
         "-n", target, f"--old-file={stamp.relative_to(REPOSITORY)}", f"PORT={port}", "BROWSER=no"
     )

@@ -222,7 +222,7 @@ def test_a_failure_is_told_and_the_others_run(
     assert metrics["versions"]["torch"] == torch.__version__.split("+")[0]
     assert "**Incomplete:** 02_bad" in (output / "README.md").read_text()
 
-    # Again: what is complete is skipped, what failed is tried again, now that it is mended.
+    # Again: complete notebooks are skipped, the failed one, now mended, is run.
     write_notebook(folder, "02_bad", "seed = 0", "1 / 1")
     before = (output / "executed" / "01_good.ipynb").stat().st_mtime_ns
     assert runner.make_reports(plan, folder=folder) == []
@@ -232,7 +232,7 @@ def test_a_failure_is_told_and_the_others_run(
     assert (output / "executed" / "01_good.ipynb").stat().st_mtime_ns == before
     assert without_times(output)["missing"] == []
 
-    # The same seed elsewhere gives the same numbers; only what is named so differs.
+    # The same seed elsewhere gives the same numbers; only times differ.
     write_notebook(folder, "01_good", "seed = 0\nreports_folder = None", SAVES)
     other = tmp_path / "other"
     runner.make_reports(runner.ReportPlan(other, dataset="sample", seed=7), folder=folder)

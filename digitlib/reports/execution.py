@@ -40,7 +40,7 @@ def read_notebook(path: Path) -> NotebookNode:
 
 
 def code_digest(notebook: NotebookNode) -> str:
-    """Digest of the code cells, in order; it lies in the metadata of outputs made from them."""
+    """Digest of the code cells, in order; kept in the metadata beside their outputs."""
     return digest("\0".join(code_cells(notebook)).encode())
 
 
@@ -243,7 +243,7 @@ def _static_outputs(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
 
 
 def machine_paths(notebook: NotebookNode) -> list[str]:
-    """Lines of source or output that name a path of the machine they were made on."""
+    """Lines of source or output with a path of this machine."""
     texts: list[str] = []
     for cell in notebook.cells:
         texts.append(cell.source)

@@ -2,7 +2,7 @@
 
 Every function takes plain numbers and returns a matplotlib ``Figure``: naming it at the end of a
 cell shows it, a report writes it. The background is opaque and light, so that a figure reads the
-same on a light page and on a dark one; colours are Okabe and Ito's, told apart by the colour-blind.
+same on a light page and on a dark one; colours are Okabe and Ito's, distinct for the colour-blind.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def new_figure(
     return figure, axes
 
 
-def bare(axes: Axes) -> None:
-    """Take away ticks, grid and frame, for pictures."""
+def hide_axes(axes: Axes) -> None:
+    """Remove ticks, grid and frame, for pictures."""
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -80,12 +80,6 @@ def colors_of(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
 # --- frames --------------------------------------------------------------------------------
 
 
-def variations(frames: Array) -> Figure:
-    """Frames ``[R, N, 28, 28]``: the first of each row as it is, then variations of it."""
-    groups = {"as it is": 1, "varied": frames.shape[1] - 1}
-    return montage({" " * n: row for n, row in enumerate(frames)}, groups=groups)
-
-
 def montage(
     rows: Mapping[Any, Array], *, groups: Mapping[str, int] | None = None, scale: float = 0.62
 ) -> Figure:
@@ -100,8 +94,8 @@ def montage(
     parted = [np.insert(row.astype(float), ends[:-1], np.nan, axis=0) for row in rows.values()]
     count = max(len(row) for row in parted)
     figure, ((axes,),) = new_figure(0.5 + count * scale, 0.3 + len(rows) * scale)
-    axes.imshow(np.concatenate([tile(row, count) for row in parted]), cmap=with_gaps())
-    bare(axes)
+    axes.imshow(np.concatenate([tile(row, count) for row in parted]), cmap=gray_with_gaps())
+    hide_axes(axes)
     step = parted[0].shape[1] + 2
     axes.set_yticks([step * (n + 0.5) for n in range(len(rows))], [str(name) for name in rows])
     middles = ends - np.array([*groups.values()]) / 2 + np.arange(len(groups))
@@ -120,8 +114,8 @@ def tile(frames: Array, count: int | None = None) -> Array:
     return strip
 
 
-def with_gaps() -> Any:
-    """Grey levels for :func:`tile`: what is NaN is paper."""
+def gray_with_gaps() -> Any:
+    """Grey levels for :func:`tile`; NaN has the colour of the paper."""
     return plt.get_cmap("gray").with_extremes(bad=PAPER)
 
 
@@ -149,7 +143,7 @@ def grid(
     if not len(frames):
         axes[0, 0].text(0.5, 0.5, "none", ha="center", va="center")
     for n, place in enumerate(axes.flat):
-        bare(place)
+        hide_axes(place)
         if n < len(frames):
             image = place.imshow(frames[n], cmap=colors, vmin=low, vmax=high)
         if n < len(captions):
@@ -161,7 +155,7 @@ def grid(
 
 
 def steps(records: Mapping[str, Mapping[str, Array]]) -> Figure:
-    """What :func:`frame.frame_steps` gives, one picture per row, one step per column."""
+    """Steps of :func:`frame.frame_steps`, one picture per row, one step per column."""
     names = list(next(iter(records.values())))
     figure, axes = new_figure(1.35 * len(names), 1.75 * len(records), len(records), len(names))
     for row, (title, record) in zip(axes, records.items(), strict=True):
@@ -169,14 +163,14 @@ def steps(records: Mapping[str, Mapping[str, Array]]) -> Figure:
             flat = np.squeeze(picture)
             high = 255 if flat.dtype == np.uint8 else None if flat.min() < 0 else 1
             place.imshow(flat, vmin=None if high is None else 0, vmax=high)
-            bare(place)
+            hide_axes(place)
             place.set_title(name, loc="center", fontweight="normal", pad=4)
             place.set_xlabel(f"{flat.shape[1]} × {flat.shape[0]} px", fontsize=8)
         row[0].set_ylabel(title)
     return figure
 
 
-def convention(frame: Array, *, box: int, center: float) -> Figure:
+def frame_convention(frame: Array, *, box: int, center: float) -> Figure:
     """One frame, large, with the box of the digit's longer side and its centre of mass."""
     figure, ((axes,),) = new_figure(4.6, 3.9)
     image = axes.imshow(frame, vmin=0, vmax=255)

@@ -1,4 +1,4 @@
-"""Figures of results: how good a network is, where it errs, what it stands.
+"""Figures of results: accuracy, calibration, confusions, robustness.
 
 In the style of :mod:`plotting`, from the numbers of :mod:`metrics`.
 """
@@ -22,14 +22,14 @@ from digitlib.reports.plotting import (
     PAPER,
     Array,
     Line,
-    bare,
     colors_of,
     curves,
+    gray_with_gaps,
+    hide_axes,
     new_figure,
     percent_axis,
     tile,
     whiskers,
-    with_gaps,
 )
 
 # Ten digits need ten colours: Paul Tol's "muted".
@@ -86,7 +86,7 @@ def _points(
     place.grid(False, axis="x")
 
 
-def opposites(
+def points_per_panel(
     panels: Mapping[str, Mapping[str, tuple[Any, Any, Any]]],
     categories: Mapping[str, Collection[Any]],
     *,
@@ -176,7 +176,7 @@ def confusion(matrix: Array, *, title: str = "") -> Figure:
     kinds = ((matrix, "counts", 5.0), (share, "% of row", 1.0))
     for place, (values, name, least) in zip(axes[0], kinds, strict=True):
         errors = np.where(np.eye(len(matrix), dtype=bool), np.nan, values)
-        top = max(float(np.nanmax(errors)), least)  # a single error is no alarm
+        top = max(float(np.nanmax(errors)), least)  # a single error stays pale
         colors = SHARE.with_extremes(bad="#e4e4e0")
         place.imshow(errors, cmap=colors, vmin=0, vmax=top)
         for row, column in np.argwhere(matrix > 0):
@@ -218,7 +218,7 @@ def dendrogram(linkage: Array, labels: Sequence[str], *, xlabel: str) -> Figure:
     return figure
 
 
-def strengths(
+def accuracy_by_strength(
     panels: Mapping[str, Mapping[str, tuple[Any, Any, Any]]],
     ticks: Mapping[str, Sequence[str]],
     examples: Mapping[str, Array],
@@ -251,9 +251,9 @@ def strengths(
         curve.set_xticks(at, ticks[title])
         percent_axis(curve)
         image = tile(examples[title])
-        strip.imshow(image, cmap=with_gaps(), vmin=0, vmax=1, aspect="auto",
+        strip.imshow(image, cmap=gray_with_gaps(), vmin=0, vmax=1, aspect="auto",
                      extent=(*limits, 0, 1))  # fmt: skip
-        bare(strip)
+        hide_axes(strip)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
     figure.get_layout_engine().set(h_pad=0.09)  # type: ignore[union-attr,call-arg]
     return figure

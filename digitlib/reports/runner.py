@@ -1,8 +1,8 @@
 """The reports: every notebook whose results are not current is run, and its numbers collected.
 
 ``python -m digitlib reports`` is ``make reports``. The numbers of each notebook lie in
-``metrics/NAME.json`` with the revision of the code that made them and the key of everything that
-they depend on; ``metrics.json`` has them all, and ``README.md``, the model card, is made of it.
+``metrics/NAME.json`` with the revision of the code and the key of everything they depend on;
+``metrics.json`` has them all, and ``README.md``, the model card, is rendered from it.
 """
 
 from __future__ import annotations
