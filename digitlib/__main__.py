@@ -363,7 +363,7 @@ COMMANDS: tuple[tuple[Options, Callable[[Arguments], int | None], str, str], ...
     (_export_options, export, "Write a network as an ONNX file.",
      "It takes frames and gives probabilities and scores, calibration included."),
     (_no_options, sensitivity, "Measure how much each constant of preprocessing matters.",
-     "Ten minutes; writes reports/preprocessing_constants.json and .md."),
+     "Five minutes; writes reports/preprocessing_constants.json and .md."),
     (_no_options, readme, "Write the tables of results in README.md.", ""),
 )  # fmt: skip
 

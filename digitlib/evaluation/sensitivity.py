@@ -32,8 +32,8 @@ from digitlib.preprocessing.strokes import Strokes
 
 MODULES = ("read", "paper", "photo", "ruling", "components", "frame")  # of preprocessing
 FACTORS = (0.7, 1.4)
-PICTURES_PER_KIND = 30
-PICTURES_PER_CONSTANT = 120  # at most, of those whose preprocessing uses it; the run takes 10 min
+PICTURES_PER_KIND = 12
+PICTURES_PER_CONSTANT = 30  # at most, of those whose preprocessing uses it: 5 minutes in all
 SEED = 11
 RESULT = REPORTS / "preprocessing_constants.json"
 # Not chosen: MNIST's convention, standards, mathematics, limits and the baseline of the textbook.
