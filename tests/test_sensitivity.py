@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,10 @@ def test_frames_changed_and_pictures_read_right_are_counted(
     assert harmless["variants"][1]["value"] == 1400
     assert stroke["right"] >= 9
     assert sensitivity.table(result).count("\n| `frame.") == 2
+
+
+def test_the_report_is_of_these_constants() -> None:
+    result = json.loads(sensitivity.RESULT.read_text())
+    found = {row["name"]: (row["module"], row["value"]) for row in result["constants"]}
+    assert found == {name: (one.module, one.value) for name, one in CONSTANTS.items()}
+    assert sensitivity.RESULT.with_suffix(".md").read_text() == sensitivity.table(result)
