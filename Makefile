@@ -113,5 +113,6 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PY) -m pip install --disable-pip-version-check --compile -c constraints.txt -e '.[dev,scale]'
 	@$(PY) -m jupyter labextension disable --level=sys_prefix \
 		"@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
+	@mkdir -p $(VENV)/home
 	@printf '%s' "$(CURDIR)" > $(STAMP)
 	@echo "$(VENV) is ready."
