@@ -179,6 +179,16 @@ def test_an_import_the_wrong_way_breaks_a_contract(
     assert contract in done.stdout
 
 
+def test_no_room_imports_the_public_names() -> None:
+    """They are for users; a room that took them would depend on every room."""
+    rooms = list((REPOSITORY / "digitlib").glob("*/*.py"))
+    assert len(rooms) > 40
+    for path in rooms:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "digitlib"), path
+            assert not (isinstance(node, ast.Import) and node.names[0].name == "digitlib"), path
+
+
 # --- files -----------------------------------------------------------------------------------
 
 

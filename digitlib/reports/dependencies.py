@@ -16,7 +16,6 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from digitlib import _HOMES
 from digitlib.datasets import catalog
 from digitlib.datasets.base import SPLITS, DataDamagedError, DataMissingError
 from digitlib.files import REPOSITORY, digest, syntax_digest, versions
@@ -157,12 +156,20 @@ def _file_of(name: str, package: Path) -> Path | None:
     top, *parts = name.split(".")
     if top != "digitlib" or not parts:
         return None
-    parts = _HOMES.get(parts[0], ".".join(parts)).split(".")
+    parts = _public_names(package).get(parts[0], ".".join(parts)).split(".")
     for end in range(len(parts), 0, -1):
         file = package.joinpath(*parts[:end]).with_suffix(".py")
         if file.is_file():
             return file
     return None
+
+
+@cache
+def _public_names(package: Path) -> dict[str, str]:
+    """The table in the package's ``__init__``: public name → module."""
+    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    assigned = {ast.unparse(n.targets[0]): n.value for n in tree.body if isinstance(n, ast.Assign)}
+    return ast.literal_eval(assigned["_HOMES"])
 
 
 @cache
