@@ -218,10 +218,10 @@ def command(*arguments: str) -> None:
 def test_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(PRESETS, "small", small_config())
+    monkeypatch.setitem(PRESETS, "quick", small_config())
     output = tmp_path / "net.safetensors"
     changes = '{"epochs": 1, "model_arguments": {"width": 5}, "datasets": ["sample"]}'
-    command("small", str(output), "--seed", "7", "--set", changes)
+    command("quick", str(output), "--seed", "7", "--set", changes)
     stored = load_model(output)[1].training["config"]
     assert (stored["seed"], stored["epochs"], stored["model_arguments"]) == (7, 1, {"width": 5})
     lines = capsys.readouterr().out.splitlines()
@@ -236,11 +236,11 @@ def test_the_command_line(
 def test_the_card_of_a_refined_network_tells_both_trainings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PRESETS, "small", small_config(epochs=1))
-    monkeypatch.setitem(PRESETS, "more", small_config(epochs=2, init_weight=0.5))
+    monkeypatch.setitem(PRESETS, "quick", small_config(epochs=1))
+    monkeypatch.setitem(PRESETS, "wide", small_config(epochs=2, init_weight=0.5))
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    command("small", str(first))
-    command("more", str(second), "--init", str(first))
+    command("quick", str(first))
+    command("wide", str(second), "--init", str(first))
     before, after = (load_model(path) for path in (first, second))
     stored = after[1].training
     assert stored["init"] == before[1].training
@@ -252,9 +252,9 @@ def test_the_card_of_a_refined_network_tells_both_trainings(
 def test_the_command_line_writes_a_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(PRESETS, "small", small_config(epochs=1))
+    monkeypatch.setitem(PRESETS, "quick", small_config(epochs=1))
     output, folder = tmp_path / "net.safetensors", tmp_path / "reports"
-    command("small", str(output), "--report", str(folder), "--half")
+    command("quick", str(output), "--report", str(folder), "--half")
     found = json.loads((folder / "net.json").read_text())
     assert found == json.loads(json.dumps(compare.measure_weights(output)))
     assert "mnist test" in capsys.readouterr().out
@@ -301,8 +301,3 @@ def test_what_is_chosen_by_is_never_a_test_split() -> None:
         ("mnist", "test"),
         ("notmnist", "test"),
     }
-
-
-def test_the_command_line_knows_its_presets() -> None:
-    with pytest.raises(SystemExit, match=r"no preset 'huge'; there are baseline.*default"):
-        main(["train", "huge", "net.safetensors"])

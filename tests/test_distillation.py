@@ -263,10 +263,10 @@ def test_the_command_writes_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     made = fit(small_config(), sample_splits(), progress=False)
     arguments, training = made.config.model_arguments, {"config": made.config.as_dict()}
     save_model(path, made.model, Card(made.config.model, {**arguments}, training=training))
-    monkeypatch.setitem(PRESETS, "small", small_config())
+    monkeypatch.setitem(PRESETS, "quick", small_config())
     monkeypatch.setattr(Splits, "load", lambda _: sample_splits())
     target = tmp_path / "pool.safetensors"
-    options = ["--passes", "1", "--preset", "small"]
+    options = ["--passes", "1", "--preset", "quick"]
     with pytest.raises(SystemExit) as ended:
         main(["distil", str(target), str(path), *options])
     assert ended.value.code == 0
