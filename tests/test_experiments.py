@@ -63,6 +63,8 @@ def test_verdicts_call_better_only_what_clearly_is() -> None:
     )
     assert verdict(line("a", "x", [0.98, 0.981, 0.982]), reference).startswith("worse (-1.00")
     assert verdict(line("a", "x", [0.9905, 0.9912, 0.992]), reference).startswith("no clear")
+    # of a single run the standard error is taken as 0
+    assert verdict(line("a", "x", [0.98]), line("a", "it", [0.99])).startswith("worse (-1.00")
 
 
 def test_every_experiment_is_a_configuration() -> None:

@@ -92,7 +92,9 @@ def test_another_setting_is_another_run() -> None:
 
 
 def test_a_cluster_gives_the_same_as_this_machine(local: Any, cluster: Any, tmp_path: Path) -> None:
-    there = sweep.sweep(CONFIGS, [0, 1], tmp_path / "t.jsonl", cluster=cluster, progress=False)
+    there = sweep.sweep(
+        CONFIGS, [0, 1], tmp_path / "t.jsonl", cluster=cluster.cluster, progress=False
+    )
     assert there[SAME].to_dict("records") == local[1][SAME].to_dict("records")
 
 
@@ -112,7 +114,7 @@ def test_a_run_whose_worker_was_killed_is_done_again(cluster: Any, tmp_path: Pat
     mark = tmp_path / "killed"
     before = set(cluster.run(os.getpid).values())
     todo = sweep.jobs({"wide": CONFIGS["wide"]}, range(6))
-    rows = [*sweep.fan_out(_die_once, todo, cluster=cluster, mark=str(mark))]
+    rows = [*sweep.fan_out(_die_once, todo, cluster=cluster.cluster, mark=str(mark))]
     assert mark.exists()
     assert sorted(row["seed"] for row in rows) == [*range(6)]
     cluster.wait_for_workers(2, timeout=60)

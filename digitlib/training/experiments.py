@@ -10,6 +10,7 @@ Results of other scripts join the same tables by :func:`record`.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -135,13 +136,8 @@ def verdict(line: Line, reference: Line) -> str:
         return "the reference"
     ours, theirs = line["validation"], reference["validation"]
     difference = statistics.fmean(ours) - statistics.fmean(theirs)
-    error = (
-        sum(
-            statistics.variance(values) / len(values) if len(values) > 1 else 0.0
-            for values in (ours, theirs)
-        )
-        ** 0.5
-    )
+    measured = [values for values in (ours, theirs) if len(values) > 1]
+    error = math.sqrt(sum(statistics.variance(values) / len(values) for values in measured))
     clear = abs(difference) > 2 * error
     side = ("better" if difference > 0 else "worse") if clear else "no clear difference"
     ratio = line["seconds"] / reference["seconds"]

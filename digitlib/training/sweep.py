@@ -8,20 +8,21 @@ started again makes the missing runs.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
+import pandas as pd
+from tqdm.auto import tqdm
 
 from digitlib.datasets import catalog
 from digitlib.evaluation import compare
 from digitlib.evaluation.metrics import Proportion
 from digitlib.evaluation.speed import limit_threads
-from digitlib.files import REPORTS, digest, write_json
+from digitlib.files import REPORTS, digest, write_json, write_text
 from digitlib.models.networks import count_parameters
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.calibration import make_card
@@ -29,9 +30,6 @@ from digitlib.training.config import TrainConfig
 from digitlib.training.distillation import SoftLabels
 from digitlib.training.loader import Splits
 from digitlib.training.trainer import fit
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TABLE = REPORTS / "sweep.jsonl"
 Row = dict[str, Any]
@@ -109,42 +107,40 @@ def fan_out(
         function: importable or picklable.
         tasks: the jobs.
         workers: processes on this machine, -1 for one per core.
-        cluster: address of a Dask scheduler, or a Dask cluster or client, to run on instead.
+        cluster: a Dask cluster, or the address of its scheduler, to run on instead.
         options: further arguments of ``function``.
 
     Raises:
         ImportError: a cluster is given and Dask is missing; the message names the extra.
     """
-    with ExitStack() as stack:
-        if cluster is not None:
-            stack.enter_context(_on_cluster(cluster, stack))
+    with _backend(cluster):
         engine = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
         yield from engine(joblib.delayed(function)(task, **options) for task in tasks)
 
 
-def _on_cluster(cluster: str | Any, stack: ExitStack) -> AbstractContextManager[Any]:
-    """joblib's Dask backend, for the jobs started in its block."""
+@contextmanager
+def _backend(cluster: str | Any | None) -> Iterator[None]:
+    """The workers of joblib in a block: a cluster's, or processes on this machine."""
+    if cluster is None:
+        yield
+        return
     try:
         from distributed import Client
     except ImportError as error:
         raise ImportError("A cluster needs Dask: pip install 'digitlib[scale]'.") from error
-    if not isinstance(cluster, Client):
-        # This client is closed with the sweep; the cluster continues.
-        cluster = stack.enter_context(Client(cluster))
-    return joblib.parallel_config(backend="dask", client=cluster)
+    with Client(cluster) as client, joblib.parallel_config(backend="dask", client=client):
+        yield
 
 
 def sweep(
     configs: Mapping[str, TrainConfig],
     seeds: Sequence[int],
-    table: str | os.PathLike[str],
+    table: Path,
     *,
     workers: int = -1,
     cluster: str | Any | None = None,
-    root: str | None = None,
-    threads: int = 1,
-    soft_labels: str | None = None,
     progress: bool = True,
+    **options: Any,
 ) -> pd.DataFrame:
     """Train every configuration with every seed; rows that the table has are not run again.
 
@@ -154,49 +150,34 @@ def sweep(
         table: a JSON Lines file, one run a line, appended to as runs finish.
         workers: as :func:`fan_out`.
         cluster: as :func:`fan_out`; workers there find data by ``DIGITLIB_DATA`` or ``root``.
-        root: data folder.
-        threads: of each run.
-        soft_labels: file of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
         progress: show a bar.
+        options: of :func:`train`: ``root``, ``threads``, ``soft_labels``.
 
     Returns:
         The rows of these runs, by name and seed.
     """
-    from tqdm.auto import tqdm
-
-    path = Path(table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n")  # after an incomplete line
     wanted = {job.key: job for job in jobs(configs, seeds)}
-    missing = [job for key, job in wanted.items() if key not in {row["key"] for row in read(path)}]
-    options = {"root": root, "threads": threads, "soft_labels": soft_labels}
-    found = fan_out(train, missing, workers=workers, cluster=cluster, **options)
-    for row in tqdm(found, total=len(missing), disable=not progress, unit="run"):
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-    return frame([row for row in read(path) if row["key"] in wanted])
+    finished = read(table)
+    known = {row["key"] for row in finished}
+    missing = [job for key, job in wanted.items() if key not in known]
+    write_text(table, "".join(map(_line, finished)))  # without an incomplete line
+    rows = fan_out(train, missing, workers=workers, cluster=cluster, **options)
+    for row in tqdm(rows, total=len(missing), disable=not progress, unit="run"):
+        with table.open("a", encoding="utf-8") as file:
+            file.write(_line(row))
+    found = pd.DataFrame([row for row in read(table) if row["key"] in wanted])
+    return found.sort_values(["name", "seed"], ignore_index=True)
 
 
-def read(table: str | os.PathLike[str]) -> list[Row]:
+def _line(row: Row) -> str:
+    return json.dumps(row) + "\n"
+
+
+def read(table: Path) -> list[Row]:
     """The rows of a table, none where there is no file; an incomplete line is left out."""
-    path = Path(table)
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except ValueError:  # the sweep was stopped during a write
-            continue
-    return rows
-
-
-def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """Rows as a table, by name and seed."""
-    import pandas as pd
-
-    table = pd.DataFrame(rows)
-    return table if table.empty else table.sort_values(["name", "seed"], ignore_index=True)
+    text = table.read_text(encoding="utf-8") if table.exists() else ""
+    # A sweep that is stopped during a write leaves a line without its end.
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def write_seeds(rows: Sequence[Row], path: Path = REPORTS / "seeds.json") -> None:
