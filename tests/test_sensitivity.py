@@ -8,28 +8,42 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import page
+from helpers import bundled, page
 
 from digitlib.evaluation import sensitivity
 from digitlib.evaluation.sensitivity import Constant, find_constants, replaced
 from digitlib.preprocessing import frame, paper, photo, read, ruling
 
+MODULES = ("read", "paper", "photo", "ruling", "components", "frame")
 CONSTANTS = {constant.name: constant for constant in find_constants()}
 
 
-def test_constants_of_every_module_are_found_once() -> None:
-    assert {constant.module for constant in CONSTANTS.values()} == set(sensitivity.MODULES)
-    assert len(CONSTANTS) == len(find_constants())
-    assert CONSTANTS["MIN_CONTRAST"] == Constant("read", "MIN_CONTRAST", read.MIN_CONTRAST)
-    assert not CONSTANTS.keys() & sensitivity.FIXED
-    for name in sensitivity.FIXED:  # none of them is out of date
-        assert any(name in vars(module) for module in sensitivity._modules())
+def source(module: str) -> ast.Module:
+    return ast.parse(Path(frame.__file__).with_name(f"{module}.py").read_text())
 
 
-@pytest.mark.parametrize("module", sensitivity.MODULES)
+@pytest.mark.parametrize("module", MODULES)
+def test_every_number_that_a_module_defines_is_found(module: str) -> None:
+    assigned = {
+        name.id
+        for statement in source(module).body
+        if isinstance(statement, ast.Assign)
+        for name in ast.walk(statement)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store) and name.id.isupper()
+    }
+    others = {"LUMINANCE", "NEIGHBOURS_8"}  # not single numbers
+    found = {one.name for one in CONSTANTS.values() if one.module == module}
+    assert found == assigned - sensitivity.FIXED - others
+
+
+def test_fixed_numbers_exist() -> None:
+    names = {name for module in sensitivity.MODULES for name in vars(module)}
+    assert names >= sensitivity.FIXED
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_no_number_in_the_ink_code_is_without_a_name(module: str) -> None:
-    path = Path(frame.__file__).with_name(f"{module}.py")
-    functions = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef)]
+    functions = [n for n in source(module).body if isinstance(n, ast.FunctionDef)]
     numbers = {
         node.value
         for function in functions
@@ -42,11 +56,19 @@ def test_no_number_in_the_ink_code_is_without_a_name(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
-    [(10, [7, 14]), (1, [0, 2]), (5, [3, 7]), (0.1, [0.07, 0.14]), (0.9, [0.63, 0.95])],
+    ("name", "value", "expected"),
+    [
+        ("ANY", 10, [7, 14]),
+        ("ANY", 1, [0, 2]),
+        ("ANY", 5, [3, 7]),
+        ("ANY", 1.3, [0.91, 1.82]),
+        ("SHARE", 0.1, [0.07, 0.14]),
+        ("SHARE", 0.9, [0.63, 0.95]),
+        ("INK_BLUR", 0.8, [0.56, 1.12]),  # px, no share
+    ],
 )
-def test_variants_are_smaller_and_larger(value: float, expected: list[float]) -> None:
-    found = Constant("frame", "ANY", value).variants()
+def test_variants_are_smaller_and_larger(name: str, value: float, expected: list[float]) -> None:
+    found = Constant("frame", name, value).variants()
     assert found == pytest.approx(expected)
     assert all(type(one) is type(value) for one in found)
 
@@ -61,15 +83,20 @@ def test_a_constant_is_replaced_wherever_it_is_used_and_restored() -> None:
     assert CONSTANTS["FAINT"].value == ruling.FAINT
 
 
-def test_the_constants_used_on_the_way_to_a_frame_are_known() -> None:
-    picture = page(3)
-    found, used = sensitivity._trace(picture)
-    np.testing.assert_array_equal(found, frame.to_frame(picture))
-    assert {"MIN_EDGE", "MIN_STROKE", "EVEN_SHADE"} <= used
-    assert not {"SHRUNK_SIDE", "MIN_SHEET", "LONE_RULE"} & used  # of photos and ruled paper
-    for name in CONSTANTS.keys() - used:  # none of the others changes anything
-        with replaced(name, CONSTANTS[name].variants()[0]):
-            np.testing.assert_array_equal(frame.to_frame(picture), found)
+@pytest.mark.parametrize("name", ["MIN_STROKE", "MIN_INK", "CHANNEL_GAIN"])
+def test_frames_are_those_of_both_variants(name: str) -> None:
+    images = [page(3, brush=3), np.zeros((9, 9), np.uint8)]  # the second one is blank
+    inks = [paper.find_ink(read.read_grey(images[0])), np.zeros((9, 9), np.float32)]
+    found = sensitivity._varied_frames(CONSTANTS[name], images, inks)
+    assert not found[:, 1].any()
+    for value, frames in zip(CONSTANTS[name].variants(), found, strict=True):
+        with replaced(name, value):
+            np.testing.assert_array_equal(frames[0], frame.to_frame(images[0]))
+
+
+def test_a_blank_frame_is_not_read_right() -> None:
+    blank = np.zeros((10, 28, 28), np.uint8)
+    assert not sensitivity._is_right(bundled(), blank, np.arange(10)).any()
 
 
 @pytest.mark.needs_pendigits
@@ -78,13 +105,12 @@ def test_frames_changed_and_pictures_read_right_are_counted(
 ) -> None:
     tried = [CONSTANTS["MIN_STROKE"], Constant("frame", "MAX_STROKE", 1000.0)]
     monkeypatch.setattr(sensitivity, "find_constants", lambda: tried)
-    result = sensitivity.measure(count=1, limit=12)
+    result = sensitivity.measure(per_kind=1, workers=1)
     assert result["pictures"] == 2 + len(sensitivity.picture_kinds.KINDS)
+    assert result["pictures"] - 3 <= result["right"] <= result["pictures"]
     stroke, harmless = result["constants"]
-    assert stroke["pictures"] == 12
-    assert max(variant["frames_changed"] for variant in stroke["variants"]) > 3
-    assert harmless["variants"][1]["value"] == 1400
-    assert stroke["right"] >= 9
+    assert all(3 < one["frames_changed"] < result["pictures"] for one in stroke["variants"])
+    assert [one["value"] for one in harmless["variants"]] == [700, 1400]
     assert sensitivity.table(result).count("\n| `frame.") == 2
 
 
