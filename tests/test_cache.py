@@ -19,7 +19,7 @@ from digitlib.datasets import cache, catalog
 from digitlib.datasets.base import SPLITS, DataMissingError, DigitData
 from digitlib.datasets.cache import cache_key, cached
 from digitlib.datasets.pendigits import pack_strokes, unpack_strokes
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 from digitlib.files import REPOSITORY
 
 TENSORS = {"images": torch.arange(12, dtype=torch.uint8).view(3, 4), "labels": torch.arange(3)}
@@ -234,7 +234,7 @@ def test_missing_sources_stay_missing(folder: Path, tmp_path: Path) -> None:
 def test_packed_strokes_are_the_same_strokes() -> None:
     random = np.random.RandomState(0)
     digits = [
-        PenDigit([random.randn(length, 2) for length in lengths], label, 7 * label)
+        PenDrawing([random.randn(length, 2) for length in lengths], label, 7 * label)
         for label, lengths in enumerate([(3,), (1, 4), (2, 2, 9)])
     ]
     found = unpack_strokes(pack_strokes(digits))

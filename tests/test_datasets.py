@@ -32,7 +32,7 @@ from digitlib.datasets.pendigits import (
     pen_data,
     read_pendigits,
 )
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 from digitlib.preprocessing import strokes
 
 PEN_FILE = """\
@@ -465,7 +465,7 @@ def test_pen_data_is_rendered_and_can_be_rendered_anew(pendigits_file: Path) -> 
 def test_a_long_drawing_keeps_its_ends() -> None:
     wave = np.linspace(0, 60, 2000)
     scribble = np.stack([wave, 30 * np.sin(wave)], axis=1)
-    data = pen_data("made", "train", [PenDigit([scribble], 3, 5)])
+    data = pen_data("made", "train", [PenDrawing([scribble], 3, 5)])
     samples = strokes.resample([scribble])
     assert len(samples) > PEN_SAMPLES
     np.testing.assert_allclose(data.points[0, [0, -1]].numpy(), samples[[0, -1]])

@@ -8,7 +8,7 @@ from helpers import DIGITS
 from PIL import Image
 
 from digitlib.datasets.pendigits import read_pendigits
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 from digitlib.evaluation import errors
 from digitlib.evaluation.compare import Predictions
 
@@ -23,11 +23,11 @@ def predictions_of(labels: list[int], seen: list[int], sure: float = 0.6) -> Pre
     return Predictions(probabilities, truth, truth == seen, np.zeros(len(seen), bool))
 
 
-def four(*, stem: bool, writer: int = 1) -> PenDigit:
+def four(*, stem: bool, writer: int = 1) -> PenDrawing:
     strokes = [np.array([[3, 0], [0, 6], [8, 6]], float)]
     if stem:
         strokes.append(np.array([[5, 3], [5, 10]], float))
-    return PenDigit(strokes, 4, writer)
+    return PenDrawing(strokes, 4, writer)
 
 
 # --- the drawing -----------------------------------------------------------------------------
@@ -76,9 +76,9 @@ def test_a_small_mark_far_away_is_stray() -> None:
 
 
 def test_groups_follow_from_the_drawing_then_from_the_pair_of_digits() -> None:
-    stray = PenDigit([*DIGITS[0], np.array([[1.5, 1.3]])], 0, 3)
-    nines = [PenDigit(list(DIGITS[9]), 9, 2) for _ in range(3)]
-    ones = [PenDigit(list(DIGITS[1]), 1, 5)]
+    stray = PenDrawing([*DIGITS[0], np.array([[1.5, 1.3]])], 0, 3)
+    nines = [PenDrawing(list(DIGITS[9]), 9, 2) for _ in range(3)]
+    ones = [PenDrawing(list(DIGITS[1]), 1, 5)]
     drawings = [stray, four(stem=False), four(stem=True), *nines, *ones]
     labels = [digit.label for digit in drawings]
     predictions = {
@@ -101,7 +101,7 @@ def test_groups_follow_from_the_drawing_then_from_the_pair_of_digits() -> None:
 
 
 def test_a_label_is_doubted_only_by_several_confident_networks() -> None:
-    drawings = [PenDigit(list(DIGITS[5]), 6, 0)]
+    drawings = [PenDrawing(list(DIGITS[5]), 6, 0)]
     confident, unsure = predictions_of([6], [5], 0.95), predictions_of([6], [5], 0.5)
     other = predictions_of([6], [8], 0.95)
 

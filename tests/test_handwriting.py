@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score
 from digitlib import Recognizer
 from digitlib.datasets import picture_kinds, pictures
 from digitlib.datasets.pendigits import pen_data
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 from digitlib.evaluation import compare, handwriting
 from digitlib.evaluation.compare import Predictions
 from digitlib.evaluation.handwriting import DigitSet, Reader
@@ -23,7 +23,7 @@ from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import BASELINE_THICKEN, baseline_frame, to_frame
 from digitlib.preprocessing.read import BlankDrawingError
 
-DRAWN = [PenDigit(list(DIGITS[digit]), digit, 0) for digit in range(10)]
+DRAWN = [PenDrawing(list(DIGITS[digit]), digit, 0) for digit in range(10)]
 LABELS = np.arange(10)
 BLANK = Image.new("L", (60, 60), 255)
 

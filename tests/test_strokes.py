@@ -16,7 +16,7 @@ from scipy import ndimage
 from digitlib import BlankDrawingError, Recognizer
 from digitlib.datasets import augment
 from digitlib.datasets.pendigits import read_pendigits
-from digitlib.datasets.unipen import PenDigit, read_unipen
+from digitlib.datasets.unipen import PenDrawing, read_unipen
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import place_box
 from digitlib.preprocessing.strokes import render
@@ -329,7 +329,7 @@ GOOD = """\
 """
 
 
-def unipen(folder: Path, text: str) -> list[PenDigit]:
+def unipen(folder: Path, text: str) -> list[PenDrawing]:
     path = folder / "pens.txt"
     path.write_text(text, encoding="ascii")
     return read_unipen(path)

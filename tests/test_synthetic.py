@@ -13,11 +13,11 @@ from numpy.random import RandomState
 
 from digitlib.datasets import non_digits, synthetic
 from digitlib.datasets.base import NO_DIGIT
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 from digitlib.preprocessing import strokes
 
 
-def same(first: list[PenDigit], second: list[PenDigit]) -> bool:
+def same(first: list[PenDrawing], second: list[PenDrawing]) -> bool:
     return len(first) == len(second) and all(
         a.label == b.label
         and len(a.strokes) == len(b.strokes)
@@ -26,8 +26,8 @@ def same(first: list[PenDigit], second: list[PenDigit]) -> bool:
     )
 
 
-def pen(digit: int, writer: int = 3) -> PenDigit:
-    return PenDigit([stroke * 100 + 30 for stroke in DIGITS[digit]], digit, writer)
+def pen(digit: int, writer: int = 3) -> PenDrawing:
+    return PenDrawing([stroke * 100 + 30 for stroke in DIGITS[digit]], digit, writer)
 
 
 # --- lines ---------------------------------------------------------------------------------
@@ -150,11 +150,11 @@ def test_a_seven_without_one_whole_stem_is_left_out() -> None:
     stem = pen(7).strokes[0]
     middle = (stem[1] + stem[2]) / 2
     halves = [np.stack([stem[0], stem[1], middle]), np.stack([middle, stem[2]])]
-    assert synthetic.modify_digits([PenDigit(halves, 7, 0)], 0) == []
+    assert synthetic.modify_digits([PenDrawing(halves, 7, 0)], 0) == []
 
 
 def test_the_second_stroke_of_a_five_moves() -> None:
-    five = PenDigit([pen(5).strokes[0], np.array([[50.0, 30.0], [100.0, 30.0]])], 5, 1)
+    five = PenDrawing([pen(5).strokes[0], np.array([[50.0, 30.0], [100.0, 30.0]])], 5, 1)
     (moved,) = synthetic.modify_digits([five], 3)
     np.testing.assert_array_equal(moved.strokes[0], five.strokes[0])
     shift = moved.strokes[1] - five.strokes[1]

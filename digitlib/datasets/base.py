@@ -34,8 +34,11 @@ class DigitData:
         images: uint8 ``[N, 28, 28]``, white ink on black.
         labels: int64 ``[N]``; ``NO_DIGIT`` for others.
         writers: int64 ``[N]`` or None where unknown.
+        characters: Unicode code points of pen data, int64 ``[N]``, 0 where unknown; else None.
         points: float ``[N, PEN_SAMPLES, 2]`` for pen data: evenly sampled strokes, to be rendered
             anew at any pen width with :func:`augment.render_batch`; else None.
+        stroke_numbers: int16 ``[N, PEN_SAMPLES]`` for pen data, of each point, from 0; -1 where
+            the last point is repeated; else None.
     """
 
     name: str
@@ -43,7 +46,9 @@ class DigitData:
     images: Tensor
     labels: Tensor
     writers: Tensor | None = None
+    characters: Tensor | None = None
     points: Tensor | None = None
+    stroke_numbers: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,8 +63,7 @@ class DigitData:
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that there are, by name."""
-        every = {name: getattr(self, name) for name in ("images", "labels", "writers", "points")}
-        return {name: tensor for name, tensor in every.items() if tensor is not None}
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def select(self, index: Tensor | slice) -> DigitData:
         """The digits at ``index``, in its order."""

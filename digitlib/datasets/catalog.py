@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib.datasets import non_digits, synthetic
+from digitlib.datasets import non_digits, synthetic, unipen
 from digitlib.datasets.base import (
     NO_DIGIT,
     SPLITS,
@@ -29,7 +29,8 @@ from digitlib.datasets.base import (
 )
 from digitlib.datasets.cache import cached
 from digitlib.datasets.mnist import SPLIT_SEED, build_mnist, find_mnist
-from digitlib.datasets.pendigits import find_pendigits, pen_data, read_pen_file
+from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.datasets.pendigits import find_pendigits, read_pen_file
 from digitlib.preprocessing.frame import ink_to_frame
 
 
@@ -114,6 +115,29 @@ def _build_sample(split: str, files: list[Path]) -> DigitData:
 
 def _build_pendigits(split: str, files: list[Path]) -> DigitData:
     return pen_data("pendigits", split, read_pen_file(split, files))
+
+
+def _find_unipen(*parts: str) -> Callable[[str, Path, bool], list[Path]]:
+    """The search for the files of these parts of UNIPEN."""
+    return lambda split, root, download: unipen.find_unipen(parts, split, root)
+
+
+def read_unipen(name: str, split: str, root: str | os.PathLike[str] | None = None) -> list[PenDrawing]:
+    """The strokes of ``unipen``, ``letters`` or ``signs``, in the order of :func:`load`.
+
+    Raises:
+        DataMissingError, DataDamagedError: see :func:`load`.
+    """
+    return _select_unipen(name, split, SOURCES[name].find(split, data_root(root), False))
+
+
+def _select_unipen(name: str, split: str, files: list[Path]) -> list[PenDrawing]:
+    drawings = unipen.read_unipen(f"strokes-{name}-{split}", files)
+    return [each for each in drawings if each.character not in unipen.LOOKALIKES]
+
+
+def _build_unipen(name: str) -> Callable[[str, list[Path]], DigitData]:
+    return lambda split, files: pen_data(name, split, _select_unipen(name, split, files))
 
 
 def _build_styles(split: str, files: list[Path]) -> DigitData:
@@ -221,6 +245,11 @@ SOURCES: dict[str, Source] = {
     "mnist": Source(build_mnist, find_mnist, cached=False),
     "sample": Source(_build_sample),
     "pendigits": Source(_build_pendigits, find_pendigits),
+    "unipen": Source(_build_unipen("unipen"), _find_unipen(unipen.DIGITS)),
+    "letters": Source(
+        _build_unipen("letters"), _find_unipen(unipen.CAPITALS, unipen.SMALL_LETTERS)
+    ),
+    "signs": Source(_build_unipen("signs"), _find_unipen(unipen.SIGNS)),
     "styles": Source(_build_styles, find_pendigits),
     "no_digits": Source(_build_no_digits, _find_no_digits),
     "typeset": Source(_build_typeset, _find_fonts),

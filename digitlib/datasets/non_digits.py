@@ -13,7 +13,7 @@ from numpy.random import RandomState
 
 from digitlib.datasets.base import NO_DIGIT
 from digitlib.datasets.synthetic import Points, smooth
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 
 LETTERS = {
     "A": "0,1 .5,0 1,1|.2,.6 .8,.6",
@@ -103,7 +103,7 @@ def scribble(random: RandomState) -> list[Points]:
     return [np.einsum("stp,tsx->px", waves, size)]
 
 
-def side_by_side(first: PenDigit, second: PenDigit, random: RandomState) -> list[Points]:
+def side_by_side(first: PenDrawing, second: PenDrawing, random: RandomState) -> list[Points]:
     """Two digits next to each other, equally high."""
     parts: list[Points] = []
     right = 0.0
@@ -117,8 +117,8 @@ def side_by_side(first: PenDigit, second: PenDigit, random: RandomState) -> list
 
 
 def draw_non_digits(
-    outlines: dict[str, str], count: int, seed: int, digits: Sequence[PenDigit] = ()
-) -> list[PenDigit]:
+    outlines: dict[str, str], count: int, seed: int, digits: Sequence[PenDrawing] = ()
+) -> list[PenDrawing]:
     """Things that are no digit: ``count`` of each outline, scribbles, and pairs of ``digits``."""
     random = RandomState(seed)
     drawings = [parse_outline(outline) for outline in outlines.values() for _ in range(count)]
@@ -126,4 +126,4 @@ def draw_non_digits(
     for _ in range(12 * count if digits else 0):
         first, second = (digits[i] for i in random.randint(len(digits), size=2))
         drawings.append(side_by_side(first, second, random))
-    return [PenDigit(strokes, NO_DIGIT, -1) for strokes in drawings]
+    return [PenDrawing(strokes, NO_DIGIT, -1) for strokes in drawings]

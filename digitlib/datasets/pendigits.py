@@ -1,4 +1,4 @@
-"""UCI pendigits: pen strokes and the frames rendered from them.
+"""UCI pendigits: pen strokes of 30 writers.
 
 Source: Alpaydin and Alimoglu, "Pen-Based Recognition of Handwritten Digits", UCI, CC BY 4.0.
 """
@@ -8,30 +8,25 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from digitlib.datasets.base import DataDamagedError, DigitData, data_root, missing_error
+from digitlib.datasets.base import DataDamagedError, data_root, missing_error
 from digitlib.datasets.cache import cached
-from digitlib.datasets.unipen import PenDigit, read_unipen
+from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
 from digitlib.files import digest
-from digitlib.preprocessing import strokes
 
 PENDIGITS_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/pendigits/"
 # SHA-256 of the unpacked training file (UCI's .Z, 2026-11).
 PENDIGITS_DIGEST = "a66225d68d7d68591e62944df1ad33b3f5aa608e2df2505844b41f5568a80da4"
-PEN_SAMPLES = 128  # points kept of a drawing; most digits need fewer at strokes.SPACING
 PEN_VALIDATION_WRITERS = (2, 7, 13, 19, 24, 29)  # of the 30 in pendigits-orig.tra
 
 
 def read_pendigits(
     split: str, root: str | os.PathLike[str] | None = None, *, download: bool = True
-) -> list[PenDigit]:
+) -> list[PenDrawing]:
     """The pen strokes of a split; no writer is in both ``train`` and ``validation``.
 
     ``test`` is the file of other writers, ``pendigits-orig.tes``. The strokes are read-only.
@@ -81,7 +76,7 @@ def _check(path: Path) -> None:
         raise DataDamagedError(f"{path} is truncated or altered: delete it, or fetch it anew.")
 
 
-def read_pen_file(split: str, files: list[Path]) -> list[PenDigit]:
+def read_pen_file(split: str, files: list[Path]) -> list[PenDrawing]:
     """The digits of a split from the file that :func:`find_pendigits` found."""
     (path,) = files
     digits = _parse(path, digest(path.read_bytes()))
@@ -92,57 +87,60 @@ def read_pen_file(split: str, files: list[Path]) -> list[PenDigit]:
 
 
 @functools.lru_cache(maxsize=2)  # the two files; their digits are read-only, so they can be shared
-def _parse(path: Path, content: str) -> tuple[PenDigit, ...]:
-    tensors = cached(f"strokes-{path.name}", [path], lambda: pack_strokes(read_unipen(path)))
+def _parse(path: Path, content: str) -> tuple[PenDrawing, ...]:
+    tensors = cached(f"strokes-{path.name}", [path], lambda: pack_strokes(read_uci(path)))
     return tuple(unpack_strokes(tensors))
 
 
-def pack_strokes(digits: Sequence[PenDigit]) -> dict[str, Tensor]:
-    """Pen digits as tensors: all points in one ``[P, 2]``, with the lengths of the strokes."""
-    every = [stroke for digit in digits for stroke in digit.strokes]
-    return {
-        "points": torch.from_numpy(np.concatenate(every)),
-        "points_of_stroke": torch.tensor([len(stroke) for stroke in every]),
-        "strokes_of_digit": torch.tensor([len(digit.strokes) for digit in digits]),
-        "labels": torch.tensor([digit.label for digit in digits]),
-        "writers": torch.tensor([digit.writer for digit in digits]),
-    }
+def read_uci(path: Path) -> list[PenDrawing]:
+    """Read the digits of a file of UCI's, UNIPEN text with the ink inside each segment.
+
+    Segments start at ``.SEGMENT DIGIT n ? "label"``, followed by ``.COMMENT digit writer sample``
+    and strokes of ``x y`` lines between ``.PEN_DOWN`` and ``.PEN_UP``, y pointing up.
+
+    Raises:
+        ValueError: a line does not fit; the message names the file and the line.
+    """
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    return list(_segments(lines, str(path)))
 
 
-def unpack_strokes(tensors: dict[str, Tensor]) -> list[PenDigit]:
-    """Undo :func:`pack_strokes`; the strokes are read-only."""
-    points, *counts = (
-        tensors[name].numpy() for name in ("points", "points_of_stroke", "strokes_of_digit")
-    )
-    points.flags.writeable = False
-    stroke_ends, digit_ends = (np.cumsum(count)[:-1] for count in counts)
-    every = np.split(points, stroke_ends)
-    starts = [0, *digit_ends.tolist()]
-    about = zip(
-        starts, [*starts[1:], len(every)], tensors["labels"].tolist(), tensors["writers"].tolist(),
-        strict=True,
-    )  # fmt: skip
-    return [PenDigit(every[a:b], label, writer) for a, b, label, writer in about]
+def _segments(lines: list[str], name: str) -> Iterator[PenDrawing]:
+    label: int | None = None
+    writer = -1
+    strokes: list[list[tuple[float, float]]] = []
+    down = False
 
+    def finished() -> Iterator[PenDrawing]:
+        if label is not None:
+            if not any(strokes):
+                raise ValueError(f"{name}: the segment before line {number} has no pen points.")
+            flip = np.array([1.0, -1.0])
+            yield PenDrawing([np.array(s) * flip for s in strokes if s], label, writer)
 
-def pen_data(name: str, split: str, digits: Sequence[PenDigit]) -> DigitData:
-    """Render pen digits as frames at the default pen width, and keep their samples."""
-    kept = [strokes.drop_stray_taps(digit.strokes) for digit in digits]
-    frames = np.stack([strokes.render(drawing) for drawing in kept])
-    points = np.stack([_fixed_length(strokes.resample(drawing)) for drawing in kept])
-    return DigitData(
-        name,
-        split,
-        torch.from_numpy(frames),
-        torch.tensor([digit.label for digit in digits]),
-        torch.tensor([digit.writer for digit in digits]),
-        torch.from_numpy(points),
-    )
-
-
-def _fixed_length(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``PEN_SAMPLES`` of them: the last one repeated, or evenly spaced ones left out."""
-    last = len(samples) - 1
-    if last < PEN_SAMPLES:
-        return samples[np.minimum(np.arange(PEN_SAMPLES), last)]
-    return samples[np.linspace(0, last, PEN_SAMPLES).round().astype(int)]
+    number = 0
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words:
+            continue
+        try:
+            if words[0] == ".SEGMENT":
+                yield from finished()
+                label, writer, strokes, down = int(words[-1].strip('"')), -1, [], False
+                if not 0 <= label <= 9:
+                    raise ValueError("the label is no digit")
+            elif words[0] == ".COMMENT" and label is not None and writer < 0:
+                writer = int(words[2])
+            elif words[0] == ".PEN_DOWN":
+                strokes.append([])
+                down = True
+            elif words[0] == ".PEN_UP":
+                down = False
+            elif not words[0].startswith("."):
+                if not down:
+                    raise ValueError("a point outside .PEN_DOWN and .PEN_UP")
+                x, y = words
+                strokes[-1].append((float(x), float(y)))
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"{name}, line {number}: {line.strip()!r}: {error}.") from error
+    yield from finished()

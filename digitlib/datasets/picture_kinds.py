@@ -63,7 +63,7 @@ def _dots(strokes: Strokes, random: RandomState) -> Shades:
     """A line of dots, with gaps about as wide as they are."""
     y, x = np.mgrid[:SIDE, :SIDE]
     page = np.full((SIDE, SIDE), 255.0)
-    for right, down in resample(strokes)[:: random.randint(3, 5)] * 180 + 50:
+    for right, down in resample(strokes)[0][:: random.randint(3, 5)] * 180 + 50:
         page[(x - right) ** 2 + (y - down) ** 2 < 4.5**2] = 0
     return page
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 
 Points = NDArray[np.float64]
 Style = Callable[[RandomState], list[Points]]
@@ -198,17 +198,17 @@ DIGIT_STYLES: tuple[tuple[int, Style], ...] = (
 )
 
 
-def draw_digits(count: int, seed: int) -> list[PenDigit]:
+def draw_digits(count: int, seed: int) -> list[PenDrawing]:
     """``count`` drawings of each style; the writer is the style's number."""
     random = RandomState(seed)
     return [
-        PenDigit(style(random), label, number)
+        PenDrawing(style(random), label, number)
         for number, (label, style) in enumerate(DIGIT_STYLES)
         for _ in range(count)
     ]
 
 
-def modify_digits(digits: Sequence[PenDigit], seed: int) -> list[PenDigit]:
+def modify_digits(digits: Sequence[PenDrawing], seed: int) -> list[PenDrawing]:
     """Real drawings in styles their writers did not use.
 
     Zeros get a slash or a dot, sixes and nines are turned into each other, sevens of several
@@ -241,5 +241,5 @@ def modify_digits(digits: Sequence[PenDigit], seed: int) -> list[PenDigit]:
             strokes[-1] = strokes[-1] + size * random.uniform([0, -0.15], [0.2, 0.0])
         else:
             continue
-        changed.append(PenDigit(strokes, label, digit.writer))
+        changed.append(PenDrawing(strokes, label, digit.writer))
     return changed

@@ -1,73 +1,217 @@
-"""UNIPEN files become labelled pen strokes."""
+"""UNIPEN, train_r01_v07: pen drawings of digits, letters and signs by people of many countries.
+
+Source: International Unipen Foundation (Guyon et al., "UNIPEN project of on-line data exchange and
+recognizer benchmarks", ICPR 1994), Zenodo, doi 10.5281/zenodo.1195803, CC BY 4.0; the donors below.
+
+Files of ``data/PART/DONOR`` name characters; files of ``include/DONOR`` hold their ink. Pen-down
+and pen-up parts of all files that ``.INCLUDE`` names are the components, counted from 0, empty ones
+left out; ``.SEGMENT CHARACTER 3-5 ? "A"`` is an A of the components 3 to 5.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
+import os
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.datasets.base import NO_DIGIT, SPLITS, DataDamagedError, data_root, missing_error
+from digitlib.datasets.cache import cached
+from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
 
-@dataclass(frozen=True)
-class PenDigit:
-    """One digit of a UNIPEN file: its strokes (y turned to point down), label and writer."""
+DOI = "10.5281/zenodo.1195803"
+DIGITS, CAPITALS, SMALL_LETTERS, SIGNS = "1a", "1b", "1c", "1d"
+# Donors of one split may have asked the same people: writers of apa, apb and app, say.
+DONORS = {
+    "train": ("apa", "apb", "app", "art", "gmd", "lav", "mot", "pri", "sie"),
+    "validation": ("tos",),
+    "test": ("cea", "ceb", "ced"),
+}
+EVERY_DONOR = [donor for split in SPLITS for donor in DONORS[split]]
+WRITERS_PER_DONOR = 1000  # a writer's number is this times the donor's, plus a rank
 
-    strokes: list[NDArray[np.float64]]
-    label: int
-    writer: int
+# Characters that a person takes for a digit where they stand alone. They are no examples of
+# "no digit", neither in training nor in measuring.
+LOOKALIKES = "oODQ" "lIij|/\\!'`," "zZ" "yY" "sS" "bG" "B&" "gq"
+
+ENDS_COMPONENT = re.compile(r"\.(?!DT|COMMENT)")
+SEGMENT = re.compile(r'\.SEGMENT\s+CHARACTER\s+(\S+)\s+\S+\s+"(.+)"')
+MM_PER_INCH = 25.4
+
+Points = NDArray[np.float64]
+Component = tuple[bool, Points, str]  # the pen is down; points in mm, y up; the writer
 
 
-def read_unipen(path: Path) -> list[PenDigit]:
-    """Read the digits of a UNIPEN text file as UCI's pendigits-orig has them.
-
-    Segments start at ``.SEGMENT DIGIT n ? "label"``, followed by ``.COMMENT digit writer sample``
-    and strokes of ``x y`` lines between ``.PEN_DOWN`` and ``.PEN_UP``, y pointing up.
+def find_unipen(
+    parts: Sequence[str], split: str, root: str | os.PathLike[str] | None = None
+) -> list[Path]:
+    """The files of ``data`` that name the characters of a split, and those that may hold ink.
 
     Raises:
-        ValueError: a line does not fit; the message names the file and the line.
+        DataMissingError: there are none, or a donor's ink is missing.
     """
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    return list(_segments(lines, str(path)))
+    folder = data_root(root) / "unipen"
+    named = [
+        path
+        for part in parts
+        for donor in DONORS[split]
+        for path in _files(folder / "data" / part / donor)
+    ]
+    donors = sorted({_donor(path) for path in named})
+    ink = {donor: _files(folder / "include" / donor) for donor in donors}
+    if not named or not all(ink.values()):
+        reason = f"it is fetched by hand, from the archive at doi {DOI}"
+        raise missing_error("UNIPEN (train_r01_v07)", folder, reason)
+    return named + [path for donor in donors for path in ink[donor]]
 
 
-def _segments(lines: list[str], name: str) -> Iterator[PenDigit]:
-    label: int | None = None
-    writer = -1
-    strokes: list[list[tuple[float, float]]] = []
-    down = False
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
-    def finished() -> Iterator[PenDigit]:
-        if label is not None:
-            if not any(strokes):
-                raise ValueError(f"{name}: the segment before line {number} has no pen points.")
-            flip = np.array([1.0, -1.0])
-            yield PenDigit([np.array(s) * flip for s in strokes if s], label, writer)
 
-    number = 0
-    for number, line in enumerate(lines, 1):
+def _donor(path: Path) -> str:
+    """The donor of a file of ``data/PART/DONOR`` or ``include/DONOR``."""
+    names = path.parts
+    start = len(names) - 1 - names[::-1].index("unipen")
+    return names[start + (3 if names[start + 1] == "data" else 2)]
+
+
+def read_unipen(name: str, files: Sequence[Path]) -> list[PenDrawing]:
+    """The labelled drawings of the files of :func:`find_unipen`; their strokes are read-only.
+
+    Digits have their label, all else ``NO_DIGIT``.
+
+    Args:
+        name: of the cache's file.
+        files: as found.
+
+    Raises:
+        DataDamagedError: a file does not read as UNIPEN; the message names it.
+    """
+    return unpack_strokes(cached(name, files, lambda: pack_strokes(_parse(files))))
+
+
+def _parse(files: Sequence[Path]) -> list[PenDrawing]:
+    named = [(path, *_characters(path)) for path in files if _is_data(path)]
+    found = [
+        (_donor(path), character, strokes, writer)
+        for path, includes, segments in named
+        for character, strokes, writer in _drawings(path, includes, segments)
+    ]
+    numbers = _writer_numbers({(donor, writer) for donor, _, _, writer in found})
+    return [
+        PenDrawing(
+            strokes,
+            int(character) if character.isdecimal() else NO_DIGIT,
+            numbers[donor, writer],
+            character,
+        )
+        for donor, character, strokes, writer in found
+    ]
+
+
+def _is_data(path: Path) -> bool:
+    return "include" not in path.parts
+
+
+def _writer_numbers(writers: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Numbers of (donor, writer), rising with the donor's place in ``EVERY_DONOR``."""
+    ranks = {
+        donor: sorted(writer for other, writer in writers if other == donor)
+        for donor in EVERY_DONOR
+    }
+    return {
+        (donor, writer): WRITERS_PER_DONOR * EVERY_DONOR.index(donor) + ranks[donor].index(writer)
+        for donor, writer in writers
+    }
+
+
+def _characters(path: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Names of the included files, and (components, character) of each segment."""
+    text = path.read_text(encoding="latin-1")
+    includes = re.findall(r"^\.INCLUDE\s+(\S+)", text, re.MULTILINE)
+    return includes, [
+        (components, label.replace("\\", "", 1) if len(label) == 2 else label)
+        for components, label in SEGMENT.findall(text)
+    ]
+
+
+def _drawings(
+    path: Path, includes: Sequence[str], segments: Sequence[tuple[str, str]]
+) -> Iterator[tuple[str, list[Points], str]]:
+    """Character, strokes and writer of each segment of a file."""
+    folder = path.parents[len(path.parts) - 2 - path.parts.index("unipen")] / "include"
+    components = [each for name in includes for each in _components(folder, name)]
+    for named, character in segments:
+        if len(character) != 1:
+            raise DataDamagedError(f"{path}: {character!r} is not one character.")
+        try:
+            ink = [part for part in _select(components, named) if part[0] and len(part[1])]
+        except (IndexError, ValueError) as error:
+            raise DataDamagedError(f"{path}: {named} of {character!r}: {error}.") from error
+        if not ink:
+            raise DataDamagedError(f"{path}: {named} of {character!r} has no ink.")
+        yield character, [points * [1.0, -1.0] for _, points, _ in ink], ink[0][2]
+
+
+def _select(components: Sequence[Component], named: str) -> Iterator[Component]:
+    """The components that text names: 3, 3-5, 3,5 or, cut by points, 3:2-5:10."""
+    for part in named.split(","):
+        first, _, last = part.partition("-")
+        start, _, from_point = first.partition(":")
+        end, _, to_point = (last or first).partition(":")
+        for number in range(int(start), int(end) + 1):
+            down, points, writer = components[number]
+            low = int(from_point) if from_point and number == int(start) else 0
+            high = int(to_point) + 1 if last and to_point and number == int(end) else None
+            yield down, points[low:high], writer
+
+
+@functools.lru_cache(maxsize=4)  # characters of several parts lie in the same files
+def _components(folder: Path, name: str) -> tuple[Component, ...]:
+    """The components of an included file, and of those that it includes.
+
+    A file without ink (a lexicon, a description) may be missing.
+    """
+    path = folder / name
+    if not path.exists():
+        return ()
+    found: list[Component] = []
+    scale, writer = {"X": 1.0, "Y": 1.0}, ""
+    down: bool | None = None
+    points: list[list[str]] = []
+
+    def finished() -> None:
+        if down is not None and points:
+            mm = np.array(points, dtype=float) * [scale["X"], scale["Y"]]
+            found.append((down, mm, writer))
+
+    for line in path.read_text(encoding="latin-1").splitlines():
         words = line.split()
         if not words:
             continue
-        try:
-            if words[0] == ".SEGMENT":
-                yield from finished()
-                label, writer, strokes, down = int(words[-1].strip('"')), -1, [], False
-                if not 0 <= label <= 9:
-                    raise ValueError("the label is no digit")
-            elif words[0] == ".COMMENT" and label is not None and writer < 0:
-                writer = int(words[2])
-            elif words[0] == ".PEN_DOWN":
-                strokes.append([])
-                down = True
-            elif words[0] == ".PEN_UP":
-                down = False
-            elif not words[0].startswith("."):
-                if not down:
-                    raise ValueError("a point outside .PEN_DOWN and .PEN_UP")
-                x, y = words
-                strokes[-1].append((float(x), float(y)))
-        except (ValueError, IndexError) as error:
-            raise ValueError(f"{name}, line {number}: {line.strip()!r}: {error}.") from error
-    yield from finished()
+        if not words[0].startswith("."):
+            if down is not None:
+                points.append(words[:2])
+            continue
+        if not ENDS_COMPONENT.match(words[0]):
+            continue
+        finished()
+        down, points = None, []
+        keyword, _, rest = words[0][1:].partition("_")
+        if words[0] in (".PEN_DOWN", ".PEN_UP"):
+            down = words[0] == ".PEN_DOWN"
+            points = [words[1:3]] if len(words) > 2 else []
+        elif words[0] == ".WRITER_ID":
+            writer = words[1] if len(words) > 1 else ""
+        elif rest in ("POINTS_PER_INCH", "POINTS_PER_MM"):
+            per_mm = float(words[1]) / (MM_PER_INCH if rest.endswith("INCH") else 1)
+            scale[keyword] = 1 / per_mm
+        elif words[0] == ".INCLUDE":
+            found += _components(folder, words[1])
+    finished()
+    return tuple(found)

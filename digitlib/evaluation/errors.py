@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 from digitlib.evaluation.compare import Predictions
 from digitlib.preprocessing.frame import FRAME_SIZE
 from digitlib.preprocessing.strokes import Strokes, validate_strokes
@@ -62,7 +62,7 @@ def has_stray_mark(strokes: Strokes, *, size: float = 0.2, gap: float = 0.2) -> 
     return False
 
 
-def group_errors(drawings: Sequence[PenDigit], predictions: Mapping[str, Predictions]) -> Groups:
+def group_errors(drawings: Sequence[PenDrawing], predictions: Mapping[str, Predictions]) -> Groups:
     """Group the drawings that networks misread, the largest group first.
 
     The first group that fits: a computed cause (:func:`cause`); a pair of true and predicted
@@ -85,7 +85,7 @@ def group_errors(drawings: Sequence[PenDigit], predictions: Mapping[str, Predict
     return {group: groups[group] for group in order}
 
 
-def cause(digit: PenDigit, row: int, predictions: Mapping[str, Predictions]) -> str:
+def cause(digit: PenDrawing, row: int, predictions: Mapping[str, Predictions]) -> str:
     """The computed cause of a mistake, the same for all networks; empty where there is none."""
     if has_stray_mark(digit.strokes):
         return STRAY
@@ -97,7 +97,7 @@ def cause(digit: PenDigit, row: int, predictions: Mapping[str, Predictions]) -> 
     return DOUBTED if agree and least >= CONFIDENT else ""
 
 
-def group_table(groups: Groups, drawings: Sequence[PenDigit]) -> pd.DataFrame:
+def group_table(groups: Groups, drawings: Sequence[PenDrawing]) -> pd.DataFrame:
     """Mistakes of each network, and the share of the most frequent writer, by group."""
     table = {}
     for group, each in groups.items():

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from digitlib.datasets import augment, catalog, picture_kinds, pictures
 from digitlib.datasets.base import DigitData
-from digitlib.datasets.unipen import PenDigit
+from digitlib.datasets.pen import PenDrawing
 from digitlib.evaluation.compare import Predictions, predict
 from digitlib.evaluation.metrics import Proportion
 from digitlib.models.recognizer import Recognizer
@@ -119,7 +119,7 @@ def with_tremor(pens: DigitData, seed: int = 0) -> DigitSet:
     return DigitSet({"digitlib": frames}, pens.labels.numpy())
 
 
-def canvas_sets(drawings: Sequence[PenDigit]) -> dict[tuple[int, int], DigitSet]:
+def canvas_sets(drawings: Sequence[PenDrawing]) -> dict[tuple[int, int], DigitSet]:
     """Pictures of the drawings on a canvas, by brush and height (px)."""
     labels = [drawing.label for drawing in drawings]
     return {
@@ -130,18 +130,18 @@ def canvas_sets(drawings: Sequence[PenDigit]) -> dict[tuple[int, int], DigitSet]
     }
 
 
-def photo(drawings: Sequence[PenDigit], row: int, seed: int = 0) -> Image.Image:
+def photo(drawings: Sequence[PenDrawing], row: int, seed: int = 0) -> Image.Image:
     """The photo of one drawing: light, paper and pen follow from ``seed`` and the row."""
     return pictures.photo(drawings[row].strokes, int(RandomState([seed, row]).randint(2**31)))
 
 
-def photo_set(drawings: Sequence[PenDigit], seed: int = 0) -> DigitSet:
+def photo_set(drawings: Sequence[PenDrawing], seed: int = 0) -> DigitSet:
     """A photo of each drawing."""
     images = (photo(drawings, row, seed) for row in range(len(drawings)))
     return DigitSet.of_pictures(images, [drawing.label for drawing in drawings])
 
 
-def picture_kind_sets(drawings: Sequence[PenDigit], seed: int = 0) -> dict[str, DigitSet]:
+def picture_kind_sets(drawings: Sequence[PenDrawing], seed: int = 0) -> dict[str, DigitSet]:
     """Pictures of the drawings, by kind of :mod:`picture_kinds`."""
     labels = [drawing.label for drawing in drawings]
     seeds = [number % 2**32 for number in range(1000 * seed, 1000 * seed + len(drawings))]

@@ -28,7 +28,7 @@ class FrameClassifier(nn.Module):
 
     Args:
         network: normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
-            last class for "no digit".
+            last class for "no digit"; one with a pen branch takes planes as a second argument.
         temperature: divisor of the logits before softmax.
     """
 
@@ -36,14 +36,15 @@ class FrameClassifier(nn.Module):
         super().__init__()
         self.network, self.temperature = network, temperature
 
-    def logits(self, frames: Tensor) -> Tensor:
-        """Logits of frames ``[N, 28, 28]``, uint8 0-255 or float 0-1."""
+    def logits(self, frames: Tensor, planes: Tensor | None = None) -> Tensor:
+        """Logits of frames ``[N, 28, 28]``, uint8 0-255 or float 0-1, and their planes."""
         scaled = frames.float() / 255 if frames.dtype == torch.uint8 else frames.float()
-        return self.network(normalize(scaled)[:, None])
+        inputs = [] if planes is None else [planes]
+        return self.network(normalize(scaled)[:, None], *inputs)
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor, planes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Probabilities ``[N, 10]`` and scores ``[N]`` of the same frames."""
-        logits = self.logits(frames)
+        logits = self.logits(frames, planes)
         return (logits[:, :10] / self.temperature).softmax(dim=1), digit_score(logits)
 
 

@@ -52,6 +52,7 @@ class DigitNet(nn.Module):
             14, 7 and 3 wide, as in the teachers of the bundled network.
         dropout: before the linear layer, in training.
         outputs: 10, or 11 with a last class for "no digit".
+        pen: channels of the first layer of the pen branch; 0 for none.
     """
 
     def __init__(
@@ -62,26 +63,70 @@ class DigitNet(nn.Module):
         stride: int = 1,
         dropout: float = 0.2,
         outputs: int = 10,
+        pen: int = 0,
     ) -> None:
         super().__init__()
         w, late = width, late or width * 10 // 3
-        first = _conv_block(1, w, 5, stride=2)
-        if stride == 1:  # batch norm and ReLU come after pooling: a quarter of the numbers
-            norm = [nn.BatchNorm2d(w), nn.ReLU(inplace=True)]
-            first = [nn.Conv2d(1, w, 5, bias=False), nn.MaxPool2d(2), *norm]
-        self.features = nn.Sequential(
-            *first,  # [N, w, 12, 12]
+        self.early = nn.Sequential(  # [N, w, 12, 12]
+            *(
+                _conv_block(1, w, 5, stride=2)
+                if stride == 2
+                # batch norm and ReLU come after pooling: a quarter of the numbers
+                else [
+                    nn.Conv2d(1, w, 5, bias=False), nn.MaxPool2d(2),
+                    nn.BatchNorm2d(w), nn.ReLU(inplace=True),
+                ]
+            ),
             *_conv_block(w, 2 * w),
             *_conv_block(2 * w, 2 * w),
             nn.MaxPool2d(2),  # [N, 2w, 6, 6]
+        )  # fmt: skip
+        self.late = nn.Sequential(
             *(layer for n in range(depth) for layer in _conv_block(late if n else 2 * w, late)),
             nn.MaxPool2d(2),  # [N, late, 3, 3]
         )
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(9 * late, outputs))
+        self.pen = PenBranch(pen, 2 * w, outputs) if pen else None
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Logits ``[N, outputs]`` of normalised frames ``[N, 1, 28, 28]``."""
-        return self.head(self.features(frames))
+    def forward(self, frames: Tensor, planes: Tensor | None = None) -> Tensor:
+        """Logits ``[N, outputs]`` of normalised frames ``[N, 1, 28, 28]``.
+
+        ``planes`` ``[N, 3, 28, 28]`` tell the way of the pen; see
+        :func:`strokes.render_with_planes`. Without a pen branch they are not looked at.
+        """
+        maps = self.early(frames)
+        if self.pen is None or planes is None:
+            return self.head(self.late(maps))
+        added, logits = self.pen(planes)
+        return self.head(self.late(maps + added)) + logits
+
+
+class PenBranch(nn.Module):
+    """Reads the planes of pen strokes; where they are 0, as for pictures, all it adds is 0.
+
+    Args:
+        width: channels of its first layer.
+        maps: channels of the maps that it adds to.
+        outputs: of the network.
+    """
+
+    def __init__(self, width: int, maps: int, outputs: int) -> None:
+        super().__init__()
+        self.maps = nn.Sequential(
+            nn.AvgPool2d(2), nn.Conv2d(3, width, 3, bias=False), nn.ReLU(inplace=True),
+            nn.Conv2d(width, maps, 3, padding=1, bias=False), nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),  # [N, maps, 6, 6]
+        )  # fmt: skip
+        self.head = nn.Sequential(
+            nn.Conv2d(maps, maps, 3, padding=1, bias=False), nn.MaxPool2d(2),
+            nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(9 * maps, outputs, bias=False),
+        )  # fmt: skip
+        self.join = nn.Conv2d(maps, maps, 1, bias=False)
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps ``[N, maps, 6, 6]`` and logits ``[N, outputs]`` of planes ``[N, 3, 28, 28]``."""
+        maps = self.maps(planes)
+        return self.join(maps), self.head(maps)
 
 
 class QuickNet(nn.Module):
@@ -135,6 +180,11 @@ def build_network(name: str, **arguments: Any) -> nn.Module:
     if name not in NETWORKS:
         raise ValueError(f"There is no network {name!r}; there are {', '.join(NETWORKS)}.")
     return NETWORKS[name](**arguments)
+
+
+def reads_planes(model: nn.Module) -> bool:
+    """The network takes the way of the pen as a second argument."""
+    return getattr(model, "pen", None) is not None
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -12,11 +12,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from digitlib.files import atomic_write
 from digitlib.models.inference import FrameClassifier
+from digitlib.models.networks import reads_planes
 from digitlib.preprocessing.frame import FRAME_SIZE
+from digitlib.preprocessing.strokes import PLANES
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -25,22 +28,36 @@ OPSET = 17  # onnxruntime 1.13 and later run it
 
 
 def export_onnx(classifier: FrameClassifier) -> bytes:
-    """The content of an ONNX file: uint8 ``frames`` in, ``probabilities`` and ``score`` out."""
+    """The content of an ONNX file: uint8 ``frames`` in, ``probabilities`` and ``score`` out.
+
+    Where the network has a pen branch, ``planes`` is a second, optional input.
+    """
+    import onnx
+
+    names = ["frames", "planes"] if reads_planes(classifier.network) else ["frames"]
     device = next((weight.device for weight in classifier.parameters()), None)
-    example = torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8, device=device)
+    examples = (
+        torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8, device=device),
+        torch.zeros(2, len(PLANES), FRAME_SIZE, FRAME_SIZE, device=device),
+    )
     content = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
             classifier.eval(),
-            (example,),
+            examples[: len(names)],
             content,  # type: ignore[arg-type]  # a file, the exporter takes it
             dynamo=False,  # the other exporter needs one more package
             opset_version=OPSET,
-            input_names=["frames"],
+            input_names=names,
             output_names=["probabilities", "score"],
-            dynamic_axes={name: {0: "N"} for name in ("frames", "probabilities", "score")},
+            dynamic_axes={name: {0: "N"} for name in ("frames", "probabilities", "score")}
+            | {"planes": {0: "N or 1"}},
         )
-    return content.getvalue()
+    file = onnx.load_from_string(content.getvalue())
+    if "planes" in names:  # an input with a value is optional; the one frame fits any number
+        empty = np.zeros((1, len(PLANES), FRAME_SIZE, FRAME_SIZE), np.float32)
+        file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "planes"))
+    return file.SerializeToString()
 
 
 def write_onnx(

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from digitlib.models.inference import FrameClassifier, optimize_for_inference
-from digitlib.models.networks import count_parameters
+from digitlib.models.networks import count_parameters, reads_planes
 from digitlib.models.onnx import make_session, write_onnx
 from digitlib.models.prediction import BatchPrediction, Prediction
 from digitlib.models.weights import Card, load_model
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
+from digitlib.preprocessing.strokes import Planes
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -83,17 +84,28 @@ class Recognizer:
             BlankDrawingError: there are no points.
             ValueError: a stroke has another shape, or NaN.
         """
-        return self.predict_frame(strokes.render(strokes.drop_stray_taps(drawing)))
+        kept = strokes.drop_stray_taps(drawing)
+        if reads_planes(self.model):
+            return self.predict_frame(*strokes.render_with_planes(kept))
+        return self.predict_frame(strokes.render(kept))
 
-    def predict_frame(self, frame: Frame) -> Prediction:
+    def predict_frame(self, frame: Frame, planes: Planes | None = None) -> Prediction:
         """Read the digit in one frame.
 
+        Args:
+            frame: uint8 ``[28, 28]``.
+            planes: float32 ``[3, 28, 28]``, the way of the pen where it is known; see
+                :func:`strokes.render_with_planes`.
+
         Raises:
-            ValueError: it is not uint8 ``[28, 28]``.
+            ValueError: a wrong shape or type, or planes for a network that takes none.
         """
         if frame.shape != (FRAME_SIZE, FRAME_SIZE) or frame.dtype != np.uint8:
             raise ValueError(f"A frame is uint8 [28, 28], not {frame.dtype} {[*frame.shape]}.")
-        probabilities, scores = self._session.run(None, {"frames": frame[None]})
+        inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
+        if planes is not None:
+            inputs["planes"] = self._check_planes(torch.from_numpy(planes[None]), 1).numpy()
+        probabilities, scores = self._session.run(None, inputs)
         score = float(scores[0])
         return Prediction(tuple(probabilities[0].tolist()), frame, score < self.threshold, score)
 
@@ -102,30 +114,39 @@ class Recognizer:
         """The classifier in onnxruntime, prepared with the first single frame."""
         return make_session(self._classifier)
 
-    def predict_batch(self, frames: Tensor | NDArray[Any]) -> BatchPrediction:
+    def predict_batch(
+        self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None
+    ) -> BatchPrediction:
         """Probabilities, scores and rejections of frames ``[N, 28, 28]`` in MNIST's convention.
 
         Beside the frames and the result, memory is that of ``CHUNK`` frames, whatever their number.
 
         Args:
             frames: uint8 0-255 or float 0-1; any number, they stream through.
+            planes: float32 ``[N, 3, 28, 28]``, the way of the pen, 0 for pictures.
 
         Raises:
-            ValueError: wrong shape or type, NaN, or floats outside 0-1.
+            ValueError: wrong shape or type, NaN, floats outside their range, or planes for a
+                network that takes none.
         """
-        probabilities, scores = (part.numpy() for part in self._stream(frames, self._classifier))
+        found = self._stream(frames, planes, self._classifier)
+        probabilities, scores = (part.numpy() for part in found)
         return BatchPrediction(probabilities, scores, scores < self.threshold)
 
-    def probabilities(self, frames: Tensor | NDArray[Any]) -> Tensor:
+    def probabilities(
+        self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None
+    ) -> Tensor:
         """Probabilities alone, ``[N, 10]``; arguments and errors as :meth:`predict_batch`."""
-        return self._stream(frames, self._classifier)[0]
+        return self._stream(frames, planes, self._classifier)[0]
 
-    def logits(self, frames: Tensor | NDArray[Any]) -> Tensor:
+    def logits(
+        self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None
+    ) -> Tensor:
         """Output of the network before temperature and softmax, ``[N, 10]`` or ``[N, 11]``.
 
         Arguments and errors as :meth:`predict_batch`.
         """
-        return self._stream(frames, lambda chunk: (self._classifier.logits(chunk),))[0]
+        return self._stream(frames, planes, lambda *parts: (self._classifier.logits(*parts),))[0]
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the computation from frames to probabilities as ONNX, for other runtimes.
@@ -138,7 +159,10 @@ class Recognizer:
         write_onnx(path, self._classifier, {"rejection_threshold": repr(self.threshold)})
 
     def _stream(
-        self, frames: Tensor | NDArray[Any], compute: Callable[[Tensor], tuple[Tensor, ...]]
+        self,
+        frames: Tensor | NDArray[Any],
+        planes: Tensor | NDArray[Any] | None,
+        compute: Callable[..., tuple[Tensor, ...]],
     ) -> list[Tensor]:
         """The tensors that ``compute`` gives for all frames, ``CHUNK`` frames at a time."""
         frames = torch.as_tensor(frames)
@@ -146,14 +170,31 @@ class Recognizer:
             raise ValueError(f"frames are [N, 28, 28]; these are {tuple(frames.shape)}.")
         if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
             raise ValueError(f"frames are uint8 0-255 or float 0-1, not {frames.dtype}.")
+        inputs = [frames]
+        if planes is not None:
+            inputs.append(self._check_planes(torch.as_tensor(planes), len(frames)))
         results: list[Tensor] = []
         with torch.inference_mode():
             for start in range(0, max(len(frames), 1), CHUNK):  # one pass even over no frames
-                parts = compute(_check_range(frames[start : start + CHUNK]))
+                frames_part, *others = (each[start : start + CHUNK] for each in inputs)
+                parts = compute(_check_range(frames_part), *others)
                 results = results or [p.new_empty(len(frames), *p.shape[1:]) for p in parts]
                 for result, part in zip(results, parts, strict=True):
                     result[start : start + CHUNK] = part
         return results
+
+    def _check_planes(self, planes: Tensor, count: int) -> Tensor:
+        """The same planes; ValueError where they are not those of ``count`` frames."""
+        if not reads_planes(self.model):
+            raise ValueError(f"{self.card.model} without a pen branch takes no planes.")
+        expected = (count, len(strokes.PLANES), FRAME_SIZE, FRAME_SIZE)
+        if planes.shape != expected or planes.dtype != torch.float32:
+            raise ValueError(
+                f"planes are float32 {expected}; these are {planes.dtype} {tuple(planes.shape)}."
+            )
+        if len(planes) and not planes.abs().max() <= 1:
+            raise ValueError("planes run from -1 to 1, without NaN.")
+        return planes
 
 
 def _check_range(frames: Tensor) -> Tensor:

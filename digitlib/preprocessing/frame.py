@@ -217,17 +217,28 @@ def place_box(box: NDArray[np.floating[Any]]) -> Frame:
 
     The shift is a whole number of pixels and stops where ink would leave the frame.
     """
+    top, left = find_corner(box)
+    frame = np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
+    frame[top : top + box.shape[0], left : left + box.shape[1]] = np.rint(box * 255)
+    return frame
+
+
+def find_corner(box: NDArray[np.floating[Any]]) -> tuple[int, int]:
+    """Row and column of the frame at which :func:`place_box` places the box."""
     total = float(box.sum())
     if not total:
         raise BlankDrawingError("There is no ink in the drawing: draw a digit first.")
-    frame = np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
-    corner = []
-    for axis, length in enumerate(box.shape):
-        mass = float(box.sum(axis=1 - axis) @ np.arange(length)) / total
-        corner.append(min(max(round(MASS_CENTER - mass), 0), FRAME_SIZE - length))
-    top, left = corner
-    frame[top : top + box.shape[0], left : left + box.shape[1]] = np.rint(box * 255)
-    return frame
+    top, left = (
+        min(max(round(MASS_CENTER - mass / total), 0), FRAME_SIZE - length)
+        for length, mass in zip(box.shape, _moments(box), strict=True)
+    )
+    return top, left
+
+
+def _moments(box: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """Sums of the rows' and of the columns' indices, weighted by their ink."""
+    rows, columns = (np.arange(length) for length in box.shape)
+    return float(box.sum(axis=1) @ rows), float(box.sum(axis=0) @ columns)
 
 
 BASELINE_THICKEN = 3  # px of the max-filter

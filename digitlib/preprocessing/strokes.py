@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from digitlib.preprocessing.frame import BOX_SIZE, Frame, place_box
+from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, Frame, find_corner, place_box
 from digitlib.preprocessing.read import BlankDrawingError
 
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
@@ -31,7 +31,11 @@ OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area aver
 # of the longer ones, is a stray tap.
 MAX_TAP_SIZE, MIN_TAP_GAP = 0.2, 0.5
 
+PLANES = ("direction x", "direction y", "time")
+SMALLEST_MOVE = 1e-9  # of the longer side, between neighbours; below it a dot has no direction
+
 Strokes = Sequence[NDArray[np.floating[Any]]]
+Planes = NDArray[np.float32]  # [3, 28, 28]
 
 
 def render(strokes: Strokes, *, width: float = PEN_WIDTH) -> Frame:
@@ -48,19 +52,69 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH) -> Frame:
         BlankDrawingError: there are no points.
         ValueError: a stroke has another shape, or NaN, or the width is out of range.
     """
+    return place_box(_draw(resample(strokes)[0], width)[0])
+
+
+def render_with_planes(strokes: Strokes, *, width: float = PEN_WIDTH) -> tuple[Frame, Planes]:
+    """Draw strokes as a frame and as planes that tell the way of the pen.
+
+    A pixel's planes are of the sample nearest to it, times its ink: the pen's direction, a unit
+    vector (x right, y down), and its time along the drawing, -1 at the first sample to 1 at the
+    last, pen-up left out. A picture has no such planes: there they are 0.
+
+    Args:
+        strokes, width: as for :func:`render`.
+
+    Returns:
+        uint8 ``[28, 28]``, and float32 ``[3, 28, 28]``, -1 to 1.
+
+    Raises:
+        as :func:`render`.
+    """
+    samples, numbers = resample(strokes)
+    box, squares = _draw(samples, width)
+    inked = np.flatnonzero(box)
+    nearest = squares[inked].argmin(axis=1)
+    about = np.column_stack([_directions(samples, numbers), np.linspace(-1, 1, len(samples))])
+    frame = place_box(box)
+    planes = np.zeros((len(PLANES), FRAME_SIZE, FRAME_SIZE), np.float32)
+    top, left = find_corner(box)
+    rows, columns = divmod(inked, BOX_SIZE)
+    planes[:, top + rows, left + columns] = about[nearest].T * box.ravel()[inked]
+    return frame, planes
+
+
+def _draw(
+    samples: NDArray[np.float32], width: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Ink of the box ``[20, 20]``, 0-1, and squared distances ``[400, P]`` to the samples."""
     if not MIN_PEN <= width <= MAX_PEN:
         raise ValueError(f"The pen is {MIN_PEN:g} to {MAX_PEN:g} frame px wide, not {width}.")
-    x, y = fit_to_box(resample(strokes), width).T - BOX_SIZE / 2
-    # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [P, 400]
-    squares = np.array([x * x + y * y, x, y, np.ones_like(x)]).T @ _PIXELS
-    nearest = np.sqrt(np.maximum(squares.min(axis=0), 0)).reshape(BOX_SIZE, BOX_SIZE)
-    return place_box(np.clip(width / 2 + 0.5 - nearest, 0, 1))
+    x, y = fit_to_box(samples, width).T - BOX_SIZE / 2
+    # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [400, P]
+    squares = _PIXELS @ np.array([x * x + y * y, x, y, np.ones_like(x)])
+    nearest = np.sqrt(np.maximum(squares.min(axis=1), 0)).reshape(BOX_SIZE, BOX_SIZE)
+    return np.clip(width / 2 + 0.5 - nearest, 0, 1), squares
+
+
+def _directions(
+    samples: NDArray[np.float32], numbers: NDArray[np.int16]
+) -> NDArray[np.floating[Any]]:
+    """Unit vectors ``[P, 2]`` from each sample's neighbour before to the one after it.
+
+    At an end of a stroke the sample itself takes the place of the neighbour; dots have 0.
+    """
+    steps = np.diff(samples, axis=0) * (numbers[1:] == numbers[:-1])[:, None]
+    moves = np.zeros_like(samples)
+    moves[1:] += steps
+    moves[:-1] += steps
+    return moves / np.maximum(np.hypot(*moves.T), SMALLEST_MOVE)[:, None]
 
 
 def _pixels() -> NDArray[np.float32]:
-    """``[4, 400]``: 1, -2x, -2y, x^2 + y^2 of the box's pixels, counted from its middle."""
+    """``[400, 4]``: 1, -2x, -2y, x^2 + y^2 of the box's pixels, counted from its middle."""
     y, x = (np.indices((BOX_SIZE, BOX_SIZE)) + (1 - BOX_SIZE) / 2).reshape(2, -1)
-    return np.stack([np.ones_like(x), -2 * x, -2 * y, x * x + y * y]).astype(np.float32)
+    return np.stack([np.ones_like(x), -2 * x, -2 * y, x * x + y * y], axis=1).astype(np.float32)
 
 
 _PIXELS = _pixels()
@@ -100,10 +154,15 @@ def drop_stray_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
     return [array for array, tap in zip(arrays, taps, strict=True) if not tap]
 
 
-def resample(strokes: Strokes) -> NDArray[np.float32]:
-    """Sample strokes evenly, ``SPACING`` apart once fitted to a frame: ``[P, 2]``, no unit.
+def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+    """Sample strokes evenly, ``SPACING`` apart once fitted to a frame.
 
-    The longer side of the bounding box has length 1, its upper left corner is 0, 0.
+    Returns:
+        points ``[P, 2]`` without unit: the longer side of the bounding box has length 1, its upper
+        left corner is 0, 0; and the number of each one's stroke, from 0, int16 ``[P]``.
+
+    Raises:
+        as :func:`render`.
     """
     arrays = validate_strokes(strokes)
     x, y = np.concatenate(arrays).T
@@ -112,10 +171,10 @@ def resample(strokes: Strokes) -> NDArray[np.float32]:
     scale = 1 / extent if extent > 0 else 0.0
     points = (x - left) * scale + (y - top) * scale * 1j
     ends = accumulate(map(len, arrays), initial=0)
-    sampled = np.concatenate(
-        [_resample_polyline(points[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)]
-    )
-    return np.array([sampled.real, sampled.imag], np.float32).T
+    parts = [_resample_polyline(points[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)]
+    sampled = np.concatenate(parts)
+    numbers = np.repeat(np.arange(len(parts), dtype=np.int16), [len(part) for part in parts])
+    return np.array([sampled.real, sampled.imag], np.float32).T, numbers
 
 
 def _resample_polyline(points: NDArray[np.complex128], spacing: float) -> NDArray[np.complex128]:

@@ -40,6 +40,9 @@ class TrainConfig:
     max_pen_width: float = 8.5  # of rendered pen data, frame px
     degrade_prob: float = 0.3  # share of varied frames blurred, with noise, as from bad pictures
     tremor_prob: float = 0.0  # share of pen drawings with tremor augmentation
+    planes_prob: float = 0.0  # share of pen drawings whose planes tell the way of the pen
+    no_digit_weight: float = 1.0  # of the class "no digit" in the loss of the labels
+    trained: str = ""  # part of the network that is trained ("pen"), the rest is fixed; "" is all
     ema_decay: float = 0.0  # of the exponential moving average of weights; 0 keeps the last ones
     subset: int | None = None  # number of digits of each data set; None takes all
     precision: str = "float32"  # of the layers; bfloat16 is twice as fast on many CPUs
@@ -54,7 +57,7 @@ class TrainConfig:
             if getattr(self, name) not in allowed:
                 options = " or ".join(map(repr, allowed))
                 raise ValueError(f"{name} is {options}, not {getattr(self, name)!r}.")
-        for name in ("distill_weight", "init_weight", "degrade_prob", "tremor_prob"):
+        for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is 0 to 1, not {getattr(self, name)}.")
         ratios = self.mix_ratios
@@ -74,6 +77,7 @@ class TrainConfig:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
+_SHARES = ("distill_weight", "init_weight", "degrade_prob", "tremor_prob", "planes_prob")
 _CHOICES = {
     "optimizer": ("sgd", "adam"),
     "schedule": ("one-cycle", "constant"),

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from digitlib.datasets import augment, catalog
 from digitlib.datasets.base import DigitData
 from digitlib.preprocessing.frame import normalize
+from digitlib.preprocessing.strokes import PLANES
 from digitlib.training.config import TrainConfig
 
 
@@ -53,6 +55,8 @@ class Batch:
             mixed.
         clean: the same digits ``[B, 28, 28]`` before tremor augmentation: the teachers' input;
             None where they equal ``frames``.
+        planes: the way of the pen ``[B, 3, 28, 28]``, 0 for frames that have none; None where no
+            frame has.
     """
 
     frames: Tensor
@@ -60,6 +64,7 @@ class Batch:
     teacher_logits: Tensor | None = None
     counts: tuple[int, ...] = ()
     clean: Tensor | None = None
+    planes: Tensor | None = None
 
 
 @contextmanager
@@ -88,6 +93,9 @@ class BatchLoader:
         self.images = [part.images.to(device) for part in data.train]
         self.labels = [part.labels.to(device) for part in data.train]
         self.points = [None if p.points is None else p.points.to(device) for p in data.train]
+        self.numbers = [
+            None if p.stroke_numbers is None else p.stroke_numbers.to(device) for p in data.train
+        ]
         self.steps = steps_per_epoch(config, data)
 
     def epoch(self, number: int) -> Iterator[Batch]:
@@ -110,40 +118,52 @@ class BatchLoader:
 
     def _batch(self, chosen: tuple[Tensor, ...]) -> Batch:
         """The digits of one step, by their indices in each data set."""
+        config = self.config
         drawn = [self._draw(part, index) for part, index in enumerate(chosen)]
-        frames, clean = zip(*drawn, strict=True)
+        frames, clean = (torch.cat(each) for each in zip(*drawn, strict=True))  # [B, C, 28, 28]
         labels = torch.cat([labels[i] for i, labels in zip(chosen, self.labels, strict=True)])
         return Batch(
-            torch.cat(frames), labels, counts=tuple(map(len, chosen)),
-            clean=torch.cat(clean) if self.config.tremor_prob else None,
+            frames[:, 0], labels, counts=tuple(map(len, chosen)),
+            clean=clean[:, 0] if config.tremor_prob else None,
+            planes=frames[:, 1:] if config.planes_prob else None,
         )  # fmt: skip
 
     def _draw(self, part: int, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames of one data set, and the same digits before tremor augmentation."""
-        config, points = self.config, self.points[part]
-        if config.augment and points is not None:
-            return self._render(points[index])
+        """Frames ``[N, C, 28, 28]`` of one data set, and the same before tremor augmentation."""
+        config, points, numbers = self.config, self.points[part], self.numbers[part]
+        if config.augment and points is not None and numbers is not None:
+            return self._render(points[index], numbers[index])
         frames = self.images[part][index].float() / 255
         if config.augment:
             frames = augment.distort_frames(frames, self.variation)
             frames = augment.degrade(frames, share=config.degrade_prob)
+        frames = F.pad(frames[:, None], (0, 0, 0, 0, 0, len(PLANES) if config.planes_prob else 0))
         return frames, frames
 
-    def _render(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames of pen samples ``[N, P, 2]``, and the same digits before tremor augmentation."""
+    def _render(self, points: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames of pen samples ``[N, P, 2]``, and the same before tremor augmentation."""
         config, variation = self.config, self.variation
         points = augment.distort_points(points)
         widths = augment.pen_widths(len(points), points, high=config.max_pen_width)
-        frames = clean = augment.render_batch(points, widths)
+        frames = clean = self._render_samples(points, numbers, widths)
         if config.tremor_prob:
             shaken = augment.add_tremor(points)
             points = augment.apply_to_share(points, shaken, config.tremor_prob)
-            frames = augment.render_batch(points, widths)
+            frames = self._render_samples(points, numbers, widths)
         warped = augment.warp(
             frames, rotation=0, slant=0, stretch=0.06, bend=0,
             shift=variation.shift, resampling=variation.resampling,
         )  # fmt: skip
-        frames = augment.degrade(
-            augment.apply_to_share(frames, warped, 0.6), share=config.degrade_prob
-        )
+        frames = augment.apply_to_share(frames, warped, 0.6)
+        frames[:, 0] = augment.degrade(frames[:, 0], share=config.degrade_prob)
         return frames, clean if config.tremor_prob else frames
+
+    def _render_samples(self, points: Tensor, numbers: Tensor, widths: Tensor) -> Tensor:
+        """Frames ``[N, 1, 28, 28]``, or with planes, 0 for some, ``[N, 4, 28, 28]``."""
+        share = self.config.planes_prob
+        if not share:
+            return augment.render_batch(points, widths)[:, None]
+        points, numbers = augment.reorder_strokes(points, numbers)
+        frames = augment.render_batch_with_planes(points, numbers, widths)
+        frames[:, 1:] = augment.apply_to_share(torch.zeros_like(frames[:, 1:]), frames[:, 1:], share)
+        return frames

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitlib.datasets.base import DigitData
+from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.models.networks import build_network, pick_device
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
@@ -187,7 +187,7 @@ class _Run:
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
         start = time.perf_counter()
-        self.model.train()
+        self._set_mode()
         losses = torch.zeros((), device=self.device)
         for batch in self.loader.epoch(self.epoch):
             losses += self._step(batch)
@@ -205,11 +205,18 @@ class _Run:
         self.history.append(line)
         return line
 
+    def _set_mode(self) -> None:
+        """Training mode, for the part of the network that is trained."""
+        trained = self.config.trained
+        for name, part in self.model.named_children():
+            part.train(name == trained or not trained).requires_grad_(part.training)
+
     def _step(self, batch: Batch) -> Tensor:
         """Update the weights by one batch; return its loss."""
         half = self.config.precision == "bfloat16"
+        inputs = (as_input(batch.frames), *([] if batch.planes is None else [batch.planes]))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self.forward(as_input(batch.frames))
+            logits = self.forward(*inputs)
         loss = self._loss(logits.float(), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -221,7 +228,13 @@ class _Run:
     def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy with the labels, and with the soft labels where there are some."""
         config = self.config
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
+        weight = None
+        if config.no_digit_weight != 1:
+            weight = torch.ones(logits.shape[1], device=logits.device)
+            weight[NO_DIGIT] = config.no_digit_weight
+        loss = F.cross_entropy(
+            logits, batch.labels, weight, label_smoothing=config.label_smoothing
+        )
         if batch.teacher_logits is None:
             return loss
         # Softened as by Hinton et al. (arXiv 1503.02531); the square keeps the gradient's size.

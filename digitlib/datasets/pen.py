@@ -1,0 +1,104 @@
+"""Labelled pen drawings, and the data sets made of them: frames, samples, stroke numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from digitlib.datasets.base import DigitData
+from digitlib.preprocessing import strokes
+
+PEN_SAMPLES = 128  # points kept of a drawing; most digits need fewer at strokes.SPACING
+
+
+@dataclass(frozen=True)
+class PenDrawing:
+    """One labelled drawing.
+
+    Attributes:
+        strokes: ``(n, 2)`` arrays of points, x right, y down, any unit.
+        label: 0 to 9, or ``base.NO_DIGIT``.
+        writer: number of the writer, -1 where there is none.
+        character: the character written, where it is known; a digit's is its label.
+    """
+
+    strokes: list[NDArray[np.float64]]
+    label: int
+    writer: int
+    character: str = ""
+
+
+def pack_strokes(drawings: Sequence[PenDrawing]) -> dict[str, Tensor]:
+    """Pen drawings as tensors: all points in one ``[P, 2]``, with the lengths of the strokes."""
+    every = [stroke for drawing in drawings for stroke in drawing.strokes]
+    return {
+        "points": torch.from_numpy(np.concatenate(every)),
+        "points_of_stroke": torch.tensor([len(stroke) for stroke in every]),
+        "strokes_of_drawing": torch.tensor([len(drawing.strokes) for drawing in drawings]),
+        "labels": torch.tensor([drawing.label for drawing in drawings]),
+        "writers": torch.tensor([drawing.writer for drawing in drawings]),
+        "characters": _code_points(drawings),
+    }
+
+
+def unpack_strokes(tensors: dict[str, Tensor]) -> list[PenDrawing]:
+    """Undo :func:`pack_strokes`; the strokes are read-only."""
+    points, *counts = (
+        tensors[name].numpy() for name in ("points", "points_of_stroke", "strokes_of_drawing")
+    )
+    points.flags.writeable = False
+    stroke_ends, drawing_ends = (np.cumsum(count)[:-1] for count in counts)
+    every = np.split(points, stroke_ends)
+    starts = [0, *drawing_ends.tolist()]
+    about = zip(
+        starts, [*starts[1:], len(every)],
+        *(tensors[name].tolist() for name in ("labels", "writers", "characters")),
+        strict=True,
+    )  # fmt: skip
+    return [
+        PenDrawing(every[a:b], label, writer, chr(code) if code else "")
+        for a, b, label, writer, code in about
+    ]
+
+
+def _code_points(drawings: Sequence[PenDrawing]) -> Tensor:
+    """Unicode code points ``[N]`` of the characters written, 0 where unknown."""
+    return torch.tensor([ord(drawing.character or "\0") for drawing in drawings])
+
+
+def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData:
+    """Render pen drawings as frames at the default pen width, and keep their samples."""
+    kept = [strokes.drop_stray_taps(drawing.strokes) for drawing in drawings]
+    samples = [_fixed_length(*strokes.resample(drawing)) for drawing in kept]
+    points, numbers = (np.stack(each) for each in zip(*samples, strict=True))
+    return DigitData(
+        name,
+        split,
+        torch.from_numpy(np.stack([strokes.render(drawing) for drawing in kept])),
+        torch.tensor([drawing.label for drawing in drawings]),
+        writers=torch.tensor([drawing.writer for drawing in drawings]),
+        characters=_code_points(drawings),
+        points=torch.from_numpy(points),
+        stroke_numbers=torch.from_numpy(numbers),
+    )
+
+
+def _fixed_length(
+    points: NDArray[np.float32], numbers: NDArray[np.int16]
+) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+    """``PEN_SAMPLES`` of them: the last one repeated, or evenly spaced ones left out.
+
+    The stroke number of a repeated sample is -1.
+    """
+    last = len(points) - 1
+    if last >= PEN_SAMPLES:
+        rows = np.linspace(0, last, PEN_SAMPLES).round().astype(int)
+        return points[rows], numbers[rows]
+    number = np.arange(PEN_SAMPLES)
+    rows = np.minimum(number, last)
+    return points[rows], np.where(number > last, np.int16(-1), numbers[rows])
