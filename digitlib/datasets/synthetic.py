@@ -55,6 +55,16 @@ def _zero_slashed(r: RandomState) -> list[Points]:
     return [ring, line((0.5 + dx, 0.5 - dy), (0.5 - dx, 0.5 + dy))]
 
 
+def _zero_crossed(r: RandomState) -> list[Points]:
+    """A zero with a slash longer than its ring, often drawn in one go."""
+    wide = r.uniform(0.22, 0.4)
+    dx, dy = r.uniform(1.2, 2.2) * wide, r.uniform(0.35, 0.65)
+    start = r.uniform(-80, -30)
+    ring = arc(0.5, 0.5, wide, 0.5, start, start - r.uniform(330, 380))
+    slash = line((0.5 + dx, 0.5 - dy), (0.5 - dx, 0.5 + dy))
+    return [_join(ring, slash)] if r.rand() < 0.5 else [ring, slash]
+
+
 def _zero_dotted(r: RandomState) -> list[Points]:
     ring = arc(0.5, 0.5, r.uniform(0.3, 0.45), 0.5, -90, -90 - r.uniform(345, 380))
     x, y, long = r.uniform(0.45, 0.55), r.uniform(0.42, 0.58), r.uniform(0, 0.07)
@@ -64,7 +74,7 @@ def _zero_dotted(r: RandomState) -> list[Points]:
 def _one_upstroke(r: RandomState) -> list[Points]:
     footed = r.rand() < 0.55
     reach = r.uniform(0.08, 0.5 if footed else 0.36)  # longer ones without a foot are sevens
-    drop = reach * r.uniform(1.0, 1.8)
+    drop = reach * r.uniform(0.0 if footed else 1.0, 1.8)  # a level flag needs a foot
     strokes = [line((-reach, drop), (0, 0), (0, 0), (0, 1))]
     if footed:
         foot = r.uniform(0.12, 0.45)
@@ -123,7 +133,7 @@ def _five_detached(r: RandomState) -> list[Points]:
     shoulder, wide = r.uniform(0.38, 0.5), r.uniform(0.35, 0.48)
     belly = arc(0.35, (1 + shoulder) / 2, wide, (1 - shoulder) / 2, -105, r.uniform(110, 155))
     body = _join(line((0.2, 0.0), (0.12, shoulder), (0.12, shoulder)), belly)
-    x, y = r.uniform(0.1, 0.35), r.uniform(-0.14, 0.06)
+    x, y = r.uniform(0.1, 0.45), r.uniform(-0.25, 0.06)
     bar = line((x, y), (x + r.uniform(0.4, 0.75), y + r.uniform(-0.1, 0.06)))
     return [body, bar]
 
@@ -138,19 +148,58 @@ def _six(r: RandomState) -> list[Points]:
     return [_join(smooth(line(start, bow, tuple(loop[0]))), loop)]
 
 
+def _six_cut(r: RandomState) -> list[Points]:
+    """A six whose loop ends in a line across its stem."""
+    top, wide = r.uniform(0.45, 0.62), r.uniform(0.28, 0.42)
+    loop = arc(0.45, (1 + top) / 2, wide, (1 - top) / 2, 180, 180 - r.uniform(250, 310))
+    start = (r.uniform(0.45, 0.85), 0)
+    bow = (r.uniform(0.1, 0.3), r.uniform(0.3, 0.45))
+    end = (r.uniform(-0.3, 0.0), r.uniform(top - 0.05, 0.85))
+    return [_join(smooth(line(start, bow, tuple(loop[0]))), loop, line(end))]
+
+
 def _seven(r: RandomState) -> list[Points]:
     right, foot = r.uniform(0.7, 1.0), r.uniform(0.15, 0.6)
     bow = (foot + 0.35 * (right - foot) + r.uniform(-0.1, 0.02), 0.45)
     top = r.uniform(-0.05, 0.08)
     stem = line((0, top), (right, 0), (right, 0), bow, (foot, 1))
     if r.rand() < 0.4:  # a serif on the left
-        stem = _join(line((0, top + r.uniform(0.1, 0.25)), (0, top), (0, top)), stem[1:])
+        stem = _join(line((0, top + r.uniform(0.1, 0.4)), (0, top), (0, top)), stem[1:])
     strokes = [stem]
     if r.rand() < 0.5:
         y, half = r.uniform(0.4, 0.6), r.uniform(0.15, 0.35)
         x = foot + (right - foot) * (1 - y)
         strokes.append(line((x - half, y + r.uniform(-0.05, 0.1)), (x + half, y)))
     return strokes
+
+
+def _seven_looped(r: RandomState) -> list[Points]:
+    """A seven with a small loop at its corner, or a bar that turns back into the stem."""
+    right, foot, size = r.uniform(0.7, 1.0), r.uniform(0.1, 0.6), r.uniform(0.04, 0.1)
+    top = r.uniform(-0.05, 0.08)
+    loop = arc(right, -size, size, size, 90, 90 - r.uniform(250, 330))
+    return [_join(line((0, top), (0.5 * right, top / 2)), loop, line((foot, 1)))]
+
+
+def _eight_open(r: RandomState) -> list[Points]:
+    """An eight whose line begins and ends apart, above or at the waist."""
+    waist = r.uniform(0.4, 0.52)
+    small, big = r.uniform(0.2, 0.34), r.uniform(0.28, 0.42)
+    start = r.uniform(-70, -20)
+    upper = arc(0.5, waist / 2, small, waist / 2, start, -270)
+    lower = arc(0.5, (1 + waist) / 2, big, (1 - waist) / 2, -90, 270)
+    end = (0.5 + small * r.uniform(0.6, 1.6), waist * r.uniform(0.05, 0.6))
+    return [_join(upper, lower, line(end))]
+
+
+def _nine_open(r: RandomState) -> list[Points]:
+    """A nine whose loop does not reach its stem."""
+    bottom, wide = r.uniform(0.38, 0.55), r.uniform(0.28, 0.42)
+    start = r.uniform(-75, -35)
+    loop = arc(0.4, bottom / 2, wide, bottom / 2, start, start - r.uniform(220, 290))
+    x = 0.4 + wide * r.uniform(0.9, 1.3)
+    stem = line((x, r.uniform(-0.1, 0.1)), (x - r.uniform(-0.05, 0.25), 1))
+    return [loop, stem] if r.rand() < 0.5 else [_join(loop, stem)]
 
 
 def _eight(r: RandomState) -> list[Points]:
@@ -195,6 +244,11 @@ DIGIT_STYLES: tuple[tuple[int, Style], ...] = (
     (7, _seven),
     (8, _eight),
     (9, _nine),
+    (0, _zero_crossed),
+    (6, _six_cut),
+    (7, _seven_looped),
+    (8, _eight_open),
+    (9, _nine_open),
 )
 
 

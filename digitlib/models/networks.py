@@ -113,15 +113,16 @@ class PenBranch(nn.Module):
     def __init__(self, width: int, maps: int, outputs: int) -> None:
         super().__init__()
         self.maps = nn.Sequential(
-            nn.AvgPool2d(2), nn.Conv2d(3, width, 3, bias=False), nn.ReLU(inplace=True),
-            nn.Conv2d(width, maps, 3, padding=1, bias=False), nn.MaxPool2d(2),
-            nn.ReLU(inplace=True),  # [N, maps, 6, 6]
+            nn.AvgPool2d(2), nn.Conv2d(3, width, 3, bias=False), nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),  # [N, width, 6, 6]
+            nn.Conv2d(width, maps, 3, padding=1, bias=False), nn.ReLU(inplace=True),
         )  # fmt: skip
         self.head = nn.Sequential(
-            nn.Conv2d(maps, maps, 3, padding=1, bias=False), nn.MaxPool2d(2),
-            nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(9 * maps, outputs, bias=False),
-        )  # fmt: skip
+            nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9 * maps, outputs, bias=False)
+        )
         self.join = nn.Conv2d(maps, maps, 1, bias=False)
+        for last in (self.head[-1], self.join):  # in the beginning, nothing is added
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         """Maps ``[N, maps, 6, 6]`` and logits ``[N, outputs]`` of planes ``[N, 3, 28, 28]``."""

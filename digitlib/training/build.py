@@ -20,6 +20,9 @@ from digitlib.training.loader import Splits
 from digitlib.training.trainer import fit
 
 
+TESTED = ("mnist", "unipen")  # if trained on; else the first data set
+
+
 def train(
     config: TrainConfig,
     output: Path,
@@ -48,14 +51,20 @@ def train(
     result = fit(config, data, soft_labels=labels, init=initial, checkpoint=checkpoint)
     if half:
         result.model.half().float()
-    card = make_card(result, data)
+    validation = data.validation
+    if earlier is not None:  # what the initial network can do is calibrated, too
+        names = (*earlier.training["config"]["datasets"], *config.datasets)
+        validation = tuple(catalog.load(name, "validation", root) for name in dict.fromkeys(names))
+    card = make_card(result, validation)
     if earlier is not None:
         card = replace(card, training=card.training | {"init": earlier.training})
     if step is not None:
         card = replace(card, training=card.training | {"step": dict(step)})
-    test = catalog.load(config.datasets[0], "test", root)
+    names = {part.name for part in validation}
+    tested = [name for name in TESTED if name in names] or config.datasets[:1]
+    tests = [catalog.load(name, "test", root) for name in tested]
     recognizer = Recognizer(result.model, card)
-    card = replace(card, test={test.name: measure(recognizer, test)})
+    card = replace(card, test={test.name: measure(recognizer, test) for test in tests})
     save_model(output, result.model.half() if half else result.model, card)
     checkpoint.unlink()
     return card

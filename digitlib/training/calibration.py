@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from digitlib.datasets.augment import drawn_planes
+from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
 from digitlib.models.inference import digit_score
+from digitlib.models.networks import reads_planes
 from digitlib.models.recognizer import Recognizer
 from digitlib.models.weights import Card
-from digitlib.training.loader import Splits
 from digitlib.training.trainer import TrainResult, predict_logits
 
 
@@ -36,29 +39,61 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return float(np.exp(best.x))
 
 
-FALSE_REJECTION = 0.01  # allowed share of rejected digits
+FALSE_REJECTION = 0.01  # allowed share of rejected digits, of each data set
+WRITER_REJECTION = 0.05  # allowed share of one writer's
+WRITER_DIGITS = 20  # of fewer digits, a single one is more than the allowed share
 SYNTHETIC = ("styles",)  # digits from rules: not for calibration
 
 
-def make_card(result: TrainResult, data: Splits) -> Card:
+@dataclass(frozen=True)
+class _Outputs:
+    """Logits of one data set's digits, read as pictures or as strokes."""
+
+    data: DigitData
+    logits: Tensor
+
+    @property
+    def labels(self) -> Tensor:
+        """Of the same digits."""
+        return self.data.labels
+
+    @property
+    def threshold(self) -> float:
+        """The highest threshold that rejects no more than allowed, of all and of each writer."""
+        scores = digit_score(self.logits).numpy()
+        allowed = [(scores, FALSE_REJECTION)]
+        if self.data.writers is not None:
+            numbers, counts = self.data.writers.unique(return_counts=True)
+            for number in numbers[counts >= WRITER_DIGITS]:
+                allowed.append((scores[self.data.writers == number], WRITER_REJECTION))
+        return min(float(np.quantile(own, share, method="lower")) for own, share in allowed)
+
+    def sample(self, size: int) -> _Outputs:
+        """Those of ``size`` digits."""
+        rows = self.data.sample_indices(size)
+        return _Outputs(self.data.select(rows), self.logits[rows])
+
+
+def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     """The card of a trained network, with temperature and threshold set on validation data.
 
     Each validation set of real digits has the same weight for the temperature, whatever its size,
-    and of each at most ``FALSE_REJECTION`` lies below the threshold.
+    and of each no more than allowed lies below the threshold. Pen data count twice where the
+    network takes the way of the pen: as strokes and as pictures.
     """
-    digits = [part for part in data.validation if int(part.labels.max()) < 10]
+    digits = [part for part in validation if int(part.labels.max()) < NO_DIGIT]
     real = [part for part in digits if part.name not in SYNTHETIC] or digits
     size = min(len(part) for part in real)
-    logits = [predict_logits(result.model, part.images) for part in real]
-    scores = [digit_score(each).numpy() for each in logits]
-    samples = [part.sample_indices(size) for part in real]
-    sampled = torch.cat([each[index] for each, index in zip(logits, samples, strict=True)])
-    labels = torch.cat([part.labels[index] for part, index in zip(real, samples, strict=True)])
+    outputs = [each for part in real for each in _outputs(result.model, part)]
+    sampled = [each.sample(size) for each in outputs]
     card = Card(
         model=result.config.model,
         model_arguments=dict(result.config.model_arguments),
-        temperature=fit_temperature(sampled, labels),
-        threshold=min(float(np.quantile(each, FALSE_REJECTION)) for each in scores),
+        temperature=fit_temperature(
+            torch.cat([each.logits for each in sampled]),
+            torch.cat([each.labels for each in sampled]),
+        ),
+        threshold=min(each.threshold for each in outputs),
         false_rejection_rate=FALSE_REJECTION,
         training={
             "config": result.config.as_dict(),
@@ -71,3 +106,12 @@ def make_card(result: TrainResult, data: Splits) -> Card:
     )
     recognizer = Recognizer(result.model, card)
     return replace(card, validation={part.name: measure(recognizer, part) for part in digits})
+
+
+def _outputs(model: nn.Module, part: DigitData) -> list[_Outputs]:
+    """Outputs for a data set as pictures and, where the network takes planes, as strokes."""
+    strokes = reads_planes(model) and part.points is not None
+    return [
+        _Outputs(part, predict_logits(model, part.images, planes))
+        for planes in ([None, drawn_planes(part)] if strokes else [None])
+    ]

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from digitlib.files import digest
 from digitlib.models.inference import optimize_for_inference
-from digitlib.models.networks import pick_device
+from digitlib.models.networks import pick_device, reads_planes
 from digitlib.models.weights import load_model, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import (
@@ -106,7 +106,9 @@ def make_soft_labels(
 ) -> SoftLabels:
     """Vary the training data ``passes`` times, with the mean logits of the selected teachers.
 
-    The teachers' input is a drawing before tremor augmentation, which leaves its digit unchanged.
+    The teachers' input is a drawing before tremor augmentation, which leaves its digit unchanged,
+    and with planes, where the configuration has some: they know the way of the pen, of which the
+    network to be trained sees the frame alone.
     Torch's global random state is left as it was.
 
     Args:
@@ -139,10 +141,13 @@ def make_soft_labels(
 
 def _label(panels: Sequence[Sequence[nn.Module]], batch: Batch, *, half: bool) -> Tensor:
     """Mean logits, float16 ``[B, outputs]``, of a panel of networks for each data set."""
-    clean = batch.frames if batch.clean is None else batch.clean
-    inputs = as_input(_to_bytes(clean).float() / 255).split(batch.counts)
-    with torch.inference_mode(), torch.autocast(clean.device.type, torch.bfloat16, enabled=half):
-        means = [_mean(panel, part) for panel, part in zip(panels, inputs, strict=True)]
+    frames, planes = batch.frames, batch.planes
+    if batch.clean is not None:
+        frames, planes = batch.clean, batch.clean_planes
+    inputs = [as_input(_to_bytes(frames).float() / 255), *([] if planes is None else [planes])]
+    parts = zip(*(each.split(batch.counts) for each in inputs), strict=True)
+    with torch.inference_mode(), torch.autocast(frames.device.type, torch.bfloat16, enabled=half):
+        means = [_mean(panel, part) for panel, part in zip(panels, parts, strict=True)]
     return torch.cat(means).half()
 
 
@@ -150,9 +155,10 @@ def _to_bytes(frames: Tensor) -> Tensor:
     return (frames * 255).round().to(torch.uint8)
 
 
-def _mean(networks: Sequence[nn.Module], frames: Tensor) -> Tensor:
-    """Mean logits, float32."""
-    return torch.stack([network(frames).float() for network in networks]).mean(dim=0)
+def _mean(networks: Sequence[nn.Module], inputs: Sequence[Tensor]) -> Tensor:
+    """Mean logits, float32, of frames and, where there are some, planes."""
+    outputs = [network(*inputs[: 1 + reads_planes(network)]).float() for network in networks]
+    return torch.stack(outputs).mean(dim=0)
 
 
 class DistillationLoader:

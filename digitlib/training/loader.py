@@ -53,18 +53,19 @@ class Batch:
         teacher_logits: ``[B, outputs]``; None without teachers.
         counts: number of frames of each data set, one set after the other; empty where they are
             mixed.
-        clean: the same digits ``[B, 28, 28]`` before tremor augmentation: the teachers' input;
-            None where they equal ``frames``.
         planes: the way of the pen ``[B, 3, 28, 28]``, 0 for frames that have none; None where no
             frame has.
+        clean, clean_planes: the same digits before tremor augmentation, the teachers' input; None
+            where they equal ``frames`` and ``planes``.
     """
 
     frames: Tensor
     labels: Tensor
     teacher_logits: Tensor | None = None
     counts: tuple[int, ...] = ()
-    clean: Tensor | None = None
     planes: Tensor | None = None
+    clean: Tensor | None = None
+    clean_planes: Tensor | None = None
 
 
 @contextmanager
@@ -122,10 +123,12 @@ class BatchLoader:
         drawn = [self._draw(part, index) for part, index in enumerate(chosen)]
         frames, clean = (torch.cat(each) for each in zip(*drawn, strict=True))  # [B, C, 28, 28]
         labels = torch.cat([labels[i] for i, labels in zip(chosen, self.labels, strict=True)])
+        tremor, planes = config.tremor_prob, config.planes_prob
         return Batch(
             frames[:, 0], labels, counts=tuple(map(len, chosen)),
-            clean=clean[:, 0] if config.tremor_prob else None,
-            planes=frames[:, 1:] if config.planes_prob else None,
+            planes=frames[:, 1:] if planes else None,
+            clean=clean[:, 0] if tremor else None,
+            clean_planes=clean[:, 1:] if tremor and planes else None,
         )  # fmt: skip
 
     def _draw(self, part: int, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,6 +148,8 @@ class BatchLoader:
         config, variation = self.config, self.variation
         points = augment.distort_points(points)
         widths = augment.pen_widths(len(points), points, high=config.max_pen_width)
+        if config.planes_prob:
+            points, numbers = augment.reorder_strokes(points, numbers)
         frames = clean = self._render_samples(points, numbers, widths)
         if config.tremor_prob:
             shaken = augment.add_tremor(points)
@@ -163,7 +168,6 @@ class BatchLoader:
         share = self.config.planes_prob
         if not share:
             return augment.render_batch(points, widths)[:, None]
-        points, numbers = augment.reorder_strokes(points, numbers)
         frames = augment.render_batch_with_planes(points, numbers, widths)
         frames[:, 1:] = augment.apply_to_share(torch.zeros_like(frames[:, 1:]), frames[:, 1:], share)
         return frames

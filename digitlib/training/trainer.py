@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.base import NO_DIGIT, DigitData
-from digitlib.models.networks import build_network, pick_device
+from digitlib.models.networks import build_network, pick_device, reads_planes
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.distillation import DistillationLoader, SoftLabels
@@ -162,7 +163,7 @@ class _Run:
         torch.manual_seed(config.seed)
         model = build_network(config.model, **config.model_arguments)
         if init is not None:
-            model.load_state_dict(init.state_dict())
+            _initialize(model, init, config.trained)
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.model) if config.compile else self.model
         self.ema_model = make_ema_model(self.model, config.ema_decay) if config.ema_decay else None
@@ -214,7 +215,9 @@ class _Run:
     def _step(self, batch: Batch) -> Tensor:
         """Update the weights by one batch; return its loss."""
         half = self.config.precision == "bfloat16"
-        inputs = (as_input(batch.frames), *([] if batch.planes is None else [batch.planes]))
+        inputs = [as_input(batch.frames)]
+        if batch.planes is not None and reads_planes(self.model):
+            inputs.append(batch.planes)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             logits = self.forward(*inputs)
         loss = self._loss(logits.float(), batch)
@@ -292,27 +295,50 @@ class _Run:
         self.scheduler = make_scheduler(self.optimizer, self.config, steps, done)
 
 
+def _initialize(model: nn.Module, init: nn.Module, added: str) -> None:
+    """Give a network the weights of another one, which may lack the part ``added``."""
+    missing, unexpected = model.load_state_dict(init.state_dict(), strict=False)
+    others = [name for name in missing if not (added and name.startswith(f"{added}."))]
+    if others or unexpected:
+        raise ValueError(f"The initial network is another: {', '.join(others + unexpected)}.")
+
+
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 @torch.inference_mode()
 def predict_logits(
-    model: nn.Module, images: Tensor, device: torch.device | None = None, chunk: int = 2048
+    model: nn.Module,
+    images: Tensor,
+    planes: Tensor | None = None,
+    device: torch.device | None = None,
+    chunk: int = 2048,
 ) -> Tensor:
     """Logits ``[N, outputs]`` on the CPU for uint8 frames ``[N, 28, 28]``, in bounded memory.
 
     For networks in training: ``Recognizer.logits`` reads with an optimised copy of the network.
+    ``planes`` are the frames' own, ``[N, 3, 28, 28]``.
     """
     device = device or next(model.parameters()).device
     model.eval()
-    inputs = (as_input(part.to(device).float() / 255) for part in images.split(chunk))
-    return torch.cat([model(frames).float().cpu() for frames in inputs])
+    logits = []
+    for start in range(0, len(images), chunk):
+        part = slice(start, start + chunk)
+        inputs = [as_input(images[part].to(device).float() / 255)]
+        if planes is not None:
+            inputs.append(planes[part].to(device))
+        logits.append(model(*inputs).float().cpu())
+    return torch.cat(logits)
 
 
 def model_accuracy(model: nn.Module, data: DigitData, device: torch.device | None = None) -> float:
-    """Accuracy, 0-1: of digits among the ten classes, of "no digit" among all eleven."""
-    logits = predict_logits(model, data.images, device)
+    """Accuracy, 0-1: of digits among the ten classes, of "no digit" among all eleven.
+
+    Pen data go in with the way of the pen where the network takes it.
+    """
+    planes = drawn_planes(data) if reads_planes(model) and data.points is not None else None
+    logits = predict_logits(model, data.images, planes, device)
     digits = data.labels < 10
     predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
     return float((predicted == data.labels).double().mean())
