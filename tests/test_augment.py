@@ -26,7 +26,7 @@ def frames() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def points() -> torch.Tensor:
     """Samples of the ten digits ``[10, P, 2]``."""
-    samples = [strokes.resample(drawing) for drawing in DIGITS.values()]
+    samples = [strokes.resample(drawing)[0] for drawing in DIGITS.values()]
     most = max(map(len, samples))
     return torch.from_numpy(
         np.stack([np.concatenate([s, np.repeat(s[-1:], most - len(s), 0)]) for s in samples])

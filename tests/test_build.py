@@ -41,7 +41,7 @@ def result() -> TrainResult:
 
 @pytest.fixture(scope="module")
 def card(result: TrainResult) -> Card:
-    return make_card(result, sample_splits().validation)
+    return make_card(result, sample_splits())
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_every_validation_set_counts_alike(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         calibration, "fit_temperature", lambda logits, _: used.append(logits) or 1.0
     )
-    made = make_card(result, sets)
+    made = make_card(result, Splits((), sets))
     assert [*made.validation] == ["a", "b", "styles"]
     (logits,) = used
     # Of no set are more digits refused than promised, not even of the one with the faintest ink.

@@ -18,8 +18,7 @@ from safetensors.torch import save_file
 from digitlib.datasets import cache, catalog
 from digitlib.datasets.base import SPLITS, DataMissingError, DigitData
 from digitlib.datasets.cache import cache_key, cached
-from digitlib.datasets.pendigits import pack_strokes, unpack_strokes
-from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
 from digitlib.files import REPOSITORY
 
 TENSORS = {"images": torch.arange(12, dtype=torch.uint8).view(3, 4), "labels": torch.arange(3)}
@@ -234,11 +233,13 @@ def test_missing_sources_stay_missing(folder: Path, tmp_path: Path) -> None:
 def test_packed_strokes_are_the_same_strokes() -> None:
     random = np.random.RandomState(0)
     digits = [
-        PenDrawing([random.randn(length, 2) for length in lengths], label, 7 * label)
-        for label, lengths in enumerate([(3,), (1, 4), (2, 2, 9)])
+        PenDrawing([random.randn(length, 2) for length in lengths], label, 7 * label, character)
+        for label, (lengths, character) in enumerate([((3,), ""), ((1, 4), "A"), ((2, 2, 9), "é")])
     ]
     found = unpack_strokes(pack_strokes(digits))
-    assert [(d.label, d.writer) for d in found] == [(d.label, d.writer) for d in digits]
+    assert [(d.label, d.writer, d.character) for d in found] == [
+        (d.label, d.writer, d.character) for d in digits
+    ]
     for ours, theirs in zip(found, digits, strict=True):
         for stroke, expected in zip(ours.strokes, theirs.strokes, strict=True):
             np.testing.assert_array_equal(stroke, expected)

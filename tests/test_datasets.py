@@ -26,13 +26,8 @@ from digitlib.datasets.base import (
     data_root,
 )
 from digitlib.datasets.mnist import MNIST_FILES
-from digitlib.datasets.pendigits import (
-    PEN_SAMPLES,
-    PEN_VALIDATION_WRITERS,
-    pen_data,
-    read_pendigits,
-)
-from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
+from digitlib.datasets.pendigits import PEN_VALIDATION_WRITERS, read_pendigits
 from digitlib.preprocessing import strokes
 
 PEN_FILE = """\
@@ -422,14 +417,19 @@ def test_parts_of_a_digit_stay_together() -> None:
         "train",
         count[:, None, None].expand(6, 28, 28).to(torch.uint8),
         count + 10,
-        count + 20,
-        count[:, None, None].expand(6, 4, 2).float(),
+        writers=count + 20,
+        characters=count + 30,
+        points=count[:, None, None].expand(6, 4, 2).float(),
+        stroke_numbers=count[:, None].expand(6, 4).short(),
     )
     part = data.select(torch.tensor([4, 1]))
     assert part.images[:, 0, 0].tolist() == [4, 1]
     assert part.labels.tolist() == [14, 11]
     assert part.writers.tolist() == [24, 21]
+    assert part.characters.tolist() == [34, 31]
     assert part.points[:, 0, 0].tolist() == [4, 1]
+    assert part.stroke_numbers[:, 0].tolist() == [4, 1]
+    assert len(part.tensors()) == 6
 
 
 def test_the_digest_is_of_images_and_labels(sample: dict[str, DigitData]) -> None:
@@ -466,7 +466,7 @@ def test_a_long_drawing_keeps_its_ends() -> None:
     wave = np.linspace(0, 60, 2000)
     scribble = np.stack([wave, 30 * np.sin(wave)], axis=1)
     data = pen_data("made", "train", [PenDrawing([scribble], 3, 5)])
-    samples = strokes.resample([scribble])
+    samples, _ = strokes.resample([scribble])
     assert len(samples) > PEN_SAMPLES
     np.testing.assert_allclose(data.points[0, [0, -1]].numpy(), samples[[0, -1]])
     assert (data.labels.tolist(), data.writers.tolist()) == ([3], [5])

@@ -114,7 +114,8 @@ class InkTeacher(nn.Module):
 def test_the_teachers_input_is_the_drawing_before_tremor() -> None:
     digits = sample_splits().train[0].select(slice(0, 200))
     points = torch.rand(1, 20, 2).expand(len(digits), 20, 2)
-    drawn = Splits((replace(digits, points=points),), ())
+    numbers = torch.zeros(len(digits), 20, dtype=torch.int16)
+    drawn = Splits((replace(digits, points=points, stroke_numbers=numbers),), ())
     shaky = config(tremor_prob=0.5)
     soft_labels = make_soft_labels(
         shaky, drawn, [Teacher(InkTeacher(), ("sample",))], 1, progress=False

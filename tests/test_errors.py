@@ -7,8 +7,8 @@ import pytest
 from helpers import DIGITS
 from PIL import Image
 
-from digitlib.datasets.pendigits import read_pendigits
 from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets.pendigits import read_pendigits
 from digitlib.evaluation import errors
 from digitlib.evaluation.compare import Predictions
 

@@ -12,8 +12,7 @@ from sklearn.metrics import accuracy_score
 
 from digitlib import Recognizer
 from digitlib.datasets import picture_kinds, pictures
-from digitlib.datasets.pendigits import pen_data
-from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.evaluation import compare, handwriting
 from digitlib.evaluation.compare import Predictions
 from digitlib.evaluation.handwriting import DigitSet, Reader

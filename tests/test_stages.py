@@ -232,7 +232,8 @@ def test_soft_variation_is_bilinear_and_milder() -> None:
 def test_pens_are_as_wide_as_configured() -> None:
     digits = sample_splits().train[0].select(slice(0, 128))
     points = torch.rand(1, 20, 2).expand(len(digits), 20, 2)
-    data = Splits((replace(digits, points=points),), ())
+    numbers = torch.zeros(len(digits), 20, dtype=torch.int16)
+    data = Splits((replace(digits, points=points, stroke_numbers=numbers),), ())
     ink = []
     for width in (2.0, 8.5):
         config = replace(SMALL, subset=None, max_pen_width=width, degrade_prob=0.0)

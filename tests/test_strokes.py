@@ -1,4 +1,4 @@
-"""Strokes become frames that depend on their shape alone; UNIPEN files become strokes."""
+"""Strokes become frames that depend on their shape alone; UCI's files become strokes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from digitlib import BlankDrawingError, Recognizer
 from digitlib.datasets import augment
-from digitlib.datasets.pendigits import read_pendigits
-from digitlib.datasets.unipen import PenDrawing, read_unipen
+from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets.pendigits import read_pendigits, read_uci
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import place_box
 from digitlib.preprocessing.strokes import render
@@ -231,21 +231,26 @@ def test_samples_are_dense_and_on_the_line(drawing: list[np.ndarray]) -> None:
     low = points.min(axis=0)
     size = float(np.ptp(points, axis=0).max())
     fitted = [(stroke - low) / (size or 1) for stroke in drawing]
-    samples = strokes.resample(drawing)
+    samples, numbers = strokes.resample(drawing)
     assert samples.min() >= -1e-6
     assert samples.max() <= 1 + 1e-6
     assert distance_to_lines(samples, fitted).max() < 1e-5
     for stroke in fitted:  # every given end point is there
         for end in (stroke[0], stroke[-1]):
             assert np.abs(samples - end).sum(axis=1).min() < 1e-5
-    one = strokes.resample([drawing[0], drawing[0]])  # twice, so that the unit stays its own
-    gaps = np.linalg.norm(np.diff(one[: len(one) // 2], axis=0), axis=1)
-    assert (gaps <= strokes.SPACING / 20 + 1e-5).all()
+    assert [*np.unique(numbers)] == [*range(len(drawing))]
+    assert (np.diff(numbers) >= 0).all()
+    for number, stroke in enumerate(fitted):  # a stroke's samples are its own, from end to end
+        own = samples[numbers == number]
+        np.testing.assert_allclose(own[[0, -1]], stroke[[0, -1]], atol=1e-5)
+        assert distance_to_lines(own, [stroke]).max() < 1e-5
+        gaps = np.linalg.norm(np.diff(own, axis=0), axis=1)
+        assert (gaps <= strokes.SPACING / 20 + 1e-5).all()
 
 
 @pytest.mark.parametrize("width", [1.2, 2.5, 6.0])
 def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
-    samples = [strokes.resample(drawing) for drawing in DIGITS.values()]
+    samples = [strokes.resample(drawing)[0] for drawing in DIGITS.values()]
     most = max(map(len, samples))
     padded = np.stack(
         [np.concatenate([s, np.repeat(s[-1:], most - len(s), axis=0)]) for s in samples]
@@ -260,7 +265,7 @@ def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
 
 
 def test_a_batch_has_a_pen_for_each_drawing() -> None:
-    samples = torch.from_numpy(strokes.resample(DIGITS[8]))[None].expand(3, -1, -1)
+    samples = torch.from_numpy(strokes.resample(DIGITS[8])[0])[None].expand(3, -1, -1)
     batch = augment.render_batch(samples, torch.tensor([1.5, 3.0, 6.0]))
     for made, width in zip(batch.numpy(), (1.5, 3.0, 6.0), strict=True):
         close(np.rint(made * 255).astype(np.uint8), render(DIGITS[8], width=width), most=2)
@@ -272,7 +277,7 @@ def test_batches_are_placed_as_single_frames(seed: int) -> None:
     random = np.random.RandomState(seed)
     boxes = random.rand(8, 20, 20).astype(np.float32) ** 4
     boxes *= np.linspace(0, 1, 20) ** random.choice([0, 1, 6])  # mass to the right
-    placed = augment.place_boxes(torch.from_numpy(boxes)).numpy()
+    placed = augment.place_boxes(torch.from_numpy(boxes)[:, None])[:, 0].numpy()
     for box, frame in zip(boxes, placed, strict=True):
         close(np.rint(frame * 255).astype(np.uint8), place_box(box), most=1)
         assert frame.sum() == pytest.approx(box.sum(), rel=1e-5)
@@ -304,7 +309,7 @@ def test_empty_strokes_among_others_are_dropped() -> None:
     np.testing.assert_array_equal(render([[], *DIGITS[4], np.empty((0, 2))]), render(DIGITS[4]))
 
 
-# --- UNIPEN --------------------------------------------------------------------------------
+# --- UCI's text ----------------------------------------------------------------------------
 
 GOOD = """\
 .VERSION 1.0
@@ -329,14 +334,14 @@ GOOD = """\
 """
 
 
-def unipen(folder: Path, text: str) -> list[PenDrawing]:
+def read(folder: Path, text: str) -> list[PenDrawing]:
     path = folder / "pens.txt"
     path.write_text(text, encoding="ascii")
-    return read_unipen(path)
+    return read_uci(path)
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
-    first, second = unipen(tmp_path, GOOD)
+    first, second = read(tmp_path, GOOD)
     assert (first.label, first.writer) == (8, 12)
     assert (second.label, second.writer) == (0, 7)
     # y points up in the file, and down here
@@ -345,9 +350,9 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
 
 
 def test_what_a_file_says_of_itself_is_passed_over(tmp_path: Path) -> None:
-    assert unipen(tmp_path, ".VERSION 1.0\n.COMMENT a b c\n") == []
-    assert len(unipen(tmp_path, GOOD.replace("\n", "\n\n").replace(" ", "\t"))) == 2
-    assert len(unipen(tmp_path, GOOD.replace("\n", "\r\n"))) == 2
+    assert read(tmp_path, ".VERSION 1.0\n.COMMENT a b c\n") == []
+    assert len(read(tmp_path, GOOD.replace("\n", "\n\n").replace(" ", "\t"))) == 2
+    assert len(read(tmp_path, GOOD.replace("\n", "\r\n"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -368,19 +373,19 @@ def test_what_a_file_says_of_itself_is_passed_over(tmp_path: Path) -> None:
 def test_a_malformed_line_is_named(tmp_path: Path, old: str, new: str, line: int) -> None:
     assert old in GOOD
     with pytest.raises(ValueError, match=rf"pens\.txt, line {line}: "):
-        unipen(tmp_path, GOOD.replace(old, new, 1))
+        read(tmp_path, GOOD.replace(old, new, 1))
 
 
 @pytest.mark.parametrize("last", [False, True])
 def test_a_segment_without_points_is_named(tmp_path: Path, last: bool) -> None:
     empty = '.SEGMENT DIGIT 3 ? "4"\n.COMMENT 4 1 1\n.PEN_DOWN\n.PEN_UP\n'
     with pytest.raises(ValueError, match=r"pens\.txt.*no pen points"):
-        unipen(tmp_path, GOOD + empty if last else empty + GOOD)
+        read(tmp_path, GOOD + empty if last else empty + GOOD)
 
 
 @pytest.mark.needs_pendigits
 def test_pendigits_is_whole(pendigits_file: Path) -> None:
-    digits = read_unipen(pendigits_file)
+    digits = read_uci(pendigits_file)
     assert len(digits) == 7494
     writers = Counter(digit.writer for digit in digits)
     assert len(writers) == 30

@@ -122,7 +122,9 @@ def _find_unipen(*parts: str) -> Callable[[str, Path, bool], list[Path]]:
     return lambda split, root, download: unipen.find_unipen(parts, split, root)
 
 
-def read_unipen(name: str, split: str, root: str | os.PathLike[str] | None = None) -> list[PenDrawing]:
+def read_unipen(
+    name: str, split: str, root: str | os.PathLike[str] | None = None
+) -> list[PenDrawing]:
     """The strokes of ``unipen``, ``letters`` or ``signs``, in the order of :func:`load`.
 
     Raises:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import RandomState
 
 from digitlib.datasets.base import NO_DIGIT
-from digitlib.datasets.synthetic import Points, smooth
 from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets.synthetic import Points, smooth
 
 LETTERS = {
     "A": "0,1 .5,0 1,1|.2,.6 .8,.6",
