@@ -24,7 +24,6 @@ from digitlib.models.weights import Card, load_model, model_digest
 from digitlib.training import build, calibration
 from digitlib.training.calibration import make_card
 from digitlib.training.config import PRESETS, TrainConfig
-from digitlib.training.loader import Splits
 from digitlib.training.trainer import TrainResult, _Run, fit, predict_logits
 
 DIGIT_SETS = ("sample", "mnist", "pendigits", "styles")
@@ -41,7 +40,7 @@ def result() -> TrainResult:
 
 @pytest.fixture(scope="module")
 def card(result: TrainResult) -> Card:
-    return make_card(result, sample_splits())
+    return make_card(result, sample_splits().validation)
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ def test_every_validation_set_counts_alike(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         calibration, "fit_temperature", lambda logits, _: used.append(logits) or 1.0
     )
-    made = make_card(result, Splits((), sets))
+    made = make_card(result, sets)
     assert [*made.validation] == ["a", "b", "styles"]
     (logits,) = used
     # Of no set are more digits refused than promised, not even of the one with the faintest ink.

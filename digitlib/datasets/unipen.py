@@ -10,7 +10,6 @@ left out; ``.SEGMENT CHARACTER 3-5 ? "A"`` is an A of the components 3 to 5.
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -37,7 +36,7 @@ WRITERS_PER_DONOR = 1000  # a writer's number is this times the donor's, plus a 
 # Characters that a person takes for a digit where they stand alone, at any size: 0, 1 (a dot fills
 # the frame as a tick does), 2, 4, 5, 6, 8, 9. They are no examples of "no digit", neither in
 # training nor in measuring.
-LOOKALIKES = "oODQ" "lIij|/\\!'`,." "zZ" "yY" "sS" "bG" "B&" "gq"
+LOOKALIKES = "oODQlIij|/\\!'`,.zZyYsSbGB&gq"
 
 ENDS_COMPONENT = re.compile(r"\.(?!DT|COMMENT)")
 SEGMENT = re.compile(r'\.SEGMENT\s+CHARACTER\s+(\S+)\s+\S+\s+"(.+)"')
@@ -74,11 +73,15 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
+def _archive(path: Path) -> Path:
+    """The folder ``unipen`` above a file of the archive."""
+    return next(folder for folder in path.parents if folder.name == "unipen")
+
+
 def _donor(path: Path) -> str:
     """The donor of a file of ``data/PART/DONOR`` or ``include/DONOR``."""
-    names = path.parts
-    start = len(names) - 1 - names[::-1].index("unipen")
-    return names[start + (3 if names[start + 1] == "data" else 2)]
+    names = path.relative_to(_archive(path)).parts
+    return names[2 if _is_data(path) else 1]
 
 
 def read_unipen(name: str, files: Sequence[Path]) -> list[PenDrawing]:
@@ -116,7 +119,7 @@ def _parse(files: Sequence[Path]) -> list[PenDrawing]:
 
 
 def _is_data(path: Path) -> bool:
-    return "include" not in path.parts
+    return path.relative_to(_archive(path)).parts[0] == "data"
 
 
 def _writer_numbers(writers: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -145,7 +148,7 @@ def _drawings(
     path: Path, includes: Sequence[str], segments: Sequence[tuple[str, str]]
 ) -> Iterator[tuple[str, list[Points], str]]:
     """Character, strokes and writer of each segment of a file."""
-    folder = path.parents[len(path.parts) - 2 - path.parts.index("unipen")] / "include"
+    folder = _archive(path) / "include"
     components = [each for name in includes for each in _components(folder, name)]
     for named, character in segments:
         if len(character) != 1:
@@ -172,47 +175,50 @@ def _select(components: Sequence[Component], named: str) -> Iterator[Component]:
             yield down, points[low:high], writer
 
 
-@functools.lru_cache(maxsize=4)  # characters of several parts lie in the same files
-def _components(folder: Path, name: str) -> tuple[Component, ...]:
+def _components(folder: Path, name: str) -> list[Component]:
     """The components of an included file, and of those that it includes.
 
     A file without ink (a lexicon, a description) may be missing.
     """
     path = folder / name
-    if not path.exists():
-        return ()
-    found: list[Component] = []
+    return list(_parts_of_ink(folder, path)) if path.exists() else []
+
+
+def _parts_of_ink(folder: Path, path: Path) -> Iterator[Component]:
     scale, writer = {"X": 1.0, "Y": 1.0}, ""
     down: bool | None = None
     points: list[list[str]] = []
 
-    def finished() -> None:
+    def finished() -> Iterator[Component]:
         if down is not None and points:
-            mm = np.array(points, dtype=float) * [scale["X"], scale["Y"]]
-            found.append((down, mm, writer))
+            yield down, np.array(points, dtype=float) * [scale["X"], scale["Y"]], writer
 
-    for line in path.read_text(encoding="latin-1").splitlines():
-        words = line.split()
-        if not words:
-            continue
-        if not words[0].startswith("."):
-            if down is not None:
-                points.append(words[:2])
-            continue
-        if not ENDS_COMPONENT.match(words[0]):
-            continue
-        finished()
-        down, points = None, []
-        keyword, _, rest = words[0][1:].partition("_")
-        if words[0] in (".PEN_DOWN", ".PEN_UP"):
-            down = words[0] == ".PEN_DOWN"
-            points = [words[1:3]] if len(words) > 2 else []
-        elif words[0] == ".WRITER_ID":
-            writer = words[1] if len(words) > 1 else ""
-        elif rest in ("POINTS_PER_INCH", "POINTS_PER_MM"):
-            per_mm = float(words[1]) / (MM_PER_INCH if rest.endswith("INCH") else 1)
-            scale[keyword] = 1 / per_mm
-        elif words[0] == ".INCLUDE":
-            found += _components(folder, words[1])
-    finished()
-    return tuple(found)
+    try:
+        for line in path.read_text(encoding="latin-1").splitlines():
+            words = line.split()
+            if not words:
+                continue
+            if not words[0].startswith("."):
+                if down is not None:
+                    points.append(words[:2])
+                continue
+            if not ENDS_COMPONENT.match(words[0]):
+                continue
+            yield from finished()
+            down, points = None, []
+            keyword, _, rest = words[0][1:].partition("_")
+            if words[0] in (".PEN_DOWN", ".PEN_UP"):
+                down = words[0] == ".PEN_DOWN"
+                points = [words[1:3]] if len(words) > 2 else []
+            elif words[0] == ".WRITER_ID":
+                writer = words[1] if len(words) > 1 else ""
+            elif rest in ("POINTS_PER_INCH", "POINTS_PER_MM"):
+                per_mm = float(words[1]) / (MM_PER_INCH if rest.endswith("INCH") else 1)
+                scale[keyword] = 1 / per_mm
+            elif words[0] == ".INCLUDE":
+                yield from _components(folder, words[1])
+        yield from finished()
+    except DataDamagedError:  # of an included file
+        raise
+    except (ValueError, IndexError, ZeroDivisionError) as error:
+        raise DataDamagedError(f"{path} is damaged: {error}.") from error

@@ -19,7 +19,6 @@ from digitlib.training.distillation import SoftLabels
 from digitlib.training.loader import Splits
 from digitlib.training.trainer import fit
 
-
 TESTED = ("mnist", "unipen")  # if trained on; else the first data set
 
 

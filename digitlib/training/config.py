@@ -87,9 +87,7 @@ _CHOICES = {
 
 _DEFAULT = TrainConfig(
     model_arguments={"outputs": 11},
-    datasets=(
-        "mnist", "pendigits", "unipen", "styles", "no_digits", "letters", "signs", "typeset"
-    ),
+    datasets=("mnist", "pendigits", "unipen", "styles", "no_digits", "letters", "signs", "typeset"),
     mix_ratios=(0.22, 0.25, 0.12, 0.06, 0.2, 0.07, 0.04),
     epochs=20,
     distill_weight=0.9,

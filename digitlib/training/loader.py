@@ -169,5 +169,7 @@ class BatchLoader:
         if not share:
             return augment.render_batch(points, widths)[:, None]
         frames = augment.render_batch_with_planes(points, numbers, widths)
-        frames[:, 1:] = augment.apply_to_share(torch.zeros_like(frames[:, 1:]), frames[:, 1:], share)
+        frames[:, 1:] = augment.apply_to_share(
+            torch.zeros_like(frames[:, 1:]), frames[:, 1:], share
+        )
         return frames

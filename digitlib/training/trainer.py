@@ -93,7 +93,7 @@ def fit(
     Raises:
         ValueError: the checkpoint belongs to another configuration, data, soft labels or initial
             network; soft labels are missing, or given without ``distill_weight``; ``init_weight``
-            without an initial network.
+            without an initial network; the network has no part ``trained``.
     """
     _check_inputs(config, soft_labels, init)
     device = pick_device(config.device)
@@ -164,6 +164,9 @@ class _Run:
         model = build_network(config.model, **config.model_arguments)
         if init is not None:
             _initialize(model, init, config.trained)
+        parts = [name for name, _ in model.named_children()]
+        if config.trained and config.trained not in parts:
+            raise ValueError(f"trained is a part of the network, {parts}, not {config.trained!r}.")
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = torch.compile(self.model) if config.compile else self.model
         self.ema_model = make_ema_model(self.model, config.ema_decay) if config.ema_decay else None
@@ -208,9 +211,11 @@ class _Run:
 
     def _set_mode(self) -> None:
         """Training mode, for the part of the network that is trained."""
-        trained = self.config.trained
+        self.model.train()
+        if not self.config.trained:
+            return
         for name, part in self.model.named_children():
-            part.train(name == trained or not trained).requires_grad_(part.training)
+            part.train(name == self.config.trained).requires_grad_(part.training)
 
     def _step(self, batch: Batch) -> Tensor:
         """Update the weights by one batch; return its loss."""
@@ -236,7 +241,7 @@ class _Run:
             weight = torch.ones(logits.shape[1], device=logits.device)
             weight[NO_DIGIT] = config.no_digit_weight
         loss = F.cross_entropy(
-            logits, batch.labels, weight, label_smoothing=config.label_smoothing
+            logits, batch.labels, weight=weight, label_smoothing=config.label_smoothing
         )
         if batch.teacher_logits is None:
             return loss
