@@ -104,7 +104,8 @@ class Recognizer:
             raise ValueError(f"A frame is uint8 [28, 28], not {frame.dtype} {[*frame.shape]}.")
         inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
         if planes is not None:
-            inputs["planes"] = self._check_planes(torch.from_numpy(planes[None]), 1).numpy()
+            self._check_planes(planes.shape, planes.dtype == np.float32, ())
+            inputs["planes"] = planes[None]
         probabilities, scores = self._session.run(None, inputs)
         score = float(scores[0])
         return Prediction(tuple(probabilities[0].tolist()), frame, score < self.threshold, score)
@@ -172,7 +173,9 @@ class Recognizer:
             raise ValueError(f"frames are uint8 0-255 or float 0-1, not {frames.dtype}.")
         inputs = [frames]
         if planes is not None:
-            inputs.append(self._check_planes(torch.as_tensor(planes), len(frames)))
+            planes = torch.as_tensor(planes)
+            self._check_planes(planes.shape, planes.dtype == torch.float32, (len(frames),))
+            inputs.append(planes)
         results: list[Tensor] = []
         with torch.inference_mode():
             for start in range(0, max(len(frames), 1), CHUNK):  # one pass even over no frames
@@ -183,18 +186,13 @@ class Recognizer:
                     result[start : start + CHUNK] = part
         return results
 
-    def _check_planes(self, planes: Tensor, count: int) -> Tensor:
-        """The same planes; ValueError where they are not those of ``count`` frames."""
+    def _check_planes(self, shape: Sequence[int], floats: bool, outer: tuple[int, ...]) -> None:
+        """ValueError where planes are of another shape or type, or the network takes none."""
         if not reads_planes(self.model):
-            raise ValueError(f"{self.card.model} without a pen branch takes no planes.")
-        expected = (count, len(strokes.PLANES), FRAME_SIZE, FRAME_SIZE)
-        if planes.shape != expected or planes.dtype != torch.float32:
-            raise ValueError(
-                f"planes are float32 {expected}; these are {planes.dtype} {tuple(planes.shape)}."
-            )
-        if len(planes) and not planes.abs().max() <= 1:
-            raise ValueError("planes run from -1 to 1, without NaN.")
-        return planes
+            raise ValueError(f"This {self.card.model} has no pen branch: it takes no planes.")
+        expected = (*outer, len(strokes.PLANES), FRAME_SIZE, FRAME_SIZE)
+        if tuple(shape) != expected or not floats:
+            raise ValueError(f"planes are float32 {[*expected]}; these are another type or shape.")
 
 
 def _check_range(frames: Tensor) -> Tensor:

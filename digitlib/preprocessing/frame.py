@@ -217,9 +217,22 @@ def place_box(box: NDArray[np.floating[Any]]) -> Frame:
 
     The shift is a whole number of pixels and stops where ink would leave the frame.
     """
-    top, left = find_corner(box)
-    frame = np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
-    frame[top : top + box.shape[0], left : left + box.shape[1]] = np.rint(box * 255)
+    return to_bytes(place_at(box, find_corner(box)))
+
+
+def to_bytes(frame: NDArray[np.floating[Any]]) -> Frame:
+    """The frame 0-1 as uint8 0-255."""
+    return np.rint(frame * 255).astype(np.uint8)
+
+
+def place_at(
+    box: NDArray[np.floating[Any]], corner: tuple[int, int]
+) -> NDArray[np.floating[Any]]:
+    """A box ``[..., H, W]`` in frames of 0 ``[..., 28, 28]``, its first row and column there."""
+    *outer, height, width = box.shape
+    frame = np.zeros((*outer, FRAME_SIZE, FRAME_SIZE), box.dtype)
+    top, left = corner
+    frame[..., top : top + height, left : left + width] = box
     return frame
 
 

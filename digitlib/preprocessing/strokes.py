@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, Frame, find_corner, place_box
+from digitlib.preprocessing.frame import (
+    BOX_SIZE,
+    Frame,
+    find_corner,
+    place_at,
+    place_box,
+    to_bytes,
+)
 from digitlib.preprocessing.read import BlankDrawingError
 
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
@@ -73,15 +80,14 @@ def render_with_planes(strokes: Strokes, *, width: float = PEN_WIDTH) -> tuple[F
     """
     samples, numbers = resample(strokes)
     box, squares = _draw(samples, width)
-    inked = np.flatnonzero(box)
-    nearest = squares[inked].argmin(axis=1)
-    about = np.column_stack([_directions(samples, numbers), np.linspace(-1, 1, len(samples))])
-    frame = place_box(box)
-    planes = np.zeros((len(PLANES), FRAME_SIZE, FRAME_SIZE), np.float32)
-    top, left = find_corner(box)
-    rows, columns = divmod(inked, BOX_SIZE)
-    planes[:, top + rows, left + columns] = about[nearest].T * box.ravel()[inked]
-    return frame, planes
+    ink = box.ravel()
+    inked = np.flatnonzero(ink)
+    nearest = squares.take(inked, axis=0).argmin(axis=1)
+    boxes = np.zeros((len(PLANES), BOX_SIZE * BOX_SIZE), np.float32)
+    boxes[:, inked] = _pen_state(samples, numbers).take(nearest, axis=1) * ink.take(inked)
+    corner = find_corner(box)
+    planes = place_at(boxes.reshape(-1, BOX_SIZE, BOX_SIZE), corner)
+    return to_bytes(place_at(box, corner)), planes
 
 
 def _draw(
@@ -97,18 +103,21 @@ def _draw(
     return np.clip(width / 2 + 0.5 - nearest, 0, 1), squares
 
 
-def _directions(
-    samples: NDArray[np.float32], numbers: NDArray[np.int16]
-) -> NDArray[np.floating[Any]]:
-    """Unit vectors ``[P, 2]`` from each sample's neighbour before to the one after it.
+def _pen_state(samples: NDArray[np.float32], numbers: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Direction x and y, and time, of each sample, ``[3, P]``.
 
-    At an end of a stroke the sample itself takes the place of the neighbour; dots have 0.
+    The direction is the unit vector from the neighbour before to the one after; at an end of a
+    stroke the sample itself takes the place of the neighbour, and dots have 0.
     """
-    steps = np.diff(samples, axis=0) * (numbers[1:] == numbers[:-1])[:, None]
-    moves = np.zeros_like(samples)
+    points = samples.view(np.complex64)[:, 0]  # x + iy: one operation for both
+    steps = (points[1:] - points[:-1]) * (numbers[1:] == numbers[:-1])
+    moves = np.zeros_like(points)
     moves[1:] += steps
     moves[:-1] += steps
-    return moves / np.maximum(np.hypot(*moves.T), SMALLEST_MOVE)[:, None]
+    moves /= np.maximum(np.abs(moves), SMALLEST_MOVE)
+    last = max(len(points) - 1, 1)
+    time = np.arange(len(points)) * (2 / last) - (len(points) > 1)
+    return np.array([moves.real, moves.imag, time], np.float32)
 
 
 def _pixels() -> NDArray[np.float32]:
@@ -174,7 +183,7 @@ def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     parts = [_resample_polyline(points[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)]
     sampled = np.concatenate(parts)
     numbers = np.repeat(np.arange(len(parts), dtype=np.int16), [len(part) for part in parts])
-    return np.array([sampled.real, sampled.imag], np.float32).T, numbers
+    return sampled.astype(np.complex64).view(np.float32).reshape(-1, 2), numbers
 
 
 def _resample_polyline(points: NDArray[np.complex128], spacing: float) -> NDArray[np.complex128]:
