@@ -1,8 +1,8 @@
 """Common to all tests: places of data and Chromium, and the consequence of a missing one.
 
 A test that needs a data set or a browser says so with a marker (``needs_mnist``,
-``needs_pendigits``, ``needs_notmnist``, ``browser``) or takes the fixture of the thing itself;
-where it is missing, the test is skipped with a sentence on the remedy. With
+``needs_pendigits``, ``needs_unipen``, ``needs_notmnist``, ``browser``) or takes the fixture of the
+thing itself; where it is missing, the test is skipped with a sentence on the remedy. With
 ``DIGITLIB_FAIL_ON_SKIP=1`` (as in ``.ci/run``) a skipped test fails the run.
 """
 

@@ -21,6 +21,17 @@ DATA_SETS = {
         ),
     ),
     "needs_pendigits": ("UCI pendigits", "pendigits-orig", ("pendigits-orig.tra",)),
+    # Of its thousands of files one per split, and the ink of the first.
+    "needs_unipen": (
+        "UNIPEN",
+        "unipen",
+        (
+            "data/1a/apa/apa19/app1989.dat",
+            "data/1a/tos/f1/f1002058.dat",
+            "data/1a/ced/aaaa9018_s_2h.dat",
+            "include/apa/data/apa19/app1989.dat",
+        ),
+    ),
     "needs_notmnist": (
         "notMNIST",
         "notMNIST",

@@ -80,7 +80,6 @@ def make_session(classifier: FrameClassifier) -> InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a frame is too little work to be shared
     options.log_severity_level = 3  # errors; it warns of the optional input
-    options.log_severity_level = 3  # errors: an optional input is worth a warning to onnxruntime
     return onnxruntime.InferenceSession(
         export_onnx(classifier), options, providers=["CPUExecutionProvider"]
     )

@@ -225,9 +225,7 @@ def to_bytes(frame: NDArray[np.floating[Any]]) -> Frame:
     return np.rint(frame * 255).astype(np.uint8)
 
 
-def place_at(
-    box: NDArray[np.floating[Any]], corner: tuple[int, int]
-) -> NDArray[np.floating[Any]]:
+def place_at(box: NDArray[np.floating[Any]], corner: tuple[int, int]) -> NDArray[np.floating[Any]]:
     """A box ``[..., H, W]`` in frames of 0 ``[..., 28, 28]``, its first row and column there."""
     *outer, height, width = box.shape
     frame = np.zeros((*outer, FRAME_SIZE, FRAME_SIZE), box.dtype)

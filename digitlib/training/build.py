@@ -52,8 +52,10 @@ def train(
         result.model.half().float()
     validation = data.validation
     if earlier is not None:  # what the initial network can do is calibrated, too
-        names = (*earlier.training["config"]["datasets"], *config.datasets)
-        validation = tuple(catalog.load(name, "validation", root) for name in dict.fromkeys(names))
+        learned = (*earlier.training["config"]["datasets"], *config.datasets)
+        validation = tuple(
+            catalog.load(name, "validation", root) for name in dict.fromkeys(learned)
+        )
     card = make_card(result, validation)
     if earlier is not None:
         card = replace(card, training=card.training | {"init": earlier.training})
