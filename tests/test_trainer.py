@@ -91,7 +91,7 @@ def test_the_default_trains_the_network_that_knows_no_digits() -> None:
         ({"precision": "float16"}, "'float32' or 'bfloat16', not 'float16'"),
         ({"distill_weight": 1.5}, "distill_weight is 0 to 1, not 1.5"),
         ({"degrade_prob": -0.1}, "degrade_prob is 0 to 1, not -0.1"),
-        ({"init_weight": 2}, "init_weight is 0 to 1, not 2"),
+        ({"planes_prob": 2}, "planes_prob is 0 to 1, not 2"),
         ({"tremor_prob": -1}, "tremor_prob is 0 to 1, not -1"),
         ({"schedule": "steps"}, "'one-cycle' or 'constant', not 'steps'"),
         ({"datasets": ("emnist",)}, "mnist.*not.*emnist"),
@@ -545,24 +545,6 @@ def test_a_run_begins_with_the_network_given_and_leaves_it_as_it_is(start: torch
     assert same.digests["init"] == before
     other = fit(small_config(epochs=1), sample_splits(), init=start, progress=False)
     assert model_digest(other.model) != before
-
-
-def test_what_is_kept_of_the_start_is_averaged_into_the_result(start: torch.nn.Module) -> None:
-    part, whole = (
-        fit(small_config(epochs=1, init_weight=kept), sample_splits(), init=start, progress=False)
-        for kept in (0.25, 0.0)
-    )
-    states = (model.state_dict() for model in (part.model, whole.model, start))
-    for mixed, new, old in zip(*(state.values() for state in states), strict=True):
-        if mixed.dtype.is_floating_point:
-            torch.testing.assert_close(mixed, 0.75 * new + 0.25 * old)
-        else:
-            assert torch.equal(mixed, new)
-
-
-def test_keeping_needs_a_start() -> None:
-    with pytest.raises(ValueError, match="init_weight > 0 needs an initial network"):
-        fit(small_config(init_weight=0.5), sample_splits(), progress=False)
 
 
 def test_a_checkpoint_of_another_start_is_refused(start: torch.nn.Module, tmp_path: Path) -> None:

@@ -34,7 +34,6 @@ class TrainConfig:
     weight_decay: float = 5e-4  # sgd only; not for biases and batch norm
     label_smoothing: float = 0.0
     distill_weight: float = 0.0  # weight of the soft labels in the loss, 0-1
-    init_weight: float = 0.0  # weight of the initial network averaged with the fine-tuned one, 0-1
     augment: bool = True  # vary every frame, render pen data at random widths
     frame_variation: str = "sharp"  # a key of augment.FRAME_VARIATIONS
     max_pen_width: float = 8.5  # of rendered pen data, frame px
@@ -77,7 +76,7 @@ class TrainConfig:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-_SHARES = ("distill_weight", "init_weight", "degrade_prob", "tremor_prob", "planes_prob")
+_SHARES = ("distill_weight", "degrade_prob", "tremor_prob", "planes_prob")
 _CHOICES = {
     "optimizer": ("sgd", "adam"),
     "schedule": ("one-cycle", "constant"),

@@ -18,12 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from digitlib.datasets import catalog
+from digitlib.datasets.base import DigitData
 from digitlib.evaluation.speed import limit_threads
 from digitlib.files import REPORTS, write_json, write_text
+from digitlib.models.inference import digit_score
+from digitlib.training import stages
+from digitlib.training.calibration import FALSE_REJECTION
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.loader import Splits
-from digitlib.training.trainer import fit
+from digitlib.training.trainer import data_logits, fit, model_accuracy
 
 LOG = REPORTS / "experiments.json"
 Line = dict[str, Any]
@@ -45,10 +51,15 @@ class Group:
     about: str
     reference: TrainConfig
     experiments: tuple[Experiment, ...]
+    measured: tuple[str, ...] = ()  # validation sets of digits, pooled; () is the first trained on
+    rejected: tuple[str, ...] = ()  # validation sets of non-digits whose rejection is recorded
 
 
 _QUICK = PRESETS["quick"]
 _DIGITNET = {"model": "digitnet"}
+_PENS = stages.PEN_TEACHER
+_PEN_NETWORK = {"outputs": 11, "pen": 32}
+_REAL_NON_DIGITS = ("letters", "signs")
 
 GROUPS = {
     "quick": Group(
@@ -87,6 +98,31 @@ GROUPS = {
             Experiment("BaselineCNN", {"model": "baseline", "learning_rate": 0.05}),
         ),
     ),
+    "unseen writers": Group(
+        "Pen drawings alone, from labels, with one part left out: accuracy is of the 2,043 digits "
+        "of the donor tos and pendigits' validation writers, read as strokes; rejected is the "
+        "share of the letters and signs of tos below the threshold that rejects 1 % of the digits.",
+        replace(_PENS, epochs=8, model_arguments=_PEN_NETWORK),
+        (
+            Experiment("without the digits of UNIPEN", {
+                "datasets": ("pendigits", *_PENS.datasets[2:]),
+                "mix_ratios": _PENS.mix_ratios[1:],
+            }),
+            Experiment("without letters and signs", {
+                "datasets": tuple(n for n in _PENS.datasets if n not in _REAL_NON_DIGITS),
+                "mix_ratios": (1.0, 0.5, 0.3, 0.15),
+            }),
+            Experiment("without the way of the pen", {
+                "model_arguments": {"outputs": 11}, "planes_prob": 0.0,
+            }),
+            Experiment("without the digit styles from rules", {
+                "datasets": tuple(n for n in _PENS.datasets if n != "styles"),
+                "mix_ratios": (1.0, 0.3, 1.0, 0.3, 0.15),
+            }),
+        ),
+        measured=("unipen", "pendigits"),
+        rejected=_REAL_NON_DIGITS,
+    ),
 }  # fmt: skip
 
 # Descriptions of the groups that other scripts ran and recorded.
@@ -111,20 +147,45 @@ ABOUT = {
 }
 
 
-def try_out(group: str, experiment: Experiment, data: Splits, seeds: Sequence[int]) -> Line:
+def try_out(
+    group: str, experiment: Experiment, seeds: Sequence[int], subset: int | None = None
+) -> Line:
     """Train once per seed; return a line of the log without its verdict."""
-    config = replace(GROUPS[group].reference, **experiment.changes)
+    chosen = GROUPS[group]
+    config = replace(chosen.reference, subset=subset, **experiment.changes)
+    data = Splits.load(config)
     with limit_threads(experiment.threads or torch.get_num_threads()):
         runs = [fit(replace(config, seed=seed), data, progress=False) for seed in seeds]
-    name = f"accuracy/{data.validation[0].name}"
-    return {
+    digits, others = (
+        [catalog.load(name, "validation") for name in names]
+        for names in (chosen.measured or config.datasets[:1], chosen.rejected)
+    )
+    line = {
         "group": group,
         "what": experiment.what,
         "changes": dict(experiment.changes),
         "seeds": list(seeds),
-        "validation": [run.history[-1][name] for run in runs],
+        "validation": [_pooled_accuracy(run.model, digits) for run in runs],
         "seconds": statistics.median(run.seconds for run in runs),
     }
+    if others:
+        line["rejected"] = [_rejected(run.model, digits, others) for run in runs]
+    return line
+
+
+def _pooled_accuracy(model: nn.Module, sets: Sequence[DigitData]) -> float:
+    """Accuracy, 0-1, over the digits of all sets."""
+    right = sum(model_accuracy(model, data) * len(data) for data in sets)
+    return right / sum(map(len, sets))
+
+
+def _rejected(model: nn.Module, digits: Sequence[DigitData], others: Sequence[DigitData]) -> float:
+    """Share of the others below the threshold that rejects 1 % of the digits."""
+    scores, compared = (
+        torch.cat([digit_score(data_logits(model, data)) for data in sets])
+        for sets in (digits, others)
+    )
+    return float((compared < scores.quantile(FALSE_REJECTION)).float().mean())
 
 
 def verdict(line: Line, reference: Line) -> str:
@@ -150,12 +211,11 @@ def run(group: str, seeds: Sequence[int], subset: int | None = None) -> Iterator
     Seconds are comparable only within one run, on a machine without other load.
     """
     chosen = GROUPS[group]
-    data = Splits.load(replace(chosen.reference, subset=subset))
-    # A warm-up: the first line would pay for the start of the libraries.
-    fit(chosen.reference, data, progress=False)
+    if chosen.reference.epochs == 1:  # the first line would pay for the start of the libraries
+        fit(chosen.reference, Splits.load(replace(chosen.reference, subset=subset)), progress=False)
     reference: Line = {}
     for experiment in (Experiment("as it is"), *chosen.experiments):
-        line = try_out(group, experiment, data, seeds)
+        line = try_out(group, experiment, seeds, subset)
         reference = reference or line
         yield line | {"verdict": verdict(line, reference)}
 
@@ -206,7 +266,10 @@ def row(line: Line) -> str:
     """A line of the log as a row of a Markdown table."""
     values = [100 * value for value in line["validation"]]
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    verdict = line["verdict"]
+    if "rejected" in line:
+        verdict += f"; {100 * statistics.fmean(line['rejected']):.1f} % rejected"
     return (
         f"| {line['what']} | {statistics.fmean(values):.2f}{spread} % | {len(values)} "
-        f"| {line['seconds']:.1f} | {line['verdict']} |"
+        f"| {line['seconds']:.1f} | {verdict} |"
     )

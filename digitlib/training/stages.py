@@ -75,7 +75,7 @@ _SPECIALISTS = (
     replace(_SPECIALIST, seed=2, model_arguments={"outputs": 11, "width": 32}),
     replace(_SPECIALIST, seed=3),
 )
-_PEN_TEACHER = replace(
+PEN_TEACHER = replace(
     _SPECIALIST,
     model_arguments={"outputs": 11, "width": 32, "pen": 32},
     datasets=("unipen", "pendigits", "styles", "no_digits", "letters", "signs", "typeset"),
@@ -91,7 +91,7 @@ _SOFT_LABELS = replace(
     _DISTILLATION, seed=SOFT_LABELS_SEED, distill_weight=0.0, tremor_prob=0.25, planes_prob=1.0
 )
 _PEN_BRANCH = replace(
-    _PEN_TEACHER,
+    PEN_TEACHER,
     model_arguments={"outputs": 11, "pen": 32},
     epochs=24,
     planes_prob=1.0,
@@ -105,7 +105,7 @@ _DISTILLED = tuple(f"distilled-{seed}" for seed in range(5))
 STEPS = (
     *(Step(n, "specialists", c) for n, c in zip(_EXPERTS, _SPECIALISTS, strict=True)),
     *(
-        Step(n, "pen teachers", replace(_PEN_TEACHER, seed=seed))
+        Step(n, "pen teachers", replace(PEN_TEACHER, seed=seed))
         for seed, n in enumerate(_PEN_TEACHERS)
     ),
     Step("soft-labels", "soft labels", _SOFT_LABELS, teachers=_EXPERTS + _PEN_TEACHERS, passes=10),
