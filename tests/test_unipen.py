@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -223,7 +225,7 @@ def test_other_folders_named_as_those_of_the_archive_do_not_confuse(tmp_path: Pa
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_missing_collection_says_where_it_is_from(name: str, split: str, tmp_path: Path) -> None:
     with pytest.raises(DataMissingError) as caught:
-        catalog.load(name, split, tmp_path)
+        catalog.load(name, split, tmp_path, download=False)
     for part in (unipen.DOI, str(tmp_path / "unipen"), "data/README.md", "DIGITLIB_DATA"):
         assert part in str(caught.value)
 
@@ -371,3 +373,52 @@ def test_the_page_on_data_has_source_places_and_splits() -> None:
     letters, signs = totals[1] + totals[2], totals[3] + sum(BACKSLASHES.values())
     assert f"{totals[0]:,} digits, {letters:,} letters and {signs:,} signs" in page
     assert f"{len(SAMPLES)} donors" in page
+
+
+# --- downloading -----------------------------------------------------------------------------
+
+
+def packed(folder: Path, names: Sequence[str]) -> str:
+    """The address of an archive with these files below its top folder."""
+    for name in names:
+        path = folder / "train_r01_v07-revision" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    with tarfile.open(folder / "archive.tar.gz", "w:gz") as archive:
+        archive.add(folder / "train_r01_v07-revision", "train_r01_v07-revision")
+    return (folder / "archive.tar.gz").as_uri()
+
+
+WANTED = ("data/1a/tos/tos01/a.dat", "include/tos/data/a.dat")
+OTHERS = ("README.md", "data/1a/aga/a.dat", "data/6/tos/a.dat", "include/aga/a.dat")
+
+
+def test_the_donors_files_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unipen, "ARCHIVE_URL", packed(tmp_path / "there", (*WANTED, *OTHERS)))
+    found = unipen.find_unipen([unipen.DIGITS], "validation", tmp_path / "here", True)
+    folder = tmp_path / "here" / "unipen"
+    assert found == [folder / name for name in WANTED]
+    assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted(found)
+    assert [path.name for path in folder.parent.iterdir()] == ["unipen"]
+
+
+@pytest.mark.parametrize("names", [OTHERS, ()], ids=["other donors", "empty"])
+def test_an_archive_without_the_donors_leaves_no_folder(
+    names: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there" / "train_r01_v07-revision").mkdir(parents=True)
+    monkeypatch.setattr(unipen, "ARCHIVE_URL", packed(tmp_path / "there", names))
+    with pytest.raises(DataMissingError, match=unipen.DOI):
+        unipen.find_unipen([unipen.DIGITS], "validation", tmp_path / "here", True)
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_damaged_archive_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unipen, "ARCHIVE_URL", packed(tmp_path / "there", WANTED))
+    archive = tmp_path / "there" / "archive.tar.gz"
+    archive.write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(DataMissingError, match=unipen.DOI):
+        unipen.find_unipen([unipen.DIGITS], "validation", tmp_path / "here", True)
+    assert not list((tmp_path / "here").iterdir())

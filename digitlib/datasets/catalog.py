@@ -119,7 +119,7 @@ def _build_pendigits(split: str, files: list[Path]) -> DigitData:
 
 def _find_unipen(*parts: str) -> Callable[[str, Path, bool], list[Path]]:
     """The search for the files of these parts of UNIPEN."""
-    return lambda split, root, download: unipen.find_unipen(parts, split, root)
+    return lambda split, root, download: unipen.find_unipen(parts, split, root, download)
 
 
 def read_unipen(

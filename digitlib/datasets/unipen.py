@@ -12,17 +12,32 @@ from __future__ import annotations
 
 import os
 import re
+import tarfile
+import urllib.request
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.datasets.base import NO_DIGIT, SPLITS, DataDamagedError, data_root, missing_error
+from digitlib.datasets.base import (
+    NO_DIGIT,
+    SPLITS,
+    DataDamagedError,
+    DataMissingError,
+    data_root,
+    missing_error,
+)
 from digitlib.datasets.cache import cached
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
 
 DOI = "10.5281/zenodo.1195803"
+# The same files with parsing slips patched, at a fixed revision.
+ARCHIVE_URL = (
+    "https://github.com/GreenCappuccino/train_r01_v07/archive/"
+    "98b7425a032992b06e075c811542512c21577d2f.tar.gz"
+)
 DIGITS, CAPITALS, SMALL_LETTERS, SIGNS = "1a", "1b", "1c", "1d"
 # Donors of one split may have asked the same people: writers of apa, apb and app, say.
 DONORS = {
@@ -47,14 +62,21 @@ Component = tuple[bool, Points, str]  # the pen is down; points in mm, y up; the
 
 
 def find_unipen(
-    parts: Sequence[str], split: str, root: str | os.PathLike[str] | None = None
+    parts: Sequence[str],
+    split: str,
+    root: str | os.PathLike[str] | None = None,
+    download: bool = True,
 ) -> list[Path]:
     """The files of ``data`` that name the characters of a split, and those that may hold ink.
+
+    Where there is no folder ``unipen``, the donors' files are downloaded.
 
     Raises:
         DataMissingError: there are none, or a donor's ink is missing.
     """
     folder = data_root(root) / "unipen"
+    if not folder.exists():
+        _download(folder, download)
     named = [
         path
         for part in parts
@@ -64,9 +86,40 @@ def find_unipen(
     donors = sorted({_donor(path) for path in named})
     ink = {donor: _files(folder / "include" / donor) for donor in donors}
     if not named or not all(ink.values()):
-        reason = f"it is fetched by hand, from the archive at doi {DOI}"
-        raise missing_error("UNIPEN (train_r01_v07)", folder, reason)
+        raise _missing(folder, "the folder is incomplete")
     return named + [path for donor in donors for path in ink[donor]]
+
+
+def _missing(folder: Path, reason: object) -> DataMissingError:
+    return missing_error(f"UNIPEN (train_r01_v07, doi {DOI})", folder, reason)
+
+
+def _download(folder: Path, allowed: bool) -> None:
+    """Unpack the donors' files of the archive; the folder is whole or not there."""
+    if not allowed:
+        raise _missing(folder, "downloads are switched off")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            TemporaryDirectory(dir=folder.parent, prefix=".unipen-") as partial,
+            urllib.request.urlopen(ARCHIVE_URL) as packed,
+            tarfile.open(fileobj=packed, mode="r|gz") as archive,
+        ):
+            for member in archive:
+                if _is_wanted(PurePosixPath(member.name).parts[1:]):
+                    archive.extract(member, partial, filter="data")
+            (top,) = Path(partial).iterdir()
+            top.rename(folder)
+    except (OSError, ValueError, tarfile.TarError) as error:
+        raise _missing(folder, error) from error
+
+
+def _is_wanted(names: Sequence[str]) -> bool:
+    """A file of ``data/PART/DONOR`` or ``include/DONOR`` that a data set is read from."""
+    parts = (DIGITS, CAPITALS, SMALL_LETTERS, SIGNS)
+    of_data = names[:1] == ("data",) and len(names) > 3 and names[1] in parts
+    donor = names[2] if of_data else names[1] if len(names) > 2 else ""
+    return donor in EVERY_DONOR and (of_data or names[0] == "include")
 
 
 def _files(folder: Path) -> list[Path]:
