@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.models.display import image_html, planes_html
 from digitlib.preprocessing.frame import Frame
+from digitlib.preprocessing.strokes import Planes
+
+FRAME_SIDE, PLANE_SIDE = 140, 66  # px on screen: two planes are as high as the frame
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,15 @@ class Prediction:
         frame: uint8 ``[28, 28]``, the input of the network.
         rejected: the drawing is probably no digit at all.
         score: of being a digit at all, higher is more; below the threshold it is rejected.
+        planes: float32 ``[3, 28, 28]``, the way of the pen, as the network got it; None for a
+            picture, and for a network that takes none.
     """
 
     probabilities: tuple[float, ...]
     frame: Frame
     rejected: bool
     score: float
+    planes: Planes | None = None
 
     @property
     def digit(self) -> int:
@@ -62,21 +67,27 @@ class Prediction:
         verdict = "probably no digit" if self.rejected else f"{self.confidence:.1%}"
         return (
             '<div style="display:flex;gap:1.5em;align-items:center">'
-            f'<img alt="the 28 by 28 frame" src="{frame_url(self.frame)}" '
-            'style="width:140px;height:140px;image-rendering:pixelated">'
+            f'<div style="display:flex;gap:12px">{self._pictures()}</div>'
             f'<div style="text-align:center"><div style="font-size:3em;line-height:1.1">'
             f"{self.digit}</div>{verdict}</div>"
             f'<table style="font-size:.8em;line-height:1.2">{bars}</table></div>'
         )
 
-
-def frame_url(frame: Frame) -> str:
-    """A frame as the ``data:`` URL of a PNG."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    def _pictures(self) -> str:
+        """The frame; beside it direction and time, where the network got them."""
+        frame = image_html(self.frame, FRAME_SIDE, "the 28 by 28 frame")
+        if self.planes is None:
+            return frame
+        rows = "".join(
+            f'<div style="display:flex;gap:8px;align-items:center">{picture}'
+            f'<div style="line-height:1.6">{name}<br>{legend}</div></div>'
+            for name, (picture, legend) in planes_html(self.frame, self.planes, PLANE_SIDE).items()
+        )
+        return (
+            f"{frame}<div "
+            'style="display:flex;flex-direction:column;justify-content:space-between;'
+            f'font-size:.8em">{rows}</div>'
+        )
 
 
 class BatchPrediction(NamedTuple):

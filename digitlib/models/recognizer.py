@@ -108,7 +108,8 @@ class Recognizer:
             inputs["planes"] = planes[None]
         probabilities, scores = self._session.run(None, inputs)
         score = float(scores[0])
-        return Prediction(tuple(probabilities[0].tolist()), frame, score < self.threshold, score)
+        shares, rejected = tuple(probabilities[0].tolist()), score < self.threshold
+        return Prediction(shares, frame, rejected, score, planes)
 
     @functools.cached_property
     def _session(self) -> InferenceSession:

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.models.prediction import Prediction, frame_url
+from digitlib.models.display import frame_url, image_html, planes_html
+from digitlib.models.prediction import Prediction
 from digitlib.preprocessing.frame import FRAME_SIZE, frame_steps
 from digitlib.preprocessing.read import BlankDrawingError
 
 # Keys pressed in the pad stay in the pad, or "d d" would delete the notebook's cell. ipycanvas
 # does this for the canvas; buttons and slider need it too, and ipywidgets has no other way in.
 KEEP_KEYS = "this.closest('.dp-pad').onkeydown = e => e.ctrlKey || e.metaKey || e.stopPropagation()"
+
+STEP_SIDE = 96  # px on screen
 
 
 def style_html() -> str:
@@ -75,22 +78,44 @@ def percent(share: float) -> str:
     return ">99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
-def steps_html(picture: NDArray[np.uint8]) -> str:
-    """The steps from a picture ``[H, W]`` to its frame, side by side."""
+def steps_html(picture: NDArray[np.uint8], prediction: Prediction | None = None) -> str:
+    """The steps from a picture ``[H, W]`` to its frame, side by side.
+
+    A prediction with planes adds a second row: what the network got from the strokes.
+    """
     try:
         steps = frame_steps(picture)
     except BlankDrawingError:
         return "<p>Nothing is drawn yet. Draw a digit in the pad: its steps will show here.</p>"
-    figures = "".join(
-        f'<figure style="margin:0"><img src="{frame_url(_as_grey(steps[name]))}" alt="" style="'
-        'width:96px;height:96px;object-fit:contain;image-rendering:pixelated;background:#000">'
-        f'<figcaption style="font-size:.85em">{name}</figcaption></figure>'
+    figures = [
+        _step_html(image_html(_as_grey(steps[name]), STEP_SIDE), name)
         for name in steps
         if name != "input"  # the frame in other units
-    )
+    ]
+    page = _row_html("The drawing taken as a picture, step by step:", figures)
+    if prediction is not None and prediction.planes is not None:
+        planes = planes_html(prediction.frame, prediction.planes, STEP_SIDE)
+        figures = [
+            _step_html(image_html(prediction.frame, STEP_SIDE), "frame"),
+            *(_step_html(image, name, legend) for name, (image, legend) in planes.items()),
+        ]
+        page += _row_html("What the network gets from the strokes:", figures)
+    return page
+
+
+def _row_html(heading: str, figures: list[str]) -> str:
     return (
-        "<p>The drawing taken as a picture, step by step:</p>"
-        f'<div style="display:flex;flex-wrap:wrap;gap:12px;text-align:center">{figures}</div>'
+        f'<p style="margin:.8em 0 .5em">{heading}</p>'
+        '<div style="display:flex;flex-wrap:wrap;gap:12px;text-align:center">'
+        f"{''.join(figures)}</div>"
+    )
+
+
+def _step_html(image: str, name: str, legend: str = "") -> str:
+    legend = f"<br>{legend}" if legend else ""
+    return (
+        f'<figure style="margin:0;min-width:{STEP_SIDE}px">{image}'
+        f'<figcaption style="font-size:.85em;line-height:1.6">{name}{legend}</figcaption></figure>'
     )
 
 

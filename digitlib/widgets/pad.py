@@ -138,8 +138,11 @@ class DrawingPad(ipywidgets.HBox):
         return np.rint(255 * (1 - ink)).astype(np.uint8)
 
     def show_steps(self) -> None:
-        """Display the steps of preprocessing the drawing's picture, renewed after each stroke."""
-        self._steps = display(HTML(steps_html(self.picture())), display_id=True)
+        """Display the steps of preprocessing the drawing's picture, renewed after each stroke.
+
+        With a network that takes planes, what it gets from the strokes is shown below.
+        """
+        self._steps = display(self._render_steps(), display_id=True)
 
     # --- changes and predictions -----------------------------------------------------------
 
@@ -174,7 +177,10 @@ class DrawingPad(ipywidgets.HBox):
         self.set_trait("error", error)
         self.set_trait("prediction", prediction)  # last: its observers may be slow
         if self._steps is not None and not drawing:
-            self._steps.update(HTML(steps_html(self.picture())))
+            self._steps.update(self._render_steps())
+
+    def _render_steps(self) -> HTML:
+        return HTML(steps_html(self.picture(), self.prediction))
 
     def _guarded(self, action: Callable[..., None]) -> Callable[..., None]:
         """A callback that takes the lock and shows a failure in the pad: it would vanish."""

@@ -1,0 +1,146 @@
+"""Planes in predictions and in their display: what the network gets from strokes."""
+
+from __future__ import annotations
+
+import base64
+import colorsys
+import io
+import re
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from digitlib import Prediction, Recognizer
+from digitlib.models.networks import DigitNet
+from digitlib.preprocessing.colors import direction_color, picture_planes, time_color
+from digitlib.preprocessing.strokes import render_with_planes
+from digitlib.widgets.html import steps_html
+from digitlib.widgets.pad import DrawingPad
+
+LINE = np.array([[0.0, 0.0], [30.0, 0.0]])
+SHARES = (0.1,) * 10
+NO_RED_CONE = np.array([[0.112, 0.888, 0.0], [0.112, 0.888, 0.0], [0.004, -0.004, 1.0]])
+
+
+def pictures(*strokes: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
+    return picture_planes(*render_with_planes(strokes))
+
+
+def hues(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Hues in degrees of the pixels with much ink."""
+    inked = picture[picture.max(axis=-1) > 100] / 255
+    return np.array([360 * colorsys.rgb_to_hsv(*color)[0] for color in inked])
+
+
+def sent_pictures(page: str) -> list[NDArray[np.uint8]]:
+    found = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(each)))) for each in found]
+
+
+@pytest.fixture(scope="module")
+def pen_recognizer() -> Recognizer:
+    torch.manual_seed(0)
+    return Recognizer(DigitNet(outputs=11, pen=32))
+
+
+# --- colours -------------------------------------------------------------------------------
+
+
+def test_the_way_of_a_line_is_one_hue_and_the_way_back_the_opposite() -> None:
+    right, left = (hues(pictures(line)["direction"]) for line in (LINE, LINE[::-1]))
+    assert len(right) == len(left) > 20
+    assert np.ptp(right) < 3
+    assert np.ptp(left) < 3
+    assert abs(right.mean() - left.mean()) == pytest.approx(180, abs=15)
+
+
+def test_pictures_are_black_without_ink_and_dark_with_little() -> None:
+    frame, planes = render_with_planes([LINE])
+    for picture in picture_planes(frame, planes).values():
+        assert (picture.shape, picture.dtype) == ((28, 28, 3), np.uint8)
+        assert (picture[frame == 0] == 0).all()
+        column = picture.max(axis=-1)[:, 14] / max(picture.max(axis=-1)[:, 14])
+        np.testing.assert_allclose(column, frame[:, 14] / frame[:, 14].max(), atol=0.02)
+
+
+def test_a_dot_has_no_direction() -> None:
+    frame, planes = render_with_planes([LINE[:1]])
+    picture = picture_planes(frame, planes)["direction"].astype(int)
+    assert picture.max() > 100
+    assert np.ptp(picture, axis=-1).max() <= 2  # grey
+
+
+def test_the_four_directions_have_the_colours_of_the_caption() -> None:
+    red, green, blue = direction_color([1, 0, -1, 0], [0, 1, 0, -1]).T  # right, down, left, up
+    assert red[0] > green[0] > blue[0]  # orange
+    assert green[1] > max(red[1], blue[1])
+    assert blue[2] > max(red[2], green[2])
+    assert red[3] > blue[3] > green[3]  # pink
+
+
+def test_time_grows_lighter_for_the_colour_blind_too() -> None:
+    colors = time_color(np.linspace(-1, 1, 50))
+    assert colors.min() >= 0
+    assert colors.max() <= 1
+    linear = colors**2.2
+    for seen in (linear, linear @ NO_RED_CONE.T):  # Vienot et al., 1999
+        assert (np.diff(seen @ [0.2126, 0.7152, 0.0722]) > 0).all()
+
+
+def test_time_runs_along_the_drawing() -> None:
+    frame, planes = render_with_planes([LINE])
+    row = picture_planes(frame, planes)["time"][14]
+    ink = frame[14][:, None] / 255
+    first, *_, last = np.flatnonzero(ink > 0.5)
+    np.testing.assert_allclose(row[first] / ink[first], 255 * time_color(-1), atol=12)
+    np.testing.assert_allclose(row[last] / ink[last], 255 * time_color(1), atol=12)
+
+
+# --- predictions ---------------------------------------------------------------------------
+
+
+def test_a_prediction_keeps_the_planes_that_the_network_got(pen_recognizer: Recognizer) -> None:
+    found = pen_recognizer.predict_strokes([LINE])
+    frame, planes = render_with_planes([LINE])
+    np.testing.assert_array_equal(found.frame, frame)
+    assert found.planes is not None
+    np.testing.assert_array_equal(found.planes, planes)
+    assert pen_recognizer.predict_frame(frame).planes is None
+    assert Recognizer(DigitNet()).predict_strokes([LINE]).planes is None
+
+
+def test_a_notebook_shows_direction_and_time_beside_the_frame() -> None:
+    frame, planes = render_with_planes([LINE])
+    colored = picture_planes(frame, planes)
+    page = Prediction(SHARES, frame, False, 0.0, planes)._repr_html_()
+    for shown, expected in zip(sent_pictures(page), [frame, *colored.values()], strict=True):
+        np.testing.assert_array_equal(shown, expected)
+    assert page.count("right orange, down green, left blue, up pink") == 2  # alt and title
+    without = Prediction(SHARES, frame, False, 0.0)._repr_html_()
+    assert len(sent_pictures(without)) == 1
+    assert "direction" not in without
+
+
+# --- the pad -------------------------------------------------------------------------------
+
+
+def test_the_steps_show_what_the_network_gets_from_strokes(pen_recognizer: Recognizer) -> None:
+    pad = DrawingPad(pen_recognizer)
+    pad.draw([LINE])
+    page = pad._render_steps().data
+    below = page[page.index("from the strokes") :]
+    assert below.index("frame<") < below.index("direction<") < below.index("time<")
+    frame, direction, time = sent_pictures(below)
+    np.testing.assert_array_equal(frame, pad.prediction.frame)
+    assert direction.shape == time.shape == (28, 28, 3)
+
+
+def test_without_planes_the_steps_are_of_the_picture_alone(pen_recognizer: Recognizer) -> None:
+    pad = DrawingPad(Recognizer(DigitNet()))
+    pad.draw([LINE])
+    assert pad._render_steps().data == steps_html(pad.picture())
+    pad = DrawingPad(pen_recognizer)
+    assert "Nothing is drawn yet" in pad._render_steps().data
