@@ -62,11 +62,20 @@ def drawn_planes(data: DigitData) -> Tensor:
     Raises:
         ValueError: the data set has no pen samples.
     """
+    return render_data(data)[:, 1:]
+
+
+def render_data(data: DigitData) -> Tensor:
+    """Frames 0-1 and planes, float32 ``[N, 4, 28, 28]``, of pen data at the default pen width.
+
+    Raises:
+        ValueError: the data set has no pen samples.
+    """
     if data.points is None or data.stroke_numbers is None:
         raise ValueError(f"{data.name} is no pen data: the way of the pen is unknown.")
     parts = zip(data.points.split(RENDERED), data.stroke_numbers.split(RENDERED), strict=True)
     return torch.cat([
-        render_batch_with_planes(points, numbers, torch.full((len(points),), PEN_WIDTH))[:, 1:]
+        render_batch_with_planes(points, numbers, torch.full((len(points),), PEN_WIDTH))
         for points, numbers in parts
     ])  # fmt: skip
 

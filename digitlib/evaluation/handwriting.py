@@ -8,7 +8,7 @@ preprocessing, which separates the contributions of preprocessing and network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -22,10 +22,9 @@ from torch import Tensor
 from digitlib.datasets import augment, catalog, picture_kinds, pictures
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.pen import PenDrawing
-from digitlib.evaluation.compare import Predictions, predict
+from digitlib.evaluation.compare import Predictions, known_writers, predict
 from digitlib.evaluation.metrics import Proportion
 from digitlib.models.recognizer import Recognizer
-from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, baseline_frame, to_frame
 from digitlib.preprocessing.read import BlankDrawingError
 
@@ -61,19 +60,31 @@ class DigitSet:
     Attributes:
         frames: preprocessing → uint8 ``[N, 28, 28]``; all 0 where no ink was found.
         labels: int ``[N]``.
+        planes: of pen strokes, float32 ``[N, 3, 28, 28]``, for digitlib's frames; else None.
+        groups: numbers ``[N]`` of writers or drawings whose digits are not independent, or None.
+        unit: of the groups: ``writers`` or ``drawings``.
     """
 
     frames: Mapping[str, Tensor]
     labels: NDArray[np.integer[Any]]
+    planes: Tensor | None = None
+    groups: NDArray[np.integer[Any]] | None = None
+    unit: str = "writers"
 
     @classmethod
     def of_frames(cls, data: DigitData) -> DigitSet:
-        """A data set whose frames are made already."""
-        return cls({"digitlib": data.images}, data.labels.numpy())
+        """A data set whose frames are made already; pen data as strokes."""
+        planes = None if data.points is None else augment.drawn_planes(data)
+        groups = known_writers(data)
+        return cls({"digitlib": data.images}, data.labels.numpy(), planes, groups)
 
     @classmethod
     def of_pictures(
-        cls, images: Iterable[Image.Image], labels: Sequence[int] | NDArray[np.integer[Any]]
+        cls,
+        images: Iterable[Image.Image],
+        labels: Sequence[int] | NDArray[np.integer[Any]],
+        groups: Sequence[int] | NDArray[np.integer[Any]] | None = None,
+        unit: str = "writers",
     ) -> DigitSet:
         """Pictures, made into frames by every preprocessing."""
         frames: dict[str, list[Frame]] = {name: [] for name in PREPROCESSINGS}
@@ -84,13 +95,17 @@ class DigitSet:
                 except BlankDrawingError:
                     frames[name].append(np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8))
         stacked = {name: torch.from_numpy(np.stack(each)) for name, each in frames.items()}
-        return cls(stacked, np.array(labels, dtype=int))
+        numbers = None if groups is None else np.array(groups, dtype=int)
+        return cls(stacked, np.array(labels, dtype=int), None, numbers, unit)
 
     @classmethod
     def concatenate(cls, sets: Sequence[DigitSet]) -> DigitSet:
-        """Sets with the same preprocessings, one after the other."""
+        """Pictures with the same preprocessings and kind of groups, one set after the other."""
         frames = {name: torch.cat([each.frames[name] for each in sets]) for name in sets[0].frames}
-        return cls(frames, np.concatenate([each.labels for each in sets]))
+        groups = [each.groups for each in sets if each.groups is not None]
+        labels = np.concatenate([each.labels for each in sets])
+        joined = np.concatenate(groups) if len(groups) == len(sets) else None
+        return cls(frames, labels, None, joined, sets[0].unit)
 
 
 def sample_rows(total: int, count: int, seed: int = 0) -> NDArray[np.integer[Any]]:
@@ -111,23 +126,26 @@ def with_tremor(pens: DigitData, seed: int = 0) -> DigitSet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         points = augment.add_tremor(pens.points)
-    rendered = [
-        augment.render_batch(part, torch.full((len(part),), strokes.PEN_WIDTH))
-        for part in points.split(256)
-    ]
-    frames = (torch.cat(rendered) * 255).round().to(torch.uint8)
-    return DigitSet({"digitlib": frames}, pens.labels.numpy())
+    rendered = augment.render_data(replace(pens, points=points))
+    frames = (rendered[:, 0] * 255).round().to(torch.uint8)
+    labels = pens.labels.numpy()
+    return DigitSet({"digitlib": frames}, labels, rendered[:, 1:], known_writers(pens))
+
+
+def canvas_set(
+    drawings: Sequence[PenDrawing], brush: int = DEFAULT_CANVAS[0], height: int = DEFAULT_CANVAS[1]
+) -> DigitSet:
+    """Pictures of the drawings on a canvas of 280 × 280 px, with this brush and height (px)."""
+    return DigitSet.of_pictures(
+        (pictures.canvas(each.strokes, brush=brush, height=height) for each in drawings),
+        [drawing.label for drawing in drawings],
+        [drawing.writer for drawing in drawings],
+    )
 
 
 def canvas_sets(drawings: Sequence[PenDrawing]) -> dict[tuple[int, int], DigitSet]:
     """Pictures of the drawings on a canvas, by brush and height (px)."""
-    labels = [drawing.label for drawing in drawings]
-    return {
-        (brush, height): DigitSet.of_pictures(
-            (pictures.canvas(each.strokes, brush=brush, height=height) for each in drawings), labels
-        )
-        for brush, height in product(BRUSHES, HEIGHTS)
-    }
+    return {pair: canvas_set(drawings, *pair) for pair in product(BRUSHES, HEIGHTS)}
 
 
 def photo(drawings: Sequence[PenDrawing], row: int, seed: int = 0) -> Image.Image:
@@ -138,7 +156,8 @@ def photo(drawings: Sequence[PenDrawing], row: int, seed: int = 0) -> Image.Imag
 def photo_set(drawings: Sequence[PenDrawing], seed: int = 0) -> DigitSet:
     """A photo of each drawing."""
     images = (photo(drawings, row, seed) for row in range(len(drawings)))
-    return DigitSet.of_pictures(images, [drawing.label for drawing in drawings])
+    writers = [drawing.writer for drawing in drawings]
+    return DigitSet.of_pictures(images, [drawing.label for drawing in drawings], writers)
 
 
 def picture_kind_sets(drawings: Sequence[PenDrawing], seed: int = 0) -> dict[str, DigitSet]:
@@ -149,7 +168,7 @@ def picture_kind_sets(drawings: Sequence[PenDrawing], seed: int = 0) -> dict[str
         kind: DigitSet.of_pictures(
             (picture_kinds.make(kind, drawing.strokes, number)
              for drawing, number in zip(drawings, seeds, strict=True)),
-            labels,
+            labels, range(len(drawings)), "drawings",
         )
         for kind in picture_kinds.KINDS
     }  # fmt: skip
@@ -161,10 +180,13 @@ def picture_kind_sets(drawings: Sequence[PenDrawing], seed: int = 0) -> dict[str
 def predict_all(networks: Mapping[str, Recognizer], digits: DigitSet) -> dict[Reader, Predictions]:
     """Predictions of every network for the frames of every preprocessing, digitlib's first."""
     return {
-        Reader(name, preprocessing): predict(network, frames, digits.labels)
+        Reader(name, preprocessing): predict(
+            network, frames, digits.labels,
+            digits.planes if preprocessing == "digitlib" else None, digits.groups, digits.unit,
+        )
         for preprocessing, frames in digits.frames.items()
         for name, network in networks.items()
-    }
+    }  # fmt: skip
 
 
 def brush_curves(

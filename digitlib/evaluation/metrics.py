@@ -65,6 +65,71 @@ class Proportion:
         return f"{self.value:.2%} (95 % interval {low:.2%} to {high:.2%}, n = {self.total:,})"
 
 
+BOOTSTRAP_ROUNDS = 10_000
+
+
+@dataclass(frozen=True)
+class GroupedProportion(Proportion):
+    """A measured share of digits that come in groups: by one writer, or of one drawing.
+
+    Digits of a group are alike, so the 95 % interval is that of a bootstrap over groups: the shares
+    of as many groups drawn with replacement, ``BOOTSTRAP_ROUNDS`` times (percentiles; Efron and
+    Tibshirani, 1993). Where it cannot tell anything, with a single group or where all or none
+    succeed, it is the Wilson interval over the digits.
+
+    Attributes:
+        counts: successes and total of each group.
+        unit: of the groups, as ``writers``.
+    """
+
+    counts: tuple[tuple[int, int], ...]
+    unit: str
+
+    @classmethod
+    def of_groups(
+        cls, hits: NDArray[np.bool_], groups: Integers, unit: str = "writers"
+    ) -> GroupedProportion:
+        """The share of true entries ``[N]``, in groups of equal numbers ``[N]``."""
+        _, rows = np.unique(groups, return_inverse=True)
+        successes, totals = np.bincount(rows, hits).astype(int), np.bincount(rows)
+        counts = tuple(zip(successes.tolist(), totals.tolist(), strict=True))
+        return cls(int(hits.sum()), len(hits), counts, unit)
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end of the 95 % interval, 0-1."""
+        size = len(self.counts)
+        if size == 1 or self.successes in (0, self.total):
+            return Proportion(self.successes, self.total).interval
+        random, equal = np.random.RandomState(0), np.full(size, 1 / size)
+        drawn = random.multinomial(size, equal, BOOTSTRAP_ROUNDS)  # times that each group is drawn
+        successes, totals = (drawn @ np.array(self.counts)).T
+        low, high = np.percentile(successes / totals, (2.5, 97.5))
+        return float(low), float(high)
+
+    @property
+    def shares(self) -> Floats:
+        """The share of each group ``[G]``."""
+        successes, totals = np.array(self.counts).T
+        return successes / totals
+
+    def as_dict(self) -> dict[str, float]:
+        """For reports, with the number of groups and the extremes among them."""
+        shares = self.shares
+        return super().as_dict() | {
+            self.unit: len(shares),
+            "lowest": float(shares.min()),
+            "highest": float(shares.max()),
+        }
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{self.value:.2%} (95 % interval {low:.2%} to {high:.2%}, n = {self.total:,}, "
+            f"{len(self.counts)} {self.unit})"
+        )
+
+
 def intervals(shares: Sequence[Proportion]) -> Interval:
     """Values, lower and upper ends of shares, for figures."""
     low, high = np.array([share.interval for share in shares]).T
