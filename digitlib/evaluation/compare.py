@@ -113,6 +113,28 @@ def known_writers(data: DigitData) -> NDArray[np.integer[Any]] | None:
     return data.writers.numpy()
 
 
+def passing_characters(recognizer: Recognizer, data: DigitData) -> pd.DataFrame:
+    """Non-digits that pass for a digit, by the character drawn, the most often passing first.
+
+    Columns: ``drawn``, ``passed``, ``share``, and ``read as``, the most frequent digit.
+
+    Raises:
+        ValueError: the characters are unknown.
+    """
+    if data.characters is None:
+        raise ValueError(f"The characters of {data.name} are unknown.")
+    found = predict_data(recognizer, data)
+    table = pd.DataFrame({
+        "character": [chr(code) for code in data.characters.tolist()],
+        "passed": ~found.rejected,
+        "read as": found.predicted,
+    })  # fmt: skip
+    by = table.groupby("character")["passed"].agg(drawn="count", passed="sum", share="mean")
+    passed = table[table["passed"]].groupby("character")["read as"]
+    by = by[by["passed"] > 0].join(passed.agg(lambda digits: digits.mode()[0]))
+    return by.sort_values(["passed", "share"], ascending=False)
+
+
 def share_arrays(shares: pd.DataFrame, *, misread: bool = False) -> dict[str, Interval]:
     """Columns of ``Proportion`` as arrays for :func:`result_plots.points`; NaN where missing.
 

@@ -44,7 +44,13 @@ def load_optional(name: str, split: str, *, dataset: str) -> DigitData | None:
 
 
 # Data sets of frames that are no digits, each with its split that no network was trained on.
-NO_DIGITS = (("no_digits", "validation"), ("typeset", "validation"), ("notmnist", "test"))
+NO_DIGITS = (
+    ("letters", "test"),
+    ("signs", "test"),
+    ("no_digits", "validation"),
+    ("typeset", "validation"),
+    ("notmnist", "test"),
+)
 
 
 def load_no_digits(dataset: str, count: int, seed: int = 0) -> dict[str, DigitData]:

@@ -18,9 +18,11 @@ START, END = "<!-- results: python -m digitlib readme -->", "<!-- end of results
 
 # Row title, then where its numbers lie in a network's report: data set and split.
 READ = (
+    ("pen strokes of people never trained on nor chosen by (UNIPEN)", "unipen", "test"),
     ("MNIST test set", "mnist", "test"),
+    ("pen strokes of another donor's writers, who set the threshold", "unipen", "validation"),
     (
-        "pen strokes of the 6 validation writers, never trained on (UCI pendigits)",
+        "pen strokes of 6 writers, who set temperature and threshold (UCI pendigits)",
         "pendigits",
         "validation",
     ),
@@ -28,6 +30,7 @@ READ = (
 )
 # Of pictures; the numbers are the notebook's.
 PICTURES = (
+    ("the drawings of the first row as pictures, 280×280 px", "canvas"),
     ("scans at 8×8 px by 13 other writers (UCI optdigits, in scikit-learn)", handwriting.SCANS),
     ("phone photos, simulated from the pen strokes", "phone photos"),
     (
@@ -36,10 +39,12 @@ PICTURES = (
     ),
 )
 REJECTED = (
+    ("letters by the people of the first row, less lookalikes", "letters", "test"),
+    ("signs by them, less lookalikes", "signs", "test"),
     ("symbols (stars, hearts, arrows …), a kind never trained on", "no_digits", "validation"),
     ("typeset letters A to J (notMNIST), never trained on", "notmnist", "test"),
 )
-PRESETS = (("`default`, refined", "digitnet"), ("`wide`", "wide"))
+PRESETS = (("`default`, with pen branch", "digitnet"), ("`wide`", "wide"))
 
 
 def results(reports: Path = REPORTS) -> str:
