@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import bootstrap, norm
 from sklearn import metrics as sklearn_metrics
 
 from digitlib.evaluation import metrics
-from digitlib.evaluation.metrics import Proportion
+from digitlib.evaluation.metrics import GroupedProportion, Proportion
 
 Made = tuple[np.ndarray, np.ndarray]
 
@@ -57,6 +57,76 @@ def test_the_interval_stays_between_none_and_all() -> None:
 
 def test_a_proportion_counts_true_entries() -> None:
     assert Proportion.of(np.array([True, False, True])) == Proportion(2, 3)
+
+
+# --- proportions in groups -------------------------------------------------------------------
+
+
+def grouped(shares: list[float], size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Hits in groups of one size, each with its own probability, shuffled; and the groups."""
+    random = np.random.RandomState(seed)
+    hits = np.concatenate([random.rand(size) < share for share in shares])
+    groups = np.repeat(np.arange(len(shares)) * 7 + 3, size)
+    order = random.permutation(len(hits))
+    return hits[order], groups[order]
+
+
+def test_the_grouped_interval_is_scipys_bootstrap_of_the_groups_means() -> None:
+    hits, groups = grouped([0.99, 0.9, 0.6, 0.95, 0.8, 1.0, 0.7, 0.97], 50)
+    found = GroupedProportion.of_groups(hits, groups)
+    means = [hits[groups == group].mean() for group in np.unique(groups)]
+    expected = bootstrap(
+        (means,), np.mean, n_resamples=20_000, method="percentile", rng=1
+    ).confidence_interval
+    assert found.value == hits.mean()
+    assert found.interval == pytest.approx(expected, abs=0.006)
+    np.testing.assert_allclose(np.sort(found.shares), np.sort(means))
+
+
+def test_alike_digits_of_a_group_make_the_interval_wider() -> None:
+    hits, groups = grouped([1.0] * 9 + [0.2], 40)
+    low, high = GroupedProportion.of_groups(hits, groups).interval
+    narrow, wide = Proportion.of(hits).interval
+    assert low < narrow - 0.05
+    assert high > wide
+    # of digits that are each their own group, it is about Wilson's
+    own = GroupedProportion.of_groups(hits, np.arange(len(hits))).interval
+    assert own == pytest.approx((narrow, wide), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("hits", "groups"),
+    [([True] * 5, [0, 0, 1, 1, 2]), ([False] * 4, [0, 0, 1, 1]), ([True, False, True], [4] * 3)],
+    ids=["all", "none", "one group"],
+)
+def test_where_the_bootstrap_tells_nothing_the_interval_is_wilsons(
+    hits: list[bool], groups: list[int]
+) -> None:
+    found = GroupedProportion.of_groups(np.array(hits), np.array(groups), "drawings")
+    assert found.interval == Proportion.of(np.array(hits)).interval
+
+
+def test_grouped_shares_are_reported_with_the_groups_and_their_extremes() -> None:
+    hits = np.array([True, True, False, True])
+    found = GroupedProportion.of_groups(hits, np.array([5, 5, 9, 9]))
+    told = found.as_dict()
+    assert told["writers"] == 2
+    assert (told["lowest"], told["highest"]) == (0.5, 1.0)
+    assert (told["value"], told["count"]) == (0.75, 4)
+    assert "n = 4, 2 writers" in str(found)
+    assert found.interval == GroupedProportion.of_groups(hits, np.array([1, 1, 2, 2])).interval
+
+
+def test_the_grouped_difference_is_of_the_same_digits() -> None:
+    first, groups = grouped([0.9] * 12, 30, seed=1)
+    second = first.copy()
+    lost = np.flatnonzero(first)[:18]
+    second[lost] = False
+    found = metrics.grouped_difference(first, second, groups)
+    assert found["value"] == pytest.approx(18 / len(first))
+    assert 0 < found["low"] < found["value"] < found["high"] < 0.12
+    same = metrics.grouped_difference(first, first, groups)
+    assert same == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_intervals_are_arrays_for_figures() -> None:

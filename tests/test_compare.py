@@ -1,0 +1,106 @@
+"""Networks measured: pen data as strokes and as pictures, in groups of writers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import DIGITS
+
+from digitlib.datasets import catalog
+from digitlib.datasets.augment import drawn_planes
+from digitlib.datasets.base import NO_DIGIT, DataMissingError, DigitData
+from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.evaluation import compare
+from digitlib.models.networks import DigitNet
+from digitlib.models.recognizer import Recognizer
+from digitlib.models.weights import BUNDLED_WEIGHTS, Card
+
+WRITERS = (4, 4, 4, 8, 8, 8, 8, 9, 9, 9)
+DRAWN = [PenDrawing(list(DIGITS[n]), n, WRITERS[n], str(n)) for n in range(10)]
+
+
+@pytest.fixture(scope="module")
+def pens() -> DigitData:
+    return pen_data("unipen", "test", DRAWN)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Recognizer:
+    """A network whose pen branch changes its predictions."""
+    torch.manual_seed(0)
+    model = DigitNet(outputs=11, pen=8)
+    assert model.pen is not None
+    torch.nn.init.normal_(model.pen.join.weight)
+    return Recognizer(model, Card("digitnet", {"outputs": 11, "pen": 8}))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Recognizer:
+    torch.manual_seed(0)
+    return Recognizer(DigitNet(outputs=11), Card("digitnet", {"outputs": 11}))
+
+
+def test_pen_data_are_read_as_strokes_by_networks_that_take_them(
+    pens: DigitData, reader: Recognizer
+) -> None:
+    strokes = compare.predict_data(reader, pens)
+    pictures = compare.predict_data(reader, pens, strokes=False)
+    with_planes = reader.predict_batch(pens.images, drawn_planes(pens)).probabilities
+    np.testing.assert_array_equal(strokes.probabilities, with_planes)
+    without = reader.predict_batch(pens.images).probabilities
+    np.testing.assert_array_equal(pictures.probabilities, without)
+    assert np.abs(strokes.probabilities - pictures.probabilities).max() > 1e-3
+
+
+def test_measured_numbers_are_of_strokes_and_beside_them_of_pictures(
+    pens: DigitData, reader: Recognizer, plain: Recognizer
+) -> None:
+    found = compare.measure(reader, pens)
+    right = (reader.predict_batch(pens.images).probabilities.argmax(1) == np.arange(10)).mean()
+    assert found["pictures"]["accuracy"]["value"] == right
+    assert found["accuracy"]["writers"] == found["rejected by writer"]["writers"] == 3
+    assert found["count"] == 10
+    assert "pictures" not in compare.measure(plain, pens)
+
+
+def test_writers_are_groups_where_they_are_known(pens: DigitData, plain: Recognizer) -> None:
+    assert compare.known_writers(pens) is not None
+    for name, writers in (("styles", pens.writers), ("no_digits", torch.full((10,), -1))):
+        data = DigitData(name, "test", pens.images, pens.labels, writers)
+        assert compare.known_writers(data) is None
+        assert "rejected by writer" not in compare.measure(plain, data)
+
+
+def test_characters_that_pass_are_counted(reader: Recognizer) -> None:
+    shapes = [DIGITS[7], DIGITS[7], DIGITS[1], DIGITS[0]]
+    letters = [PenDrawing(list(s), NO_DIGIT, 1, c) for s, c in zip(shapes, "TTrU", strict=True)]
+    data = pen_data("letters", "test", letters)
+    accepted = Recognizer(reader.model, Card("digitnet", {"outputs": 11, "pen": 8}))
+    table = compare.passing_characters(accepted, data)  # its threshold rejects nothing
+    assert table["drawn"].to_dict() == {"T": 2, "r": 1, "U": 1}
+    assert table.index[0] == "T"
+    assert (table["share"] == 1).all()
+    predicted = compare.predict_data(accepted, data).predicted
+    assert table.loc["T", "read as"] == predicted[0]
+    strict = Recognizer(reader.model, Card("digitnet", {"outputs": 11, "pen": 8}, threshold=1e9))
+    assert compare.passing_characters(strict, data).empty
+
+
+def test_without_characters_there_is_no_such_table(reader: Recognizer) -> None:
+    data = catalog.load("sample", "test").subset(5)
+    with pytest.raises(ValueError, match="characters of sample are unknown"):
+        compare.passing_characters(reader, data)
+
+
+def test_optional_data_are_left_out_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "REPORTED", compare.OPTIONAL)
+    assert compare.measure_weights(BUNDLED_WEIGHTS, str(tmp_path))["measured"] == {}
+    monkeypatch.setattr(compare, "OPTIONAL", ())
+    monkeypatch.setattr(compare, "REPORTED", (("notmnist", "test"),))
+    with pytest.raises(DataMissingError):
+        compare.measure_weights(BUNDLED_WEIGHTS, str(tmp_path))
