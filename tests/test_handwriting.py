@@ -250,3 +250,18 @@ def test_contributions_add_up() -> None:
     found = handwriting.contributions(predictions)
     assert found == {"preprocessing": 50.0, "network": 25.0}
     assert handwriting.contributions({Reader("default"): predictions_of("x")}) is None
+
+
+def test_other_ways_of_drawing_change_the_planes_alone() -> None:
+    pens = pen_data("unipen", "test", DRAWN)
+    as_drawn = handwriting.DigitSet.of_frames(pens)
+    ways = handwriting.drawn_other_ways(pens)
+    assert set(ways) == set(handwriting.OTHER_WAYS)
+    for found in ways.values():
+        assert torch.equal(found.frames["digitlib"], pens.images)
+        assert found.planes is not None
+        assert as_drawn.planes is not None
+        assert not torch.equal(found.planes, as_drawn.planes)
+    again = handwriting.drawn_other_ways(pens)
+    for first, second in zip(ways.values(), again.values(), strict=True):
+        assert torch.equal(first.planes, second.planes)  # type: ignore[arg-type]

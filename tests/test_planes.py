@@ -247,6 +247,27 @@ def test_strokes_change_their_order_and_stay_whole(
     assert 0.15 < changed < 0.35  # one order in six is the old one
 
 
+def test_drawings_are_split_into_pieces_of_equal_length(
+    three: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    points, numbers = three
+    torch.manual_seed(0)
+    assert torch.equal(augment.split_strokes(numbers, 0), numbers)
+    found = augment.split_strokes(numbers, 1, pieces=4)
+    assert torch.equal(found < 0, numbers < 0)
+    real = found[0][numbers[0] >= 0]
+    assert (real.diff() >= 0).all()  # in the old order, until they are reordered
+    whole = numbers[0][numbers[0] >= 0]
+    for piece in real.unique():
+        assert len(whole[real == piece].unique()) == 1  # of one stroke
+    quarters = (torch.arange(len(real)) * 4 // len(real)).to(real.dtype)
+    assert len(real.unique()) == len(torch.stack([whole, quarters]).unique(dim=1)[0])
+    some = (augment.split_strokes(numbers, 0.3) != numbers).any(dim=1).double().mean()
+    assert 0.2 < some < 0.4
+    moved, _ = augment.reorder_strokes(points, found, reverse=0.5, shuffle=1)
+    assert sorted(map(tuple, moved[0].tolist())) == sorted(map(tuple, points[0].tolist()))
+
+
 def test_without_shares_the_order_stays(three: tuple[torch.Tensor, torch.Tensor]) -> None:
     for found, given_ in zip(
         augment.reorder_strokes(*three, reverse=0, shuffle=0), three, strict=True

@@ -53,6 +53,19 @@ def render_batch_with_planes(points: Tensor, numbers: Tensor, width: Tensor) -> 
     return place_boxes(torch.cat([ink[:, None], planes * ink[:, None]], dim=1))
 
 
+def split_strokes(numbers: Tensor, share: float, pieces: int = 4) -> Tensor:
+    """Stroke numbers ``[N, P]`` of drawings, for a ``share`` of them as if drawn in pieces.
+
+    The samples of such a drawing are parted into ``pieces`` of equal length, which strokes part
+    further. :func:`reorder_strokes` then draws these in any order and direction.
+    """
+    samples = (numbers >= 0).sum(dim=1, keepdim=True)
+    place = torch.arange(numbers.shape[1], device=numbers.device)
+    parted = numbers * pieces + place * pieces // samples
+    applied = torch.rand(len(numbers), 1, device=numbers.device) < share
+    return torch.where(applied & (numbers >= 0), parted, numbers).to(numbers.dtype)
+
+
 def drawn_planes(data: DigitData) -> Tensor:
     """Planes float32 ``[N, 3, 28, 28]`` of pen data whose frames are in ``data``.
 

@@ -132,6 +132,30 @@ def with_tremor(pens: DigitData, seed: int = 0) -> DigitSet:
     return DigitSet({"digitlib": frames}, labels, rendered[:, 1:], known_writers(pens))
 
 
+# Ways of drawing the same picture: shares of strokes reversed, of drawings whose strokes come in
+# another order, and of drawings in four pieces.
+OTHER_WAYS = {
+    "each stroke reversed": (1.0, 0.0, 0.0),
+    "strokes in another order": (0.0, 1.0, 0.0),
+    "four pieces, in any order and direction": (0.5, 1.0, 1.0),
+}
+
+
+def drawn_other_ways(pens: DigitData, seed: int = 0) -> dict[str, DigitSet]:
+    """The same drawings as other hands draw them, by name; frames are the same, planes are not."""
+    assert pens.points is not None and pens.stroke_numbers is not None
+    sets = {}
+    for name, (reverse, shuffle, split) in OTHER_WAYS.items():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            numbers = augment.split_strokes(pens.stroke_numbers, split)
+            points, numbers = augment.reorder_strokes(
+                pens.points, numbers, reverse=reverse, shuffle=shuffle
+            )
+        sets[name] = DigitSet.of_frames(replace(pens, points=points, stroke_numbers=numbers))
+    return sets
+
+
 def canvas_set(
     drawings: Sequence[PenDrawing], brush: int = DEFAULT_CANVAS[0], height: int = DEFAULT_CANVAS[1]
 ) -> DigitSet:

@@ -40,6 +40,7 @@ class TrainConfig:
     degrade_prob: float = 0.3  # share of varied frames blurred, with noise, as from bad pictures
     tremor_prob: float = 0.0  # share of pen drawings with tremor augmentation
     planes_prob: float = 0.0  # share of pen drawings whose planes tell the way of the pen
+    split_prob: float = 0.0  # share of pen drawings drawn in four pieces, where there are planes
     no_digit_weight: float = 1.0  # of the class "no digit" in the loss of the labels
     trained: str = ""  # part of the network that is trained ("pen"), the rest is fixed; "" is all
     ema_decay: float = 0.0  # of the exponential moving average of weights; 0 keeps the last ones
@@ -76,7 +77,7 @@ class TrainConfig:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-_SHARES = ("distill_weight", "degrade_prob", "tremor_prob", "planes_prob")
+_SHARES = ("distill_weight", "degrade_prob", "tremor_prob", "planes_prob", "split_prob")
 _CHOICES = {
     "optimizer": ("sgd", "adam"),
     "schedule": ("one-cycle", "constant"),

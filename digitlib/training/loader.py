@@ -149,6 +149,8 @@ class BatchLoader:
         points = augment.distort_points(points)
         widths = augment.pen_widths(len(points), points, high=config.max_pen_width)
         if config.planes_prob:
+            if config.split_prob:
+                numbers = augment.split_strokes(numbers, config.split_prob)
             points, numbers = augment.reorder_strokes(points, numbers)
         frames = clean = self._render_samples(points, numbers, widths)
         if config.tremor_prob:

@@ -95,6 +95,7 @@ _PEN_BRANCH = replace(
     model_arguments={"outputs": 11, "pen": 32},
     epochs=24,
     planes_prob=1.0,
+    split_prob=0.15,
     trained="pen",
 )
 
