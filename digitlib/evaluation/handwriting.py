@@ -143,7 +143,8 @@ OTHER_WAYS = {
 
 def drawn_other_ways(pens: DigitData, seed: int = 0) -> dict[str, DigitSet]:
     """The same drawings as other hands draw them, by name; frames are the same, planes are not."""
-    assert pens.points is not None and pens.stroke_numbers is not None
+    assert pens.points is not None
+    assert pens.stroke_numbers is not None
     sets = {}
     for name, (reverse, shuffle, split) in OTHER_WAYS.items():
         with torch.random.fork_rng(devices=[]):
