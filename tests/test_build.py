@@ -26,7 +26,7 @@ from digitlib.training.calibration import make_card
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.trainer import TrainResult, _Run, fit, predict_logits
 
-DIGIT_SETS = ("sample", "mnist", "pendigits", "styles")
+DIGIT_SETS = ("sample", "mnist", "unipen", "pendigits", "styles")
 
 
 @pytest.fixture(scope="module")
@@ -298,5 +298,9 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
 def test_what_is_chosen_by_is_never_a_test_split() -> None:
     assert {pair for pair in compare.REPORTED if pair[1] == "test"} == {
         ("mnist", "test"),
+        ("unipen", "test"),
+        ("pendigits", "test"),
+        ("letters", "test"),
+        ("signs", "test"),
         ("notmnist", "test"),
     }

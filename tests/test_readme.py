@@ -1,7 +1,13 @@
 """README: its tables hold the numbers of the reports; files, rooms and commands in it exist."""
 
+import json
 import re
+import shutil
 import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from digitlib.files import REPOSITORY
 from digitlib.reports import readme
@@ -12,6 +18,82 @@ README = (REPOSITORY / "README.md").read_text()
 def test_the_tables_are_what_the_reports_say() -> None:
     written = README.split(readme.START)[1].split(readme.END)[0].strip()
     assert written == readme.results().strip()
+
+
+def share(value: float, **more: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.02, "high": value + 0.01, "count": 100, **more}
+
+
+def numbers(value: float, writers: int, rejected: float) -> dict[str, Any]:
+    """Of pen strokes, as in a network's report."""
+    return {
+        "accuracy": share(value, writers=writers),
+        "ece": 0.0123,
+        "rejected": rejected,
+        "rejected by writer": share(rejected, highest=0.25),
+    }
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    """A copy of the numbers; of pen data only those by writers who set something."""
+    for name in ("weights", "metrics"):
+        (tmp_path / name).mkdir()
+        for path in (REPOSITORY / "reports" / name).glob("*.json"):
+            shutil.copy(path, tmp_path / name)
+    for name in ("seeds.json", "latency.json"):
+        shutil.copy(REPOSITORY / "reports" / name, tmp_path)
+    for name in ("digitnet", "baseline"):
+        _set(tmp_path, name, pendigits={"validation": numbers(0.96, 6, 0.01)}, unipen={})
+    return tmp_path
+
+
+def _set(reports: Path, network: str, **measured: dict[str, Any]) -> None:
+    """Replace the numbers of data sets in a network's report."""
+    path = reports / "weights" / f"{network}.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"measured": content["measured"] | measured}))
+
+
+def test_the_first_rows_are_of_the_reported_writers_as_strokes_and_as_pictures(
+    reports: Path,
+) -> None:
+    test, choosing = numbers(0.91, 47, 0.031), numbers(0.92, 50, 0.01)
+    for name in ("digitnet", "baseline"):
+        _set(reports, name, unipen={"test": test, "validation": choosing}, letters={"test": test})
+    lines = readme.results(reports).splitlines()
+    assert "47 writers of the donors cea, ceb, ced, never trained on nor chosen by" in lines[2]
+    assert "**91.00% (89.00%–92.00%)**" in lines[2]
+    assert "the same drawings as pictures" in lines[3]
+    assert "from our frames" in lines[3]
+    table = "\n".join(lines)
+    assert "| expected calibration error, pen strokes of the first row | 1.23% |" in table
+    rejected = "3.10% (1.10%–4.10%)"
+    own = (
+        f"| digits rejected, pen strokes of the first row | {rejected}; of one writer, up to 25% |"
+    )
+    assert own in table
+    letters = "letters of the donors of the first row, less lookalikes of digits"
+    assert f"| rejected: {letters} | {rejected} |" in table
+
+
+def test_rows_of_writers_who_set_something_say_so(reports: Path) -> None:
+    choosing = numbers(0.92, 50, 0.01)
+    for name in ("digitnet", "baseline"):
+        _set(reports, name, unipen={"validation": choosing})
+    rows = [line for line in readme.results(reports).splitlines() if "strokes of" in line]
+    own = [row for row in rows if "50 writers" in row or "6 writers" in row]
+    assert len(own) == 2
+    assert all("(set temperature and threshold)" in row.split(" | ")[0] for row in own)
+
+
+def test_what_was_not_measured_has_no_row(reports: Path) -> None:
+    before = readme.results(reports)
+    assert "test writers" not in before  # of UCI pendigits: their file is optional
+    assert "cea, ceb, ced" not in before
+    for name in ("digitnet", "baseline"):
+        _set(reports, name, pendigits={"test": numbers(0.97, 14, 0.01)})
+    assert "pen strokes of 14 test writers (UCI pendigits) | **97.00%" in readme.results(reports)
 
 
 def test_every_file_that_readme_links_exists() -> None:

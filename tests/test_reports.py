@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +20,12 @@ import numpy as np
 import pytest
 import torch
 
-from digitlib.evaluation.metrics import Proportion
+from digitlib.evaluation.metrics import GroupedProportion, Proportion
 from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
 from digitlib.reports import execution, runner
 from digitlib.reports.model_card import render_model_card
 from digitlib.reports.parameters import DRAWN_SEVEN, NOTEBOOKS, Notebook, check_parameters
+from digitlib.reports.render import interval
 from digitlib.reports.report import Report, say
 
 SENTENCE = r"^[A-Z].*\.$"
@@ -169,7 +171,8 @@ def test_a_misspelt_name_that_papermill_injected_is_refused(
 
 SAVES = """
     import numpy as np
-    from digitlib.reports.report import Report
+    from digitlib.reports.render import interval
+from digitlib.reports.report import Report
     report = Report("01_good", reports_folder)
     report.add(number=float(np.random.RandomState(seed).rand()))
     report.add_times(random=float(np.random.rand()))
@@ -358,9 +361,8 @@ def test_a_path_of_the_machine_is_found(tmp_path: Path) -> None:
 # --- the model card --------------------------------------------------------------------------
 
 
-def test_the_model_card_is_made_of_the_numbers() -> None:
-    card = load_model()[1]
-    share = Proportion(9957, 10000).as_dict()
+def card_metrics(share: dict[str, float]) -> dict[str, Any]:
+    """``metrics.json`` of one notebook, with one share."""
     notebook = {
         "parameters": {"seed": 3},
         "revision": "0123456789abcdef",
@@ -368,7 +370,7 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
         "numbers": {"default": {"accuracy": share}, "other": 1},
         "figures": ["03_evaluate-reliability.png"],
     }
-    metrics = {
+    return {
         "command": "python -m digitlib reports",
         "seed": 3,
         "weights": "0123456789abcdef",
@@ -380,6 +382,11 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
         "times": {"03_evaluate": {"notebook_seconds": 61.0}},
         "run": {"finished": "now", "machine": "m", "revision": None, "modified": None},
     }
+
+
+def test_the_model_card_is_made_of_the_numbers() -> None:
+    card = load_model()[1]
+    metrics = card_metrics(Proportion(9957, 10000).as_dict())
     text = render_model_card(metrics, card)
     low, high = Proportion(9957, 10000).interval
     assert f"default · accuracy | 99.57% ({low:.2%}–{high:.2%}), n = 10,000 |" in text
@@ -394,3 +401,22 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
     stale = render_model_card(metrics | {"stale": ["03_evaluate"], "missing": ["04_x"]}, card)
     assert "**Of other code, data or settings than the rest:** 03_evaluate." in stale
     assert "**Incomplete:** 04_x" in stale
+
+
+def test_the_model_card_tells_of_reported_writers_apart_from_those_who_set_something() -> None:
+    hits, writers = np.array([True] * 38 + [False] * 2), np.repeat(np.arange(4), 10)
+    read = GroupedProportion.of_groups(hits, writers)
+    lost = GroupedProportion.of_groups(~hits, writers)
+    measured = load_model()[1].test["mnist"] | {
+        "accuracy": read.as_dict(),
+        "rejected by writer": lost.as_dict(),
+    }
+    card = replace(load_model()[1], test={"unipen": measured | {"pictures": measured}})
+    text = render_model_card(card_metrics(read.as_dict()), card)
+    for title in ("unipen, test", "unipen, test, as pictures"):
+        assert f"| {title} | {interval(read.as_dict())}, n = 40 by 4 writers |" in text
+    limits = text.split("## Limits")[1].split("\n## ")[0]
+    assert f"it rejects {interval(lost.as_dict())}, and of one writer up to 20%." in limits
+    assert "set temperature and threshold, so their rows are no test" in text
+    without = render_model_card(card_metrics(read.as_dict()), replace(card, test={}))
+    assert "On other drawings it is another share." in without

@@ -45,6 +45,7 @@ def render_model_card(metrics: Mapping[str, Any], card: Card) -> str:
         network=type(model).__name__,
         parameters=count_parameters(model),
         data_sets=DATA_SETS,
+        results=[*_results(card)],
         shares=[
             (name, path, share)
             for name, notebook in metrics["notebooks"].items()
@@ -52,6 +53,15 @@ def render_model_card(metrics: Mapping[str, Any], card: Card) -> str:
         ],
         minutes=sum(times["notebook_seconds"] for times in metrics["times"].values()) / 60,
     )
+
+
+def _results(card: Card) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Titles and numbers of the card: what is reported, then what set temperature or threshold."""
+    for split, sets in (("test", card.test), ("validation", card.validation)):
+        for name, numbers in sets.items():
+            yield f"{name}, {split}", numbers
+            if "pictures" in numbers:
+                yield f"{name}, {split}, as pictures", numbers["pictures"]
 
 
 def find_shares(numbers: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -7,40 +7,62 @@ reports together, so that no number there is typed by hand.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from digitlib.evaluation import handwriting
 from digitlib.files import REPORTS, REPOSITORY, write_text
 from digitlib.reports.render import render
 
+Numbers = Mapping[str, Any]
+
 START, END = "<!-- results: python -m digitlib readme -->", "<!-- end of results -->"
 
-# Row title, then where its numbers lie in a network's report: data set and split.
-READ = (
-    ("pen strokes of people never trained on nor chosen by (UNIPEN)", "unipen", "test"),
-    ("MNIST test set", "mnist", "test"),
-    ("pen strokes of another donor's writers, who set the threshold", "unipen", "validation"),
-    (
-        "pen strokes of 6 writers, who set temperature and threshold (UCI pendigits)",
-        "pendigits",
-        "validation",
+
+class Row(NamedTuple):
+    """A row of the first table, and the origin of its numbers.
+
+    Attributes:
+        title: ``{writers}`` is their number.
+        name: of a data set in the networks' reports, or of pictures in those of 07_handwriting.
+        split: of the data set; None for pictures.
+    """
+
+    title: str
+    name: str
+    split: str | None = None
+
+
+SET = "(set temperature and threshold)"
+ROWS = (
+    Row(
+        "pen strokes of {writers} writers of the donors cea, ceb, ced, never trained on nor chosen "
+        "by (UNIPEN)",
+        "unipen",
+        "test",
     ),
-    ("digit styles from rules: slashed 0, crossed 7, sail-like 4 …", "styles", "validation"),
-)
-# Of pictures; the numbers are the notebook's.
-PICTURES = (
-    ("the drawings of the first row as pictures, 280×280 px", "canvas"),
-    ("scans at 8×8 px by 13 other writers (UCI optdigits, in scikit-learn)", handwriting.SCANS),
-    ("phone photos, simulated from the pen strokes", "phone photos"),
-    (
-        f"{handwriting.MORE_KINDS} of pictures: spray, chalk, squared paper, 16 px …",
+    Row("the same drawings as pictures of 280×280 px", "canvas"),
+    Row("pen strokes of {writers} test writers (UCI pendigits)", "pendigits", "test"),
+    Row("MNIST test set", "mnist", "test"),
+    Row(f"pen strokes of {{writers}} writers of the donor tos {SET}", "unipen", "validation"),
+    Row(f"pen strokes of {{writers}} writers of UCI pendigits {SET}", "pendigits", "validation"),
+    Row("digit styles from rules: slashed 0, crossed 7, sail-like 4 …", "styles", "validation"),
+    Row("scans at 8×8 px by 13 other writers (UCI optdigits, in scikit-learn)", handwriting.SCANS),
+    Row("phone photos, simulated from pen strokes of the first row", "phone photos"),
+    Row(
+        f"{handwriting.MORE_KINDS} of pictures, likewise: spray, chalk, squared paper, 16 px …",
         handwriting.MORE_KINDS,
     ),
 )
+# Of the second table, each with data set and split.
+CALIBRATED = (
+    ("pen strokes of the first row", "unipen", "test"),
+    ("MNIST test set", "mnist", "test"),
+)
 REJECTED = (
-    ("letters by the people of the first row, less lookalikes", "letters", "test"),
-    ("signs by them, less lookalikes", "signs", "test"),
+    ("letters of the donors of the first row, less lookalikes of digits", "letters", "test"),
+    ("signs of these donors, likewise", "signs", "test"),
     ("symbols (stars, hearts, arrows …), a kind never trained on", "no_digits", "validation"),
     ("typeset letters A to J (notMNIST), never trained on", "notmnist", "test"),
 )
@@ -48,22 +70,22 @@ PRESETS = (("`default`, with pen branch", "digitnet"), ("`wide`", "wide"))
 
 
 def results(reports: Path = REPORTS) -> str:
-    """The tables as Markdown, from the files below ``reports``."""
+    """The tables as Markdown, from the files below ``reports``; without rows not measured."""
 
     def read(file: str) -> dict[str, Any]:
         return json.loads((reports / file).read_text(encoding="utf-8"))
 
     speed = read("metrics/08_speed.json")
     networks = {title: read(f"weights/{name}.json") for title, name in PRESETS}
+    digitnet, baseline = (read(f"weights/{name}.json") for name in ("digitnet", "baseline"))
+    pictures = read("metrics/07_handwriting.json")["numbers"]["accuracy"]
     return render(
         "results.md.j2",
-        digitnet=read("weights/digitnet.json"),
-        baseline=read("weights/baseline.json"),
-        rows=READ,
-        pictures=PICTURES,
-        baseline_path=str(handwriting.Reader("baseline", "baseline")),
-        accuracy=read("metrics/07_handwriting.json")["numbers"]["accuracy"],
-        rejected=REJECTED,
+        digitnet=digitnet,
+        baseline=baseline,
+        rows=[*_rows(digitnet["measured"], baseline["measured"], pictures)],
+        calibrated=[*_measured(CALIBRATED, digitnet["measured"])],
+        rejected=[*_measured(REJECTED, digitnet["measured"])],
         seeds=[
             1 - run["test"]["errors"] / run["test"]["accuracy"]["count"]
             for run in read("seeds.json")["runs"]
@@ -75,6 +97,29 @@ def results(reports: Path = REPORTS) -> str:
             for title, name in PRESETS
         ],
     ).strip()
+
+
+def _rows(ours: Numbers, theirs: Numbers, pictures: Numbers) -> Iterator[tuple[Any, ...]]:
+    """Title, share of our network, of the baseline, and, of pictures, of it from our frames."""
+    baseline = handwriting.Reader("baseline"), handwriting.Reader("baseline", "baseline")
+    framed, alone = map(str, baseline)
+    for title, name, split in ROWS:
+        if split is None and name in pictures:
+            made = pictures[name]
+            yield title, made["default"], made[alone], made[framed]
+        elif split in ours.get(name, {}) and split in theirs.get(name, {}):
+            share = ours[name][split]["accuracy"]
+            title = title.format(writers=share.get("writers", ""))
+            yield title, share, theirs[name][split]["accuracy"], None
+
+
+def _measured(
+    rows: Iterable[tuple[str, str, str]], measured: Numbers
+) -> Iterator[tuple[str, Numbers]]:
+    """Titles, and the numbers of those that are measured."""
+    for title, name, split in rows:
+        if split in measured.get(name, {}):
+            yield title, measured[name][split]
 
 
 def _training_seconds(training: dict[str, Any]) -> float:
