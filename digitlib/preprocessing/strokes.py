@@ -79,10 +79,10 @@ def render_with_planes(strokes: Strokes, *, width: float = PEN_WIDTH) -> tuple[F
         as :func:`render`.
     """
     samples, numbers = resample(strokes)
-    box, squares = _draw(samples, width)
+    box, terms = _draw(samples, width)
     ink = box.ravel()
     inked = np.flatnonzero(ink)
-    nearest = squares.take(inked, axis=0).argmin(axis=1)
+    nearest = (_PIXELS.take(inked, axis=0) @ terms).argmin(axis=1)
     boxes = np.zeros((len(PLANES), BOX_SIZE * BOX_SIZE), np.float32)
     boxes[:, inked] = _pen_state(samples, numbers).take(nearest, axis=1) * ink.take(inked)
     corner = find_corner(box)
@@ -93,14 +93,15 @@ def render_with_planes(strokes: Strokes, *, width: float = PEN_WIDTH) -> tuple[F
 def _draw(
     samples: NDArray[np.float32], width: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Ink of the box ``[20, 20]``, 0-1, and squared distances ``[400, P]`` to the samples."""
+    """Ink of the box ``[20, 20]``, 0-1, and the samples' terms of squared distances, ``[4, P]``."""
     if not MIN_PEN <= width <= MAX_PEN:
         raise ValueError(f"The pen is {MIN_PEN:g} to {MAX_PEN:g} frame px wide, not {width}.")
     x, y = fit_to_box(samples, width).T - BOX_SIZE / 2
-    # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [400, P]
-    squares = _PIXELS @ np.array([x * x + y * y, x, y, np.ones_like(x)])
-    nearest = np.sqrt(np.maximum(squares.min(axis=1), 0)).reshape(BOX_SIZE, BOX_SIZE)
-    return np.clip(width / 2 + 0.5 - nearest, 0, 1), squares
+    terms = np.array([x * x + y * y, x, y, np.ones_like(x)])
+    # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [P, 400]
+    squares = terms.T @ _PIXELS.T
+    nearest = np.sqrt(np.maximum(squares.min(axis=0), 0)).reshape(BOX_SIZE, BOX_SIZE)
+    return np.clip(width / 2 + 0.5 - nearest, 0, 1), terms
 
 
 def _pen_state(samples: NDArray[np.float32], numbers: NDArray[np.int16]) -> NDArray[np.float32]:
