@@ -117,6 +117,31 @@ def test_grouped_shares_are_reported_with_the_groups_and_their_extremes() -> Non
     assert found.interval == GroupedProportion.of_groups(hits, np.array([1, 1, 2, 2])).interval
 
 
+def test_the_extremes_are_of_large_groups_where_there_are_any() -> None:
+    sizes = [metrics.LARGE_GROUP, metrics.LARGE_GROUP + 5, 3]
+    groups = np.repeat([2, 0, 1], sizes)
+    hits = np.ones(len(groups), bool)
+    hits[:5] = hits[-3:] = False  # 5 of 20, and all of the 3
+    told = GroupedProportion.of_groups(hits, groups).as_dict()
+    assert (told["writers"], told["lowest"], told["highest"]) == (3, 0.75, 1.0)
+    few = GroupedProportion.of_groups(hits[:4], np.array([1, 1, 1, 2])).as_dict()
+    assert (few["lowest"], few["highest"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_grouped_interval_is_that_of_a_loop_over_groups_of_any_size(seed: int) -> None:
+    random = np.random.RandomState(seed)
+    groups = random.choice(8, 150, p=np.arange(1, 9) / 36)
+    hits = random.rand(150) < 0.6 + 0.05 * groups
+    own = [hits[groups == group] for group in np.unique(groups)]
+    shares = []
+    for _ in range(4000):
+        drawn = [own[random.randint(len(own))] for _ in own]
+        shares.append(sum(each.sum() for each in drawn) / sum(map(len, drawn)))
+    found = GroupedProportion.of_groups(hits, groups).interval
+    assert found == pytest.approx(np.percentile(shares, (2.5, 97.5)), abs=0.01)
+
+
 def test_the_grouped_difference_is_of_the_same_digits() -> None:
     first, groups = grouped([0.9] * 12, 30, seed=1)
     second = first.copy()

@@ -98,6 +98,27 @@ def figures() -> dict[str, Figure]:
 # --- figures -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "names",
+    [["in one word", "likewise"], [f"a long name of kind {n}, and more" for n in range(13)],
+     [str(12000 + n) for n in range(40)]],
+    ids=["short", "long", "many"],
+)  # fmt: skip
+def test_labels_of_points_do_not_overlap(names: list[str]) -> None:
+    band = (np.full(len(names), 0.5),) * 3
+    figure = result_plots.points({"": {"default": band}}, names, xlabel="kind", ylabel="share")
+    figure.draw_without_rendering()
+    labels = figure.axes[0].get_xticklabels()
+    ends = [label.get_window_extent().x1 for label in labels]
+    if len(names) == 2:
+        needed = max(label.get_window_extent().width for label in labels)
+    else:  # rising: lines of text lie next to each other
+        lines = 1 + max(label.get_text().count("\n") for label in labels)
+        height = lines * labels[0].get_fontsize() * figure.dpi / 72
+        needed = height / np.sin(np.radians(labels[0].get_rotation()))
+    assert np.diff(ends).min() > needed
+
+
 def test_every_figure_is_drawn_with_ink_and_no_window() -> None:
     windows = plt.get_fignums()
     for name, figure in figures().items():
@@ -202,7 +223,8 @@ def test_missing_data_is_named_and_not_replaced(
     assert len(said) == 1
     others = load_no_digits("sample", 50)
     assert {name: len(data) for name, data in others.items()} == {"no_digits": 50, "typeset": 50}
-    assert "`notmnist` is not here" in said[1]
+    for name, sentence in zip(("letters", "signs", "notmnist"), said[1:], strict=True):
+        assert f"`{name}` is not here" in sentence
 
 
 def test_networks_are_named_and_a_missing_baseline_is_said(

@@ -70,7 +70,7 @@ def test_the_first_rows_are_of_the_reported_writers_as_strokes_and_as_pictures(
     assert "| expected calibration error, pen strokes of the first row | 1.23% |" in table
     rejected = "3.10% (1.10%–4.10%)"
     own = (
-        f"| digits rejected, pen strokes of the first row | {rejected}; of one writer, up to 25% |"
+        f"| digits rejected, pen strokes of the first row | {rejected}; of one writer², up to 25% |"
     )
     assert own in table
     letters = "letters of the donors of the first row, less lookalikes of digits"

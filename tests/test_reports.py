@@ -171,8 +171,7 @@ def test_a_misspelt_name_that_papermill_injected_is_refused(
 
 SAVES = """
     import numpy as np
-    from digitlib.reports.render import interval
-from digitlib.reports.report import Report
+    from digitlib.reports.report import Report
     report = Report("01_good", reports_folder)
     report.add(number=float(np.random.RandomState(seed).rand()))
     report.add_times(random=float(np.random.rand()))
@@ -416,7 +415,8 @@ def test_the_model_card_tells_of_reported_writers_apart_from_those_who_set_somet
     for title in ("unipen, test", "unipen, test, as pictures"):
         assert f"| {title} | {interval(read.as_dict())}, n = 40 by 4 writers |" in text
     limits = text.split("## Limits")[1].split("\n## ")[0]
-    assert f"it rejects {interval(lost.as_dict())}, and of one writer up to 20%." in limits
+    assert f"(UNIPEN), it rejects {interval(lost.as_dict())}, and of one writer" in limits
+    assert "with at least 20 digits up to 20%." in limits
     assert "set temperature and threshold, so their rows are no test" in text
     without = render_model_card(card_metrics(read.as_dict()), replace(card, test={}))
     assert "On other drawings it is another share." in without

@@ -66,6 +66,7 @@ class Proportion:
 
 
 BOOTSTRAP_ROUNDS = 10_000
+LARGE_GROUP = 20  # digits: in a smaller group, a single one is more than a twentieth
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class GroupedProportion(Proportion):
     Digits of a group are alike, so the 95 % interval is that of a bootstrap over groups: the shares
     of as many groups drawn with replacement, ``BOOTSTRAP_ROUNDS`` times (percentiles; Efron and
     Tibshirani, 1993). Where it cannot tell anything, with a single group or where all or none
-    succeed, it is the Wilson interval over the digits.
+    succeed, it is the Wilson interval over the digits, which takes them for independent.
 
     Attributes:
         counts: successes and total of each group.
@@ -112,12 +113,13 @@ class GroupedProportion(Proportion):
         return successes / totals
 
     def as_dict(self) -> dict[str, float]:
-        """For reports, with the number of groups and the extremes among them."""
-        shares = self.shares
+        """For reports, with the number of groups and the extremes among large ones (or all)."""
+        shares, totals = self.shares, np.array(self.counts)[:, 1]
+        large = shares[totals >= min(LARGE_GROUP, totals.max())]
         return super().as_dict() | {
             self.unit: len(shares),
-            "lowest": float(shares.min()),
-            "highest": float(shares.max()),
+            "lowest": float(large.min()),
+            "highest": float(large.max()),
         }
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from digitlib.evaluation.metrics import LARGE_GROUP
 from digitlib.models.networks import build_network, count_parameters
 from digitlib.models.weights import Card
 from digitlib.reports.render import render
@@ -46,6 +47,7 @@ def render_model_card(metrics: Mapping[str, Any], card: Card) -> str:
         parameters=count_parameters(model),
         data_sets=DATA_SETS,
         results=[*_results(card)],
+        large_group=LARGE_GROUP,
         shares=[
             (name, path, share)
             for name, notebook in metrics["notebooks"].items()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from digitlib.evaluation import handwriting
+from digitlib.evaluation.metrics import LARGE_GROUP
 from digitlib.files import REPORTS, REPOSITORY, write_text
 from digitlib.reports.render import render
 
@@ -90,6 +91,7 @@ def results(reports: Path = REPORTS) -> str:
             1 - run["test"]["errors"] / run["test"]["accuracy"]["count"]
             for run in read("seeds.json")["runs"]
         ],
+        large_group=LARGE_GROUP,
         latency=read("latency.json"),
         quick=speed["times"]["race"]["quick"] | {"size": speed["numbers"]["parameters"]["quick"]},
         presets=[

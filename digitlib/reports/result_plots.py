@@ -5,6 +5,7 @@ In the style of :mod:`plotting`, from the numbers of :mod:`metrics`.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -56,10 +57,13 @@ def points(
         ylabel: with its unit.
         log: logarithmic shares. Of a zero only the upper end of its whisker is seen.
     """
-    across = max(3.6, 0.09 * sum(len(str(category)) + 3 for category in categories))
-    figure, axes = new_figure(min(1.4 + across * len(panels), 11), 3.6, 1, len(panels), sharey=True)
+    across = max(3.6, _label_width(categories))
+    width = min(1.4 + across * len(panels), WIDEST)
+    figure, axes = new_figure(width, 3.6, 1, len(panels), sharey=True)
     for place, (title, panel) in zip(axes[0], panels.items(), strict=True):
         _points(place, panel, categories)
+        if 1.4 + across * len(panels) > WIDEST:
+            _turn_labels(figure, place, categories)
         place.set(xlabel=xlabel, title=title)
         if log:
             shown = np.concatenate([part for name in panel for part in panel[name][:2]])
@@ -86,6 +90,21 @@ def _points(
     place.grid(False, axis="x")
 
 
+WIDEST = 11  # of a figure of points, inches
+
+
+def _label_width(categories: Collection[Any]) -> float:
+    """Of the categories side by side, inches."""
+    return 0.09 * sum(len(str(category)) + 3 for category in categories)
+
+
+def _turn_labels(figure: Figure, place: Axes, categories: Collection[Any]) -> None:
+    """Long labels of categories in several lines, rising, in a higher figure."""
+    labels = [textwrap.fill(str(category), 20) for category in categories]
+    place.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
+    figure.set_figheight(max(figure.get_figheight(), 4.4))
+
+
 def points_per_panel(
     panels: Mapping[str, Mapping[str, tuple[Any, Any, Any]]],
     categories: Mapping[str, Collection[Any]],
@@ -101,8 +120,11 @@ def points_per_panel(
     """
     lengths = [len(own) for own in categories.values()]
     figure, axes = new_figure(10, 3.6, 1, len(panels), width_ratios=lengths)
+    crowded = sum(map(_label_width, categories.values())) > 10 - 2 * len(panels)
     for place, (xlabel, panel), ylabel in zip(axes[0], panels.items(), ylabels, strict=True):
         _points(place, panel, categories[xlabel])
+        if crowded:
+            _turn_labels(figure, place, categories[xlabel])
         place.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
         percent_axis(place)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
