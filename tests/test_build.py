@@ -236,7 +236,7 @@ def test_the_card_of_a_refined_network_tells_both_trainings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PRESETS, "quick", small_config(epochs=1))
-    monkeypatch.setitem(PRESETS, "wide", small_config(epochs=2))
+    monkeypatch.setitem(PRESETS, "wide", small_config(epochs=2, init_weight=0.5))
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     command("quick", str(first))
     command("wide", str(second), "--init", str(first))

@@ -27,7 +27,7 @@ TINY = (
     Step("teacher", "teachers", SMALL),
     Step("labels", "soft labels", replace(SMALL, seed=9), teachers=("teacher",), passes=2),
     Step("student", "distillation", replace(SMALL, distill_weight=0.5), soft_labels=("labels",)),
-    Step("refined", "refinement", SMALL, init="student", half=True),
+    Step("refined", "refinement", replace(SMALL, init_weight=0.5), init="student", half=True),
     Step("alone", "comparison", replace(SMALL, seed=3)),
 )
 NAMES = [step.name for step in TINY]
@@ -186,7 +186,7 @@ def test_inputs_come_before_the_steps_that_need_them() -> None:
     for number, step in enumerate(STEPS):
         assert set(step.inputs) <= set(names[:number])
         assert bool(step.config.distill_weight) == bool(step.soft_labels)
-        assert bool(step.config.trained) == bool(step.init)
+        assert bool(step.config.init_weight or step.config.trained) == bool(step.init)
         assert bool(step.teachers) == bool(step.passes)
     assert set(INSTALLED) <= set(names)
 

@@ -547,6 +547,24 @@ def test_a_run_begins_with_the_network_given_and_leaves_it_as_it_is(start: torch
     assert model_digest(other.model) != before
 
 
+def test_what_is_kept_of_the_start_is_averaged_into_the_result(start: torch.nn.Module) -> None:
+    part, whole = (
+        fit(small_config(epochs=1, init_weight=kept), sample_splits(), init=start, progress=False)
+        for kept in (0.25, 0.0)
+    )
+    states = (model.state_dict() for model in (part.model, whole.model, start))
+    for mixed, new, old in zip(*(state.values() for state in states), strict=True):
+        if mixed.dtype.is_floating_point:
+            torch.testing.assert_close(mixed, 0.75 * new + 0.25 * old)
+        else:
+            assert torch.equal(mixed, new)
+
+
+def test_keeping_needs_a_start() -> None:
+    with pytest.raises(ValueError, match="init_weight > 0 needs an initial network"):
+        fit(small_config(init_weight=0.5), sample_splits(), progress=False)
+
+
 def test_a_checkpoint_of_another_start_is_refused(start: torch.nn.Module, tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
     config = small_config(epochs=1)

@@ -34,6 +34,7 @@ class TrainConfig:
     weight_decay: float = 5e-4  # sgd only; not for biases and batch norm
     label_smoothing: float = 0.0
     distill_weight: float = 0.0  # weight of the soft labels in the loss, 0-1
+    init_weight: float = 0.0  # weight of the initial network averaged with the fine-tuned one, 0-1
     augment: bool = True  # vary every frame, render pen data at random widths
     frame_variation: str = "sharp"  # a key of augment.FRAME_VARIATIONS
     max_pen_width: float = 8.5  # of rendered pen data, frame px
@@ -77,7 +78,14 @@ class TrainConfig:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-_SHARES = ("distill_weight", "degrade_prob", "tremor_prob", "planes_prob", "split_prob")
+_SHARES = (
+    "distill_weight",
+    "init_weight",
+    "degrade_prob",
+    "tremor_prob",
+    "planes_prob",
+    "split_prob",
+)
 _CHOICES = {
     "optimizer": ("sgd", "adam"),
     "schedule": ("one-cycle", "constant"),
@@ -87,9 +95,9 @@ _CHOICES = {
 
 _DEFAULT = TrainConfig(
     model_arguments={"outputs": 11},
-    datasets=("mnist", "pendigits", "unipen", "styles", "no_digits", "letters", "signs", "typeset"),
-    mix_ratios=(0.22, 0.25, 0.12, 0.06, 0.2, 0.07, 0.04),
-    epochs=20,
+    datasets=("mnist", "pendigits", "styles", "no_digits", "typeset"),
+    mix_ratios=(0.35, 0.2, 0.15, 0.05),
+    epochs=24,
     distill_weight=0.9,
     degrade_prob=0.2,
     ema_decay=0.998,

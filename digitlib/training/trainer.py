@@ -6,6 +6,7 @@ resumes from its last whole epoch to the same weights.
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ from digitlib.training.optimization import (
     make_ema_model,
     make_optimizer,
     make_scheduler,
+    move_towards,
 )
 
 DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
@@ -90,10 +92,10 @@ def fit(
 
     Raises:
         ValueError: the checkpoint belongs to another configuration, data, soft labels or initial
-            network; soft labels are missing, or given without ``distill_weight``; the network
-            has no part ``trained``.
+            network; soft labels are missing, or given without ``distill_weight``; ``init_weight``
+            without an initial network; the network has no part ``trained``.
     """
-    _check_inputs(config, soft_labels)
+    _check_inputs(config, soft_labels, init)
     device = pick_device(config.device)
     with private_random_state(device):
         run = _Run(config, data, device, soft_labels, init)
@@ -104,7 +106,7 @@ def fit(
     return TrainResult(run.finish(), config, run.history, str(device), run.digests)
 
 
-def _check_inputs(config: TrainConfig, soft_labels: SoftLabels | None) -> None:
+def _check_inputs(config: TrainConfig, soft_labels: SoftLabels | None, init: object) -> None:
     if config.distill_weight and soft_labels is None:
         raise ValueError(
             "distill_weight > 0 needs soft labels: make them with python -m digitlib distil, "
@@ -112,6 +114,8 @@ def _check_inputs(config: TrainConfig, soft_labels: SoftLabels | None) -> None:
         )
     if soft_labels is not None and not config.distill_weight:
         raise ValueError("Soft labels need a configuration with distill_weight > 0.")
+    if config.init_weight and init is None:
+        raise ValueError("init_weight > 0 needs an initial network.")
 
 
 def _train(
@@ -247,8 +251,17 @@ class _Run:
         return (1 - config.distill_weight) * loss + config.distill_weight * distilled
 
     def finish(self) -> nn.Module:
-        """The trained network, in evaluation mode, on the CPU."""
-        return self.result.eval().cpu()
+        """The trained network, on the CPU, averaged with the initial one by ``init_weight``."""
+        trained = self.result.eval().cpu()
+        if self.init is None or not self.config.init_weight:
+            return trained
+        mean = copy.deepcopy(self.init).eval().cpu()
+        move_towards(
+            [*mean.state_dict().values()],
+            [*trained.state_dict().values()],
+            1 - self.config.init_weight,
+        )
+        return mean
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
