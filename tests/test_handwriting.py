@@ -11,13 +11,15 @@ from PIL import Image, ImageDraw
 from sklearn.metrics import accuracy_score
 
 from digitlib import Recognizer
-from digitlib.datasets import picture_kinds, pictures
+from digitlib.datasets import catalog, picture_kinds, pictures
+from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.evaluation import compare, handwriting
 from digitlib.evaluation.compare import Predictions
 from digitlib.evaluation.handwriting import DigitSet, Reader
-from digitlib.evaluation.metrics import Proportion
-from digitlib.models.weights import BASELINE_WEIGHTS
+from digitlib.evaluation.metrics import GroupedProportion, Proportion
+from digitlib.models.networks import DigitNet
+from digitlib.models.weights import BASELINE_WEIGHTS, Card
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import BASELINE_THICKEN, baseline_frame, to_frame
 from digitlib.preprocessing.read import BlankDrawingError
@@ -265,3 +267,64 @@ def test_other_ways_of_drawing_change_the_planes_alone() -> None:
     again = handwriting.drawn_other_ways(pens)
     for first, second in zip(ways.values(), again.values(), strict=True):
         assert torch.equal(first.planes, second.planes)  # type: ignore[arg-type]
+
+
+# --- groups ----------------------------------------------------------------------------------
+
+
+def test_pictures_of_writers_are_in_groups_of_writers_and_kinds_in_groups_of_drawings() -> None:
+    two = [PenDrawing(list(DIGITS[digit]), digit, 4) for digit in (2, 3)]
+    for made in (handwriting.canvas_set(two), handwriting.photo_set(two)):
+        assert made.groups is not None
+        assert (made.groups.tolist(), made.unit, made.planes) == ([4, 4], "writers", None)
+    kinds = [*handwriting.picture_kind_sets(two).values()]
+    joined = DigitSet.concatenate(kinds[:3])
+    assert joined.groups is not None
+    assert (joined.groups.tolist(), joined.unit) == ([0, 1] * 3, "drawings")
+    alone = DigitSet.of_pictures([pictures.canvas(two[0].strokes)], [2])
+    assert alone.groups is None
+    assert DigitSet.concatenate([alone, alone]).groups is None
+
+
+def test_strokes_keep_their_planes_and_writers_and_scans_have_none() -> None:
+    pens = pen_data("unipen", "test", DRAWN)
+    for made in (DigitSet.of_frames(pens), handwriting.with_tremor(pens)):
+        assert made.planes is not None
+        assert made.planes.shape == (10, 3, 28, 28)
+        assert made.groups is not None
+        assert made.groups.tolist() == [0] * 10
+    assert torch.equal(DigitSet.of_frames(pens).planes, drawn_planes(pens))  # type: ignore[arg-type]
+    scans = DigitSet.of_frames(catalog.load("sample", "test").subset(5))
+    assert scans.planes is scans.groups is None
+
+
+def test_planes_go_to_networks_that_take_them_and_only_with_their_own_frames(
+    networks: dict[str, Recognizer],
+) -> None:
+    torch.manual_seed(0)
+    model = DigitNet(outputs=11, pen=8)
+    assert model.pen is not None
+    torch.nn.init.normal_(model.pen.join.weight)
+    reader = Recognizer(model, Card("digitnet", {"outputs": 11, "pen": 8}))
+    drawn = DigitSet.of_frames(pen_data("unipen", "test", DRAWN))
+    both = DigitSet(
+        {**drawn.frames, "baseline": drawn.frames["digitlib"]}, drawn.labels, drawn.planes
+    )
+    found = handwriting.predict_all({"default": reader, "baseline": networks["baseline"]}, both)
+    frames = drawn.frames["digitlib"]
+    for preprocessing, planes in (("digitlib", drawn.planes), ("baseline", None)):
+        expected = reader.predict_batch(frames, planes).probabilities
+        own = found[Reader("default", preprocessing)].probabilities
+        np.testing.assert_array_equal(own, expected)
+    without = networks["baseline"].predict_batch(frames).probabilities
+    np.testing.assert_array_equal(found[Reader("baseline")].probabilities, without)
+
+
+def test_intervals_are_over_groups_where_there_are_any() -> None:
+    hits = np.array([True, True, False, True, True, True])
+    groups = np.array([0, 0, 1, 1, 2, 2])
+    blank = np.eye(10)[[0] * 6], np.where(hits, 0, 1), hits, ~hits
+    alone, grouped = Predictions(*blank), Predictions(*blank, groups, "drawings")
+    assert alone.accuracy == Proportion.of(hits)
+    assert grouped.accuracy == GroupedProportion.of_groups(hits, groups, "drawings")
+    assert grouped.rejection_rate.as_dict()["drawings"] == 3
