@@ -96,6 +96,20 @@ def test_what_was_not_measured_has_no_row(reports: Path) -> None:
     assert "pen strokes of 14 test writers (UCI pendigits) | **97.00%" in readme.results(reports)
 
 
+def test_the_seconds_of_training_are_those_of_all_trainings(reports: Path) -> None:
+    path = reports / "weights" / "wide.json"
+    content = json.loads(path.read_text())
+    times = [600.0, 1200.0, 60.0]
+    training: dict[str, Any] = {}
+    for seconds in times:
+        own = content["training"] | {"seconds": seconds}
+        own.pop("init", None)
+        training = own | ({"init": training} if training else {})
+    path.write_text(json.dumps(content | {"training": training}))
+    (row,) = [line for line in readme.results(reports).splitlines() if line.startswith("| `wide`")]
+    assert " | 31 min | " in row
+
+
 def test_every_file_that_readme_links_exists() -> None:
     links = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README)
     paths = {link for pair in links for link in pair if link and "://" not in link}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -420,3 +421,20 @@ def test_the_model_card_tells_of_reported_writers_apart_from_those_who_set_somet
     assert "set temperature and threshold, so their rows are no test" in text
     without = render_model_card(card_metrics(read.as_dict()), replace(card, test={}))
     assert "On other drawings it is another share." in without
+
+
+def test_the_model_card_tells_every_training() -> None:
+    card = load_model()[1]
+    last = {"data": {"unipen": "abc", "init": "def"}, "init": card.training, "seconds": 120.0}
+    config = card.training["config"] | {"trained": "pen", "datasets": ["unipen"], "epochs": 77}
+    made = replace(card, training=card.training | last | {"config": config})
+    text = render_model_card(card_metrics(Proportion(1, 2).as_dict()), made)
+    count, first = 2, card.training
+    while "init" in first:
+        count, first = count + 1, first["init"]
+    assert f"was trained {count} times" in text
+    assert f"| 1 | {', '.join(first['config']['datasets'])} | all parameters |" in text
+    assert re.search(rf"\| {count} \| unipen \| `pen` alone \| .* \| 77 \| 2 \|", text)
+    data = text.split("## Data")[1].split("\n## ")[0]
+    for name, digest in (*first["data"].items(), ("unipen", "abc")):
+        assert data.count(f"| `{digest}` |") == 1, name

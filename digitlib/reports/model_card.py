@@ -38,6 +38,7 @@ def render_model_card(metrics: Mapping[str, Any], card: Card) -> str:
         card: of the bundled weights.
     """
     model = build_network(card.model, **card.model_arguments)
+    trainings = _trainings(card)
     return render(
         "model_card.md.j2",
         metrics=metrics,
@@ -45,6 +46,8 @@ def render_model_card(metrics: Mapping[str, Any], card: Card) -> str:
         config=card.training["config"],
         network=type(model).__name__,
         parameters=count_parameters(model),
+        trainings=trainings,
+        data=list(dict.fromkeys(item for each in trainings for item in each["data"].items())),
         data_sets=DATA_SETS,
         results=[*_results(card)],
         large_group=LARGE_GROUP,
@@ -55,6 +58,14 @@ def render_model_card(metrics: Mapping[str, Any], card: Card) -> str:
         ],
         minutes=sum(times["notebook_seconds"] for times in metrics["times"].values()) / 60,
     )
+
+
+def _trainings(card: Card) -> list[Mapping[str, Any]]:
+    """The first training of the network, those that went on from it, and the last."""
+    found: list[Mapping[str, Any]] = [card.training]
+    while "init" in found[0]:
+        found.insert(0, found[0]["init"])
+    return found
 
 
 def _results(card: Card) -> Iterator[tuple[str, Mapping[str, Any]]]:

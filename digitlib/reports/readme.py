@@ -125,8 +125,9 @@ def _measured(
 
 
 def _training_seconds(training: dict[str, Any]) -> float:
-    """Of a network, and of the initial one where it was fine-tuned."""
-    return training["seconds"] + training.get("init", {}).get("seconds", 0)
+    """Of a network, and of the initial ones from which it was trained on."""
+    earlier = training.get("init")
+    return training["seconds"] + (_training_seconds(earlier) if earlier else 0)
 
 
 def update(readme: Path = REPOSITORY / "README.md") -> None:
