@@ -45,6 +45,8 @@ class Recognizer:
     def __init__(self, model: nn.Module, card: Card | None = None) -> None:
         self.card = card or Card(type(model).__name__)
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
+        strokes_too = self.card.stroke_threshold
+        self.stroke_threshold = self.threshold if strokes_too is None else strokes_too
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.network = optimize_for_inference(self.model)
         self._classifier = FrameClassifier(self.network, self.temperature)
@@ -108,7 +110,8 @@ class Recognizer:
             inputs["planes"] = planes[None]
         probabilities, scores = self._session.run(None, inputs)
         score = float(scores[0])
-        shares, rejected = tuple(probabilities[0].tolist()), score < self.threshold
+        threshold = self.threshold if planes is None else self.stroke_threshold
+        shares, rejected = tuple(probabilities[0].tolist()), score < threshold
         return Prediction(shares, frame, rejected, score, planes)
 
     @functools.cached_property
@@ -133,7 +136,11 @@ class Recognizer:
         """
         found = self._stream(frames, planes, self._classifier)
         probabilities, scores = (part.numpy() for part in found)
-        return BatchPrediction(probabilities, scores, scores < self.threshold)
+        threshold: Any = self.threshold
+        if planes is not None:
+            drawn = (torch.as_tensor(planes) != 0).flatten(1).any(dim=1).numpy()
+            threshold = np.where(drawn, self.stroke_threshold, self.threshold)
+        return BatchPrediction(probabilities, scores, scores < threshold)
 
     def probabilities(
         self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None
@@ -156,9 +163,13 @@ class Recognizer:
         Its input ``frames`` is uint8 ``[N, 28, 28]``, any number of frames of
         :func:`frame.to_frame`. Its outputs are ``probabilities``, float ``[N, 10]``, the
         temperature applied, and ``score``, float ``[N]``: a drawing whose score is below
-        ``rejection_threshold`` in the file's metadata is probably no digit.
+        ``rejection_threshold`` in the file's metadata is probably no digit, one given with planes
+        below ``stroke_rejection_threshold``.
         """
-        write_onnx(path, self._classifier, {"rejection_threshold": repr(self.threshold)})
+        thresholds = {"rejection_threshold": repr(self.threshold)}
+        if reads_planes(self.model):
+            thresholds["stroke_rejection_threshold"] = repr(self.stroke_threshold)
+        write_onnx(path, self._classifier, thresholds)
 
     def _stream(
         self,

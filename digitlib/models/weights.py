@@ -37,6 +37,8 @@ class Card:
         model_arguments: keyword arguments of that network.
         temperature: divisor of the logits before softmax, finite and above 0.
         threshold: score below which a drawing is rejected; -inf (null in JSON) rejects nothing.
+        stroke_threshold: the same for drawings with the way of the pen, which score otherwise; None
+            for networks that take none.
         false_rejection_rate: share of real validation digits below the threshold, by design.
         training: configuration, history, data digests, device and duration in seconds; under
             ``init`` the same of the initial network, under ``step`` the step of the build, where
@@ -53,6 +55,7 @@ class Card:
     model_arguments: dict[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
     threshold: float = -math.inf
+    stroke_threshold: float | None = None
     false_rejection_rate: float | None = None
     training: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -62,8 +65,9 @@ class Card:
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"A temperature is finite and above 0, not {self.temperature}.")
-        if not self.threshold < math.inf:
-            raise ValueError(f"A threshold is a number or -inf, not {self.threshold}.")
+        for threshold in (self.threshold, self.stroke_threshold):
+            if threshold is not None and not threshold < math.inf:
+                raise ValueError(f"A threshold is a number or -inf, not {threshold}.")
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -89,7 +93,8 @@ class Card:
 
 JSON_TYPES: dict[str, tuple[type, ...]] = {each.name: (dict,) for each in fields(Card)}
 JSON_TYPES |= {"model": (str,), "temperature": (int, float)}
-JSON_TYPES |= dict.fromkeys(("threshold", "false_rejection_rate"), (int, float, type(None)))
+NUMBERS = ("threshold", "stroke_threshold", "false_rejection_rate")
+JSON_TYPES |= dict.fromkeys(NUMBERS, (int, float, type(None)))
 
 
 def _card_problems(stored: Mapping[str, Any]) -> list[str]:

@@ -51,6 +51,7 @@ class _Outputs:
 
     data: DigitData
     logits: Tensor
+    strokes: bool  # read with the way of the pen
 
     @property
     def labels(self) -> Tensor:
@@ -71,7 +72,7 @@ class _Outputs:
     def sample(self, size: int) -> _Outputs:
         """Those of ``size`` digits."""
         rows = self.data.sample_indices(size)
-        return _Outputs(self.data.select(rows), self.logits[rows])
+        return _Outputs(self.data.select(rows), self.logits[rows], self.strokes)
 
 
 def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
@@ -79,7 +80,7 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
 
     Each validation set of real digits has the same weight for the temperature, whatever its size,
     and of each no more than allowed lies below the threshold. Pen data count twice where the
-    network takes the way of the pen: as strokes and as pictures.
+    network takes the way of the pen: as strokes, with a threshold of their own, and as pictures.
     """
     digits = [part for part in validation if int(part.labels.max()) < NO_DIGIT]
     real = [part for part in digits if part.name not in SYNTHETIC] or digits
@@ -93,7 +94,8 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
             torch.cat([each.logits for each in sampled]),
             torch.cat([each.labels for each in sampled]),
         ),
-        threshold=min(each.threshold for each in outputs),
+        threshold=min(each.threshold for each in outputs if not each.strokes),
+        stroke_threshold=min((each.threshold for each in outputs if each.strokes), default=None),
         false_rejection_rate=FALSE_REJECTION,
         training={
             "config": result.config.as_dict(),
@@ -112,6 +114,6 @@ def _outputs(model: nn.Module, part: DigitData) -> list[_Outputs]:
     """Outputs for a data set as pictures and, where the network takes planes, as strokes."""
     strokes = reads_planes(model) and part.points is not None
     return [
-        _Outputs(part, predict_logits(model, part.images, planes))
+        _Outputs(part, predict_logits(model, part.images, planes), planes is not None)
         for planes in ([None, drawn_planes(part)] if strokes else [None])
     ]
