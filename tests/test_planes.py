@@ -636,3 +636,22 @@ def test_accuracy_of_pen_data_is_that_of_its_strokes() -> None:
     assert model_accuracy(model, read) == 1.0
     as_pictures: DigitData = dataclasses.replace(read, points=None, stroke_numbers=None)
     assert model_accuracy(model, as_pictures) < 1.0
+
+
+def test_strokes_and_pictures_have_thresholds_of_their_own(
+    drawn: tuple[np.ndarray, np.ndarray],
+) -> None:
+    frames, planes = drawn
+    card = Card("digitnet", {"width": 4, "outputs": 11, "pen": 4})
+    model = pen_network(width=4, outputs=11, pen=4)
+    scores = Recognizer(model, card).predict_batch(frames, planes).scores
+    middle = float(np.median(scores))
+    strict = Recognizer(model, dataclasses.replace(card, stroke_threshold=middle, threshold=-1e9))
+    np.testing.assert_array_equal(strict.predict_batch(frames, planes).rejected, scores < middle)
+    assert not strict.predict_batch(frames).rejected.any()
+    assert not strict.predict_batch(frames, np.zeros_like(planes)).rejected.any()
+    for frame, plane, score in zip(frames, planes, scores, strict=True):
+        assert strict.predict_frame(frame, plane).rejected == (score < middle)
+        assert not strict.predict_frame(frame).rejected
+    same = Recognizer(model, dataclasses.replace(card, threshold=1e9))  # one for both
+    assert same.predict_batch(frames, planes).rejected.all()

@@ -70,7 +70,7 @@ def refused(path: Path, *words: str) -> None:
 def test_weights_and_card_come_back(name: str, arguments: dict, tmp_path: Path) -> None:
     before = build_network(name, **arguments).train()
     card = Card(
-        name, arguments, 0.5, 1.5, 0.01, {"text": "Zürich, 1 ≤ π", "n": [1, 2.5, None]},
+        name, arguments, 0.5, 1.5, 1.2, 0.01, {"text": "Zürich, 1 ≤ π", "n": [1, 2.5, None]},
         {"torch": "2"}, {"mnist": {"errors": 3}}, {"mnist": {"errors": 4}},
     )  # fmt: skip
     save_model(tmp_path / "net.safetensors", before, card)
@@ -300,6 +300,8 @@ def test_weights_of_another_model_are_refused(
         ({"temperature": math.inf}, "finite and above 0"),
         ({"threshold": math.nan}, "number or -inf, not nan"),
         ({"threshold": math.inf}, "number or -inf, not inf"),
+        ({"stroke_threshold": math.nan}, "stroke_threshold is a number or None, not nan"),
+        ({"stroke_threshold": -math.inf}, "stroke_threshold is a number or None"),
         ({"versions": []}, "versions cannot be"),
     ],
     ids=str,

@@ -65,9 +65,10 @@ class Card:
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"A temperature is finite and above 0, not {self.temperature}.")
-        for threshold in (self.threshold, self.stroke_threshold):
-            if threshold is not None and not threshold < math.inf:
-                raise ValueError(f"A threshold is a number or -inf, not {threshold}.")
+        if not self.threshold < math.inf:
+            raise ValueError(f"A threshold is a number or -inf, not {self.threshold}.")
+        if self.stroke_threshold is not None and not math.isfinite(self.stroke_threshold):
+            raise ValueError(f"stroke_threshold is a number or None, not {self.stroke_threshold}.")
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
