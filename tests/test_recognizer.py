@@ -115,7 +115,8 @@ def test_the_frame_is_the_input_of_the_network() -> None:
 
 def test_a_prediction_is_the_probabilities_of_its_frame() -> None:
     found = bundled().predict_strokes(DIGITS[8])
-    again = bundled().probabilities(found.frame[None])[0]
+    assert found.planes is not None
+    again = bundled().probabilities(found.frame[None], found.planes[None])[0]
     np.testing.assert_allclose(found.probabilities, again.numpy(), atol=1e-6)
 
 
