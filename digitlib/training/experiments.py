@@ -142,9 +142,9 @@ ABOUT = {
     "stretched strokes (the steps `tremor-labels` and `digitnet` of `digitlib.training.stages`); "
     "accuracy is of validation drawings with that augmentation, seed 0.",
     "more writers": "UNIPEN's writers, letters and signs for the refined network (the steps "
-    "`writers-labels` and `writers` of `digitlib.training.stages`): accuracy is of MNIST's validation "
-    "digits, the others are of the choosing writers as pictures, rejected at the threshold that "
-    "rejects 1 % of the digits of each set.",
+    "`writers-labels` and `writers` of `digitlib.training.stages`): accuracy is of MNIST's "
+    "validation digits, the others are of the choosing writers as pictures, rejected at the "
+    "threshold that rejects 1 % of the digits of each set.",
     "way of the pen": "Planes for direction and time in a branch of the network, on labels, from a "
     "network fine-tuned on UNIPEN without them: accuracy is of the 2,043 drawings of the choosing "
     "writers, read as strokes.",
