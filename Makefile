@@ -6,7 +6,11 @@ NOTEBOOK := notebooks/05_draw.ipynb
 VENV := .venv
 # Tools run as `python -m`: their scripts would break if the folder is moved.
 PY := $(VENV)/bin/python
-STAMP := $(VENV)/.installed
+# One environment, three layers of packages, each with those before it (pyproject.toml): the page;
+# training and notebooks; development. A target waits for the stamp of the layer that it needs.
+APP := $(VENV)/.app
+TRAIN := $(VENV)/.train
+DEV := $(VENV)/.dev
 # import-linter cannot be run as `python -m`.
 LINT_IMPORTS := "from importlinter.cli import lint_imports_command as lint; lint()"
 
@@ -29,6 +33,7 @@ ALLOW_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 PARALLEL := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:  # two set-ups must not install into one environment
 .PHONY: help lab app reports notebooks weights sweep test test-all check format clean force
 
 help: ## List these commands
@@ -39,52 +44,52 @@ help: ## List these commands
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
 # autodetect: looking for language servers would start every tool chain of the machine.
 lab: PORT ?= 8888
-lab: $(STAMP) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
+lab: $(TRAIN) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 	exec $(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
 		--ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
 		--LanguageServerManager.autodetect=False $(NO_BROWSER) $(ALLOW_ROOT)
 
 app: PORT ?= 8866
-app: $(STAMP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no)
+app: $(TRAIN) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no)
 	JUPYTER_PATH="$(CURDIR)/digitlib/widgets/jupyter" exec $(PY) -m voila $(NOTEBOOK) \
 		--Voila.ip=127.0.0.1 --port=$(PORT) --template=pad --strip_sources=True --theme=light \
 		--TagRemovePreprocessor.enabled=True \
 		--TagRemovePreprocessor.remove_cell_tags=notebook-only $(NO_BROWSER)
 
 # FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with the rest.
-reports: $(STAMP) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)
+reports: $(TRAIN) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)
 	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(ARGS)
 
-notebooks: $(STAMP) ## Run the notebooks in place and keep their outputs (ARGS="--only 02_train")
+notebooks: $(DEV) ## Run the notebooks in place and keep their outputs (ARGS="--only 02_train")
 	$(PY) -m ruff format --quiet notebooks
 	$(PY) -m digitlib notebooks $(ARGS)
 
 # Outputs go to build/weights; stopped, the same command goes on with the steps that are missing.
-weights: $(STAMP) ## Make the bundled weights, in hours (ARGS="--list" shows the steps)
+weights: $(TRAIN) ## Make the bundled weights, in hours (ARGS="--list" shows the steps)
 	$(PY) -m digitlib weights $(ARGS)
 
 # Results go to reports/sweep.jsonl; stopped, the same command goes on with the rest.
-sweep: $(STAMP) ## Train several seeds side by side (ARGS="quick --seeds 0-4")
+sweep: $(TRAIN) ## Train several seeds side by side (ARGS="quick --seeds 0-4")
 	$(PY) -m digitlib sweep $(ARGS)
 
 # One thread each: workers that share the cores with threads of their own are slower.
 test: export OMP_NUM_THREADS := 1
-test: $(STAMP) ## Run the quick tests, in parallel (ARGS="-k strokes" goes to pytest)
+test: $(DEV) ## Run the quick tests, in parallel (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(PARALLEL) -m "not notebook and not browser and not slow" $(ARGS)
 
 # The browser tests measure times: they run alone.
 test-all: export OMP_NUM_THREADS := 1
-test-all: $(STAMP) ## Run all tests: notebooks and browser, too
+test-all: $(DEV) ## Run all tests: notebooks and browser, too
 	$(PY) -m pytest $(PARALLEL) -m "not browser" $(ARGS)
 	$(PY) -m pytest -m browser $(ARGS)
 
-check: $(STAMP) ## Check format, lint, types and the direction of imports
+check: $(DEV) ## Check format, lint, types and the direction of imports
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
 
-format: $(STAMP) ## Format the code and apply ruff's fixes
+format: $(DEV) ## Format the code and apply ruff's fixes
 	$(PY) -m ruff check --fix --exit-zero .
 	$(PY) -m ruff format .
 
@@ -93,26 +98,35 @@ clean: ## Remove caches and build leftovers (the environment and data stay)
 	find . -name $(VENV) -prune -o \
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
 
-# The stamp holds the folder it was made for: digitlib is installed by path, so a moved or
-# copied folder is set up again. Otherwise set-up is repeated only when a file below changes.
-# Announcements are off: JupyterLab would ask, over the pad, whether to fetch news.
-ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
-$(STAMP): force
+# A stamp holds the folder it was made for: digitlib is installed by path, so a moved or copied
+# folder is set up again. Otherwise set-up is repeated only when a file below changes, and pip
+# leaves alone what is there already. Modules are compiled when first imported: most never are.
+STALE := $(shell for stamp in $(APP) $(TRAIN) $(DEV); do \
+	[ "$$(cat $$stamp 2>/dev/null)" = "$(CURDIR)" ] || echo $$stamp; done)
+ifneq ($(STALE),)
+$(STALE): force
 endif
-$(STAMP): pyproject.toml constraints.txt
+$(APP): LAYERS := app
+$(TRAIN): LAYERS := app train
+$(DEV): LAYERS := app train dev
+$(APP) $(TRAIN) $(DEV): pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || \
 		{ echo "digitlib needs Python 3.11 or newer, and there is no $(PYTHON) here: try make PYTHON=/path/to/python3.11." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "digitlib needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" -V 2>&1 | head -1): try make PYTHON=python3.11." >&2; exit 1; }
-	@echo "Setting up $(VENV): about 3 GB to download and 6.5 GB on disk on Linux (PyTorch brings its"
-	@echo "CUDA libraries; README tells how to do with less), some minutes, only this once."
-	@rm -f $(STAMP)
+	@echo "Setting up $(VENV), only this once: seconds for the page alone; some minutes and GB for all else"
+	@echo "(on Linux PyTorch brings its CUDA libraries; README tells how to do with less)."
+	@rm -f $@
 	@$(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "Python could not make $(VENV) (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
-	$(PY) -m pip install --disable-pip-version-check --compile -c constraints.txt -e '.[dev,scale]'
-	@$(PY) -m jupyter labextension disable --level=sys_prefix \
-		"@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
+	$(PY) -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
+		-e '.[$(subst $() ,$(COMMA),$(LAYERS))]'
+	$(if $(filter train,$(LAYERS)),@$(NO_ANNOUNCEMENTS))
 	@mkdir -p $(VENV)/home
-	@printf '%s' "$(CURDIR)" > $(STAMP)
+	@for layer in $(LAYERS); do printf '%s' "$(CURDIR)" > $(VENV)/.$$layer; done
 	@echo "$(VENV) is ready."
+# JupyterLab would ask, over the pad, whether to fetch news.
+NO_ANNOUNCEMENTS = $(PY) -m jupyter labextension disable --level=sys_prefix \
+	"@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
+COMMA := ,

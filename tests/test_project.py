@@ -21,22 +21,15 @@ PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="ut
 ENVIRONMENT = (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
 
 CONDA_NAMES = {"pytorch": "torch"}  # conda's name → ours
-IMPORT_NAMES = {
-    "PIL": "pillow",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "distributed": "dask",
-}
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
 
 
-def requirements(*extras: str) -> dict[str, Requirement]:
-    """pyproject's dependencies, with those of the extras, by name."""
+def requirements() -> dict[str, Requirement]:
+    """pyproject's dependencies, with those of all extras, by name."""
     project = PYPROJECT["project"]
-    lines = list(project["dependencies"])
-    for extra in extras:
-        lines += project["optional-dependencies"][extra]
-    found = [Requirement(line) for line in lines]
+    layers = [project["dependencies"], *project["optional-dependencies"].values()]
+    found = [Requirement(line) for layer in layers for line in layer]
+    assert len({requirement.name for requirement in found}) == len(found), "listed twice"
     return {canonicalize_name(requirement.name): requirement for requirement in found}
 
 
@@ -69,7 +62,7 @@ def test_environment_yml_lists_the_dependencies_of_pyproject() -> None:
     assert environment["channels"] == ["conda-forge"]
     lines = [line for line in environment["dependencies"] if isinstance(line, str)]
     (pip_section,) = [line for line in environment["dependencies"] if isinstance(line, dict)]
-    assert "-e .[dev]" in pip_section["pip"]
+    assert f"-e .[{','.join(PYPROJECT['project']['optional-dependencies'])}]" in pip_section["pip"]
     lines += [line for line in pip_section["pip"] if not line.startswith("-e ")]
 
     python = next(line for line in lines if line.startswith("python="))
@@ -83,7 +76,7 @@ def test_environment_yml_lists_the_dependencies_of_pyproject() -> None:
             requirement = Requirement(line)
             name = canonicalize_name(requirement.name)
             listed[CONDA_NAMES.get(name, name)] = requirement.specifier
-    wanted = {name: requirement.specifier for name, requirement in requirements("dev").items()}
+    wanted = {name: requirement.specifier for name, requirement in requirements().items()}
     assert listed == wanted
 
 
@@ -108,27 +101,9 @@ def test_constraints_are_names_and_versions_only() -> None:
 
 def test_constraints_cover_every_dependency() -> None:
     pinned = pins()
-    for name, requirement in requirements("dev", "scale").items():
+    for name, requirement in requirements().items():
         assert name in pinned, f"{name} is not pinned"
         assert requirement.specifier.contains(pinned[name]), f"{requirement} against the pin"
-
-
-def test_what_digitlib_imports_is_declared() -> None:
-    declared = set(requirements("scale"))
-    for path in sorted((REPOSITORY / "digitlib").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            modules = []
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                modules = [str(node.module)]
-            for module in modules:
-                top = module.partition(".")[0]
-                if top in sys.stdlib_module_names or top == "digitlib":
-                    continue
-                name = canonicalize_name(IMPORT_NAMES.get(top, top))
-                # IPython and traitlets come with ipywidgets, whose interface they are
-                assert name in declared | {"ipython", "traitlets"}, f"{path.name} imports {top}"
 
 
 # --- imports between rooms -------------------------------------------------------------------
@@ -240,11 +215,8 @@ def test_make_help_lists_every_target() -> None:
 
 @pytest.mark.parametrize(("target", "port"), [("lab", "8123"), ("app", "8124")])
 def test_servers_stay_on_loopback(target: str, port: str) -> None:
-    stamp = REPOSITORY / ".venv" / ".installed"
-    # -n: the commands alone, with the set-up taken for done
-    answer = make(
-        "-n", target, f"--old-file={stamp.relative_to(REPOSITORY)}", f"PORT={port}", "BROWSER=no"
-    )
+    done = ["--old-file=.venv/.app", "--old-file=.venv/.train"]  # the set-up
+    answer = make("-n", target, *done, f"PORT={port}", "BROWSER=no")  # -n: the commands alone
     assert answer.returncode == 0, answer.stderr
     assert "ip=127.0.0.1" in answer.stdout
     assert f"port={port}" in answer.stdout
@@ -253,16 +225,41 @@ def test_servers_stay_on_loopback(target: str, port: str) -> None:
     assert "notebooks/05_draw.ipynb" in answer.stdout
 
 
-def test_an_old_python_is_told_in_one_sentence(tmp_path: Path) -> None:
-    old = tmp_path / "python3.8"
-    old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.8.20" && exit 0\nexit 1\n')
-    old.chmod(0o755)
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """What set-up needs of a checkout, in a folder without an environment."""
     copy = tmp_path / "digitlib"
     copy.mkdir()
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(REPOSITORY / name, copy)
-    answer = make("-C", str(copy), "test", f"PYTHON={old}")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("target", "layers"), [("app", "app,train"), ("lab", "app,train"), ("check", "app,train,dev")]
+)
+def test_a_command_installs_its_layers_at_once(bare: Path, target: str, layers: str) -> None:
+    answer = make("-n", "-C", str(bare), target)
+    assert re.findall(r"-e '\.\[(.*)\]'", answer.stdout) == [layers]
+    assert f"for layer in {layers.replace(',', ' ')}; do" in answer.stdout  # their stamps
+
+
+def test_layers_that_are_there_are_not_installed_again(bare: Path) -> None:
+    (bare / ".venv").mkdir()
+    for layer in ("app", "train"):
+        (bare / ".venv" / f".{layer}").write_text(str(bare))
+    assert "pip install" not in make("-n", "-C", str(bare), "lab").stdout
+    assert "pip install" in make("-n", "-C", str(bare), "check").stdout
+    (bare / ".venv" / ".train").write_text("another folder, from which this one was copied")
+    assert "pip install" in make("-n", "-C", str(bare), "lab").stdout
+
+
+def test_an_old_python_is_told_in_one_sentence(bare: Path, tmp_path: Path) -> None:
+    old = tmp_path / "python3.8"
+    old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.8.20" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    answer = make("-C", str(bare), "test", f"PYTHON={old}")
     assert answer.returncode != 0
     assert "needs Python 3.11 or newer" in answer.stderr
     assert "Python 3.8.20" in answer.stderr
-    assert not (copy / ".venv").exists()
+    assert not (bare / ".venv").exists()

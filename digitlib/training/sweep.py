@@ -124,10 +124,8 @@ def _backend(cluster: str | Any | None) -> Iterator[None]:
     if cluster is None:
         yield
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError("A cluster needs Dask: pip install 'digitlib[scale]'.") from error
+    from distributed import Client
+
     with Client(cluster) as client, joblib.parallel_config(backend="dask", client=client):
         yield
 

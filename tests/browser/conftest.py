@@ -48,7 +48,8 @@ def serving(target: str, folder: Path, **environment: str) -> Iterator[str]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                *("make", "--old-file=.venv/.installed", target, f"PORT={port}", "BROWSER=no"),
+                *("make", "--old-file=.venv/.app", "--old-file=.venv/.train", target),
+                *(f"PORT={port}", "BROWSER=no"),
                 *(f"PY={sys.executable}", f"JUPYTER_CONFIG_DIR={folder / 'config'}"),
             ],
             cwd=REPOSITORY,

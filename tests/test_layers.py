@@ -1,0 +1,132 @@
+"""The layers of packages in pyproject.toml: each part of the code gets by with those of its own.
+
+All packages are installed here, so the tests hide those outside a layer.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+OWN = {"digitlib", *(path.stem for path in (REPOSITORY / "tests").rglob("*.py"))}
+# They come with a package that is listed, as parts of its interface: ipywidgets, dask.
+PARTS = {"ipython", "traitlets", "distributed"}
+
+HIDE = """
+import json, sys
+from importlib.machinery import PathFinder
+class Layer(PathFinder):
+    hidden = set(json.loads(sys.argv[1]))
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] in cls.hidden
+        return None if hidden else super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Layer
+"""
+IMPORT_ALL = """
+import digitlib
+from importlib import import_module
+from pathlib import Path
+folder = Path(digitlib.__file__).parent
+for path in sorted(folder.rglob("*.py")):
+    import_module(".".join(path.relative_to(folder.parent).with_suffix("").parts))
+"""
+SHOW_PAGE = "import voila.app; voila.app.Voila()"
+
+
+def layer(*extras: str) -> dict[str, Requirement]:
+    """The packages that a layer lists, by name: the first, and those of the extras."""
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra])]
+    found = [Requirement(line) for line in lines]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def installed(requirements: Iterable[Requirement], seen: set[str]) -> Iterator[str]:
+    """Names of the packages that pip would install for the requirements."""
+    for requirement in requirements:
+        name = canonicalize_name(requirement.name)
+        for extra in ("", *requirement.extras):
+            if (key := f"{name}[{extra}]") in seen:
+                continue
+            seen.add(key)
+            yield name
+            needed = [Requirement(line) for line in _requires(name)]
+            wanted = [r for r in needed if not r.marker or r.marker.evaluate({"extra": extra})]
+            yield from installed(wanted, seen)
+
+
+def _requires(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:  # of another platform
+        return []
+
+
+def run(code: str, *extras: str) -> subprocess.CompletedProcess[str]:
+    """Run code that can import no packages but those of the first layer and of the extras."""
+    allowed = set(installed(layer(*extras).values(), set())) | {"digitlib", "pip"}
+    outside = [
+        top
+        for top, packages in packages_distributions().items()
+        if allowed.isdisjoint(map(canonicalize_name, packages))
+    ]
+    return subprocess.run(
+        [sys.executable, "-c", HIDE + code, json.dumps(outside)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def imports(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file below a folder with the top-level packages that it imports."""
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [str(node.module)]
+            for top in {name.partition(".")[0] for name in names}:
+                if top not in sys.stdlib_module_names and top not in OWN:
+                    yield path, top
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"), [("digitlib", ["train"]), ("tests", ["app", "train", "dev"])]
+)
+def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
+    packages = packages_distributions()
+    declared = set(layer(*extras)) | PARTS
+    for path, top in imports(REPOSITORY / folder):
+        names = {canonicalize_name(name) for name in packages.get(top, [top])}
+        assert names & declared, f"{path.name} imports {top}"
+
+
+@pytest.mark.parametrize(
+    ("code", "extras"),
+    [
+        pytest.param(IMPORT_ALL, ["train"], id="train", marks=pytest.mark.slow),
+        pytest.param(SHOW_PAGE, ["app"], id="app"),
+    ],
+)
+def test_a_layer_needs_no_other(code: str, extras: list[str]) -> None:
+    done = run(code, *extras)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_package_outside_a_layer_is_hidden() -> None:
+    for package, extras in (("pytest", ["app", "train"]), ("torch", ["app"]), ("voila", [])):
+        assert f"No module named '{package}'" in run(f"import {package}", *extras).stderr
