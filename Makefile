@@ -43,18 +43,23 @@ help: ## List these commands
 
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
 # autodetect: looking for language servers would start every tool chain of the machine.
+# Voilà's extension would serve every picture of the folder without the token.
 lab: PORT ?= 8888
 lab: $(TRAIN) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 	exec $(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
 		--ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
-		--LanguageServerManager.autodetect=False $(NO_BROWSER) $(ALLOW_ROOT)
+		--LanguageServerManager.autodetect=False \
+		--ServerApp.jpserver_extensions=voila.server_extension=False $(NO_BROWSER) $(ALLOW_ROOT)
 
+# POOL kernels wait for visitors with the notebook already run; whoever comes when all are taken
+# waits for a new one. Settings: digitlib/widgets/jupyter/voila.py.
 app: PORT ?= 8866
-app: $(TRAIN) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no)
-	JUPYTER_PATH="$(CURDIR)/digitlib/widgets/jupyter" exec $(PY) -m voila $(NOTEBOOK) \
-		--Voila.ip=127.0.0.1 --port=$(PORT) --template=pad --strip_sources=True --theme=light \
-		--TagRemovePreprocessor.enabled=True \
-		--TagRemovePreprocessor.remove_cell_tags=notebook-only $(NO_BROWSER)
+app: POOL ?= 1
+app: JUPYTER := $(CURDIR)/digitlib/widgets/jupyter
+app: $(TRAIN) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=1)
+	JUPYTER_PATH="$(JUPYTER)" exec $(PY) -m voila $(NOTEBOOK) \
+		--Voila.config_file_paths="$(JUPYTER)" --Voila.ip=127.0.0.1 --port=$(PORT) \
+		--pool_size=$(POOL) $(NO_BROWSER) $(ARGS)
 
 # FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with the rest.
 reports: $(TRAIN) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)
@@ -122,11 +127,11 @@ $(APP) $(TRAIN) $(DEV): pyproject.toml constraints.txt
 		{ echo "Python could not make $(VENV) (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	$(PY) -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 		-e '.[$(subst $() ,$(COMMA),$(LAYERS))]'
-	$(if $(filter train,$(LAYERS)),@$(NO_ANNOUNCEMENTS))
+	$(if $(filter train,$(LAYERS)),@$(WITHOUT) >/dev/null 2>&1 || true)
 	@mkdir -p $(VENV)/home
 	@for layer in $(LAYERS); do printf '%s' "$(CURDIR)" > $(VENV)/.$$layer; done
 	@echo "$(VENV) is ready."
-# JupyterLab would ask, over the pad, whether to fetch news.
-NO_ANNOUNCEMENTS = $(PY) -m jupyter labextension disable --level=sys_prefix \
-	"@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1 || true
+# JupyterLab would ask, over the pad, whether to fetch news, and show a button of Voilà's.
+WITHOUT := $(PY) -m jupyter labextension disable --level=sys_prefix \
+	"@jupyterlab/apputils-extension:announcements" "@voila-dashboards/jupyterlab-preview"
 COMMA := ,

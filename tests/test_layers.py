@@ -23,8 +23,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OWN = {"digitlib", *(path.stem for path in (REPOSITORY / "tests").rglob("*.py"))}
-# They come with a package that is listed, as parts of its interface: ipywidgets, dask.
-PARTS = {"ipython", "traitlets", "distributed"}
+# They come with a package that is listed, as parts of its interface: ipywidgets, dask, voila.
+PARTS = {"ipython", "traitlets", "distributed", "jupyter-server"}
 
 HIDE = """
 import json, sys
@@ -38,12 +38,10 @@ class Layer(PathFinder):
 sys.meta_path[sys.meta_path.index(PathFinder)] = Layer
 """
 IMPORT_ALL = """
-import digitlib
+import digitlib, pkgutil
 from importlib import import_module
-from pathlib import Path
-folder = Path(digitlib.__file__).parent
-for path in sorted(folder.rglob("*.py")):
-    import_module(".".join(path.relative_to(folder.parent).with_suffix("").parts))
+for module in pkgutil.walk_packages(digitlib.__path__, "digitlib."):
+    import_module(module.name)
 """
 SHOW_PAGE = "import voila.app; voila.app.Voila()"
 
@@ -105,7 +103,7 @@ def imports(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [("digitlib", ["train"]), ("tests", ["app", "train", "dev"])]
+    ("folder", "extras"), [("digitlib", ["app", "train"]), ("tests", ["app", "train", "dev"])]
 )
 def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     packages = packages_distributions()

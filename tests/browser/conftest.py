@@ -1,91 +1,29 @@
-"""Servers as users start them, and a Chromium without access to other machines."""
+"""Pages of running servers, and a Chromium without access to other machines."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from servers import PATIENCE, REPOSITORY, serving
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 120  # seconds that a step may take on a slow machine
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other machine is reached
 ]
 
 
 expect.set_options(timeout=1000 * PATIENCE / 2)
-
-
-@contextlib.contextmanager
-def serving(target: str, folder: Path, **environment: str) -> Iterator[str]:
-    """Run ``make <target>`` and yield its address; nothing is left running afterwards.
-
-    The recipe is the user's, with this Python in place of ``.venv`` and Jupyter's settings in
-    ``folder``.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = folder / f"{target}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *("make", "--old-file=.venv/.app", "--old-file=.venv/.train", target),
-                *(f"PORT={port}", "BROWSER=no"),
-                *(f"PY={sys.executable}", f"JUPYTER_CONFIG_DIR={folder / 'config'}"),
-            ],
-            cwd=REPOSITORY,
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _wait_for(port, process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        _stop(process)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    pytest.fail(f"The server did not start:\n{log.read_text(errors='replace')[-3000:]}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server, and its kernels, which are in process groups of their own."""
-    family: list[psutil.Process] = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = psutil.Process(process.pid).children(recursive=True)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=15)
-    for member in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    process.wait(timeout=15)
 
 
 @pytest.fixture(scope="module")
@@ -108,16 +46,16 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         JUPYTER_TOKEN=token,
         JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"),
         JUPYTERLAB_WORKSPACES_DIR=str(folder / "workspaces"),
-    ) as url:
-        yield f"{url}/lab/tree/notebooks/05_draw.ipynb?token={token}"
+    ) as server:
+        yield f"{server.url}/lab/tree/notebooks/05_draw.ipynb?token={token}"
     assert notebook.read_bytes() == before, "the test has changed the notebook"
 
 
 @pytest.fixture(scope="module")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The drawing pad as a page."""
-    with serving("app", tmp_path_factory.mktemp("app")) as url:
-        yield url
+    with serving("app", tmp_path_factory.mktemp("app")) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")
@@ -131,17 +69,12 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Open a browser context that reaches this machine only."""
+    """Open a browser context: a visitor with an empty cache."""
     contexts = []
-
-    def local_only(route: Route) -> None:
-        local = urlsplit(route.request.url).hostname in ("127.0.0.1", None)
-        route.continue_() if local else route.abort()
 
     def opened(**options: object) -> BrowserContext:
         context = browser.new_context(**options)  # type: ignore[arg-type]
         context.set_default_timeout(1000 * PATIENCE)
-        context.route("**/*", local_only)
         contexts.append(context)
         return context
 

@@ -66,6 +66,14 @@ def draw_by_mouse(
     page: Page, canvas: Locator, strokes: list[list[Point]], spacing: float = 0.03
 ) -> None:
     """Draw strokes with pressed and moved mouse events."""
+    for _ in mouse_events(page, canvas, strokes, spacing):
+        pass
+
+
+def mouse_events(
+    page: Page, canvas: Locator, strokes: list[list[Point]], spacing: float = 0.03
+) -> Iterator[None]:
+    """The same in steps of one event: several pages can be drawn on by turns."""
     canvas.scroll_into_view_if_needed()
     for stroke in strokes:
         first, *rest = steps_along(stroke, spacing)
@@ -73,6 +81,7 @@ def draw_by_mouse(
         page.mouse.down()
         for point in rest:
             page.mouse.move(*to_page(canvas, point))
+            yield
         page.mouse.up()
 
 

@@ -59,6 +59,7 @@ def test_the_page_shows_the_pad_and_no_code(page: Page) -> None:
         "voila/render/notebooks/05_draw.ipynb",
         "voila/files/notebooks/05_draw.ipynb",
         "voila/files/digitlib/widgets.py",
+        "voila/files/reports/screenshots/app.png",
         "api/contents",
         "lab",
     ],
@@ -75,6 +76,28 @@ def test_the_page_asks_no_other_machine(
     context.on("request", lambda request: requested.append(request.url))
     opened(context, app_url).close()
     assert [url for url in requested if not url.startswith((app_url, "data:", "blob:"))] == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "number"),
+    [("v1.kernel.websocket.jupyter.org", [255] * 7 + [127]), ("", [127, 255, 255, 255])],
+)
+def test_a_message_of_endless_parts_is_refused(
+    page: Page, app_url: str, protocol: str, number: list[int]
+) -> None:
+    closed = page.evaluate(
+        """([protocol, number]) => new Promise(resolve => {
+            const {kernelId} = JSON.parse(
+                document.getElementById("jupyter-config-data").textContent);
+            const address = `ws://${location.host}/api/kernels/${kernelId}/channels`;
+            const socket = new WebSocket(address, protocol ? [protocol] : []);
+            socket.onopen = () => socket.send(new Uint8Array(number));
+            socket.onclose = resolve;
+        })""",
+        [protocol, number],
+    )
+    assert closed
+    assert page.request.get(f"{app_url}/voila/static/voila.js", timeout=5000).ok
 
 
 def test_drawing_by_mouse(page: Page, reports: Path) -> None:

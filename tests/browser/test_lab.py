@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from drawing import DIGITS, draw_by_mouse, ink, to_page
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+from servers import machine
 
 pytestmark = pytest.mark.browser
 
@@ -60,6 +60,12 @@ def clear(page: Page) -> None:
     if button.is_enabled():
         button.click()
     expect(result(page)).to_have_attribute("data-state", "empty")
+
+
+@pytest.mark.parametrize("path", ["voila/files/reports/screenshots/app.png", "voila/tree"])
+def test_voila_serves_nothing_beside_jupyterlab(page: Page, lab_url: str, path: str) -> None:
+    address = "{0.scheme}://{0.netloc}".format(urlsplit(lab_url))
+    assert page.request.get(f"{address}/{path}").status == 404
 
 
 @pytest.mark.parametrize("digit", DIGITS)
@@ -170,15 +176,11 @@ def test_new_bars_come_within_150_ms(page: Page, canvas: Locator, reports: Path)
         "median_ms": round(median, 1),
         "max_ms": round(max(samples), 1),
         "samples_ms": [round(sample, 1) for sample in samples],
-        "machine": {
-            "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-            "load_before": round(load, 1),  # the browser and server of this test add about 1
-            "architecture": platform.machine(),
-            "system": platform.system(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "jupyterlab", "ipycanvas")},
-            "chromium": page.context.browser.version if page.context.browser else None,
-        },
+        "machine": machine(
+            *("torch", "jupyterlab", "ipycanvas"),
+            load_before=round(load, 1),  # the browser and server of this test add about 1
+            chromium=page.context.browser.version if page.context.browser else None,
+        ),
     }
     (reports / "latency.json").write_text(json.dumps(report, indent=1) + "\n")
     assert len(samples) >= 20

@@ -1,0 +1,109 @@
+"""Servers as users start them, watched from outside: their kernels, and the machine below."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE = 120  # seconds that a step may take on a slow machine
+KERNEL = re.compile(r"kernel-([0-9a-f-]{36})\.json")  # the connection file, in its command
+
+
+class Server(NamedTuple):
+    """A server under test, by its address and the process that started it."""
+
+    url: str
+    process: psutil.Process
+
+    def kernels(self) -> dict[str, psutil.Process]:
+        """The processes of the kernels that run now, by their ids."""
+        family = self.process.children(recursive=True)
+        return {match[1]: p for p in family if (match := KERNEL.search(_command(p)))}
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+@contextlib.contextmanager
+def serving(target: str, folder: Path, **environment: str) -> Iterator[Server]:
+    """Run ``make <target>``, its settings from ``environment``; nothing is left running afterwards.
+
+    The recipe is the user's, with this Python in place of ``.venv`` and Jupyter's settings in
+    ``folder``.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / f"{target}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *("make", "--old-file=.venv/.app", "--old-file=.venv/.train", target),
+                *(f"PORT={port}", "BROWSER=no"),
+                *(f"PY={sys.executable}", f"JUPYTER_CONFIG_DIR={folder / 'config'}"),
+            ],
+            cwd=REPOSITORY,
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(port, process, log)
+        yield Server(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
+    finally:
+        _stop(process)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"The server did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server, and its kernels, which are in process groups of their own."""
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid).children(recursive=True)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=15)
+    for member in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait(timeout=15)
+
+
+def machine(*packages: str, **more: Any) -> dict[str, Any]:
+    """What a measured time depends on."""
+    return {
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        **more,
+    }
