@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from digitlib.models.card import WeightsError
     from digitlib.models.prediction import Prediction
     from digitlib.models.recognizer import Recognizer
-    from digitlib.models.weights import WeightsError
     from digitlib.preprocessing.read import BlankDrawingError
     from digitlib.training.config import TrainConfig
     from digitlib.training.trainer import fit
@@ -37,7 +37,7 @@ _HOMES = {
     "Prediction": "models.prediction",
     "Recognizer": "models.recognizer",
     "TrainConfig": "training.config",
-    "WeightsError": "models.weights",
+    "WeightsError": "models.card",
     "fit": "training.trainer",
 }
 

@@ -100,6 +100,17 @@ def export(output: Path, weights: Path | None) -> None:
     Recognizer.load(weights).export_onnx(output)
 
 
+@main.command()
+def onnx() -> None:
+    """Make the bundled network's ONNX file from its weights.
+
+    `weights --install` does it, too. Reading takes the ONNX file, training the weights.
+    """
+    from digitlib.models.export import export_bundled
+
+    export_bundled()
+
+
 # --- training ------------------------------------------------------------------------------
 
 

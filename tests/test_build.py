@@ -19,8 +19,9 @@ from digitlib.__main__ import main
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
 from digitlib.evaluation import compare, metrics
+from digitlib.models.card import Card
 from digitlib.models.inference import digit_score
-from digitlib.models.weights import Card, load_model, model_digest
+from digitlib.models.weights import load_model, model_digest
 from digitlib.training import build, calibration
 from digitlib.training.calibration import make_card
 from digitlib.training.config import PRESETS, TrainConfig
@@ -110,10 +111,8 @@ def test_every_validation_set_counts_alike(monkeypatch: pytest.MonkeyPatch) -> N
             self.weight = torch.nn.Parameter(torch.zeros(1))
 
         def forward(self, frames: torch.Tensor) -> torch.Tensor:
-            logits = torch.full((len(frames), 11), -50.0)
-            logits[:, 0] = frames.mean(dim=(1, 2, 3))
-            logits[:, 10] = 0
-            return logits
+            ink = frames.mean(dim=(2, 3))  # [N, 1]
+            return torch.cat([ink, (0 * ink - 50).repeat(1, 9), 0 * ink], dim=1)
 
     def part(name: str, count: int, grey: int, label: int) -> DigitData:
         images = torch.full((count, 28, 28), grey, dtype=torch.uint8)
@@ -141,7 +140,7 @@ def test_every_validation_set_counts_alike(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_measurement_is_of_the_calibrated_network(result: TrainResult) -> None:
     part = sample_splits().validation[0]
-    made = Recognizer(result.model, Card("digitnet", temperature=2.0, threshold=1.0))
+    made = Recognizer.from_model(result.model, Card("digitnet", temperature=2.0, threshold=1.0))
     found = compare.measure(made, part)
     expected = metrics.summarize(made.probabilities(part.images).numpy(), part.labels.numpy())
     for name, value in expected.items():
@@ -155,7 +154,7 @@ def test_a_measurement_is_of_the_calibrated_network(result: TrainResult) -> None
 def test_of_no_digits_only_the_rejections_are_measured(result: TrainResult) -> None:
     part = sample_splits().validation[0]
     none = dataclasses.replace(part, labels=torch.full_like(part.labels, 10))
-    made = Recognizer(result.model, Card("digitnet", threshold=1.0))
+    made = Recognizer.from_model(result.model, Card("digitnet", threshold=1.0))
     found = compare.measure(made, none)
     assert found == {
         "rejected": compare.measure(made, part)["rejected"],
@@ -173,7 +172,7 @@ def test_a_release_is_whole(tmp_path: Path, no_loading: list[tuple[str, str]]) -
     assert no_loading[-1] == ("sample", "test")
     assert no_loading.count(("sample", "test")) == 1  # looked at once, at the end
     assert [*output.parent.iterdir()] == [output]  # the checkpoint is gone
-    again = compare.measure(Recognizer(model, found), catalog.load("sample", "test"))
+    again = compare.measure(Recognizer.from_model(model, found), catalog.load("sample", "test"))
     assert again["accuracy"] == found.test["sample"]["accuracy"]
 
 

@@ -14,9 +14,9 @@ from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.base import NO_DIGIT, DataMissingError, DigitData
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.evaluation import compare
+from digitlib.models.card import BUNDLED_WEIGHTS, Card
 from digitlib.models.networks import DigitNet
 from digitlib.models.recognizer import Recognizer
-from digitlib.models.weights import BUNDLED_WEIGHTS, Card
 
 WRITERS = (4, 4, 4, 8, 8, 8, 8, 9, 9, 9)
 DRAWN = [PenDrawing(list(DIGITS[n]), n, WRITERS[n], str(n)) for n in range(10)]
@@ -27,20 +27,25 @@ def pens() -> DigitData:
     return pen_data("unipen", "test", DRAWN)
 
 
-@pytest.fixture(scope="module")
-def reader() -> Recognizer:
+def pen_reader(threshold: float = -np.inf) -> Recognizer:
     """A network whose pen branch changes its predictions."""
     torch.manual_seed(0)
     model = DigitNet(outputs=11, pen=8)
     assert model.pen is not None
     torch.nn.init.normal_(model.pen.join.weight)
-    return Recognizer(model, Card("digitnet", {"outputs": 11, "pen": 8}))
+    card = Card("digitnet", {"outputs": 11, "pen": 8}, threshold=threshold)
+    return Recognizer.from_model(model, card)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Recognizer:
+    return pen_reader()
 
 
 @pytest.fixture(scope="module")
 def plain() -> Recognizer:
     torch.manual_seed(0)
-    return Recognizer(DigitNet(outputs=11), Card("digitnet", {"outputs": 11}))
+    return Recognizer.from_model(DigitNet(outputs=11), Card("digitnet", {"outputs": 11}))
 
 
 def test_pen_data_are_read_as_strokes_by_networks_that_take_them(
@@ -74,19 +79,18 @@ def test_writers_are_groups_where_they_are_known(pens: DigitData, plain: Recogni
         assert "rejected by writer" not in compare.measure(plain, data)
 
 
-def test_characters_that_pass_are_counted(reader: Recognizer) -> None:
+def test_characters_that_pass_are_counted() -> None:
     shapes = [DIGITS[7], DIGITS[7], DIGITS[1], DIGITS[0]]
     letters = [PenDrawing(list(s), NO_DIGIT, 1, c) for s, c in zip(shapes, "TTrU", strict=True)]
     data = pen_data("letters", "test", letters)
-    accepted = Recognizer(reader.model, Card("digitnet", {"outputs": 11, "pen": 8}))
+    accepted = pen_reader()
     table = compare.passing_characters(accepted, data)  # its threshold rejects nothing
     assert table["drawn"].to_dict() == {"T": 2, "r": 1, "U": 1}
     assert table.index[0] == "T"
     assert (table["share"] == 1).all()
     predicted = compare.predict_data(accepted, data).predicted
     assert table.loc["T", "read as"] == predicted[0]
-    strict = Recognizer(reader.model, Card("digitnet", {"outputs": 11, "pen": 8}, threshold=1e9))
-    assert compare.passing_characters(strict, data).empty
+    assert compare.passing_characters(pen_reader(threshold=1e9), data).empty
 
 
 def test_without_characters_there_is_no_such_table(reader: Recognizer) -> None:

@@ -161,7 +161,7 @@ def test_weights_and_runs_over_seeds_count_where_they_are_read() -> None:
     def read(code: str) -> list[str]:
         return [file.name for file in files_read(code)]
 
-    weights = ["baseline.safetensors", "digitnet.safetensors"]
+    weights = ["baseline.safetensors", "digitnet.onnx", "digitnet.safetensors"]
     assert read("from digitlib import Recognizer\nRecognizer.load()") == weights
     assert read("networks = load_networks(weights)") == weights
     assert read("pad = DrawingPad()") == [*weights, "pad.css"]
@@ -191,7 +191,7 @@ def test_the_data_sets_of_the_code_are_found() -> None:
         ("import numpy", []),
         ("from digitlib import Recognizer", ["models/recognizer.py", "models/networks.py"]),
         ("import digitlib\ndigitlib.Recognizer", ["models/recognizer.py"]),
-        ("import digitlib.models.onnx", ["models/onnx.py"]),
+        ("import digitlib.models.export", ["models/export.py"]),
         ("from digitlib.evaluation import metrics", ["evaluation/metrics.py"]),
         ("def f():\n    from digitlib.datasets.base import SPLITS", ["datasets/base.py"]),
     ],

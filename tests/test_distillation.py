@@ -258,7 +258,8 @@ def test_the_loss_is_least_where_the_network_agrees_with_its_teachers() -> None:
 
 
 def test_the_command_writes_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from digitlib.models.weights import Card, save_model
+    from digitlib.models.card import Card
+    from digitlib.models.weights import save_model
 
     path = tmp_path / "teacher.safetensors"
     made = fit(small_config(), sample_splits(), progress=False)

@@ -313,7 +313,7 @@ def test_mnist_enlarged_and_read_again_loses_hardly_any_accuracy() -> None:
     again = np.stack([to_frame(enlarged_on_a_page(f, random)) for f in data.images.numpy()])
     labels = data.labels.numpy()
     before = bundled().probabilities(data.images).argmax(dim=1).numpy() == labels
-    after = bundled().probabilities(again).argmax(dim=1).numpy() == labels
+    after = bundled().probabilities(again).argmax(axis=1) == labels
     lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
     assert lost - gained <= 0.002 * len(labels) + 1.64 * math.sqrt(0.002 * len(labels))
     # Most frames are nearly what they were: the loss is small for a reason.

@@ -18,8 +18,8 @@ from digitlib.evaluation import compare, handwriting
 from digitlib.evaluation.compare import Predictions
 from digitlib.evaluation.handwriting import DigitSet, Reader
 from digitlib.evaluation.metrics import GroupedProportion, Proportion
+from digitlib.models.card import BASELINE_WEIGHTS, Card
 from digitlib.models.networks import DigitNet
-from digitlib.models.weights import BASELINE_WEIGHTS, Card
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import BASELINE_THICKEN, baseline_frame, to_frame
 from digitlib.preprocessing.read import BlankDrawingError
@@ -305,7 +305,7 @@ def test_planes_go_to_networks_that_take_them_and_only_with_their_own_frames(
     model = DigitNet(outputs=11, pen=8)
     assert model.pen is not None
     torch.nn.init.normal_(model.pen.join.weight)
-    reader = Recognizer(model, Card("digitnet", {"outputs": 11, "pen": 8}))
+    reader = Recognizer.from_model(model, Card("digitnet", {"outputs": 11, "pen": 8}))
     drawn = DigitSet.of_frames(pen_data("unipen", "test", DRAWN))
     both = DigitSet(
         {**drawn.frames, "baseline": drawn.frames["digitlib"]}, drawn.labels, drawn.planes

@@ -16,7 +16,7 @@ from digitlib.training.config import PRESETS
 
 NAMES = {
     "read", "train", "distil", "weights", "sweep", "experiments", "reports", "notebooks", "export",
-    "sensitivity", "readme",
+    "onnx", "sensitivity", "readme",
 }  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_a_network_is_exported(tmp_path: Path) -> None:
     assert status("export", str(tmp_path / "net.onnx")) == 0
     onnx = pytest.importorskip("onnx")
     model = onnx.load(tmp_path / "net.onnx")
-    assert [output.name for output in model.graph.output] == ["probabilities", "score"]
+    assert [output.name for output in model.graph.output] == ["probabilities", "score", "logits"]
 
 
 def test_a_stopped_command_says_how_to_continue(monkeypatch: pytest.MonkeyPatch) -> None:

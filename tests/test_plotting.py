@@ -16,7 +16,7 @@ from scipy.cluster import hierarchy
 from sklearn.metrics import confusion_matrix
 
 from digitlib.evaluation import exploration, metrics
-from digitlib.models.weights import BUNDLED_WEIGHTS
+from digitlib.models.card import BUNDLED_WEIGHTS
 from digitlib.preprocessing.frame import frame_steps, to_frame
 from digitlib.reports import notebook, plotting, result_plots
 from digitlib.reports.notebook import load_networks, load_no_digits, load_optional, seed_runs

@@ -43,7 +43,7 @@ def sent_pictures(page: str) -> list[NDArray[np.uint8]]:
 @pytest.fixture(scope="module")
 def pen_recognizer() -> Recognizer:
     torch.manual_seed(0)
-    return Recognizer(DigitNet(outputs=11, pen=32))
+    return Recognizer.from_model(DigitNet(outputs=11, pen=32))
 
 
 # --- colours -------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def test_a_prediction_keeps_the_planes_that_the_network_got(pen_recognizer: Reco
     assert found.planes is not None
     np.testing.assert_array_equal(found.planes, planes)
     assert pen_recognizer.predict_frame(frame).planes is None
-    assert Recognizer(DigitNet()).predict_strokes([LINE]).planes is None
+    assert Recognizer.from_model(DigitNet()).predict_strokes([LINE]).planes is None
 
 
 def test_a_notebook_shows_direction_and_time_beside_the_frame() -> None:
@@ -139,7 +139,7 @@ def test_the_steps_show_what_the_network_gets_from_strokes(pen_recognizer: Recog
 
 
 def test_without_planes_the_steps_are_of_the_picture_alone(pen_recognizer: Recognizer) -> None:
-    pad = DrawingPad(Recognizer(DigitNet()))
+    pad = DrawingPad(Recognizer.from_model(DigitNet()))
     pad.draw([LINE])
     assert pad._render_steps().data == steps_html(pad.picture())
     pad = DrawingPad(pen_recognizer)

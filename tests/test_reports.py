@@ -22,7 +22,8 @@ import pytest
 import torch
 
 from digitlib.evaluation.metrics import GroupedProportion, Proportion
-from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
+from digitlib.models.card import BUNDLED_WEIGHTS
+from digitlib.models.weights import load_model
 from digitlib.reports import execution, runner
 from digitlib.reports.model_card import render_model_card
 from digitlib.reports.parameters import DRAWN_SEVEN, NOTEBOOKS, Notebook, check_parameters

@@ -101,7 +101,7 @@ def test_digit_styles_look_like_their_digits() -> None:
     # a style with a wrong label would be read wrong nearly always.
     digits = synthetic.draw_digits(20, seed=77)
     frames = np.stack([strokes.render(digit.strokes) for digit in digits])
-    read = bundled().probabilities(frames).argmax(dim=1).numpy()
+    read = bundled().probabilities(frames).argmax(axis=1)
     right = read == np.array([digit.label for digit in digits])
     for number, style in enumerate(synthetic.DIGIT_STYLES):
         assert right[20 * number : 20 * number + 20].mean() >= 0.8, style

@@ -20,16 +20,9 @@ from safetensors import safe_open
 
 from digitlib import WeightsError
 from digitlib.datasets import catalog
+from digitlib.models.card import BUNDLED_WEIGHTS, Card
 from digitlib.models.networks import build_network, count_parameters
-from digitlib.models.weights import (
-    BUNDLED_WEIGHTS,
-    FORMAT,
-    Card,
-    load_model,
-    read_tensors,
-    save_model,
-    write_tensors,
-)
+from digitlib.models.weights import FORMAT, load_model, read_tensors, save_model, write_tensors
 from digitlib.training.config import TrainConfig
 
 CARD = Card("digitnet", {"width": 4}, temperature=1.25)

@@ -16,7 +16,7 @@ from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.base import DataMissingError, DigitData
 from digitlib.evaluation import metrics
 from digitlib.evaluation.metrics import GroupedProportion, Interval, Proportion
-from digitlib.models.networks import CLASSES, count_parameters, reads_planes
+from digitlib.models.networks import CLASSES
 from digitlib.models.recognizer import Recognizer
 
 
@@ -83,7 +83,7 @@ def predict(
         planes: float32 ``[N, 3, 28, 28]`` of pen strokes, for networks that take them.
         groups, unit: see :class:`Predictions`.
     """
-    used = planes if reads_planes(recognizer.model) else None
+    used = planes if recognizer.takes_planes else None
     probabilities, _, rejected = recognizer.predict_batch(frames, used)
     has_ink = (frames.flatten(1) > 0).any(dim=1).numpy()
     right = has_ink & (probabilities.argmax(axis=1) == labels)
@@ -102,7 +102,7 @@ def predict_data(recognizer: Recognizer, data: DigitData, *, strokes: bool = Tru
 
 def known_planes(recognizer: Recognizer, data: DigitData) -> Tensor | None:
     """The planes of pen data, for a network that takes them; else None."""
-    reads = reads_planes(recognizer.model) and data.points is not None
+    reads = recognizer.takes_planes and data.points is not None
     return drawn_planes(data) if reads else None
 
 
@@ -209,5 +209,5 @@ def measure_weights(weights_file: Path, root: str | None = None) -> dict[str, An
                 raise
             continue
         numbers.setdefault(name, {})[split] = measure(recognizer, data)
-    size = count_parameters(recognizer.model)
+    size = recognizer.parameters
     return recognizer.card.to_json() | {"parameters": size, "measured": numbers}

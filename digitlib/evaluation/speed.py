@@ -32,7 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from digitlib.datasets import pictures, synthetic
 from digitlib.files import versions
-from digitlib.models.networks import build_network, pick_device, reads_planes
+from digitlib.models.networks import build_network, pick_device
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import (
@@ -154,7 +154,7 @@ def _pathways(
 def _render(recognizer: Recognizer, drawing: strokes.Strokes) -> tuple[Any, ...]:
     """The frame of a drawing and, for a network that takes them, its planes."""
     kept = strokes.drop_stray_taps(drawing)
-    if reads_planes(recognizer.model):
+    if recognizer.takes_planes:
         return strokes.render_with_planes(kept)
     return (strokes.render(kept),)
 

@@ -1,4 +1,4 @@
-"""Networks for reading alone: layers merged, logits calibrated to probabilities and a score."""
+"""Networks of PyTorch for reading alone: layers merged, logits turned into a score."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-from digitlib.preprocessing.frame import normalize
 
 
 def digit_score(logits: Tensor) -> Tensor:
@@ -23,37 +21,12 @@ def digit_score(logits: Tensor) -> Tensor:
     return energy - logits[:, 10] if logits.shape[1] > 10 else energy
 
 
-class FrameClassifier(nn.Module):
-    """The whole computation from frames to probabilities and scores.
-
-    Args:
-        network: normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
-            last class for "no digit"; one with a pen branch takes planes as a second argument.
-        temperature: divisor of the logits before softmax.
-    """
-
-    def __init__(self, network: nn.Module, temperature: float) -> None:
-        super().__init__()
-        self.network, self.temperature = network, temperature
-
-    def logits(self, frames: Tensor, planes: Tensor | None = None) -> Tensor:
-        """Logits of frames ``[N, 28, 28]``, uint8 0-255 or float 0-1, and their planes."""
-        scaled = frames.float() / 255 if frames.dtype == torch.uint8 else frames.float()
-        inputs = [] if planes is None else [planes]
-        return self.network(normalize(scaled)[:, None], *inputs)
-
-    def forward(self, frames: Tensor, planes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Probabilities ``[N, 10]`` and scores ``[N]`` of the same frames."""
-        logits = self.logits(frames, planes)
-        return (logits[:, :10] / self.temperature).softmax(dim=1), digit_score(logits)
-
-
 def optimize_for_inference(model: nn.Module) -> nn.Module:
     """A copy for inference: same output up to rounding, fewer and faster steps.
 
-    Within an ``nn.Sequential``, batch norm that directly follows a convolution is multiplied into
-    its weights, max-pooling comes before ReLU, and dropout is left out. Channels lie last in
-    memory, as fast kernels want them.
+    Within an ``nn.Sequential``, batch norm is multiplied into the weights of the convolution
+    before it, max-pooling comes before ReLU, and dropout is left out. Channels lie last in memory,
+    as fast kernels want them.
     """
     model = copy.deepcopy(model).eval()
     for parent in [*model.modules()]:
@@ -64,12 +37,18 @@ def optimize_for_inference(model: nn.Module) -> nn.Module:
 
 
 def _merge_batch_norm(layers: Iterable[nn.Module]) -> list[nn.Module]:
-    """Layers without dropout, batch norm merged into the convolution directly before it."""
+    """Layers without dropout, batch norm merged into the convolution before it.
+
+    Max-pooling between the two does not matter where all factors of the batch norm are positive:
+    the largest number stays the largest.
+    """
     merged: list[nn.Module] = []
     for layer in layers:
-        last = merged[-1] if merged else None
-        if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
-            merged[-1] = fuse_conv_bn_eval(last, layer)
+        norm = layer if isinstance(layer, nn.BatchNorm2d) else None
+        pooled = isinstance(merged[-1] if merged else None, nn.MaxPool2d)
+        at = len(merged) - (2 if norm and pooled and bool((norm.weight > 0).all()) else 1)
+        if norm and at >= 0 and isinstance(convolution := merged[at], nn.Conv2d):
+            merged[at] = fuse_conv_bn_eval(convolution, norm)
         elif not isinstance(layer, nn.Dropout):
             merged.append(layer)
     return merged

@@ -2,66 +2,94 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from digitlib.models.inference import FrameClassifier, optimize_for_inference
-from digitlib.models.networks import count_parameters, reads_planes
-from digitlib.models.onnx import make_session, write_onnx
+from digitlib.files import atomic_write
+from digitlib.models.card import BUNDLED_NETWORK, Card, WeightsError
 from digitlib.models.prediction import BatchPrediction, Prediction
-from digitlib.models.weights import Card, load_model
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
 from digitlib.preprocessing.strokes import Planes
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+    from torch import Tensor, nn
 
-CHUNK = 512  # frames per pass: memory is bounded, and their maps stay in the processor's cache
+CHUNK = 128  # frames per pass: memory is bounded, and their maps stay in the processor's cache
+MIN_CHUNK = 8  # frames that are worth a thread of their own
+
+Numbers = TypeVar("Numbers", NDArray[Any], "Tensor")
 
 
 class Recognizer:
-    """A network with its calibration: drawings in, :class:`Prediction` out.
+    """A network with its calibration: drawings in, :class:`Prediction` out. It needs no PyTorch.
 
     Args:
-        model: maps normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
-            with a last class for "no digit".
-        card: its weights' card, with temperature and threshold; without one 1 and -inf.
+        network: content of an ONNX file that :meth:`export_onnx` wrote.
 
     Attributes:
-        model: a copy of the network given, in evaluation mode, without gradients.
-        network: a faster copy of that, for batches; see
-            :func:`inference.optimize_for_inference`. Single frames go through onnxruntime.
+        card: of the network's weights.
+        parameters: number of the network's parameters.
+        takes_planes: the network reads the way of the pen, too.
+
+    Raises:
+        WeightsError: it is no ONNX file, or one without our card.
     """
 
-    def __init__(self, model: nn.Module, card: Card | None = None) -> None:
-        self.card = card or Card(type(model).__name__)
+    def __init__(self, network: bytes) -> None:
+        self.network = network
+        self._session = _make_session(network)
+        stored = self._session.get_modelmeta().custom_metadata_map
+        self.card = Card.from_metadata(stored)
+        self.parameters = int(stored["parameters"])
+        optional = self._session.get_overridable_initializers()
+        self.takes_planes = "planes" in [each.name for each in optional]
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
         strokes_too = self.card.stroke_threshold
         self.stroke_threshold = self.threshold if strokes_too is None else strokes_too
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        self.network = optimize_for_inference(self.model)
-        self._classifier = FrameClassifier(self.network, self.temperature)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Recognizer:
-        """Load weights: those at ``path``, without one the bundled ones.
+        """Load a network: the one at ``path``, without one the bundled one.
+
+        Args:
+            path: ONNX file of :meth:`export_onnx`, or weights in safetensors, which need PyTorch.
 
         Raises:
             WeightsError: the file cannot be used; see :func:`weights.read_tensors`.
+            ImportError: weights in safetensors, and there is no PyTorch.
         """
-        return cls(*load_model(path))
+        path = BUNDLED_NETWORK if path is None else Path(path)
+        if not path.is_file():
+            raise WeightsError(f"{path}: there is no such weights file.")
+        if path.suffix != ".onnx":
+            return cls(_export_weights(path))
+        try:
+            return cls(path.read_bytes())
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_model(cls, model: nn.Module, card: Card | None = None) -> Recognizer:
+        """The recognizer of a network in PyTorch, which may be trained on: this one stays.
+
+        Args:
+            model, card: as for :func:`export.to_onnx`.
+        """
+        from digitlib.models.export import to_onnx
+
+        return cls(to_onnx(model, card))
 
     def __repr__(self) -> str:
-        size = f"{count_parameters(self.model):,} parameters"
+        size = f"{self.parameters:,} parameters"
         return f"Recognizer({self.card.model}, {size}, temperature {self.temperature:.3f})"
 
     def predict(self, image: Any) -> Prediction:
@@ -87,7 +115,7 @@ class Recognizer:
             ValueError: a stroke has another shape, or NaN.
         """
         kept = strokes.drop_stray_taps(drawing)
-        if reads_planes(self.model):
+        if self.takes_planes:
             return self.predict_frame(*strokes.render_with_planes(kept))
         return self.predict_frame(strokes.render(kept))
 
@@ -106,110 +134,153 @@ class Recognizer:
             raise ValueError(f"A frame is uint8 [28, 28], not {frame.dtype} {[*frame.shape]}.")
         inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
         if planes is not None:
-            self._check_planes(planes.shape, planes.dtype == np.float32, ())
+            self._check_planes(planes.shape, planes.dtype, ())
             inputs["planes"] = planes[None]
-        probabilities, scores = self._session.run(None, inputs)
+        probabilities, scores = self._session.run(["probabilities", "score"], inputs)
         score = float(scores[0])
         threshold = self.threshold if planes is None else self.stroke_threshold
         shares, rejected = tuple(probabilities[0].tolist()), score < threshold
         return Prediction(shares, frame, rejected, score, planes)
-
-    @functools.cached_property
-    def _session(self) -> InferenceSession:
-        """The classifier in onnxruntime, prepared with the first single frame."""
-        return make_session(self._classifier)
 
     def predict_batch(
         self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None
     ) -> BatchPrediction:
         """Probabilities, scores and rejections of frames ``[N, 28, 28]`` in MNIST's convention.
 
-        Beside the frames and the result, memory is that of ``CHUNK`` frames, whatever their number.
+        Beside the frames and the result, memory is that of ``CHUNK`` frames per core, whatever
+        their number.
 
         Args:
-            frames: uint8 0-255 or float 0-1; any number, they stream through.
+            frames: array or tensor, uint8 0-255 or float 0-1, which is rounded to these; any
+                number, they stream through.
             planes: float32 ``[N, 3, 28, 28]``, the way of the pen, 0 for pictures.
 
         Raises:
             ValueError: wrong shape or type, NaN, floats outside their range, or planes for a
                 network that takes none.
         """
-        found = self._stream(frames, planes, self._classifier)
-        probabilities, scores = (part.numpy() for part in found)
+        probabilities, scores = self._stream(frames, planes, "probabilities", "score")
         threshold: Any = self.threshold
         if planes is not None:
-            drawn = (torch.as_tensor(planes) != 0).flatten(1).any(dim=1).numpy()
+            drawn = _to_array(planes).reshape(len(planes), -1).any(axis=1)
             threshold = np.where(drawn, self.stroke_threshold, self.threshold)
         return BatchPrediction(probabilities, scores, scores < threshold)
 
-    def probabilities(
-        self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None
-    ) -> Tensor:
-        """Probabilities alone, ``[N, 10]``; arguments and errors as :meth:`predict_batch`."""
-        return self._stream(frames, planes, self._classifier)[0]
-
-    def logits(
-        self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None
-    ) -> Tensor:
-        """Output of the network before temperature and softmax, ``[N, 10]`` or ``[N, 11]``.
+    def probabilities(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
+        """Probabilities alone, float32 ``[N, 10]``, as array or tensor, like ``frames``.
 
         Arguments and errors as :meth:`predict_batch`.
         """
-        return self._stream(frames, planes, lambda *parts: (self._classifier.logits(*parts),))[0]
+        return _like(frames, *self._stream(frames, planes, "probabilities"))
+
+    def logits(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
+        """Output of the network before temperature and softmax, ``[N, 10]`` or ``[N, 11]``.
+
+        An array or a tensor, like ``frames``; arguments and errors as :meth:`predict_batch`.
+        """
+        return _like(frames, *self._stream(frames, planes, "logits"))
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
-        """Write the computation from frames to probabilities as ONNX, for other runtimes.
+        """Write the computation from frames to probabilities as ONNX, for any runtime.
 
         Its input ``frames`` is uint8 ``[N, 28, 28]``, any number of frames of
-        :func:`frame.to_frame`. Its outputs are ``probabilities``, float ``[N, 10]``, the
-        temperature applied, and ``score``, float ``[N]``: a drawing whose score is below
-        ``rejection_threshold`` in the file's metadata is probably no digit, one given with planes
-        below ``stroke_rejection_threshold``.
+        :func:`frame.to_frame`; ``planes``, optional, those of :func:`strokes.render_with_planes`.
+        Its outputs are ``probabilities``, float ``[N, 10]``, the temperature applied, ``score``,
+        float ``[N]``, and ``logits``: a drawing whose score is below ``rejection_threshold`` in
+        the file's metadata is probably no digit, one given with planes below
+        ``stroke_rejection_threshold``. ``card`` is there, too: :meth:`load` reads the file.
         """
-        thresholds = {"rejection_threshold": repr(self.threshold)}
-        if reads_planes(self.model):
-            thresholds["stroke_rejection_threshold"] = repr(self.stroke_threshold)
-        write_onnx(path, self._classifier, thresholds)
+        with atomic_write(Path(path)) as partial:
+            partial.write_bytes(self.network)
 
-    def _stream(
-        self,
-        frames: Tensor | NDArray[Any],
-        planes: Tensor | NDArray[Any] | None,
-        compute: Callable[..., tuple[Tensor, ...]],
-    ) -> list[Tensor]:
-        """The tensors that ``compute`` gives for all frames, ``CHUNK`` frames at a time."""
-        frames = torch.as_tensor(frames)
-        if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
-            raise ValueError(f"frames are [N, 28, 28]; these are {tuple(frames.shape)}.")
-        if frames.dtype != torch.uint8 and not frames.dtype.is_floating_point:
-            raise ValueError(f"frames are uint8 0-255 or float 0-1, not {frames.dtype}.")
-        inputs = [frames]
+    def _stream(self, frames: Any, planes: Any, *names: str) -> list[NDArray[np.float32]]:
+        """The outputs of these names for all frames, chunk by chunk, on all cores."""
+        _check_frames(frames)
         if planes is not None:
-            planes = torch.as_tensor(planes)
-            self._check_planes(planes.shape, planes.dtype == torch.float32, (len(frames),))
-            inputs.append(planes)
-        results: list[Tensor] = []
-        with torch.inference_mode():
-            for start in range(0, max(len(frames), 1), CHUNK):  # one pass even over no frames
-                frames_part, *others = (each[start : start + CHUNK] for each in inputs)
-                parts = compute(_check_range(frames_part), *others)
-                results = results or [p.new_empty(len(frames), *p.shape[1:]) for p in parts]
-                for result, part in zip(results, parts, strict=True):
-                    result[start : start + CHUNK] = part
+            self._check_planes(planes.shape, _to_array(planes[:0]).dtype, (len(frames),))
+        shapes = {each.name: each.shape[1:] for each in self._session.get_outputs()}
+        results = [np.empty((len(frames), *shapes[name]), np.float32) for name in names]
+
+        def read(part: slice) -> None:
+            inputs = {"frames": _to_bytes(_to_array(frames[part]))}
+            if planes is not None:
+                inputs["planes"] = _to_array(planes[part])
+            for result, found in zip(results, self._session.run(names, inputs), strict=True):
+                result[part] = found
+
+        cores = os.cpu_count() or 1
+        size = min(max(-(-len(frames) // cores), MIN_CHUNK), CHUNK)
+        parts = [slice(start, start + size) for start in range(0, len(frames), size)]
+        if len(parts) == 1:
+            read(parts[0])
+        elif parts:  # each thread runs the network on frames of its own: none waits for another
+            with ThreadPoolExecutor(min(cores, len(parts))) as pool:
+                list(pool.map(read, parts))
         return results
 
-    def _check_planes(self, shape: Sequence[int], floats: bool, outer: tuple[int, ...]) -> None:
+    def _check_planes(self, shape: Sequence[int], kind: Any, outer: tuple[int, ...]) -> None:
         """ValueError where planes are of another shape or type, or the network takes none."""
-        if not reads_planes(self.model):
+        if not self.takes_planes:
             raise ValueError(f"This {self.card.model} has no pen branch: it takes no planes.")
         expected = (*outer, len(strokes.PLANES), FRAME_SIZE, FRAME_SIZE)
-        if tuple(shape) != expected or not floats:
+        if tuple(shape) != expected or kind != np.float32:
             raise ValueError(f"planes are float32 {[*expected]}; these are another type or shape.")
 
 
-def _check_range(frames: Tensor) -> Tensor:
-    """The same frames; ValueError where floats are NaN or outside 0-1."""
-    in_range = frames.dtype == torch.uint8 or not len(frames)
-    if not in_range and not (frames.min() >= 0 and frames.max() <= 1):
+def _export_weights(path: Path) -> bytes:
+    """Weights in safetensors as ONNX."""
+    try:
+        from digitlib.models.export import to_onnx
+        from digitlib.models.weights import load_model
+    except ImportError as error:
+        raise ImportError(
+            f"Weights in safetensors are read by PyTorch: pip install 'digitlib[train]' ({error})."
+        ) from error
+    return to_onnx(*load_model(path))
+
+
+def _make_session(network: bytes) -> InferenceSession:
+    """The network, ready to run on the CPU, in the thread that calls it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a frame is too little work to be shared
+    options.log_severity_level = 3  # errors; it warns of the optional input
+    try:
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no other class in common
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"It is no ONNX file, or a damaged one ({reason}).") from error
+
+
+def _is_tensor(values: Any) -> bool:
+    """Whether it is PyTorch's, which need not be there."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(values, torch.Tensor)
+
+
+def _to_array(values: Any) -> NDArray[Any]:
+    return values.detach().cpu().numpy() if _is_tensor(values) else np.asarray(values)
+
+
+def _like(given: Any, found: NDArray[Any]) -> Any:
+    """The numbers as an array, or as a tensor where a tensor was given."""
+    return sys.modules["torch"].from_numpy(found) if _is_tensor(given) else found
+
+
+def _check_frames(frames: Any) -> None:
+    """ValueError where frames are of another shape or type."""
+    if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
+        raise ValueError(f"frames are [N, 28, 28]; these are {tuple(frames.shape)}.")
+    kind = _to_array(frames[:0]).dtype
+    if kind != np.uint8 and not np.issubdtype(kind, np.floating):
+        raise ValueError(f"frames are uint8 0-255 or float 0-1, not {kind}.")
+
+
+def _to_bytes(frames: NDArray[Any]) -> NDArray[np.uint8]:
+    """Frames of 0-1 as 0-255; ValueError where they are NaN or outside 0-1."""
+    if frames.dtype == np.uint8:
+        return frames
+    if not (frames.min() >= 0 and frames.max() <= 1):
         raise ValueError("float frames run from 0 to 1, without NaN: scale them first.")
-    return frames
+    return np.rint(frames * np.float32(255)).astype(np.uint8)

@@ -42,6 +42,8 @@ DESK_OPENING = 2  # px: bridges between the sheet and bright things on the desk 
 MIN_SHEET, MAX_SHEET = 0.15, 0.95  # of the picture that a sheet on a desk covers
 MAX_SHEET_BORDER = 0.15  # of the picture's border that the sheet touches
 MAX_BRIGHT_BORDER = 0.5  # of the border that is bright; more is paper again, around a large zero
+OTSU_BINS = 256  # of the histogram of shades in which sheet and desk are parted
+HULL_TOLERANCE = 1e-9  # px outside of the hull that are rounding
 MIN_CONVEX = 0.9  # of the convex hull of the sheet that it fills
 SHEET_RIM = 3  # px on both sides of the sheet's edge where its step is blurred
 MIN_STEP = 0.08  # of full scale from sheet to desk: a sheet ends abruptly, light does not …
@@ -162,8 +164,6 @@ def _paper_level(contrast: Picture) -> tuple[float, float]:
 def _page_on_desk(small: Picture) -> NDArray[np.bool_] | None:
     """Where the page is, if the picture shows one whole on something much darker, else None."""
     from scipy import ndimage
-    from skimage.filters import threshold_otsu
-    from skimage.morphology import convex_hull_image
 
     bright = ndimage.binary_opening(small > threshold_otsu(small), iterations=DESK_OPENING)
     if not bright.any():
@@ -173,11 +173,41 @@ def _page_on_desk(small: Picture) -> NDArray[np.bool_] | None:
         return None
     if border(bright).mean() > MAX_BRIGHT_BORDER:
         return None
-    if page.sum() < MIN_CONVEX * convex_hull_image(page).sum():
+    if page.sum() < MIN_CONVEX * hull_area(page):
         return None
     inner, step = _step_at_edge(small, page)
     clear = step > max(MIN_STEP, MIN_STEP_PART * float(np.ptp(small[inner]))) or step > SURE_STEP
     return inner if clear else None
+
+
+def threshold_otsu(values: NDArray[np.float32]) -> float:
+    """The shade that parts a histogram in two of least variance within (Otsu, 1979).
+
+    A single shade is its own threshold: nothing is above it.
+    """
+    if values.min() == values.max():
+        return float(values.max())
+    counts, edges = np.histogram(values, OTSU_BINS)
+    shades = (edges[1:] + edges[:-1]) / 2
+    below, above = counts.cumsum(), counts[::-1].cumsum()[::-1]
+    shade_below = (counts * shades).cumsum() / below
+    shade_above = (counts * shades)[::-1].cumsum()[::-1] / above
+    between = below[:-1] * above[1:] * (shade_below[:-1] - shade_above[1:]) ** 2
+    return float(shades[between.argmax()])
+
+
+def hull_area(mask: NDArray[np.bool_]) -> int:
+    """Number of pixels whose middle lies in the convex hull around the pixels of a mask."""
+    from scipy.spatial import ConvexHull
+
+    rows = np.flatnonzero(mask.any(axis=1))
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
+    ends = np.concatenate([np.stack([rows, each], axis=1) for each in (first, last)])
+    sides = np.array([(-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5)])  # the middles of a pixel's sides
+    lines = ConvexHull((ends[:, None] + sides).reshape(-1, 2)).equations
+    beyond = np.indices(mask.shape).reshape(2, -1).T @ lines[:, :2].T + lines[:, 2]
+    return int(np.count_nonzero(beyond.max(axis=1) < HULL_TOLERANCE))
 
 
 def _step_at_edge(small: Picture, page: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:

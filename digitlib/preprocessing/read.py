@@ -111,13 +111,11 @@ def _reduce(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def block_mean(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """Average blocks of ``factor`` x ``factor`` pixels, or less on a thinner picture."""
-    from skimage.measure import block_reduce
-
-    step = tuple(min(factor, side) for side in values.shape[:2]) + (1,) * (values.ndim - 2)
-    rows, columns = (
-        side - side % size for side, size in zip(values.shape[:2], step[:2], strict=True)
-    )
-    return block_reduce(values[:rows, :columns], step, np.mean).astype(np.float32)
+    high, wide = (min(factor, side) for side in values.shape[:2])
+    rows, columns = values.shape[0] // high, values.shape[1] // wide
+    whole = values[: rows * high, : columns * wide]
+    blocks = whole.reshape(rows, high, columns, wide, *values.shape[2:])
+    return blocks.mean(axis=(1, 3))
 
 
 def _grey(values: NDArray[np.float32]) -> Picture:

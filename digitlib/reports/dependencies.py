@@ -105,7 +105,8 @@ def files_read(code: str, package: Path = PACKAGE) -> list[Path]:
     """Files beside the code that a notebook reads: weights, runs over seeds, a style sheet."""
     named, files = names_in(ast.parse(code)), []
     if named & WEIGHT_READERS:
-        files += sorted((package / "models").glob("*.safetensors"))
+        kinds = (".onnx", ".safetensors")
+        files += sorted(f for f in (package / "models").iterdir() if f.suffix in kinds)
     if "DrawingPad" in named:
         files += [package / "widgets" / "pad.css"]
     if "seed_runs" in named:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from digitlib.evaluation.metrics import LARGE_GROUP
+from digitlib.models.card import Card
 from digitlib.models.networks import build_network, count_parameters
-from digitlib.models.weights import Card
 from digitlib.reports.render import render
 
 # Content of the data sets.

@@ -11,8 +11,8 @@ from digitlib.datasets import catalog
 from digitlib.datasets.base import DataMissingError, DigitData
 from digitlib.evaluation.metrics import Proportion
 from digitlib.files import REPORTS
+from digitlib.models.card import BASELINE_WEIGHTS
 from digitlib.models.recognizer import Recognizer
-from digitlib.models.weights import BASELINE_WEIGHTS
 from digitlib.reports.report import say
 
 SEEDS = REPORTS / "seeds.json"

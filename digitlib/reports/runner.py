@@ -21,8 +21,9 @@ from typing import Any
 from digitlib.datasets import catalog
 from digitlib.datasets.base import SPLITS
 from digitlib.files import REPOSITORY, digest, versions, write_json, write_text
+from digitlib.models.card import BUNDLED_WEIGHTS
 from digitlib.models.networks import pick_device
-from digitlib.models.weights import BUNDLED_WEIGHTS, load_model
+from digitlib.models.weights import load_model
 from digitlib.reports import execution
 from digitlib.reports.dependencies import notebook_key
 from digitlib.reports.execution import Failure

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from digitlib.datasets import catalog
 from digitlib.evaluation.compare import measure
+from digitlib.models.card import Card
 from digitlib.models.recognizer import Recognizer
-from digitlib.models.weights import Card, load_model, save_model
+from digitlib.models.weights import load_model, save_model
 from digitlib.training.calibration import make_card
 from digitlib.training.config import TrainConfig
 from digitlib.training.distillation import SoftLabels
@@ -64,7 +65,7 @@ def train(
     names = {part.name for part in validation}
     tested = [name for name in TESTED if name in names] or config.datasets[:1]
     tests = [catalog.load(name, "test", root) for name in tested]
-    recognizer = Recognizer(result.model, card)
+    recognizer = Recognizer.from_model(result.model, card)
     card = replace(card, test={test.name: measure(recognizer, test) for test in tests})
     save_model(output, result.model.half() if half else result.model, card)
     checkpoint.unlink()

@@ -13,10 +13,10 @@ from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
+from digitlib.models.card import Card
 from digitlib.models.inference import digit_score
 from digitlib.models.networks import reads_planes
 from digitlib.models.recognizer import Recognizer
-from digitlib.models.weights import Card
 from digitlib.training.trainer import TrainResult, predict_logits
 
 
@@ -106,7 +106,7 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
         },
         versions=versions(),
     )
-    recognizer = Recognizer(result.model, card)
+    recognizer = Recognizer.from_model(result.model, card)
     return replace(card, validation={part.name: measure(recognizer, part) for part in digits})
 
 

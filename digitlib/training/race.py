@@ -205,7 +205,8 @@ def achieved_flops(
         )
         for name, config in configs.items()
     }
-    work["reading: many frames"] = (flops(recognizer.network), reading, peaks["float32"])
+    read = build_network(recognizer.card.model, **recognizer.card.model_arguments)
+    work["reading: many frames"] = (flops(read), reading, peaks["float32"])
     return {
         name: {"flops": each, "achieved": each * rate, "peak": peak, "share": each * rate / peak}
         for name, (each, rate, peak) in work.items()

@@ -29,7 +29,8 @@ from safetensors import SafetensorError, safe_open
 from digitlib.datasets import catalog
 from digitlib.evaluation.compare import measure_weights
 from digitlib.files import REPORTS, atomic_write, digest, write_json
-from digitlib.models.weights import BASELINE_WEIGHTS, BUNDLED_WEIGHTS
+from digitlib.models.card import BASELINE_WEIGHTS, BUNDLED_WEIGHTS
+from digitlib.models.export import export_bundled
 from digitlib.training import build
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.distillation import SOFT_LABELS_SEED, Teacher, make_soft_labels
@@ -264,11 +265,15 @@ class Build:
 
 
 def install(folder: Path, root: str | None = None) -> None:
-    """Copy the bundled weights into the repository, with all their numbers in reports/weights."""
+    """Copy the bundled weights into the repository, with all their numbers in reports/weights.
+
+    The bundled network is written as ONNX, too.
+    """
     for name, target in INSTALLED.items():
         with atomic_write(target) as partial:
             shutil.copyfile(folder / f"{name}.safetensors", partial)
         write_json(REPORTS / "weights" / f"{name}.json", measure_weights(target, root))
+    export_bundled()
 
 
 def _stored_key(path: Path) -> Key | None:

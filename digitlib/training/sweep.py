@@ -72,7 +72,7 @@ def train(
         labels = None if soft_labels is None else SoftLabels.load(soft_labels)
         result = fit(job.config, data, soft_labels=labels, progress=False)
         parameters = count_parameters(result.model)
-        recognizer = Recognizer(result.model, make_card(result, data.validation))
+        recognizer = Recognizer.from_model(result.model, make_card(result, data.validation))
         measured = compare.measure(recognizer, catalog.load(data.train[0].name, "test", root))
     last = result.history[-1]
     return {

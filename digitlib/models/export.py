@@ -1,0 +1,129 @@
+"""Networks of PyTorch as ONNX, the form in which :class:`Recognizer` reads them.
+
+This alone of what reading needs imports PyTorch and onnx, and only for networks in training and
+weights in safetensors; the bundled network lies beside its weights as ONNX already.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import warnings
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from digitlib.files import atomic_write
+from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, FORMAT, Card
+from digitlib.models.inference import digit_score, optimize_for_inference
+from digitlib.models.networks import count_parameters, reads_planes
+from digitlib.models.weights import load_model, model_digest
+from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
+from digitlib.preprocessing.strokes import PLANES
+
+OPSET = 17  # onnxruntime 1.13 and later run it
+OUTPUTS = ("probabilities", "score", "logits")
+
+
+class FrameClassifier(nn.Module):
+    """The whole computation from frames to probabilities, scores and logits.
+
+    Args:
+        network: normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
+            last class for "no digit"; one that reads planes takes them as a second argument.
+        temperature: divisor of the logits before softmax.
+    """
+
+    def __init__(self, network: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.network = optimize_for_inference(network)
+        self.temperature = temperature
+        self.scale, self.shift = 1 / (255 * MNIST_STD), -MNIST_MEAN / MNIST_STD
+        self.normalizes = not _normalize_in_weights(self.network, self.scale, self.shift)
+
+    def forward(self, frames: Tensor, planes: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Probabilities ``[N, 10]``, scores ``[N]`` and logits of uint8 frames ``[N, 28, 28]``."""
+        given = frames[:, None].float()
+        if self.normalizes:
+            given = given * self.scale + self.shift
+        logits = self.network(given) if planes is None else self.network(given, planes)
+        probabilities = (logits[:, :10] / self.temperature).softmax(dim=1)
+        return probabilities, digit_score(logits), logits
+
+
+@torch.no_grad()
+def _normalize_in_weights(network: nn.Module, scale: float, shift: float) -> bool:
+    """Make the first layer take ``x`` for ``scale * x + shift``, if it is a kernel without padding.
+
+    Padding would be of another shade then: such a network is left as it is.
+    """
+    first = next((layer for layer in network.modules() if isinstance(layer, nn.Conv2d)), None)
+    if first is None or first.in_channels != 1 or first.padding != (0, 0):
+        return False
+    bias = torch.zeros(first.out_channels) if first.bias is None else first.bias
+    first.bias = nn.Parameter(bias + shift * first.weight.sum(dim=(1, 2, 3)), requires_grad=False)
+    first.weight.mul_(scale)
+    return True
+
+
+def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
+    """The content of an ONNX file that reads frames as a network does, its card inside.
+
+    The network given is left alone. Its file is described at :meth:`Recognizer.export_onnx`.
+
+    Args:
+        model: maps normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
+            with a last class for "no digit".
+        card: with temperature and thresholds; without one 1 and -inf.
+    """
+    model = copy.deepcopy(model).cpu().float().eval()
+    card = card or Card(type(model).__name__)
+    file = onnx.load_from_string(_trace(FrameClassifier(model, card.temperature)))
+    if reads_planes(model):  # an input with a value is optional; the one frame fits any number
+        empty = np.zeros((1, len(PLANES), FRAME_SIZE, FRAME_SIZE), np.float32)
+        file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "planes"))
+    metadata = {
+        "format": FORMAT,
+        "card": json.dumps(card.to_json()),
+        "parameters": str(count_parameters(model)),
+        "weights": model_digest(model),
+        "rejection_threshold": repr(card.threshold),
+    }
+    if card.stroke_threshold is not None:
+        metadata["stroke_rejection_threshold"] = repr(card.stroke_threshold)
+    onnx.helper.set_model_props(file, metadata)
+    onnx.checker.check_model(file)
+    return file.SerializeToString()
+
+
+def _trace(classifier: FrameClassifier) -> bytes:
+    """The classifier as ONNX, any number of frames in."""
+    frames = torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)
+    planes = torch.zeros(2, len(PLANES), FRAME_SIZE, FRAME_SIZE)
+    inputs = {"frames": frames}
+    if reads_planes(classifier.network):
+        inputs["planes"] = planes
+    content = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(
+            classifier.eval(),
+            tuple(inputs.values()),
+            content,  # type: ignore[arg-type]  # a file, the exporter takes it
+            dynamo=False,  # the other exporter needs one more package
+            opset_version=OPSET,
+            input_names=[*inputs],
+            output_names=[*OUTPUTS],
+            dynamic_axes={name: {0: "N"} for name in ("frames", *OUTPUTS)}
+            | {"planes": {0: "N or 1"}},
+        )
+    return content.getvalue()
+
+
+def export_bundled() -> None:
+    """Write the bundled network as ONNX, from the bundled weights."""
+    content = to_onnx(*load_model(BUNDLED_WEIGHTS))
+    with atomic_write(BUNDLED_NETWORK) as partial:
+        partial.write_bytes(content)

@@ -1,0 +1,169 @@
+"""The bundled network as ONNX and in safetensors: one network, one card."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from helpers import DIGITS, bundled, page
+from torch import nn
+
+from digitlib import Recognizer, WeightsError
+from digitlib.models import export
+from digitlib.models.card import BASELINE_WEIGHTS, BUNDLED_NETWORK, BUNDLED_WEIGHTS, Card
+from digitlib.models.networks import build_network, count_parameters, reads_planes
+from digitlib.models.weights import load_model, model_digest
+from digitlib.preprocessing import strokes
+from digitlib.preprocessing.frame import normalize, to_frame
+from digitlib.training.trainer import predict_logits
+
+Inputs = tuple[np.ndarray, np.ndarray | None]
+
+
+def kinds() -> dict[str, Inputs]:
+    """Frames of every kind, ``[N, 28, 28]``, and their planes, where they have some."""
+    drawn = [strokes.render_with_planes(drawing) for drawing in DIGITS.values()]
+    frames, planes = (np.stack(parts) for parts in zip(*drawn, strict=True))
+    thick = [strokes.render_with_planes(drawing, width=7) for drawing in DIGITS.values()]
+    pictures = np.stack([to_frame(page(digit)) for digit in DIGITS])
+    random = np.random.RandomState(0)
+    noise = random.randint(0, 256, (10, 28, 28)).astype(np.uint8)
+    return {
+        "drawings": (frames, planes),
+        "drawings as pictures": (frames, None),
+        "thick": (np.stack([frame for frame, _ in thick]), np.stack([plane for _, plane in thick])),
+        "pictures": (pictures, None),
+        "pictures with planes of zeros": (pictures, np.zeros_like(planes)),
+        "blank": (np.zeros((3, 28, 28), np.uint8), None),
+        "full": (np.full((3, 28, 28), 255, np.uint8), None),
+        "noise": (noise, random.uniform(-1, 1, planes.shape).astype(np.float32)),
+        "one": (frames[:1], planes[:1]),
+    }
+
+
+def formulas(
+    model: nn.Module, card: Card, frames: np.ndarray, planes: np.ndarray | None
+) -> tuple[np.ndarray, ...]:
+    """Logits of the network as it was trained, in double precision, and what follows from them."""
+    given = normalize(torch.from_numpy(frames).double() / 255)[:, None]
+    more = [] if planes is None else [torch.from_numpy(planes).double()]
+    with torch.no_grad():
+        logits = model.double().eval()(given, *more)
+    probabilities = (logits[:, :10] / card.temperature).softmax(dim=1)
+    scores = logits[:, :10].exp().sum(dim=1).log()
+    if logits.shape[1] > 10:
+        scores -= logits[:, 10]
+    return logits.numpy(), probabilities.numpy(), scores.numpy()
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_both_files_are_one_network(kind: str) -> None:
+    model, card = load_model(BUNDLED_WEIGHTS)
+    frames, planes = kinds()[kind]
+    if not reads_planes(model):
+        planes = None
+    logits, probabilities, scores = formulas(model, card, frames, planes)
+    found = bundled().predict_batch(frames, planes)
+    np.testing.assert_allclose(bundled().logits(frames, planes), logits, atol=1e-4, rtol=1e-5)
+    np.testing.assert_allclose(found.probabilities, probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-4, rtol=1e-5)
+
+
+def test_both_files_have_the_same_card_and_weights() -> None:
+    model, card = load_model(BUNDLED_WEIGHTS)
+    assert BUNDLED_NETWORK.stat().st_size <= 2**20
+    assert bundled().card == card
+    assert bundled().parameters == count_parameters(model)
+    assert bundled().takes_planes == reads_planes(model)
+    session = onnxruntime.InferenceSession(BUNDLED_NETWORK, providers=["CPUExecutionProvider"])
+    stored = session.get_modelmeta().custom_metadata_map
+    assert stored["weights"] == model_digest(model)
+    assert json.loads(stored["card"]) == card.to_json()
+
+
+def test_the_bundled_file_is_what_the_command_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "BUNDLED_NETWORK", tmp_path / "net.onnx")
+    export.export_bundled()
+    made = Recognizer.load(tmp_path / "net.onnx")
+    assert made.card == bundled().card
+    frames, planes = kinds()["drawings"]
+    used = planes if made.takes_planes else None
+    wanted = bundled().logits(frames, used)
+    np.testing.assert_allclose(made.logits(frames, used), wanted, atol=1e-5, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("baseline", {}),
+        ("quicknet", {}),
+        ("quicknet", {"padding": 2}),
+        ("digitnet", {"stride": 2, "width": 8}),
+        ("digitnet", {"outputs": 11, "width": 8, "pen": 8}),
+    ],
+    ids=str,
+)
+def test_every_network_is_read_as_it_was_trained(name: str, arguments: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    model = build_network(name, **arguments)
+    model.train()(torch.randn(64, 1, 28, 28))  # batch norm's means are no longer 0 and 1
+    card = Card(name, arguments, temperature=1.3)
+    made = Recognizer.from_model(model, card)
+    for frames, planes in kinds().values():
+        used = planes if reads_planes(model) else None
+        logits, probabilities, _ = formulas(model.float(), card, frames, used)
+        np.testing.assert_allclose(made.logits(frames, used), logits, atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(made.probabilities(frames, used), probabilities, atol=1e-5)
+
+
+def test_training_and_reading_have_the_same_logits() -> None:
+    frames = torch.from_numpy(kinds()["pictures"][0])
+    model, _ = load_model(BUNDLED_WEIGHTS)
+    found = bundled().logits(frames)
+    torch.testing.assert_close(found, predict_logits(model, frames), atol=1e-4, rtol=1e-5)
+
+
+def test_weights_in_half_precision_are_read() -> None:
+    frames, _ = kinds()["pictures"]
+    made = Recognizer.load(BASELINE_WEIGHTS)
+    assert not made.takes_planes
+    assert (made.probabilities(frames).argmax(axis=1) == np.arange(10)).mean() > 0.7
+
+
+# --- files that are not ours ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda content: b"", "no ONNX file"),
+        (lambda content: content[:1000], "no ONNX file"),
+        (lambda content: content.replace(b"digitlib-1", b"digitlib-0"), "card: not ours"),
+        (lambda content: content.replace(b'"temperature":', b'"temperaturE":'), "is missing"),
+        (lambda content: content.replace(b'"temperature":', b'"temperature"-'), "cannot be read"),
+    ],
+    ids=["empty", "truncated", "other", "card", "JSON"],
+)
+def test_other_files_end_with_one_sentence(change: object, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(change(BUNDLED_NETWORK.read_bytes()))  # type: ignore[operator]
+    with pytest.raises(WeightsError, match=reason) as caught:
+        Recognizer.load(path)
+    assert re.fullmatch(rf"{re.escape(str(path))}: [^\n]+\.", str(caught.value))
+
+
+def test_a_card_without_planes_thresholds_pictures_alone(tmp_path: Path) -> None:
+    card = dataclasses.replace(Card("digitnet"), threshold=0.25)
+    Recognizer.from_model(build_network("digitnet", width=4), card).export_onnx(tmp_path / "n.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
+    stored = session.get_modelmeta().custom_metadata_map
+    assert stored["rejection_threshold"] == "0.25"
+    assert "stroke_rejection_threshold" not in stored
