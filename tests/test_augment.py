@@ -266,3 +266,28 @@ def test_random_numbers_are_made_where_the_data_is() -> None:
     assert numbers.dtype == torch.float64
     assert numbers.device == like.device
     assert stats.kstest(numbers.numpy(), "uniform", (-3, 8)).pvalue > 0.001
+
+
+def test_strokes_are_moved_apart_each_as_a_whole() -> None:
+    torch.manual_seed(3)
+    count = 400
+    points = torch.rand(1, 12, 2).expand(count, 12, 2)
+    numbers = torch.tensor([0] * 4 + [1] * 5 + [-1] * 3, dtype=torch.int16).expand(count, 12)
+    points = torch.where((numbers < 0)[:, :, None], points[:, 8:9], points)  # the last, repeated
+    moved = augment.move_strokes(points, numbers, 1.0, shift=0.05, stretch=0.1)
+    assert torch.equal(moved[:, 9:], moved[:, 8:9].expand(-1, 3, -1))
+    size = float(np.ptp(points[0].numpy(), axis=0).max())
+    middles = []
+    for part in (slice(0, 4), slice(4, 12)):
+        before, after = points[:, part], moved[:, part]
+        shift = after.mean(dim=1) - before.mean(dim=1)
+        middles.append(shift)
+        assert shift.std() == pytest.approx(0.05 * size, rel=0.15)
+        scale = (after - after.mean(dim=1, keepdim=True)) / (before - before.mean(1, keepdim=True))
+        spread = scale.flatten(1).max(dim=1).values - scale.flatten(1).min(dim=1).values
+        assert spread.max() < 1e-3  # one scale for the whole stroke
+        assert scale.mean(dim=(1, 2)).log().std() == pytest.approx(0.1, rel=0.15)
+    assert abs(float(torch.corrcoef(torch.stack([m[:, 0] for m in middles]))[0, 1])) < 0.2
+    some = (augment.move_strokes(points, numbers, 0.3) != points).flatten(1).any(dim=1)
+    assert some.double().mean() == pytest.approx(0.3, abs=0.08)
+    assert torch.equal(augment.move_strokes(points, numbers, 0.0), points)

@@ -607,11 +607,15 @@ def test_an_unknown_part_cannot_be_trained_alone(mixed: Splits) -> None:
             fit(pen_config(**changes), mixed, progress=False)
 
 
-def test_a_start_may_lack_nothing_but_the_part_that_is_trained(mixed: Splits) -> None:
+def test_a_start_may_lack_whole_parts_and_nothing_else(mixed: Splits) -> None:
     start = build_network("digitnet", width=4, outputs=11)
+    result = fit(pen_config(), mixed, init=start, progress=False)
+    assert all(value.any() for value in pen_parts(result)[0].values())
+    lacking = build_network("digitnet", width=4, outputs=11, pen=4)
+    lacking.pen = nn.Identity()
     with pytest.raises(ValueError, match=r"initial network is another: pen\."):
-        fit(pen_config(), mixed, init=start, progress=False)
-    with pytest.raises(ValueError, match=r"initial network is another: .*early\."):
+        fit(pen_config(), mixed, init=lacking, progress=False)
+    with pytest.raises(ValueError, match=r"initial network is another: .*features\."):
         fit(pen_config(trained="pen"), mixed, init=build_network("quicknet"), progress=False)
 
 

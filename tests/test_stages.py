@@ -186,8 +186,9 @@ def test_inputs_come_before_the_steps_that_need_them() -> None:
     for number, step in enumerate(STEPS):
         assert set(step.inputs) <= set(names[:number])
         assert bool(step.config.distill_weight) == bool(step.soft_labels)
-        assert bool(step.config.init_weight or step.config.trained) == bool(step.init)
+        assert step.init is not None or not step.config.init_weight
         assert bool(step.teachers) == bool(step.passes)
+        assert set(step.labelled) <= set(step.teachers)
     assert set(INSTALLED) <= set(names)
 
 

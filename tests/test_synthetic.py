@@ -193,6 +193,20 @@ def test_every_outline_can_be_drawn(outline: str) -> None:
     assert points.max() <= 1.2
 
 
+def test_no_outline_is_drawn_twice_alike() -> None:
+    random = RandomState(0)
+    outline = non_digits.SHAPES["square"]
+    drawings = [non_digits.draw_outline(outline, random) for _ in range(20)]
+    assert len({strokes.render(drawing).tobytes() for drawing in drawings}) == 20
+    plain = non_digits.parse_outline(outline)[0]
+    for (stroke,) in drawings:
+        np.testing.assert_allclose(stroke[0], stroke[-1])  # closed, as before
+        assert np.linalg.norm(stroke - plain, axis=1).max() < 0.6
+    corners = non_digits.draw_outline("0,0 0,0 1,0 1,0 1,1", random)[0]
+    turns = np.diff(np.unwrap(np.angle(np.diff(corners[:, 0] + 1j * corners[:, 1]))))
+    assert np.nanmax(np.abs(turns)) > 1  # a corner stays a corner
+
+
 def test_no_digits_are_counted_and_labelled() -> None:
     pens = [pen(digit) for digit in range(10)]
     made = non_digits.draw_non_digits(non_digits.LETTERS, 3, 0, pens)

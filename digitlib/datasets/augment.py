@@ -316,6 +316,33 @@ def distort_points(
     return (unit + torch.sin(unit @ waves + phase) @ push) @ matrix.transpose(1, 2)
 
 
+def move_strokes(
+    points: Tensor, numbers: Tensor, share: float, *, shift: float = 0.04, stretch: float = 0.12
+) -> Tensor:
+    """Pen samples ``[N, P, 2]``, in a ``share`` of the drawings each stroke moved by itself.
+
+    A bar floats away or crosses, a stroke is too short for its partner, parts meet too early.
+
+    Args:
+        points, numbers: as for :func:`render_batch_with_planes`.
+        share: of the drawings.
+        shift: standard deviation of a stroke's movement, as part of the drawing's longer side.
+        stretch: standard deviation of the logarithm of its scale, about its own middle.
+    """
+    of = torch.where(numbers < 0, numbers.amax(dim=1, keepdim=True), numbers).long()  # [N, P]
+    count, strokes = len(points), int(of.max()) + 1
+    index = of[:, :, None].expand(-1, -1, 2)
+    middles = points.new_zeros(count, strokes, 2).scatter_reduce(
+        1, index, points, "mean", include_self=False
+    )
+    size = (points.amax(dim=1) - points.amin(dim=1)).amax(dim=1)[:, None, None]
+    moves = torch.randn_like(middles) * shift * size
+    scales = (torch.randn_like(middles[:, :, :1]) * stretch).exp().expand(-1, -1, 2)
+    middle = middles.gather(1, index)
+    moved = middle + (points - middle) * scales.gather(1, index) + moves.gather(1, index)
+    return apply_to_share(points, moved, share)
+
+
 # Samples that move alike (standard deviation of a Gaussian), and the largest amplitude as part of
 # the drawing's longer side: a nervous, an unsteady and a slowly swaying hand.
 TREMORS = ((1.0, 0.02), (2.5, 0.035), (6.0, 0.05))

@@ -61,6 +61,21 @@ SHAPES = {
     "stairs": "0,1 0,.7 .3,.7 .3,.4 .6,.4 .6,.1 1,.1",
     "less": "1,0 0,.5 0,.5 1,1",
     "bracket": "1,0 0,0 0,0 0,1 0,1 1,1",
+    "wheel": ".5,0 0,.5 .5,1 1,.5 .5,0|.5,0 .5,1|0,.5 1,.5",
+    "clock": ".5,0 0,.5 .5,1 1,.5 .5,0|.5,.2 .5,.5 .5,.5 .75,.6",
+    "cat": ".2,.15 0,.6 .5,1 1,.6 .8,.15 .5,.1 .2,.15|.15,.3 .1,0 .1,0 .4,.1|.6,.1 .9,0 .9,0 .85,.3"
+    "|.35,.5 .37,.52|.65,.5 .67,.52",
+    "cloud": ".2,.8 0,.6 .15,.4 .15,.4 .3,.15 .55,.25 .55,.25 .8,.15 .85,.45 .85,.45 1,.6 .85,.8 "
+    ".85,.8 .2,.8",
+    "shield": "0,0 0,0 .5,.1 .5,.1 1,0 1,0 .95,.6 .5,1 .5,1 .05,.6 0,0",
+    "apple": ".5,.25 .25,.15 0,.4 .15,.85 .4,1 .5,.92 .5,.92 .6,1 .85,.85 1,.4 .75,.15 .5,.25"
+    "|.5,.25 .55,.1 .65,0",
+    "mushroom": "0,.5 .1,.15 .5,0 .9,.15 1,.5 1,.5 0,.5|.35,.5 .4,1 .4,1 .6,1 .6,1 .65,.5",
+    "sun": ".5,.25 .25,.5 .5,.75 .75,.5 .5,.25|.5,0 .5,.12|.5,.88 .5,1|0,.5 .12,.5|.88,.5 1,.5",
+    "clover": ".5,.5 .2,.45 .1,.25 .3,.1 .5,.5 .5,.5 .5,.1 .75,.05 .85,.3 .5,.5 .5,.5 .9,.6 .8,.85 "
+    ".6,.8 .5,.5 .5,.5 .3,.9 .1,.75 .2,.55 .5,.5",
+    "umbrella": "0,.5 .1,.15 .5,0 .9,.15 1,.5 1,.5 0,.5|.5,.5 .5,.9 .4,1 .3,.9",
+    "window": "0,0 0,0 1,0 1,0 1,1 1,1 0,1 0,1 0,0|.5,0 .5,1|0,.5 1,.5",
     "person": ".5,0 .35,.12 .5,.25 .65,.12 .5,0|.5,.25 .5,.65|.15,.4 .85,.4|.2,1 .5,.65 .8,1",
 }
 SYMBOLS = {
@@ -93,6 +108,15 @@ def parse_outline(outline: str) -> list[Points]:
     return [smooth(np.array(stroke)) for stroke in strokes]
 
 
+def draw_outline(outline: str, random: RandomState) -> list[Points]:
+    """The strokes of an outline as a hand draws them, each time a little otherwise."""
+    bend, waves = 0.04 * random.randn(3, 2), random.uniform(-5, 5, (2, 3))
+    phase, slant = random.uniform(0, 2 * np.pi, 3), random.uniform(-0.15, 0.15)
+    size = np.exp(random.uniform(-0.15, 0.15, 2))
+    drawn = [stroke + np.sin(stroke @ waves + phase) @ bend for stroke in parse_outline(outline)]
+    return [size * (stroke + slant * stroke[:, ::-1] * [1, 0]) for stroke in drawn]
+
+
 def scribble(random: RandomState) -> list[Points]:
     """A smooth random line that turns too often for a digit."""
     time = np.linspace(0, 1, 160)
@@ -119,9 +143,14 @@ def side_by_side(first: PenDrawing, second: PenDrawing, random: RandomState) -> 
 def draw_non_digits(
     outlines: dict[str, str], count: int, seed: int, digits: Sequence[PenDrawing] = ()
 ) -> list[PenDrawing]:
-    """Things that are no digit: ``count`` of each outline, scribbles, and pairs of ``digits``."""
+    """Things that are no digit: ``count`` of each outline, scribbles, and pairs of ``digits``.
+
+    No two are alike.
+    """
     random = RandomState(seed)
-    drawings = [parse_outline(outline) for outline in outlines.values() for _ in range(count)]
+    drawings = [
+        draw_outline(outline, random) for outline in outlines.values() for _ in range(count)
+    ]
     drawings += [scribble(random) for _ in range(4 * count)]
     for _ in range(12 * count if digits else 0):
         first, second = (digits[i] for i in random.randint(len(digits), size=2))

@@ -42,6 +42,7 @@ class TrainConfig:
     tremor_prob: float = 0.0  # share of pen drawings with tremor augmentation
     planes_prob: float = 0.0  # share of pen drawings whose planes tell the way of the pen
     split_prob: float = 0.0  # share of pen drawings drawn in four pieces, where there are planes
+    move_prob: float = 0.0  # share of pen drawings with each stroke moved by itself
     no_digit_weight: float = 1.0  # of the class "no digit" in the loss of the labels
     trained: str = ""  # part of the network that is trained ("pen"), the rest is fixed; "" is all
     ema_decay: float = 0.0  # of the exponential moving average of weights; 0 keeps the last ones
@@ -85,6 +86,7 @@ _SHARES = (
     "tremor_prob",
     "planes_prob",
     "split_prob",
+    "move_prob",
 )
 _CHOICES = {
     "optimizer": ("sgd", "adam"),

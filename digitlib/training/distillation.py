@@ -4,20 +4,21 @@ A network trained on the mean logits of an ensemble comes closer to the ensemble
 on labels alone (Hinton et al., arXiv 1503.02531). The ensemble reads a set of frames once, and any
 number of training runs use it. A network trained on one data set alone is more accurate on it than
 a network of its size trained on several: each data set is labelled by its most specialised
-teachers.
+teachers, those that label the fewest sets.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from digitlib.datasets.augment import apply_to_share
 from digitlib.files import digest
 from digitlib.models.inference import optimize_for_inference
 from digitlib.models.networks import pick_device, reads_planes
@@ -31,22 +32,26 @@ from digitlib.training.loader import (
     private_random_state,
 )
 
+PLANE_LEVELS = 127  # of a plane's value 1 as int8
 SOFT_LABELS_SEED = 1998  # no teacher's own seed: it would have been trained on the same variations
 
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Varied frames of several passes over the training data, in random order, with logits.
+    """Varied frames of several passes over the training data, with logits.
 
     Attributes:
         images: uint8 ``[N, 28, 28]``.
         labels: int64 ``[N]``.
         teacher_logits: the teachers' mean logits, float16 ``[N, outputs]``.
+        planes: the way of the pen, int8 ``[N, 3, 28, 28]``, -127 to 127, 0 for pictures; None for
+            networks that take none.
     """
 
     images: Tensor
     labels: Tensor
     teacher_logits: Tensor
+    planes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,40 +63,56 @@ class SoftLabels:
 
     def save(self, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
         """Write a safetensors file, whole or not at all."""
-        write_tensors(Path(path), dict(vars(self)), dict(metadata or {}))
+        tensors = {name: tensor for name, tensor in vars(self).items() if tensor is not None}
+        write_tensors(Path(path), tensors, dict(metadata or {}))
 
     @classmethod
     def load(cls, *paths: str | os.PathLike[str]) -> SoftLabels:
-        """Read files and join them; raises as :func:`weights.read_tensors`."""
+        """Read files, all with planes or none, and join them.
+
+        Raises:
+            as :func:`weights.read_tensors`.
+        """
         parts = [read_tensors(path)[0] for path in paths]
-        tensors = [[part.pop(field.name) for part in parts] for field in fields(cls)]
-        # A single file is a gigabyte: torch.cat would copy it.
-        return cls(*(each[0] if len(each) == 1 else torch.cat(each) for each in tensors))
+        return cls(**{name: _join([part.pop(name) for part in parts]) for name in [*parts[0]]})
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    """The parts as one; a single one is gigabytes, and is not copied. The list is emptied."""
+    if len(parts) == 1:
+        return parts.pop()
+    joined = torch.cat(parts)
+    parts.clear()
+    return joined
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained network and the names of the data sets that it was trained on."""
+    """A trained network and the names of the data sets that it labels."""
 
     network: nn.Module
     datasets: tuple[str, ...]
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Teacher:
-        """Read a weights file; raises as :func:`weights.load_model`."""
+    def load(cls, path: str | os.PathLike[str], datasets: Sequence[str] = ()) -> Teacher:
+        """Read a weights file; without names, all data sets that it was trained on.
+
+        Raises:
+            as :func:`weights.load_model`.
+        """
         network, card = load_model(path)
-        return cls(network, tuple(card.training["config"]["datasets"]))
+        return cls(network, tuple(datasets or card.training["config"]["datasets"]))
 
 
 def select_teachers(teachers: Sequence[Teacher], name: str) -> list[nn.Module]:
-    """The most specialised teachers of a data set: trained on it and on the fewest others.
+    """The most specialised teachers of a data set: those that label it and the fewest others.
 
     Raises:
-        ValueError: no teacher was trained on it.
+        ValueError: no teacher labels it.
     """
     able = [teacher for teacher in teachers if name in teacher.datasets]
     if not able:
-        raise ValueError(f"None of the teachers was trained on {name}.")
+        raise ValueError(f"None of the teachers labels {name}.")
     fewest = min(len(teacher.datasets) for teacher in able)
     return [teacher.network for teacher in able if len(teacher.datasets) == fewest]
 
@@ -107,8 +128,7 @@ def make_soft_labels(
     """Vary the training data ``passes`` times, with the mean logits of the selected teachers.
 
     The teachers' input is a drawing before tremor augmentation, which leaves its digit unchanged,
-    and with planes, where the configuration has some: they know the way of the pen, of which the
-    network to be trained sees the frame alone.
+    and with planes, where the configuration has some.
     Torch's global random state is left as it was.
 
     Args:
@@ -119,7 +139,7 @@ def make_soft_labels(
         progress: show a bar.
 
     Raises:
-        ValueError: no teacher was trained on one of the data sets.
+        ValueError: no teacher labels one of the data sets.
     """
     from tqdm.auto import tqdm
 
@@ -129,14 +149,20 @@ def make_soft_labels(
         for name in config.datasets
     ]
     loader = BatchLoader(config, data, device)
-    parts: list[tuple[Tensor, ...]] = []
+    parts: dict[str, list[Tensor]] = {}
     with private_random_state(device):
         for number in tqdm(range(passes), disable=not progress, unit="pass"):
             for batch in loader.epoch(number):
-                logits = _label(panels, batch, half=config.precision == "bfloat16")
-                parts.append((_to_bytes(batch.frames).cpu(), batch.labels.cpu(), logits.cpu()))
-        order = torch.randperm(sum(len(labels) for _, labels, _ in parts))
-    return SoftLabels(*(torch.cat(tensors)[order] for tensors in zip(*parts, strict=True)))
+                labelled = {
+                    "images": _to_bytes(batch.frames),
+                    "labels": batch.labels,
+                    "teacher_logits": _label(panels, batch, half=config.precision == "bfloat16"),
+                }
+                if batch.planes is not None:
+                    labelled["planes"] = (batch.planes * PLANE_LEVELS).round().to(torch.int8)
+                for name, tensor in labelled.items():
+                    parts.setdefault(name, []).append(tensor.cpu())
+    return SoftLabels(**{name: _join(tensors) for name, tensors in parts.items()})
 
 
 def _label(panels: Sequence[Sequence[nn.Module]], batch: Batch, *, half: bool) -> Tensor:
@@ -162,7 +188,10 @@ def _mean(networks: Sequence[nn.Module], inputs: Sequence[Tensor]) -> Tensor:
 
 
 class DistillationLoader:
-    """Batches of soft labels: every frame once, in random order, before any repeats."""
+    """Batches of soft labels: every frame once, in random order, before any repeats.
+
+    A share ``planes_prob`` of the frames keeps its planes, the others are pictures.
+    """
 
     def __init__(
         self, config: TrainConfig, soft_labels: SoftLabels, steps: int, device: torch.device
@@ -188,4 +217,12 @@ class DistillationLoader:
             frames = self.soft_labels.images[index].to(self.device).float() / 255
             labels = self.soft_labels.labels[index].to(self.device)
             logits = self.soft_labels.teacher_logits[index].to(self.device).float()
-            yield Batch(frames, labels, logits)
+            yield Batch(frames, labels, logits, planes=self._planes(index))
+
+    def _planes(self, index: Tensor) -> Tensor | None:
+        """Float planes ``[B, 3, 28, 28]``, 0 for some."""
+        stored, share = self.soft_labels.planes, self.config.planes_prob
+        if stored is None or not share:
+            return None
+        planes = stored[index].to(self.device).float() / PLANE_LEVELS
+        return apply_to_share(torch.zeros_like(planes), planes, share)

@@ -147,6 +147,8 @@ class BatchLoader:
         """Frames of pen samples ``[N, P, 2]``, and the same before tremor augmentation."""
         config, variation = self.config, self.variation
         points = augment.distort_points(points)
+        if config.move_prob:
+            points = augment.move_strokes(points, numbers, config.move_prob)
         widths = augment.pen_widths(len(points), points, high=config.max_pen_width)
         if config.planes_prob:
             if config.split_prob:

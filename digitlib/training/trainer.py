@@ -163,7 +163,7 @@ class _Run:
         torch.manual_seed(config.seed)
         model = build_network(config.model, **config.model_arguments)
         if init is not None:
-            _initialize(model, init, config.trained)
+            _initialize(model, init)
         parts = [name for name, _ in model.named_children()]
         if config.trained and config.trained not in parts:
             raise ValueError(f"trained is a part of the network, {parts}, not {config.trained!r}.")
@@ -300,10 +300,11 @@ class _Run:
         self.scheduler = make_scheduler(self.optimizer, self.config, steps, done)
 
 
-def _initialize(model: nn.Module, init: nn.Module, added: str) -> None:
-    """Give a network the weights of another one, which may lack the part ``added``."""
+def _initialize(model: nn.Module, init: nn.Module) -> None:
+    """Give a network the weights of another one, which may lack whole parts of it."""
+    parts = {name for name, _ in init.named_children()}
     missing, unexpected = model.load_state_dict(init.state_dict(), strict=False)
-    others = [name for name in missing if not (added and name.startswith(f"{added}."))]
+    others = [name for name in missing if name.partition(".")[0] in parts]
     if others or unexpected:
         raise ValueError(f"The initial network is another: {', '.join(others + unexpected)}.")
 
