@@ -616,7 +616,7 @@ def test_a_start_may_lack_whole_parts_and_nothing_else(mixed: Splits) -> None:
     with pytest.raises(ValueError, match=r"initial network is another: pen\."):
         fit(pen_config(), mixed, init=lacking, progress=False)
     with pytest.raises(ValueError, match=r"initial network is another: .*features\."):
-        fit(pen_config(trained="pen"), mixed, init=build_network("quicknet"), progress=False)
+        fit(pen_config(), mixed, init=build_network("quicknet"), progress=False)
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.5, 0.0])

@@ -4,15 +4,15 @@ Teachers learn all data sets but UNIPEN from labels, specialists MNIST alone. Th
 varied frames are the soft labels, from which five networks are distilled. The logits of the five
 for clean pen drawings are the labels of the same drawings with tremor, and the first of the five is
 refined on both. A second refinement adds the writers, letters and signs of UNIPEN, by the soft
-labels of pen teachers, who know the way of the pen. These networks see frames alone: they read
-pictures. At last the network gets a pen branch, which learns from strokes while all else is fixed:
-it reads strokes better, and pictures exactly as before. ``wide`` and ``baseline`` are for
-comparison.
+labels of pen teachers, who know the way of the pen. These networks see frames alone. Then the
+network gets a pen branch, which learns from strokes while all else is fixed. At last the whole is
+distilled once more: from stroke teachers, who start from a wider network, for drawings, and from
+the refined and the wider network for MNIST. ``wide`` and ``baseline`` are for comparison, too.
 
 These are the settings of the weights in the repository, made in November 2026. Two differences are
 in the data: the teachers and the first part of the distillation had typeset letters before thick
 strokes were thinned (their digest is in the cards, under ``training.init.data``), and all steps
-before those of UNIPEN had fewer digit styles.
+before the stroke teachers had fewer digit styles and non-digits.
 """
 
 from __future__ import annotations
@@ -106,8 +106,38 @@ _TREMOR = replace(
 # The mean of before and after is accurate on both kinds of drawings (arXiv 2109.01903).
 _REFINEMENT = replace(_DISTILLATION, epochs=4, learning_rate=0.03, warmup=0.1, init_weight=0.5)
 
+_PEN_TEACHER = replace(
+    _SPECIALIST,
+    model_arguments={"outputs": 11, "width": 32, "pen": 32},
+    datasets=("unipen", "pendigits", "styles", "no_digits", "letters", "signs", "typeset"),
+    mix_ratios=(1.0, 0.5, 0.3, 1.0, 0.3, 0.15),
+    batch_size=48,
+    epochs=40,
+    degrade_prob=0.2,
+    tremor_prob=0.2,
+    planes_prob=0.8,
+    no_digit_weight=0.5,  # a letter read as a digit is cheaper than a digit rejected
+)
+_WRITERS = replace(
+    _DISTILLATION,
+    datasets=("mnist", "pendigits", "unipen", "styles", "no_digits", "letters", "signs", "typeset"),
+    mix_ratios=(0.22, 0.25, 0.12, 0.06, 0.2, 0.07, 0.04),
+)
+_WRITERS_LABELS = replace(
+    _WRITERS, seed=SOFT_LABELS_SEED, distill_weight=0.0, tremor_prob=0.25, planes_prob=1.0
+)
+_WRITERS_REFINEMENT = replace(_WRITERS, epochs=6, learning_rate=0.01, warmup=0.1, init_weight=0.5)
+_PEN_BRANCH = replace(
+    _PEN_TEACHER,
+    model_arguments={"outputs": 11, "pen": 32},
+    epochs=24,
+    planes_prob=1.0,
+    split_prob=0.15,
+    trained="pen",
+)
+
 # From the network ``wide``, on labels: seven in ten of the frames are of pens.
-PEN_TEACHER = replace(
+STROKE_TEACHER = replace(
     _SPECIALIST,
     model_arguments={"outputs": 11, "width": 32, "pen": 32},
     datasets=(
@@ -124,8 +154,8 @@ PEN_TEACHER = replace(
     move_prob=0.25,
     no_digit_weight=0.6,  # a letter read as a digit is cheaper than a digit rejected
 )  # fmt: skip
-_PENS = replace(
-    PEN_TEACHER,
+_STROKES = replace(
+    STROKE_TEACHER,
     model_arguments={"outputs": 11, "pen": 32},
     datasets=(
         "mnist", "pendigits", "unipen", "styles", "no_digits", "letters", "signs", "typeset",
@@ -136,12 +166,13 @@ _PENS = replace(
     distill_weight=0.9,
     no_digit_weight=1.0,
 )  # fmt: skip
-_PEN_LABELS = replace(_PENS, seed=SOFT_LABELS_SEED, distill_weight=0.0, planes_prob=1.0)
+_STROKE_LABELS = replace(_STROKES, seed=SOFT_LABELS_SEED, distill_weight=0.0, planes_prob=1.0)
 
 _TEACHERS = tuple(f"teacher-{seed}" for seed in range(5))
 _EXPERTS = tuple(f"specialist-{config.seed}" for config in _SPECIALISTS)
 _DISTILLED = tuple(f"distilled-{seed}" for seed in range(5))
-_PEN_TEACHERS = tuple(f"pen-teacher-{seed}" for seed in range(4))
+_PEN_TEACHERS = tuple(f"pen-teacher-{seed}" for seed in range(2))
+_STROKE_TEACHERS = tuple(f"stroke-teacher-{seed}" for seed in range(2))
 _MNIST = ("mnist",)
 
 STEPS = (
@@ -157,17 +188,33 @@ STEPS = (
         "refined", "refinement", _REFINEMENT,
         init=_DISTILLED[0], soft_labels=("soft-labels", "tremor-labels"),
     ),
-    Step("wide", "wider network", PRESETS["wide"], soft_labels=("soft-labels",), half=True),
     *(
-        Step(n, "pen teachers", replace(PEN_TEACHER, seed=seed), init="wide")
+        Step(n, "pen teachers", replace(_PEN_TEACHER, seed=seed))
         for seed, n in enumerate(_PEN_TEACHERS)
     ),
     Step(
-        "pen-labels", "soft labels of pens", _PEN_LABELS,
-        teachers=("refined", "wide", *_PEN_TEACHERS), passes=6,
+        "writers-labels", "soft labels of more writers", _WRITERS_LABELS,
+        teachers=_EXPERTS + _PEN_TEACHERS, passes=10,
+    ),
+    Step(
+        "writers", "refinement on more writers", _WRITERS_REFINEMENT,
+        init="refined", soft_labels=("writers-labels",),
+    ),
+    Step("branched", "pen branch", _PEN_BRANCH, init="writers"),
+    Step("wide", "wider network", PRESETS["wide"], soft_labels=("soft-labels",), half=True),
+    *(
+        Step(n, "stroke teachers", replace(STROKE_TEACHER, seed=seed), init="wide")
+        for seed, n in enumerate(_STROKE_TEACHERS)
+    ),
+    Step(
+        "stroke-labels", "soft labels of strokes", _STROKE_LABELS,
+        teachers=("refined", "wide", *_STROKE_TEACHERS), passes=6,
         labelled={"refined": _MNIST, "wide": _MNIST},
     ),
-    Step("digitnet", "the way of the pen", _PENS, init="refined", soft_labels=("pen-labels",)),
+    Step(
+        "digitnet", "distillation of strokes", _STROKES,
+        init="branched", soft_labels=("stroke-labels",),
+    ),
     Step("baseline", "comparison", PRESETS["baseline"], half=True),
 )  # fmt: skip
 
