@@ -181,8 +181,9 @@ def weights(folder: Path, only: str | None, listed: bool, install: bool) -> None
     output is current is skipped; stopped, the same command continues.
     """
     from digitlib.training import stages
+    from digitlib.training.steps import Build
 
-    steps = stages.Build(folder)
+    steps = Build(folder, stages.STEPS)
     if listed:
         for step, state in steps.states():
             inputs = f" from {', '.join(step.inputs)}" if step.inputs else ""

@@ -19,7 +19,8 @@ from digitlib.models.weights import load_model
 from digitlib.training import stages
 from digitlib.training.distillation import SoftLabels
 from digitlib.training.loader import BatchLoader, Splits
-from digitlib.training.stages import INSTALLED, STEPS, Build, Step
+from digitlib.training.stages import INSTALLED, STEPS
+from digitlib.training.steps import Build, Step
 from digitlib.training.trainer import _Run
 
 SMALL = small_config(epochs=1, subset=64)
