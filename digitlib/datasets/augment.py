@@ -110,7 +110,7 @@ def _ink(squares: Tensor, width: Tensor) -> Tensor:
 
 
 def _pen_state(points: Tensor, numbers: Tensor) -> Tensor:
-    """Direction (x, y) and time of each sample, ``[N, P, 3]``; see :func:`_ordered`."""
+    """Direction (x, y) and time of each sample, ``[N, P, 3]``; as ``strokes._pen_state``."""
     steps = points.diff(dim=1) * (numbers[:, 1:] == numbers[:, :-1])[:, :, None]
     moves = F.pad(steps, (0, 0, 1, 0)) + F.pad(steps, (0, 0, 0, 1))
     direction = F.normalize(moves, dim=2, eps=SMALLEST_MOVE)
