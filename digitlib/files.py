@@ -18,7 +18,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parent.parent
 REPORTS = REPOSITORY / "reports"
 PACKAGES = (
-    "digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-image", "scikit-learn", "pillow",
+    "digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow",
     "onnxruntime", "matplotlib", "pandas",
 )  # fmt: skip
 

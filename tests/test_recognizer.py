@@ -217,7 +217,7 @@ def test_many_frames_stream_through(method: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("cores", "count", "sizes"), [(2, 1, [1]), (2, 9, [1, 8]), (3, 40, [12, 14, 14])]
+    ("cores", "count", "sizes"), [(2, 1, [1]), (2, 40, [8, 32]), (3, 200, [66, 67, 67])]
 )
 def test_every_core_gets_a_part(
     cores: int, count: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ from torch import Tensor
 from digitlib.files import REPOSITORY, atomic_write, digest, syntax_digest
 
 # Installed libraries whose version may change a pixel of a built data set.
-LIBRARIES = ("numpy", "scipy", "scikit-image", "scikit-learn", "pillow")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "pillow")
 ROOMS = ("preprocessing", "datasets")  # the code that data sets are built by
 
 _WRITING = threading.Lock()  # two threads would share the temporary file of ``atomic_write``

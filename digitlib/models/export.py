@@ -39,7 +39,7 @@ class FrameClassifier(nn.Module):
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__()
-        self.network = optimize_for_inference(network)
+        self.network = optimize_for_inference(network, relu_first=True)
         self.temperature = temperature
         self.scale, self.shift = 1 / (255 * MNIST_STD), -MNIST_MEAN / MNIST_STD
         self.normalizes = not _normalize_in_weights(self.network, self.scale, self.shift)

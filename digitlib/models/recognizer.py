@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 CHUNK = 128  # frames per pass: memory is bounded, and their maps stay in the processor's cache
-MIN_CHUNK = 8  # frames that are worth a thread of their own
+MIN_CHUNK = 32  # frames that are worth a thread of their own
 
 Numbers = TypeVar("Numbers", NDArray[Any], "Tensor")
 
@@ -156,8 +156,8 @@ class Recognizer:
             planes: float32 ``[N, 3, 28, 28]``, the way of the pen, 0 for pictures.
 
         Raises:
-            ValueError: wrong shape or type, NaN, floats outside their range, or planes for a
-                network that takes none.
+            ValueError: wrong shape or type, frames with NaN or floats outside 0-1, or planes for
+                a network that takes none.
         """
         probabilities, scores = self._stream(frames, planes, "probabilities", "score")
         threshold: Any = self.threshold

@@ -80,14 +80,18 @@ def render_with_planes(strokes: Strokes, *, width: float = PEN_WIDTH) -> tuple[F
     """
     samples, numbers = resample(strokes)
     box, terms = _draw(samples, width)
-    ink = box.ravel()
-    inked = np.flatnonzero(ink)
-    nearest = (_PIXELS.take(inked, axis=0) @ terms).argmin(axis=1)
-    boxes = np.zeros((len(PLANES), BOX_SIZE * BOX_SIZE), np.float32)
-    boxes[:, inked] = _pen_state(samples, numbers).take(nearest, axis=1) * ink.take(inked)
     corner = find_corner(box)
-    planes = place_at(boxes.reshape(-1, BOX_SIZE, BOX_SIZE), corner)
-    return to_bytes(place_at(box, corner)), planes
+    inked = np.flatnonzero(box)
+    nearest = (_PIXELS.take(inked, axis=0) @ terms).argmin(axis=1)
+    ink = box.take(inked)
+    way = _directions(samples, numbers).take(nearest) * ink
+    last = len(samples) - 1
+    time = (nearest * (2 / max(last, 1)) - (last > 0)) * ink
+    planes = np.zeros((len(PLANES), BOX_SIZE * BOX_SIZE), np.float32)
+    for plane, values in zip(planes, (way.real, way.imag, time), strict=True):
+        plane[inked] = values
+    boxes = planes.reshape(-1, BOX_SIZE, BOX_SIZE)
+    return to_bytes(place_at(box, corner)), place_at(boxes, corner)
 
 
 def _draw(
@@ -96,29 +100,34 @@ def _draw(
     """Ink of the box ``[20, 20]``, 0-1, and the samples' terms of squared distances, ``[4, P]``."""
     if not MIN_PEN <= width <= MAX_PEN:
         raise ValueError(f"The pen is {MIN_PEN:g} to {MAX_PEN:g} frame px wide, not {width}.")
-    x, y = fit_to_box(samples, width).T - BOX_SIZE / 2
+    fitted = _as_complex(fit_to_box(samples, width)) - _MIDDLE
+    x, y = fitted.real, fitted.imag
     terms = np.array([x * x + y * y, x, y, np.ones_like(x)])
     # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [P, 400]
     squares = terms.T @ _PIXELS.T
     nearest = np.sqrt(np.maximum(squares.min(axis=0), 0)).reshape(BOX_SIZE, BOX_SIZE)
-    return np.clip(width / 2 + 0.5 - nearest, 0, 1), terms
+    return (width / 2 + 0.5 - nearest).clip(0, 1), terms
 
 
-def _pen_state(samples: NDArray[np.float32], numbers: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Direction x and y, and time, of each sample, ``[3, P]``.
+def _as_complex(points: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    """Points ``[N, 2]`` as x + iy, so that each operation runs once for both coordinates."""
+    return points.view(np.result_type(points, np.complex64))[:, 0]
 
-    The direction is the unit vector from the neighbour before to the one after; at an end of a
-    stroke the sample itself takes the place of the neighbour, and dots have 0.
+
+def _directions(samples: NDArray[np.float32], numbers: NDArray[np.int16]) -> NDArray[np.complex64]:
+    """The pen's direction at each sample, a unit vector as x + iy.
+
+    It is the way from the neighbour before to the one after; at an end of a stroke the sample
+    itself takes the place of the neighbour, and dots have 0.
     """
-    points = samples.view(np.complex64)[:, 0]  # x + iy: one operation for both
-    steps = (points[1:] - points[:-1]) * (numbers[1:] == numbers[:-1])
+    points = _as_complex(samples)
+    steps = points[1:] - points[:-1]
+    if numbers[-1]:  # there are several strokes
+        steps *= numbers[1:] == numbers[:-1]
     moves = np.zeros_like(points)
-    moves[1:] += steps
+    moves[1:] = steps
     moves[:-1] += steps
-    moves /= np.maximum(np.abs(moves), SMALLEST_MOVE)
-    last = max(len(points) - 1, 1)
-    time = np.arange(len(points)) * (2 / last) - (len(points) > 1)
-    return np.array([moves.real, moves.imag, time], np.float32)
+    return moves / np.maximum(np.abs(moves), SMALLEST_MOVE)
 
 
 def _pixels() -> NDArray[np.float32]:
@@ -128,6 +137,7 @@ def _pixels() -> NDArray[np.float32]:
 
 
 _PIXELS = _pixels()
+_MIDDLE = complex(BOX_SIZE / 2, BOX_SIZE / 2)
 
 
 def validate_strokes(strokes: Strokes) -> list[NDArray[np.float64]]:
@@ -175,23 +185,19 @@ def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
         as :func:`render`.
     """
     arrays = validate_strokes(strokes)
-    x, y = np.concatenate(arrays).T
-    left, top = x.min(), y.min()
-    extent = float(max(x.max() - left, y.max() - top))
-    scale = 1 / extent if extent > 0 else 0.0
-    points = (x - left) * scale + (y - top) * scale * 1j
+    points = _as_complex(np.concatenate(arrays))
+    left, right, top, bottom = _bounds(points)
+    extent = max(right - left, bottom - top)
+    points = (points - complex(left, top)) * (1 / extent if extent > 0 else 0.0)
     ends = accumulate(map(len, arrays), initial=0)
     parts = [_resample_polyline(points[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)]
-    sampled = np.concatenate(parts)
-    numbers = np.repeat(np.arange(len(parts), dtype=np.int16), [len(part) for part in parts])
-    return sampled.astype(np.complex64).view(np.float32).reshape(-1, 2), numbers
+    sampled = np.concatenate(parts, dtype=np.complex64, casting="same_kind")
+    numbers = np.repeat(np.arange(len(parts), dtype=np.int16), [*map(len, parts)])
+    return sampled.view(np.float32).reshape(-1, 2), numbers
 
 
 def _resample_polyline(points: NDArray[np.complex128], spacing: float) -> NDArray[np.complex128]:
-    """Sample a polyline at equal arc lengths, at most ``spacing`` apart, both ends included.
-
-    Points are x + iy, so that each operation runs once for both coordinates.
-    """
+    """Sample a polyline at equal arc lengths, at most ``spacing`` apart, both ends included."""
     arc = np.zeros(len(points))
     np.abs(points[1:] - points[:-1]).cumsum(out=arc[1:])
     gaps = math.ceil(arc[-1] / spacing)
@@ -199,15 +205,23 @@ def _resample_polyline(points: NDArray[np.complex128], spacing: float) -> NDArra
     return np.interp(at, arc, points)
 
 
+def _bounds(points: NDArray[np.complexfloating[Any, Any]]) -> tuple[Any, Any, Any, Any]:
+    """Left, right, top and bottom of points."""
+    x, y = points.real, points.imag
+    return x.min(), x.max(), y.min(), y.max()
+
+
 def fit_to_box(points: NDArray[np.float32], width: float) -> NDArray[np.float32]:
     """Scale and move samples ``[P, 2]`` so that their ink fills the 20x20 box, aspect kept.
 
     A dot, or a drawing smaller than the pen, stays at the middle of the box.
     """
-    low, high = points.min(axis=0), points.max(axis=0)
-    extent = float((high - low).max())
-    scale = (BOX_SIZE - width) / extent if extent > 0 else 0.0
-    return (points - (low + high) / 2) * np.float32(scale) + np.float32(BOX_SIZE / 2)
+    given = _as_complex(points)
+    left, right, top, bottom = _bounds(given)
+    extent = max(right - left, bottom - top)
+    scale = np.float32((BOX_SIZE - width) / float(extent)) if extent > 0 else np.float32(0)
+    fitted = (given - complex(left + right, top + bottom) / 2) * scale + _MIDDLE
+    return fitted.view(np.float32).reshape(-1, 2)
 
 
 def rasterize(strokes: Strokes, shape: tuple[int, int], brush: float) -> NDArray[np.float64]:

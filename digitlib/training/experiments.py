@@ -151,10 +151,11 @@ ABOUT = {
     "way of the pen": "Planes for direction and time in a branch of the network, on labels, from a "
     "network fine-tuned on UNIPEN without them: accuracy is of the 2,043 drawings of the choosing "
     "writers, read as strokes.",
-    "strokes": "The bundled network before and after it was distilled from two stroke teachers (the "
-    "steps `stroke-labels` and `digitnet` of `digitlib.training.stages`), eight epochs: accuracy is "
-    "of the 2,043 drawings of the choosing writers, read as strokes; rejected at the thresholds of "
-    "the cards. Chosen by the mean NLL over MNIST and these writers, as strokes and as pictures.",
+    "strokes": "The bundled network before and after it was distilled from two stroke teachers "
+    "(the steps `stroke-labels` and `digitnet` of `digitlib.training.stages`), eight epochs: "
+    "accuracy is of the 2,043 drawings of the choosing writers, read as strokes; rejected at the "
+    "thresholds of the cards. Chosen by the mean NLL over MNIST and these writers, as strokes and "
+    "as pictures.",
     "techniques": "Known techniques for fast training, on the preset `quick`: one thread, seeds "
     "in turn. None is in the code, since none pays. CUDA graphs need a GPU, and none was "
     "available.",
