@@ -109,10 +109,9 @@ class Recognizer:
             self._check_planes(planes.shape, planes.dtype == np.float32, ())
             inputs["planes"] = planes[None]
         probabilities, scores = self._session.run(None, inputs)
-        score = float(scores[0])
         threshold = self.threshold if planes is None else self.stroke_threshold
-        shares, rejected = tuple(probabilities[0].tolist()), score < threshold
-        return Prediction(shares, frame, rejected, score, planes)
+        shares = tuple(probabilities[0].tolist())
+        return Prediction(shares, frame, float(scores[0]), threshold, planes)
 
     @functools.cached_property
     def _session(self) -> InferenceSession:
