@@ -136,7 +136,7 @@ def image_html(picture: NDArray[np.uint8], side: int, alt: str = "") -> str:
     return (
         f'<img alt="{alt}" src="{frame_url(picture)}" style="width:{side}px;height:{side}px;'
         "max-width:none;margin:0;object-fit:contain;image-rendering:pixelated;background:#000;"
-        'border-radius:6px">'
+        'border-radius:4px;box-shadow:0 0 0 1px #8886">'
     )
 
 

@@ -97,6 +97,10 @@ class DrawingPad(ipywidgets.Box):
         self.add_class("dp-pad")
         self._redraw()
 
+    def __repr__(self) -> str:
+        """What is shown in place of the pad where there is no kernel behind it."""
+        return "<DrawingPad: to draw, run the cells (Run ▸ Run All Cells, or Shift+Enter in each)>"
+
     # --- for programs ----------------------------------------------------------------------
 
     def draw(self, strokes: Sequence[Any]) -> None:

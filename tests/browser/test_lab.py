@@ -198,3 +198,5 @@ def test_screenshots(page: Page, canvas: Locator, reports: Path) -> None:
     expect(page.locator(".dp-digit")).to_have_text("3")
     page.mouse.move(0, 0)
     page.screenshot(path=reports / "screenshots" / "lab.png")
+    steps = page.locator(".jp-OutputArea-output", has=page.locator(".dp-figures")).first
+    steps.screenshot(path=reports / "screenshots" / "steps.png")
