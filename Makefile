@@ -43,13 +43,15 @@ help: ## List these commands
 
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
 # autodetect: looking for language servers would start every tool chain of the machine.
-# Voilà's extension would serve every picture of the folder without the token.
+# Voilà's extension would serve every picture of the folder without the token; ours saves the
+# drawing notebook with the picture of its pad.
 lab: PORT ?= 8888
 lab: $(TRAIN) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 	exec $(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
 		--ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
 		--LanguageServerManager.autodetect=False \
-		--ServerApp.jpserver_extensions=voila.server_extension=False $(NO_BROWSER) $(ALLOW_ROOT)
+		--ServerApp.jpserver_extensions=voila.server_extension=False \
+		--ServerApp.jpserver_extensions=digitlib.widgets.saving=True $(NO_BROWSER) $(ALLOW_ROOT)
 
 # POOL kernels wait for visitors with the notebook already run; whoever comes when all are taken
 # waits for a new one. Settings: digitlib/widgets/jupyter/voila.py.

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from digitlib.models.display import percent
 from digitlib.models.prediction import Prediction
 from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets import pad as pad_module
 from digitlib.widgets.canvas import SHARPNESS
-from digitlib.widgets.html import percent, result_html, steps_html
+from digitlib.widgets.examples import EXAMPLES
+from digitlib.widgets.html import result_html, steps_html
 from digitlib.widgets.pad import DrawingPad
+from digitlib.widgets.toolbar import Examples
 
 LINE = [[100.0, 40.0], [100.0, 240.0]]
 BAR = [[60.0, 140.0], [140.0, 140.0]]
@@ -39,7 +42,7 @@ class FakeRecognizer:
 def prediction(digit: int, *, share: float = 0.91, rejected: bool = False) -> Prediction:
     rest = (1 - share) / 9
     shares = tuple(share if n == digit else rest for n in range(10))
-    return Prediction(shares, np.zeros((28, 28), np.uint8), rejected, 0.0)
+    return Prediction(shares, np.zeros((28, 28), np.uint8), 0.0, 1.0 if rejected else -1.0)
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def recognizer() -> FakeRecognizer:
 
 @pytest.fixture
 def pad(recognizer: FakeRecognizer) -> DrawingPad:
-    return DrawingPad(recognizer)
+    return DrawingPad(recognizer, size=280, brush=16)
 
 
 def event(pad: DrawingPad, name: str, x: float = 0.0, y: float = 0.0) -> None:
@@ -254,7 +257,7 @@ def test_the_brush_changes_no_prediction(pad: DrawingPad, recognizer: FakeRecogn
     pad.draw([LINE])
     before = len(recognizer.calls)
     thin = (pad.picture() < 128).sum()
-    pad._tools.brush.value = 30
+    pad._tools.brush.index = 2
     assert len(recognizer.calls) == before
     assert (pad.picture() < 128).sum() > 1.5 * thin
 
@@ -326,20 +329,60 @@ def test_a_failing_observer_is_shown_in_the_pad(pad: DrawingPad) -> None:
 
 
 def test_the_result_shows_all_ten_probabilities() -> None:
-    page = result_html(prediction(3), top_k=3)
+    page = result_html(prediction(3, share=0.8), top_k=3)
     assert page.count("<li") == 10
-    assert page.count("91.0 %") == 2  # in the bar and as the confidence
+    assert page.count(">80.0 %<") == 2  # in the bar and as the confidence
+    assert page.count(">2.2 %<") == 9
+    assert "or 0: 2.2 %, 1: 2.2 %" in page
     assert page.count("dp-best") == 1
     assert page.count("dp-top") == 2
 
 
-def test_a_rejected_drawing_is_doubted() -> None:
-    assert "not a digit?" in result_html(prediction(3, rejected=True))
-    assert "not a digit?" not in result_html(prediction(3))
+def test_runners_up_under_one_per_cent_recede() -> None:
+    page = result_html(prediction(3, share=0.95), top_k=3)
+    assert page.count('title="') == 12  # of each bar, of "no digit" and of the frame
+    assert "0.6 %</span>" not in page
+    assert "dp-top" not in page
+
+
+def test_what_is_no_digit_says_so_first() -> None:
+    page = result_html(prediction(3, share=0.96, rejected=True))
+    assert page.index("No digit") < page.index("closest") < page.index('dp-digit">3')
+    assert 'class="dp-verdict"><b>96.0 %' not in page
+    assert "No digit" not in result_html(prediction(3))
+
+
+def test_several_digits_are_asked_for_one_at_a_time(pad: DrawingPad) -> None:
+    pad._recognizer.predict_strokes = lambda drawing: prediction(3, rejected=True)  # type: ignore[method-assign]
+    pad.draw([LINE])
+    assert "One digit" not in pad._result.value
+    pad.draw([LINE, [[180.0, 50.0], [200.0, 230.0]]])
+    assert "One digit at a time" in pad._result.value
+    pad._recognizer.predict_strokes = lambda drawing: prediction(3)  # type: ignore[method-assign]
+    pad.draw([LINE, [[181.0, 50.0], [200.0, 230.0]]])
+    assert "One digit" not in pad._result.value
+
+
+def test_an_empty_pad_shows_examples_that_can_be_drawn(
+    pad: DrawingPad, recognizer: FakeRecognizer
+) -> None:
+    (examples,) = [box for box in walk(pad) if isinstance(box, Examples)]
+    for button in examples.children:
+        button.click()
+        assert pad.strokes
+        assert button.tooltip
+    assert len(recognizer.calls) == len(examples.children) == len(EXAMPLES)
+
+
+def walk(widget: Any) -> Iterator[Any]:
+    """A widget and all inside it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from walk(child)
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0, "0.0 %"), (0.5, "50.0 %"), (0.9999, ">99.9 %"), (1, "100.0 %")]
+    ("share", "text"), [(0, "0.0 %"), (0.5, "50.0 %"), (0.9999, ">99.9 %"), (1, ">99.9 %")]
 )
 def test_probabilities_are_not_rounded_to_certainty(share: float, text: str) -> None:
     assert percent(share) == text

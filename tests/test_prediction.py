@@ -115,11 +115,11 @@ def test_a_prediction_keeps_the_planes_that_the_network_got(pen_recognizer: Reco
 def test_a_notebook_shows_direction_and_time_beside_the_frame() -> None:
     frame, planes = render_with_planes([LINE])
     colored = picture_planes(frame, planes)
-    page = Prediction(SHARES, frame, False, 0.0, planes)._repr_html_()
+    page = Prediction(SHARES, frame, 0.0, planes=planes)._repr_html_()
     for shown, expected in zip(sent_pictures(page), [frame, *colored.values()], strict=True):
         np.testing.assert_array_equal(shown, expected)
     assert page.count("right orange, down green, left blue, up pink") == 2  # alt and title
-    without = Prediction(SHARES, frame, False, 0.0)._repr_html_()
+    without = Prediction(SHARES, frame, 0.0)._repr_html_()
     assert len(sent_pictures(without)) == 1
     assert "direction" not in without
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from digitlib.datasets import catalog
 from digitlib.datasets.pendigits import read_pendigits
 from digitlib.models import recognizer
 from digitlib.models.card import Card
+from digitlib.models.display import answer_style
 from digitlib.models.inference import digit_score, optimize_for_inference
 from digitlib.models.networks import NETWORKS, build_network, count_parameters
 from digitlib.models.recognizer import CHUNK
@@ -32,6 +34,7 @@ from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize, to_frame
 from digitlib.training.calibration import fit_temperature
 from digitlib.training.trainer import predict_logits
+from digitlib.widgets.html import result_html, style_html
 
 
 @pytest.fixture(scope="module")
@@ -369,7 +372,7 @@ SHARES = (0.01, 0.02, 0.03, 0.5, 0.04, 0.3, 0.05, 0.02, 0.02, 0.01)
 def prediction(rejected: bool = False) -> Prediction:
     frame = np.zeros((28, 28), np.uint8)
     frame[5:20, 13] = 200
-    return Prediction(SHARES, frame, rejected, 1.5)
+    return Prediction(SHARES, frame, 1.5, 2.5 if rejected else 0.5)
 
 
 def test_a_prediction_has_its_best_digits_first() -> None:
@@ -407,17 +410,40 @@ def test_a_prediction_is_shown_in_one_line() -> None:
 
 def test_a_notebook_shows_frame_and_bars() -> None:
     page_of = prediction()._repr_html_()
-    assert page_of.count("<tr>") == 10
-    assert re.findall(r"width:([\d.]+)%", page_of) == [f"{100 * share:.1f}" for share in SHARES]
+    assert page_of.count("<li") == 10
+    *bars, doubt = re.findall(r"width:([\d.]+)%", page_of)
+    assert bars == [f"{100 * share:.2f}" for share in SHARES]
+    assert float(doubt) == pytest.approx(100 * prediction().doubt, abs=0.005)
     (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page_of)
     with Image.open(io.BytesIO(base64.b64decode(picture))) as frame:
         np.testing.assert_array_equal(np.asarray(frame), prediction().frame)
     assert 'alt="' in page_of
-    assert "no digit" not in page_of
-    assert "no digit" in prediction(rejected=True)._repr_html_()
+    assert "No digit" not in page_of
+    assert "No digit" in prediction(rejected=True)._repr_html_()
+
+
+def test_the_answer_is_the_same_in_a_notebook_and_in_the_pad() -> None:
+    """Colours too: both bring the same style sheet, and it has no colours of a page."""
+    for rejected in (False, True):
+        drawn = result_html(prediction(rejected))
+        without_frame = re.sub(r"<img[^>]*>", "", drawn)
+        assert without_frame in prediction(rejected)._repr_html_()
+    assert answer_style() in style_html(400)
+    assert answer_style() in prediction()._repr_html_()
+    assert "--jp-" not in answer_style()
 
 
 # --- rejection -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold", "doubt"),
+    [(1.5, 1.5, 0.5), (-1e9, 1.5, 1), (1e9, 1.5, 0), (3, -math.inf, 0), (0, math.log(3), 0.75)],
+)
+def test_doubt_is_even_at_the_threshold(score: float, threshold: float, doubt: float) -> None:
+    found = Prediction(SHARES, prediction().frame, score, threshold)
+    assert found.doubt == pytest.approx(doubt)
+    assert found.rejected == (found.doubt > 0.5)
 
 
 def test_the_score_is_the_log_odds_against_no_digit() -> None:

@@ -419,3 +419,19 @@ def test_rasterize_draws_a_round_soft_edged_brush_where_the_strokes_are() -> Non
 
 def test_rasterize_without_strokes_is_blank_paper() -> None:
     assert not strokes.rasterize([], (5, 7), 3).any()
+
+
+# --- several characters ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_one_digit_is_one(digit: int) -> None:
+    assert not strokes.side_by_side(DIGITS[digit])
+
+
+@pytest.mark.parametrize("first", DIGITS)
+@pytest.mark.parametrize("second", [1, 4, 7])
+def test_digits_in_a_row_are_several(first: int, second: int) -> None:
+    moved = [stroke + np.array([1.1, 0.1]) for stroke in DIGITS[second]]
+    assert strokes.side_by_side([*moved, *DIGITS[first]])
+    assert not strokes.side_by_side([*DIGITS[first], *(0.3 * stroke for stroke in moved)])

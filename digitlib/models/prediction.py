@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.models.display import image_html, planes_html
+from digitlib.models.display import (
+    answer_html,
+    answer_style,
+    figures_html,
+    image_html,
+    planes_html,
+    ranked,
+)
 from digitlib.preprocessing.frame import Frame
 from digitlib.preprocessing.strokes import Planes
 
-FRAME_SIDE, PLANE_SIDE = 140, 66  # px on screen: two planes are as high as the frame
+FRAME_SIDE = 96  # px on screen
 
 
 @dataclass(frozen=True)
@@ -22,17 +30,32 @@ class Prediction:
     Attributes:
         probabilities: of the digits 0 to 9, 10 floats that sum to 1.
         frame: uint8 ``[28, 28]``, the input of the network.
-        rejected: the drawing is probably no digit at all.
-        score: of being a digit at all, higher is more; below the threshold it is rejected.
+        score: of being a digit at all, higher is more.
+        threshold: a drawing with a lower score is probably no digit.
         planes: float32 ``[3, 28, 28]``, the way of the pen, as the network got it; None for a
             picture, and for a network that takes none.
     """
 
     probabilities: tuple[float, ...]
     frame: Frame
-    rejected: bool
     score: float
+    threshold: float = -math.inf
     planes: Planes | None = None
+
+    @property
+    def rejected(self) -> bool:
+        """The drawing is probably no digit at all."""
+        return self.score < self.threshold
+
+    @property
+    def doubt(self) -> float:
+        """Of its being a digit, 0-1: 0.5 where the score is at its threshold, more below.
+
+        Where the score is the log-odds of being a digit, these are the odds of being none, scaled
+        so that even odds are at the threshold. It is no probability: that would depend on how
+        often people draw something else.
+        """
+        return (1 - math.tanh((self.score - self.threshold) / 2)) / 2
 
     @property
     def digit(self) -> int:
@@ -48,46 +71,25 @@ class Prediction:
         """The ``k`` most probable digits with their probabilities, best first."""
         if not 1 <= k <= len(self.probabilities):
             raise ValueError(f"k is 1 to {len(self.probabilities)}, not {k}.")
-        order = np.argsort(-np.asarray(self.probabilities), kind="stable")[:k]
-        return [(int(digit), self.probabilities[digit]) for digit in order]
+        return ranked(self.probabilities, k)
 
     def __repr__(self) -> str:
         best = ", ".join(f"{digit}: {share:.1%}" for digit, share in self.top(3))
         return f"Prediction({best}{', rejected' if self.rejected else ''})"
 
     def _repr_html_(self) -> str:
-        """Frame and bars for notebooks, in light and dark themes."""
-        bars = "".join(
-            f'<tr><td style="text-align:right;padding:0 .5em">{digit}</td>'
-            '<td style="width:12em;padding:0"><div style="height:.7em;border-radius:.2em;'
-            f'width:{100 * share:.1f}%;background:{"#d55e00" if digit == self.digit else "#888"}">'
-            f'</div></td><td style="text-align:right;padding:0 .5em">{share:.1%}</td></tr>'
-            for digit, share in enumerate(self.probabilities)
-        )
-        verdict = "probably no digit" if self.rejected else f"{self.confidence:.1%}"
+        """Frame, planes and the answer as in the drawing pad, in light and dark themes."""
         return (
-            '<div style="display:flex;gap:1.5em;align-items:center">'
-            f'<div style="display:flex;gap:12px">{self._pictures()}</div>'
-            f'<div style="text-align:center"><div style="font-size:3em;line-height:1.1">'
-            f"{self.digit}</div>{verdict}</div>"
-            f'<table style="font-size:.8em;line-height:1.2">{bars}</table></div>'
+            f'{answer_style()}<div class="dp-prediction">{self._pictures()}'
+            f"{answer_html(self.probabilities, self.doubt)}</div>"
         )
 
     def _pictures(self) -> str:
         """The frame; beside it direction and time, where the network got them."""
-        frame = image_html(self.frame, FRAME_SIDE, "the 28 by 28 frame")
-        if self.planes is None:
-            return frame
-        rows = "".join(
-            f'<div style="display:flex;gap:8px;align-items:center">{picture}'
-            f'<div style="line-height:1.6">{name}<br>{legend}</div></div>'
-            for name, (picture, legend) in planes_html(self.frame, self.planes, PLANE_SIDE).items()
-        )
-        return (
-            f"{frame}<div "
-            'style="display:flex;flex-direction:column;justify-content:space-between;'
-            f'font-size:.8em">{rows}</div>'
-        )
+        pictures = {"frame": (image_html(self.frame, FRAME_SIDE, "the 28 by 28 frame"), "")}
+        if self.planes is not None:
+            pictures |= planes_html(self.frame, self.planes, FRAME_SIDE)
+        return figures_html(pictures)
 
 
 class BatchPrediction(NamedTuple):

@@ -137,10 +137,9 @@ class Recognizer:
             self._check_planes(planes.shape, planes.dtype, ())
             inputs["planes"] = planes[None]
         probabilities, scores = self._session.run(["probabilities", "score"], inputs)
-        score = float(scores[0])
         threshold = self.threshold if planes is None else self.stroke_threshold
-        shares, rejected = tuple(probabilities[0].tolist()), score < threshold
-        return Prediction(shares, frame, rejected, score, planes)
+        shares = tuple(probabilities[0].tolist())
+        return Prediction(shares, frame, float(scores[0]), threshold, planes)
 
     def predict_batch(
         self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None

@@ -37,6 +37,7 @@ OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area aver
 # Of the largest stroke's longer side: a stroke at most so long, and so far outside the bounding box
 # of the longer ones, is a stray tap.
 MAX_TAP_SIZE, MIN_TAP_GAP = 0.2, 0.5
+MIN_PART_HEIGHT = 0.6  # of the whole drawing's: a lower part beside a digit belongs to it
 
 PLANES = ("direction x", "direction y", "time")
 SMALLEST_MOVE = 1e-9  # of the longer side, between neighbours; below it a dot has no direction
@@ -172,6 +173,29 @@ def drop_stray_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
     gaps = np.maximum(low - high[~tiny].max(axis=0), low[~tiny].min(axis=0) - high).max(axis=1)
     taps = tiny & (gaps > MIN_TAP_GAP * sizes.max())
     return [array for array, tap in zip(arrays, taps, strict=True) if not tap]
+
+
+def side_by_side(strokes: Strokes) -> bool:
+    """Whether the strokes may be several characters in a row.
+
+    They are where the drawing falls into parts with a gap in between from left to right, and two of
+    them are at least ``MIN_PART_HEIGHT`` of its height.
+
+    Raises:
+        as :func:`render`.
+    """
+    boxes = sorted((*a.min(axis=0), *a.max(axis=0)) for a in validate_strokes(strokes))
+    parts = [boxes[0]]
+    for left, top, right, bottom in boxes[1:]:
+        before = parts[-1]
+        if left > before[2]:
+            parts.append((left, top, right, bottom))
+        else:
+            higher, lower = min(before[1], top), max(before[3], bottom)
+            parts[-1] = (before[0], higher, max(before[2], right), lower)
+    heights = [bottom - top for _, top, _, bottom in parts]
+    whole = max(box[3] for box in boxes) - min(box[1] for box in boxes)
+    return sum(height >= MIN_PART_HEIGHT * whole for height in heights) > 1
 
 
 def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:

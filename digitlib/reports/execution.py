@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import sys
 import tempfile
@@ -15,10 +17,12 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from digitlib.files import REPOSITORY, atomic_write, digest, write_text
+from digitlib.files import REPORTS, REPOSITORY, atomic_write, digest, write_text
 from digitlib.reports.dependencies import code_cells
+from digitlib.widgets.saving import LIVE
 
 FOLDER = REPOSITORY / "notebooks"
+SCREENSHOTS = REPORTS / "screenshots"  # written by the browser tests
 KERNEL = "python3"
 # Errors are shown by the cell; the kernel's own log would only litter the list.
 KERNEL_OPTIONS = ["--IPKernelApp.log_level=50"]
@@ -223,7 +227,30 @@ def remove_machine_traces(notebook: NotebookNode) -> None:
             {name: value for name, value in cell.metadata.items() if name in ("tags", "jupyter")}
         )
         if cell.cell_type == "code":
-            cell.outputs = _static_outputs(cell.outputs)
+            cell.outputs = _picture(cell) or _static_outputs(cell.outputs)
+
+
+def _picture(cell: NotebookNode) -> list[NotebookNode]:
+    """The screenshot of a live cell, by its id, for pages where no kernel runs."""
+    if LIVE not in cell.metadata.get("tags", ()):
+        return []
+    content = (SCREENSHOTS / f"{cell.id}.png").read_bytes()
+    (width, height), data = _size_on_screen(content), base64.b64encode(content).decode()
+    return [
+        nbformat.v4.new_output(
+            "display_data",
+            {"image/png": data, "text/plain": "A picture: run the cells to draw."},
+            metadata={"image/png": {"width": width, "height": height}},
+        )
+    ]
+
+
+def _size_on_screen(png: bytes) -> tuple[int, int]:
+    """Width and height in px of a screenshot, which has two pixels per px."""
+    from PIL import Image
+
+    width, height = Image.open(io.BytesIO(png)).size
+    return width // 2, height // 2
 
 
 def _static_outputs(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:

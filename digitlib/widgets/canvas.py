@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 from ipycanvas import Canvas, hold_canvas
-from ipywidgets import Layout
 
 from digitlib.widgets.history import Point, StrokeHistory
 
 INK = "#1b1f24"  # near black
-HINT = "#9aa1a9"  # mid grey: no ink yet
 SHARPNESS = 2  # canvas pixels per pixel on screen: crisp on high-resolution displays
 # px: further from the pen than this it is another finger
 FINGER_DISTANCE = 20.0
@@ -25,8 +23,8 @@ class PenCanvas(Canvas):
 
     Args:
         history: gets the points, in px of the screen, and is shown.
-        size: side on screen, px.
-        brush: width of the ink on screen, px.
+        size: side, px; on screen it may be smaller.
+        brush: width of the ink, px.
         changed: called after each change by mouse or touch.
         guard: wraps the event handlers, whose exceptions nobody would see.
     """
@@ -40,11 +38,9 @@ class PenCanvas(Canvas):
         changed: Callable[[], None],
         guard: Callable[[Callback], Callback],
     ) -> None:
-        side = f"{size}px"
         super().__init__(
             width=SHARPNESS * size,
             height=SHARPNESS * size,
-            layout=Layout(width=side, height=side, min_width=side, flex="0 0 auto"),
             tabbable=False,  # no keyboard use, and ipycanvas would trap Tab
         )
         self.history, self.size, self.brush, self._changed = history, size, brush, changed
@@ -108,7 +104,7 @@ class PenCanvas(Canvas):
     # --- ink -------------------------------------------------------------------------------
 
     def redraw(self) -> None:
-        """Draw all strokes anew, or a hint where there are none."""
+        """Draw all strokes anew."""
         strokes = [SHARPNESS * stroke for stroke in self.history.strokes]
         width = SHARPNESS * self.brush
         with hold_canvas():  # it has no try/finally: nothing in here may raise
@@ -120,14 +116,6 @@ class PenCanvas(Canvas):
                 self.fill_circle(*stroke[0], width / 2)
                 if len(stroke) > 1:
                     self.stroke_lines(stroke)
-            if not strokes:
-                self._draw_hint()
-
-    def _draw_hint(self) -> None:
-        self.fill_style = HINT
-        self.font = f"{self.width // 16}px system-ui, sans-serif"
-        self.text_align, self.text_baseline = "center", "middle"
-        self.fill_text("Draw a digit", self.width / 2, self.height / 2)
 
     def _redraw_on_new_page(self, *_: Any) -> None:
         """A new page (Voilà, a reload, a second view) starts blank.

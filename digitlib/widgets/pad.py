@@ -25,7 +25,7 @@ from digitlib.widgets.canvas import PenCanvas
 from digitlib.widgets.history import Stroke, StrokeHistory
 from digitlib.widgets.html import result_html, steps_html, style_html
 from digitlib.widgets.throttle import Throttle
-from digitlib.widgets.toolbar import Toolbar
+from digitlib.widgets.toolbar import Examples, Toolbar
 
 PREDICT_EVERY = 0.06  # s between predictions while the pen is down: 16 a second look continuous
 FILL = 0.7  # part of the canvas that a fitted drawing covers
@@ -43,13 +43,14 @@ class StrokeReader(Protocol):
         """Read strokes; raise ``BlankDrawingError`` when there are none."""
 
 
-class DrawingPad(ipywidgets.HBox):
+class DrawingPad(ipywidgets.Box):
     """A canvas to draw one digit on, and beside it the prediction.
 
     Args:
         recognizer: reads the strokes; ``Recognizer.load()``, the bundled network, when None.
-        size: side of the square canvas on screen, in px.
-        brush: width of the ink on screen, in px; the prediction does not depend on it.
+        size: side of the square canvas, in px of its own; on screen it is as large at most, and
+            smaller where the answer would else be out of sight.
+        brush: width of the ink, in the same px; the prediction does not depend on it.
         top_k: number of bars, of the ten, that are highlighted.
 
     Attributes (observable traits, read-only; use the methods to change the drawing):
@@ -67,8 +68,8 @@ class DrawingPad(ipywidgets.HBox):
         self,
         recognizer: StrokeReader | None = None,
         *,
-        size: int = 280,
-        brush: int = 16,
+        size: int = 400,
+        brush: int = 22,
         top_k: int = 3,
     ) -> None:
         self._recognizer = recognizer or Recognizer.load()
@@ -87,11 +88,18 @@ class DrawingPad(ipywidgets.HBox):
         )  # fmt: skip
         self._canvas.on_key_down(self._guarded(self._key))
         self._result = ipywidgets.HTML().add_class("dp-result")
-        left = ipywidgets.VBox([self._canvas, self._tools]).add_class("dp-left")
-        style = ipywidgets.HTML(style_html(), layout=ipywidgets.Layout(display="none"))
-        super().__init__([left, self._result, style])
+        box = ipywidgets.Box
+        paper = box([self._canvas]).add_class("dp-paper")
+        left = box([paper, self._tools]).add_class("dp-left")
+        right = box([self._result, Examples(self._guarded(self.draw))]).add_class("dp-right")
+        style = ipywidgets.HTML(style_html(size), layout=ipywidgets.Layout(display="none"))
+        super().__init__([box([left, right]).add_class("dp-body"), style])
         self.add_class("dp-pad")
         self._redraw()
+
+    def __repr__(self) -> str:
+        """What is shown in place of the pad where there is no kernel behind it."""
+        return "<DrawingPad: to draw, run the cells (Run ▸ Run All Cells, or Shift+Enter in each)>"
 
     # --- for programs ----------------------------------------------------------------------
 
@@ -172,8 +180,11 @@ class DrawingPad(ipywidgets.HBox):
 
     def _show(self, prediction: Prediction | None, error: str) -> None:
         drawing = self._history.pen is not None
+        several = prediction is not None and pen.side_by_side(self.strokes)
         self._tools.update(self._history)
-        self._result.value = result_html(prediction, error, self._top_k, drawing=drawing)
+        self._result.value = result_html(
+            prediction, error, self._top_k, pen="down" if drawing else "up", several=several
+        )
         self.set_trait("error", error)
         self.set_trait("prediction", prediction)  # last: its observers may be slow
         if self._steps is not None and not drawing:

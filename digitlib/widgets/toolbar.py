@@ -1,29 +1,30 @@
-"""The controls below the canvas: undo, redo, clear, and the width of the brush."""
+"""The controls of the pad: undo, redo, clear, and the width of the brush; examples to try."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ipywidgets import Button, HBox, IntSlider
+from ipywidgets import Box, Button, RadioButtons
 
-from digitlib.widgets.history import StrokeHistory
+from digitlib.widgets.examples import EXAMPLES
+from digitlib.widgets.history import Stroke, StrokeHistory
 
-BRUSH_WIDTHS = (4, 32)  # px on a canvas of some 280: a ballpoint to a thick marker
+BRUSHES = {"thin brush": 0.5, "medium brush": 1.0, "thick brush": 1.75}  # of the pad's own width
 
 
-class Toolbar(HBox):
-    """Three buttons and a slider.
+class Toolbar(Box):
+    """Three buttons and three brushes.
 
     Args:
-        brush: width of the brush at first, px.
+        width: of the medium brush, px.
         undo, redo, clear: called by the buttons.
         set_brush: called with the new width.
     """
 
     def __init__(
         self,
-        brush: int,
+        width: int,
         *,
         undo: Callable[[], None],
         redo: Callable[[], None],
@@ -31,11 +32,11 @@ class Toolbar(HBox):
         set_brush: Callable[[int], None],
     ) -> None:
         self.undo = _button("undo", "Undo the last stroke (Ctrl+Z)", undo)
-        self.redo = _button("redo", "Redo", redo)
+        self.redo = _button("redo", "Redo (Ctrl+Y)", redo)
         self.clear = _button("clear", "Clear the canvas", clear)
-        self.brush = IntSlider(brush, *BRUSH_WIDTHS, description="Brush", readout=False)
+        widths = [(name, round(part * width)) for name, part in BRUSHES.items()]
+        self.brush = RadioButtons(options=widths, value=width).add_class("dp-brush")
         self.brush.observe(lambda change: set_brush(change.new), "value")
-        self.brush.add_class("dp-brush")
         super().__init__([self.undo, self.redo, self.clear, self.brush])
         self.add_class("dp-tools")
 
@@ -44,6 +45,19 @@ class Toolbar(HBox):
         self.undo.disabled = not history.can_undo
         self.redo.disabled = not history.can_redo
         self.clear.disabled = not history.strokes
+
+
+class Examples(Box):
+    """A button for each drawing to try; ``draw`` is called with its strokes."""
+
+    def __init__(self, draw: Callable[[list[Stroke]], None]) -> None:
+        def example(name: str, strokes: list[Stroke]) -> Button:
+            button = Button(description=name, tooltip=f"Draw the example {name}")
+            button.on_click(lambda _: draw(strokes))
+            return button.add_class("dp-example")
+
+        super().__init__([example(*each) for each in EXAMPLES.items()])
+        self.add_class("dp-examples")
 
 
 def _button(name: str, tip: str, action: Callable[..., Any]) -> Button:

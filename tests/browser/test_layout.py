@@ -1,0 +1,239 @@
+"""The look of the page: the answer in the first view of every window, still while it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawing import DIGITS, Point, draw_by_mouse, mouse_events
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+# Phones upright and across, a small laptop at 150 % zoom (1366×768), the same at 100 %.
+WINDOWS = [(320, 568), (390, 664), (390, 844), (568, 320), (844, 390), (911, 512), (1366, 768)]
+LETTER = [
+    [(0.3, 0.1), (0.3, 0.9)],
+    [(0.3, 0.12), (0.58, 0.1), (0.7, 0.26), (0.56, 0.46), (0.32, 0.5), (0.74, 0.9)],
+]
+
+
+def beside(left: int, right: int) -> list[list[Point]]:
+    """Two digits in a row."""
+    return [
+        [(0.5 * (x + place), 0.2 + 0.6 * y) for x, y in stroke]
+        for place, digit in enumerate((left, right))
+        for stroke in DIGITS[digit]
+    ]
+
+
+DRAWINGS = {"empty": [], "read": DIGITS[8], "refused": LETTER, "several": beside(3, 7)}
+STATES = {"empty": "empty", "read": "read", "refused": "rejected", "several": "rejected"}
+PARTS = (".dp-paper", ".dp-tools", ".dp-right", ".dp-head", ".dp-bars", ".dp-doubt")
+
+
+@pytest.fixture(scope="module")
+def open_page(app_url: str, open_context: Callable[..., BrowserContext]) -> Callable[..., Page]:
+    """Open the page in a window of its own."""
+
+    def opened(width: int = 800, height: int = 600, **options: Any) -> Page:
+        size = {"width": width, "height": height}
+        page = open_context(viewport=size, device_scale_factor=2, **options).new_page()
+        page.goto(app_url)
+        expect(page.locator(".dp-answer")).to_have_attribute("data-state", "empty")
+        return page
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def page(open_page: Callable[..., Page]) -> Iterator[Page]:
+    page = open_page()
+    yield page
+    page.close()
+
+
+def show(page: Page, name: str) -> None:
+    """Draw one of ``DRAWINGS`` in place of what is there."""
+    expect(page.locator(".dp-answer")).to_have_attribute("data-pen", "up")
+    if page.locator(".dp-clear").is_enabled():
+        page.locator(".dp-clear").click()
+    expect(page.locator(".dp-answer")).to_have_attribute("data-state", "empty")
+    draw_by_mouse(page, paper(page), DRAWINGS[name])
+    page.mouse.move(0, 0)
+    expect(page.locator(".dp-answer")).to_have_attribute("data-state", STATES[name])
+    expect(page.locator(".dp-answer")).to_have_attribute("data-pen", "up")
+
+
+def resize(page: Page, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function(
+        """width => innerWidth === width &&
+           new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))
+           .then(() => true)""",
+        arg=width,
+    )
+
+
+def paper(page: Page) -> Locator:
+    return page.locator(".dp-paper")
+
+
+def boxes(page: Page) -> dict[str, dict[str, float]]:
+    """Place and size of the parts, all at one moment."""
+    return page.evaluate(
+        """parts => Object.fromEntries(parts.map(part => {
+            const {x, y, width, height} = document.querySelector(part).getBoundingClientRect();
+            return [part, {x, y, width, height}];
+        }))""",
+        PARTS,
+    )
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_canvas_and_answer_are_in_the_first_view(page: Page, name: str) -> None:
+    resize(page, 800, 600)
+    show(page, name)
+    for width, height in WINDOWS:
+        resize(page, width, height)
+        for part, box in boxes(page).items():
+            where = f"{part} in a window of {width}×{height}: {box}"
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= width, where
+            assert 0 <= box["y"] <= box["y"] + box["height"] <= height, where
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert boxes(page)[".dp-paper"]["width"] >= min(400, 0.55 * min(width, height))
+
+
+@pytest.mark.parametrize("name", list(DRAWINGS)[1:])
+def test_nothing_jumps_while_a_drawing_is_read(page: Page, name: str) -> None:
+    for width, height in ((320, 568), (844, 390), (1366, 768)):
+        resize(page, width, height)
+        show(page, "empty")
+        before = boxes(page)
+        for count, _ in enumerate(mouse_events(page, paper(page), DRAWINGS[name])):
+            if count == 12:
+                expect(page.locator(".dp-answer")).not_to_have_attribute("data-state", "empty")
+                assert boxes(page) == before
+        expect(page.locator(".dp-answer")).to_have_attribute("data-state", STATES[name])
+        expect(page.locator(".dp-answer")).to_have_attribute("data-pen", "up")
+        assert boxes(page) == before
+
+
+def test_texts_fit_their_places(page: Page) -> None:
+    for name in DRAWINGS:
+        show(page, name)
+        for width, height in WINDOWS:
+            resize(page, width, height)
+            cut = page.evaluate("""() => [...document.querySelectorAll(
+                '.dp-verdict, .dp-verdict > *, .dp-bars span, .dp-doubt b')]
+                .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth
+                          || e.scrollHeight > e.clientHeight + 1 && e.clientHeight)
+                .map(e => e.outerHTML)""")
+            assert cut == [], (name, width, height)
+
+
+def test_what_is_said(page: Page) -> None:
+    resize(page, 800, 600)
+    verdict = page.locator(".dp-verdict")
+    show(page, "refused")
+    assert verdict.inner_text().startswith("No digit\nclosest: ")
+    expect(verdict).not_to_contain_text("at a time")
+    show(page, "several")
+    assert verdict.inner_text().startswith("No digit\nclosest: ")
+    expect(verdict).to_contain_text("One digit at a time.")
+    assert page.evaluate(  # beyond the mark at its middle
+        "parseFloat(document.querySelector('.dp-doubt u').style.width) > 50"
+    )
+
+
+def test_examples_are_there_until_something_is_drawn(page: Page) -> None:
+    show(page, "empty")
+    for name, state in (("3", "read"), ("7", "read"), ("R", "rejected")):
+        page.locator(".dp-example", has_text=name).click(timeout=20_000)
+        expect(page.locator(".dp-answer")).to_have_attribute("data-state", state)
+        expect(page.locator(".dp-digit")).to_have_text(name if state == "read" else "8")
+        expect(page.locator(".dp-examples")).to_be_hidden()
+        show(page, "empty")
+
+
+def test_every_control_has_a_name_and_shows_its_focus(page: Page) -> None:
+    show(page, "read")
+    for role, count in (("button", 3), ("radio", 3)):
+        named = page.locator(".dp-pad").get_by_role(role, name="")  # type: ignore[arg-type]
+        shown = [control for control in named.all() if control.is_visible()]
+        assert len(shown) == count
+        for control in shown:
+            assert control.aria_snapshot().count('"') == 2, control  # its name, in quotes
+    page.locator("h1").click()
+    outlines = {}
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        name, outline = page.evaluate("""() => [document.activeElement.className,
+            getComputedStyle(document.activeElement).outlineStyle]""")
+        outlines[name] = outline
+    (of_undo,) = [outline for name, outline in outlines.items() if "dp-undo" in name]
+    assert of_undo == "solid"
+
+
+def test_no_hover_stays_after_a_tap(open_page: Callable[..., Page]) -> None:
+    phone = open_page(390, 664, has_touch=True, is_mobile=True)
+    phone.locator(".dp-example", has_text="7").tap(timeout=20_000)
+    expect(phone.locator(".dp-digit")).to_have_text("7")
+    phone.locator(".dp-undo").tap()
+    phone.locator(".dp-redo").tap()
+    expect(phone.locator(".dp-digit")).to_have_text("7")
+    color = "e => getComputedStyle(e).backgroundColor"
+    for button in (".dp-undo", ".dp-redo"):
+        assert phone.locator(button).evaluate(color) == "rgba(0, 0, 0, 0)"
+    phone.close()
+
+
+def test_a_dark_system_has_a_dark_page_and_canvas(open_page: Callable[..., Page]) -> None:
+    page = open_page(color_scheme="dark")
+    show(page, "read")
+    luminance = """selector => {
+        const [r, g, b] = getComputedStyle(document.querySelector(selector))
+            .backgroundColor.match(/\\d+/g).map(Number);
+        return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+    }"""
+    assert page.evaluate(luminance, "body") < 0.1
+    assert page.evaluate(luminance, ".dp-paper") < 0.2
+    assert page.locator(".dp-paper canvas").first.evaluate("e => getComputedStyle(e).filter") == (
+        "invert(1)"
+    )
+    page.close()
+
+
+BANNER = """() => document.querySelector('.dp-paper').insertAdjacentHTML('beforeend',
+    `<p style="position:absolute;inset:auto 0 0;margin:0;padding:8px;text-align:center;
+    color:#fff;background:#0072b2;font-size:15px">A picture. To draw, run the cells.</p>`)"""
+
+
+@pytest.mark.parametrize(
+    ("file", "drawing", "window", "scheme"),
+    [
+        ("app", "read", (800, 520), "light"),
+        ("empty", "empty", (800, 520), "light"),
+        ("dark", "read", (800, 520), "dark"),
+        ("phone", "read", (390, 664), "light"),
+        ("refused", "several", (390, 664), "light"),
+        ("phone-dark", "refused", (390, 664), "dark"),
+    ],
+)
+def test_screenshots(
+    open_page: Callable[..., Page],
+    reports: Path,
+    file: str,
+    drawing: str,
+    window: tuple[int, int],
+    scheme: str,
+) -> None:
+    page = open_page(*window, color_scheme=scheme)
+    show(page, drawing)
+    page.screenshot(path=reports / "screenshots" / f"{file}.png")
+    if file == "app":  # the picture in the notebook, for pages where no kernel runs
+        page.evaluate(BANNER)
+        page.locator(".dp-pad").screenshot(path=reports / "screenshots" / "pad.png")
+    page.close()
