@@ -25,6 +25,8 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/home/matplotlib
 ifneq ($(filter yes no,$(BROWSER)),)
 unexport BROWSER
 endif
+# Set-up leaves compiling to the first import (below), which must then keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
 NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
 # JupyterLab refuses to run as root (containers) unless told.
 ALLOW_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
@@ -58,7 +60,7 @@ lab: $(TRAIN) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 app: PORT ?= 8866
 app: POOL ?= 1
 app: JUPYTER := $(CURDIR)/digitlib/widgets/jupyter
-app: $(TRAIN) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=1)
+app: $(APP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=1)
 	JUPYTER_PATH="$(JUPYTER)" exec $(PY) -m voila $(NOTEBOOK) \
 		--Voila.config_file_paths="$(JUPYTER)" --Voila.ip=127.0.0.1 --port=$(PORT) \
 		--pool_size=$(POOL) $(NO_BROWSER) $(ARGS)

@@ -1,6 +1,7 @@
 """The layers of packages in pyproject.toml: each part of the code gets by with those of its own.
 
-All packages are installed here, so the tests hide those outside a layer.
+All packages are installed here, so the tests hide those outside a layer; ``.ci/run`` runs
+``first_layer.py`` once more where no others are.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ for module in pkgutil.walk_packages(digitlib.__path__, "digitlib."):
     import_module(module.name)
 """
 SHOW_PAGE = "import voila.app; voila.app.Voila()"
+DRAW_AND_READ = (REPOSITORY / "tests" / "first_layer.py").read_text(encoding="utf-8")
 
 
 def layer(*extras: str) -> dict[str, Requirement]:
@@ -83,7 +85,7 @@ def run(code: str, *extras: str) -> subprocess.CompletedProcess[str]:
         if allowed.isdisjoint(map(canonicalize_name, packages))
     ]
     return subprocess.run(
-        [sys.executable, "-c", HIDE + code, json.dumps(outside)],
+        [sys.executable, "-c", f"{HIDE}exec({code!r})", json.dumps(outside)],
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
@@ -116,6 +118,7 @@ def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
 @pytest.mark.parametrize(
     ("code", "extras"),
     [
+        pytest.param(DRAW_AND_READ, [], id="first"),
         pytest.param(IMPORT_ALL, ["train"], id="train", marks=pytest.mark.slow),
         pytest.param(SHOW_PAGE, ["app"], id="app"),
     ],

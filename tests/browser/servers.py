@@ -43,25 +43,36 @@ def _command(process: psutil.Process) -> str:
         return ""
 
 
-@contextlib.contextmanager
-def serving(target: str, folder: Path, **environment: str) -> Iterator[Server]:
-    """Run ``make <target>``, its settings from ``environment``; nothing is left running afterwards.
+# The set-up is done: this Python in place of ``.venv``.
+INSTALLED = ("--old-file=.venv/.app", "--old-file=.venv/.train", f"PY={sys.executable}")
 
-    The recipe is the user's, with this Python in place of ``.venv`` and Jupyter's settings in
-    ``folder``.
+
+@contextlib.contextmanager
+def serving(
+    target: str,
+    folder: Path,
+    *settings: str,
+    checkout: Path = REPOSITORY,
+    **environment: str,
+) -> Iterator[Server]:
+    """Run ``make <target>``; nothing is left running afterwards.
+
+    Args:
+        target: ``app`` or ``lab``.
+        folder: for the log, and for Jupyter's own settings.
+        settings: of make, in place of those for a set-up that is done.
+        checkout: where make runs.
+        environment: variables.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / f"{target}.log"
+    config = f"JUPYTER_CONFIG_DIR={folder / 'config'}"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [
-                *("make", "--old-file=.venv/.app", "--old-file=.venv/.train", target),
-                *(f"PORT={port}", "BROWSER=no"),
-                *(f"PY={sys.executable}", f"JUPYTER_CONFIG_DIR={folder / 'config'}"),
-            ],
-            cwd=REPOSITORY,
+            ["make", target, f"PORT={port}", "BROWSER=no", *(settings or (*INSTALLED, config))],
+            cwd=checkout,
             env={**os.environ, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,

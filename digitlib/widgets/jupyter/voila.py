@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import time
 
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
@@ -33,25 +33,29 @@ c.MappingKernelManager.cull_connected = False
 # A kernel that died is not started again: it would know nothing of the pad that its page shows.
 c.KernelRestarter.restart_limit = 0
 
-ARRIVAL = timedelta(seconds=120)  # for the first connection: on a slow line a page loads so long
+ARRIVAL = 120  # seconds from a request to the page's first connection: lines and machines are slow
 
 
 class VisitedKernels(AsyncMappingKernelManager):
     """Kernels that wait for their pages.
 
-    The time in the pool would count as idle: a kernel that had waited for a visitor could go
-    between his request and the page's connection.
+    A kernel has no connection while its page loads, and the time in the pool counts as idle: it
+    would go between the visitor's request and the page's connection.
     """
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
         """Called for every kernel outside the pool, each ``cull_interval``."""
         kernel = self.get_kernel(kernel_id)
-        if not hasattr(kernel, "is_visited"):
-            kernel.is_visited = True
-            if not self._kernel_connections.get(kernel_id):
-                timeout = timedelta(seconds=self.cull_idle_timeout)
-                kernel.last_activity = datetime.now(UTC) + ARRIVAL - timeout
-        await super().cull_kernel_if_idle(kernel_id)
+        if not hasattr(kernel, "page_due"):
+            kernel.page_due = time.monotonic() + ARRIVAL
+        if time.monotonic() > kernel.page_due:
+            await super().cull_kernel_if_idle(kernel_id)
+
+    def notify_connect(self, kernel_id: str) -> None:
+        """The page is there."""
+        if kernel_id in self:
+            self.get_kernel(kernel_id).page_due = 0.0
+        super().notify_connect(kernel_id)
 
 
 c.VoilaConfiguration.multi_kernel_manager_class = VisitedKernels

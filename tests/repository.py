@@ -1,0 +1,27 @@
+"""The repository as git sees it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def repository_files() -> list[Path]:
+    """Files that git tracks or would add."""
+    if shutil.which("git") is None or not (REPOSITORY / ".git").exists():
+        pytest.skip("this is no git checkout: there is no list of the repository's files")
+    listing = subprocess.run(
+        # safe.directory: a checkout may belong to another user (containers)
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard"],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    paths = [REPOSITORY / name for name in listing.split("\0") if name]
+    return [path for path in paths if path.is_file()]
