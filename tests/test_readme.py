@@ -41,7 +41,7 @@ def reports(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
         for path in (REPOSITORY / "reports" / name).glob("*.json"):
             shutil.copy(path, tmp_path / name)
-    for name in ("seeds.json", "latency.json"):
+    for name in ("seeds.json", "latency.json", "setup.json", "visitors.json"):
         shutil.copy(REPOSITORY / "reports" / name, tmp_path)
     for name in ("digitnet", "baseline"):
         _set(tmp_path, name, pendigits={"validation": numbers(0.96, 6, 0.01)}, unipen={})
@@ -108,6 +108,15 @@ def test_the_seconds_of_training_are_those_of_all_trainings(reports: Path) -> No
     path.write_text(json.dumps(content | {"training": training}))
     (row,) = [line for line in readme.results(reports).splitlines() if line.startswith("| `wide`")]
     assert " | 31 min | " in row
+
+
+def test_sizes_and_times_of_set_up_are_as_measured() -> None:
+    setup = json.loads((REPOSITORY / "reports" / "setup.json").read_text())
+    start = " ".join(README.split("## Start")[1].split("\n## ")[0].split())
+    assert "less than a minute and half a gigabyte" in start
+    assert setup["seconds"] < 60
+    assert setup["megabytes"]["app"] < 500
+    assert f"about {setup['megabytes']['all'] / 1000:.0f} GB" in start
 
 
 def test_every_file_that_readme_links_exists() -> None:

@@ -93,6 +93,8 @@ def results(reports: Path = REPORTS) -> str:
         ],
         large_group=LARGE_GROUP,
         latency=read("latency.json"),
+        setup=read("setup.json"),
+        visitors=read("visitors.json"),
         quick=speed["times"]["race"]["quick"] | {"size": speed["numbers"]["parameters"]["quick"]},
         presets=[
             (title, name, networks[title], _training_seconds(networks[title]["training"]))

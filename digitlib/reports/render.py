@@ -34,6 +34,7 @@ def _environment() -> Environment:
         "short": short,
         "caption": caption,
         "mean": statistics.mean,
+        "median": statistics.median,
         "stdev": statistics.stdev,
     }
     return environment

@@ -23,6 +23,10 @@ c.TagRemovePreprocessor.remove_cell_tags = ("notebook-only",)
 
 # Kernels that have run the notebook wait for visitors (`make app POOL=4`: how many).
 c.VoilaConfiguration.preheat_kernel = True
+# A kernel in place of one that was taken starts when its visitor's page has loaded.
+c.VoilaKernelManager.fill_delay = 3  # seconds
+# Where many come at once the pad takes long to show; after 4 s it would be left out of the page.
+c.NotebookClient.iopub_timeout = 120
 
 # A page says farewell and its kernel goes (templates/pad/visit.js). Where the message is lost, it
 # goes when the page has had no connection for so long; a page that comes back before finds it.

@@ -1,0 +1,204 @@
+"""The page for many: everybody has a pad of his own, and nobody leaves a kernel behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawing import DIGITS, draw_by_mouse, mouse_events
+from playwright.sync_api import BrowserContext, Page, expect
+from servers import PATIENCE, Server, machine, serving
+
+pytestmark = pytest.mark.browser
+
+VISITORS = 20
+POOL = 4
+VISITS = 5  # one after the other
+LOST = 5  # pages that end without a farewell
+Open = Callable[..., BrowserContext]
+
+
+@dataclass
+class Crowd:
+    """Twenty open pages, a digit drawn on each."""
+
+    pages: list[Page]
+    kernels: list[str]
+    measured: dict[str, Any] = field(default_factory=dict)
+    left: float = 0.0  # time when the lost ones were
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving("app", tmp_path_factory.mktemp("app"), POOL=str(POOL)) as server:
+        settle(server)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def crowd(server: Server, open_context: Open, reports: Path) -> Iterator[Crowd]:
+    """What is measured is written where all tests of the file ran."""
+    load = os.getloadavg()[0]
+    start = time.monotonic()
+    pages = [enter(open_context, server) for _ in range(VISITORS)]
+    for page in pages:
+        ready(page)
+    all_ready = time.monotonic() - start
+    strokes = [DIGITS[n % 10] for n in range(VISITORS)]
+    drawn = [
+        mouse_events(page, page.locator(".dp-pad canvas"), digit)
+        for page, digit in zip(pages, strokes, strict=True)
+    ]
+    for _ in zip_longest(*drawn):  # a move of each pen by turns
+        pass
+    crowd = Crowd(pages, [kernel_of(page) for page in pages])
+    crowd.measured["seconds_until_all_are_ready"] = round(all_ready, 1)
+    yield crowd
+    if len(crowd.measured) == 5:
+        report = {
+            "what": f"{VISITORS} visitors of `make app POOL={POOL}` at once; then {VISITS} singly",
+            "visitors": VISITORS,
+            **crowd.measured,
+            "machine": machine(*("voila", "onnxruntime", "ipycanvas"), load_before=round(load, 1)),
+        }
+        (reports / "visitors.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def enter(open_context: Open, server: Server) -> Page:
+    """A visitor, whose page begins to load."""
+    page = open_context(viewport={"width": 800, "height": 600}).new_page()
+    page.evaluate("url => setTimeout(() => { location = url; })", server.url)
+    return page
+
+
+def ready(page: Page) -> None:
+    expect(page.locator(".dp-pad canvas")).to_be_visible(timeout=1000 * PATIENCE)
+    expect(page.locator(".dp-result [data-state]")).to_have_attribute("data-state", "empty")
+
+
+def kernel_of(page: Page) -> str:
+    return re.findall(r'"kernelId": "([^"]*)', page.content())[0]
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> float:
+    """Seconds until it is true."""
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() < start + seconds, "it takes too long"
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+def settle(server: Server) -> None:
+    """Wait until the pool is filled, and nobody computes any more."""
+
+    def used() -> float:
+        return sum(sum(kernel.cpu_times()[:2]) for kernel in server.kernels().values())
+
+    wait_until(lambda: len(server.kernels()) >= POOL)
+    wait_until(lambda: used() == (time.sleep(0.5), used())[1])
+
+
+def test_everybody_is_read_right(crowd: Crowd) -> None:
+    for n, page in enumerate(crowd.pages):
+        expect(page.locator(".dp-digit")).to_have_text(str(n % 10))
+    assert len(set(crowd.kernels)) == VISITORS
+
+
+def test_a_visitor_takes_150_megabytes(server: Server, crowd: Crowd) -> None:
+    processes = server.kernels()
+    used = [processes[kernel].memory_info().rss / 1e6 for kernel in crowd.kernels]
+    crowd.measured["megabytes_each"] = [round(size, 1) for size in sorted(used)]
+    assert max(used) <= 150
+
+
+def test_who_leaves_frees_the_kernel_at_once(server: Server, crowd: Crowd) -> None:
+    stays, *others = zip(crowd.pages, crowd.kernels, strict=True)
+    lost, leaving = others[:LOST], others[LOST:]
+    for page, _ in lost:
+        page.context.close()  # as in a crash: without beforeunload and pagehide
+    crowd.left = time.monotonic()
+    for page, _ in leaving:
+        page.close(run_before_unload=True)
+    took = wait_until(lambda: not {kernel for _, kernel in leaving} & {*server.kernels()}, 20)
+    crowd.measured["seconds_to_free_all_who_left"] = round(took, 1)
+    assert stays[1] in server.kernels()
+
+
+def test_reloading_frees_the_kernel(server: Server, open_context: Open) -> None:
+    page = enter(open_context, server)
+    ready(page)
+    before = kernel_of(page)
+    page.reload()
+    ready(page)
+    assert kernel_of(page) != before
+    wait_until(lambda: before not in server.kernels(), 10)
+
+
+def test_who_leaves_before_the_pad_shows_frees_the_kernel(
+    server: Server, open_context: Open
+) -> None:
+    page = open_context().new_page()
+    page.route("**/voila.js", lambda route: route.abort())
+    page.goto(server.url)
+    kernel = kernel_of(page)
+    assert kernel in server.kernels()
+    page.goto("about:blank")
+    wait_until(lambda: kernel not in server.kernels(), 10)
+
+
+def test_a_page_is_ready_within_two_seconds(
+    server: Server, crowd: Crowd, open_context: Open
+) -> None:
+    took = []
+    for _ in range(VISITS):
+        settle(server)
+        page = open_context().new_page()
+        start = time.monotonic()
+        page.goto(server.url, wait_until="commit")
+        ready(page)
+        took.append(time.monotonic() - start)
+        page.close(run_before_unload=True)
+    crowd.measured["seconds_to_ready"] = [round(seconds, 2) for seconds in took]
+    assert statistics.median(took) <= 2
+
+
+def test_the_kernels_of_lost_pages_go_within_a_minute(server: Server, crowd: Crowd) -> None:
+    lost = {*crowd.kernels[1 : 1 + LOST]}
+    wait_until(lambda: not lost & {*server.kernels()})
+    took = time.monotonic() - crowd.left
+    crowd.measured["seconds_to_free_all_lost"] = round(took, 1)
+    assert took <= 60
+
+
+def test_an_open_page_keeps_its_kernel(server: Server, crowd: Crowd) -> None:
+    page = crowd.pages[0]
+    page.locator(".dp-clear").click()
+    draw_by_mouse(page, page.locator(".dp-pad canvas"), DIGITS[7])
+    expect(page.locator(".dp-digit")).to_have_text("7")
+    assert {crowd.kernels[0]} == {*crowd.kernels} & {*server.kernels()}
+
+
+def test_a_kernel_that_waited_long_waits_for_its_page(server: Server) -> None:
+    """The pool has been idle longer than a page may be without a connection."""
+    page = urllib.request.urlopen(server.url).read().decode()
+    (kernel,) = re.findall(r'"kernelId": "([^"]*)', page)
+    time.sleep(7)  # longer than the interval of culling
+    assert kernel in server.kernels()
+
+
+def test_a_dead_kernel_is_said(server: Server, crowd: Crowd) -> None:
+    notice = crowd.pages[0].locator("#dp-lost")
+    expect(notice).to_be_hidden()
+    server.kernels()[crowd.kernels[0]].kill()
+    expect(notice).to_be_visible()
