@@ -48,12 +48,28 @@ def test_the_pen_is_down_from_begin_to_end(history: StrokeHistory) -> None:
     assert history.pen is None
 
 
-def test_no_point_is_added_with_the_pen_up_or_at_rest(history: StrokeHistory) -> None:
+def test_no_point_is_added_with_the_pen_up(history: StrokeHistory) -> None:
     assert not history.add((1.0, 2.0))
     assert not history.end()
-    history.begin((1.0, 2.0))
-    assert not history.add((1.0, 2.0))
-    assert points(history) == [[(1.0, 2.0)]]
+    assert not history.cancel()
+    assert points(history) == []
+
+
+def test_points_come_in_groups_with_time_and_pressure(history: StrokeHistory) -> None:
+    history.begin((1.0, 2.0, 16.0, 0.5), (2.0, 3.0, 17.0, 0.6))
+    history.add((3.0, 4.0, 18.0, 0.7), (4.0, 5.0, 19.0, 0.8))
+    assert points(history) == [[(1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (4.0, 5.0)]]
+    assert history.traces[0][:, 2:].tolist() == [[16, 0.5], [17, 0.6], [18, 0.7], [19, 0.8]]
+
+
+def test_a_cancelled_stroke_leaves_nothing(history: StrokeHistory) -> None:
+    stroke(history, LINE)
+    history.begin((9.0, 9.0))
+    history.add((8.0, 8.0))
+    assert history.cancel()
+    assert (points(history), history.pen, history.can_redo) == ([LINE], None, False)
+    history.undo()
+    assert points(history) == []
 
 
 def test_each_change_makes_a_new_list_and_new_arrays(history: StrokeHistory) -> None:
@@ -116,6 +132,37 @@ def test_replace_and_clear_are_steps(history: StrokeHistory) -> None:
     assert points(history) == [DOT]
     history.undo()
     assert points(history) == [LINE]
+
+
+@pytest.mark.parametrize("new", ["drawn", "replaced"])
+def test_what_was_cleared_comes_back_until_something_new_is_there(
+    history: StrokeHistory, new: str
+) -> None:
+    stroke(history, LINE)
+    history.clear()
+    history.undo()
+    assert points(history) == [LINE]
+    history.redo()
+    stroke(history, DOT) if new == "drawn" else history.replace([np.array(DOT)])
+    history.undo()
+    assert (points(history), history.can_undo) == ([], False)
+    history.redo()
+    assert points(history) == [DOT]
+
+
+def test_steps_take_no_more_room_than_the_strokes(history: StrokeHistory) -> None:
+    """A whole drawing per step would make the 2,300th stroke slow."""
+    for _ in range(2300):
+        stroke(history, LINE)
+    steps = [*history._past, *history._future]
+    assert sum(len(step.removed) + len(step.added) for step in steps) == 2300
+    history.clear()
+    for _ in range(2301):
+        history.undo()
+    assert (points(history), history.can_undo) == ([], False)
+    for _ in range(2300):
+        history.redo()
+    assert len(history.strokes) == len(history.traces) == 2300
 
 
 def test_clearing_an_empty_drawing_is_no_step(history: StrokeHistory) -> None:

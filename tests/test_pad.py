@@ -160,6 +160,148 @@ def test_a_finger_that_leaves_or_is_cancelled_ends_the_stroke(pad: DrawingPad, e
     assert len(pad.strokes) == 2
 
 
+# --- the ink layer -------------------------------------------------------------------------
+
+
+class PageWithInk:
+    """Sends as ink.js does, and hears the answers."""
+
+    def __init__(self, pad: DrawingPad, monkeypatch: pytest.MonkeyPatch, name: str = "a") -> None:
+        self.layer, self.name, self.number = pad._layer, name, 0
+        self.answers: list[dict[str, Any]] = []
+        monkeypatch.setattr(self.layer.layout, "send", self.answers.append)
+
+    def send(self, *events: dict[str, Any], first: int | None = None) -> None:
+        first = self.number if first is None else first
+        content = {"client": self.name, "first": first, "events": [*events]}
+        self.layer._handle_custom_msg(content, [])
+        self.number = max(self.number, first + len(events))
+
+
+def points_of(line: list[list[float]], start: float = 0.0) -> list[list[float]]:
+    return [[x, y, start + 8 * n, 0.5] for n, (x, y) in enumerate(line)]
+
+
+def stroke_events(line: list[list[float]]) -> list[dict[str, Any]]:
+    first, *rest = points_of(line)
+    return [{"do": "begin", "points": [first]}, {"do": "move", "points": rest}, {"do": "end"}]
+
+
+@pytest.fixture
+def page(pad: DrawingPad, monkeypatch: pytest.MonkeyPatch) -> PageWithInk:
+    return PageWithInk(pad, monkeypatch)
+
+
+def test_ink_of_the_page_is_drawn_read_and_acknowledged(pad: DrawingPad, page: PageWithInk) -> None:
+    page.send(*stroke_events(LINE)[:2])
+    assert page.answers[-1]["applied"] == 2
+    assert page.answers[-1]["pen"]
+    page.send(*stroke_events(LINE)[2:])
+    page.send(*stroke_events(BAR))
+    assert page.answers[-1] == {"client": "a", "applied": 6, "pen": False, "brush": 16}
+    assert drawn(pad) == [LINE, BAR]
+    assert pad.prediction.digit == 4
+    assert pad.traces[1].tolist() == points_of(BAR)
+
+
+def test_messages_that_come_again_count_once(pad: DrawingPad, page: PageWithInk) -> None:
+    events = [*stroke_events(LINE), *stroke_events(BAR)]
+    page.send(*events[:2])
+    page.send(*events[:2], first=0)
+    page.send(*events[:4], first=0)
+    page.send(*events, first=0)
+    page.send(*events[5:], first=5)
+    assert drawn(pad) == [LINE, BAR]
+    assert page.answers[-1]["applied"] == 6
+
+
+def test_after_a_gap_nothing_is_taken_until_it_is_filled(
+    pad: DrawingPad, page: PageWithInk
+) -> None:
+    events = stroke_events(LINE)
+    page.send(events[0])
+    page.send(events[2], first=2)
+    assert page.answers[-1]["applied"] == 1
+    page.send(*events[1:], first=1)
+    assert drawn(pad) == [LINE]
+
+
+def test_a_stroke_keeps_its_points_outside_the_canvas(pad: DrawingPad, page: PageWithInk) -> None:
+    line = [[380.0, 100.0], [440.0, 150.0], [390.0, 200.0]]
+    page.send(*stroke_events(line))
+    assert drawn(pad) == [line]
+
+
+def test_a_palm_leaves_nothing(pad: DrawingPad, page: PageWithInk) -> None:
+    page.send(*stroke_events(LINE)[:2], {"do": "cancel"}, *stroke_events(BAR))
+    assert drawn(pad) == [BAR]
+
+
+def test_steps_take_their_turn_with_the_ink(pad: DrawingPad, page: PageWithInk) -> None:
+    page.send(*stroke_events(LINE), {"do": "undo"}, {"do": "redo"}, {"do": "clear"})
+    page.send(*stroke_events(BAR))
+    assert drawn(pad) == [BAR]
+    assert pad.prediction.digit == 2
+
+
+def test_undo_in_mid_stroke_is_told_to_the_page(pad: DrawingPad, page: PageWithInk) -> None:
+    events = stroke_events(LINE)
+    page.send(events[0])
+    pad.undo()
+    page.send(*events[1:2])
+    assert not page.answers[-1]["pen"]
+    assert pad.strokes == []
+
+
+def test_a_stroke_of_another_page_ends_the_first(
+    pad: DrawingPad, page: PageWithInk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = stroke_events(LINE)
+    page.send(events[0])
+    other = PageWithInk(pad, monkeypatch, "b")
+    other.send(*stroke_events(BAR)[:2])
+    page.send(*events[1:])
+    other.send(*stroke_events(BAR)[2:])
+    assert drawn(pad) == [LINE[:1], BAR]
+
+
+def test_a_page_hears_of_a_new_brush(pad: DrawingPad, page: PageWithInk) -> None:
+    pad._tools.brush.index = 2
+    assert page.answers[-1]["brush"] == pad._canvas.brush > 16
+
+
+def test_a_damaged_message_is_shown_and_not_repeated(pad: DrawingPad, page: PageWithInk) -> None:
+    page.send({"do": "begin", "points": "none"})
+    assert "pad failed" in pad.error
+    page.send(*stroke_events(LINE))
+    assert (drawn(pad), pad.error) == ([LINE], "")
+
+
+def test_without_the_layer_the_pad_says_that_ink_is_late(pad: DrawingPad) -> None:
+    assert pad._slow.layout.display == "none"
+    stroke_by_mouse(pad, LINE)
+    assert pad._slow.layout.display is None
+    assert drawn(pad) == [LINE]
+
+
+def test_many_strokes_do_not_slow_the_next(pad: DrawingPad, page: PageWithInk) -> None:
+    """What a stroke sends to the canvas does not grow with the drawing."""
+    sent: list[int] = []
+    manager = pad._canvas._canvas_manager
+    send = manager.send
+
+    def spy(content: Any, buffers: Any = None) -> None:
+        sent.append(sum(len(bytes(buffer)) for buffer in buffers or []))
+        send(content, buffers)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manager, "send", spy)
+        for _ in range(50):
+            page.send(*stroke_events(BAR))
+    assert len(sent) >= 50
+    assert max(sent[-10:]) <= 1.5 * max(sent[:10])
+
+
 # --- undo, redo, clear ---------------------------------------------------------------------
 
 

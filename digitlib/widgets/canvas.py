@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from ipycanvas import Canvas, hold_canvas
 
-from digitlib.widgets.history import Point, StrokeHistory
+from digitlib.widgets.history import Point, Stroke, StrokeHistory
+from digitlib.widgets.ink import InkEvent
 
 INK = "#1b1f24"  # near black
 SHARPNESS = 2  # canvas pixels per pixel on screen: crisp on high-resolution displays
@@ -44,6 +45,7 @@ class PenCanvas(Canvas):
             tabbable=False,  # no keyboard use, and ipycanvas would trap Tab
         )
         self.history, self.size, self.brush, self._changed = history, size, brush, changed
+        self._page = ""  # whose ink layer has the stroke in progress
         self.add_class("dp-canvas")
         self.on_client_ready(guard(self._redraw_on_new_page))
         self.on_mouse_down(guard(self._press))
@@ -60,12 +62,12 @@ class PenCanvas(Canvas):
     def _press(self, x: float, y: float) -> None:
         self._release()  # of a stroke whose release was lost
         self.history.begin(self._point(x, y))
-        self.redraw()
+        self._draw_last()
         self._changed()
 
     def _move(self, x: float, y: float) -> None:
         start, end = self.history.pen, self._point(x, y)
-        if start is not None and self.history.add(end):
+        if start not in (None, end) and self.history.add(end):
             self.stroke_line(*(SHARPNESS * c for c in (*start, *end)))
             self._changed()
 
@@ -96,26 +98,62 @@ class PenCanvas(Canvas):
                 return
         self._release()
 
-    def _point(self, x: float, y: float) -> Point:
-        """Canvas pixels to px on screen, moved to the border where they lie outside."""
+    def _point(self, x: float, y: float) -> tuple[float, float]:
+        """Canvas pixels to px of the pad, moved to the border where they lie outside."""
         limit = float(self.size)
         return min(max(x / SHARPNESS, 0.0), limit), min(max(y / SHARPNESS, 0.0), limit)
 
-    # --- ink -------------------------------------------------------------------------------
+    # --- events of the ink layer, in px of the pad -----------------------------------------
+
+    def apply(self, page: str, events: Sequence[InkEvent]) -> bool:
+        """Do what was done in a page, and show it; its ink layer shows a stroke in progress.
+
+        Returns whether a stroke of that page is in progress.
+        """
+        for event in events:
+            self._apply(page, event)
+        return self.history.pen is not None and self._page == page
+
+    def _apply(self, page: str, event: InkEvent) -> None:
+        match event["do"]:
+            case "begin":
+                if self.history.end():  # of a stroke in another page
+                    self._draw_last()
+                self.history.begin(*event["points"])
+                self._page = page
+            case "undo" | "redo" | "clear" as step:
+                getattr(self.history, step)()
+                self.redraw()
+            case _ if page != self._page:
+                pass  # the other page's stroke has ended this one
+            case "move":
+                self.history.add(*event["points"])
+            case "cancel":
+                self.history.cancel()
+            case "end" if self.history.end():
+                self._draw_last()
+
+    # --- ink (hold_canvas has no try/finally: nothing in it may raise) -----------------------
 
     def redraw(self) -> None:
         """Draw all strokes anew."""
-        strokes = [SHARPNESS * stroke for stroke in self.history.strokes]
-        width = SHARPNESS * self.brush
-        with hold_canvas():  # it has no try/finally: nothing in here may raise
+        with hold_canvas():
             self.clear()
             self.stroke_style = self.fill_style = INK
             self.line_cap = self.line_join = "round"
-            self.line_width = width
-            for stroke in strokes:
-                self.fill_circle(*stroke[0], width / 2)
-                if len(stroke) > 1:
-                    self.stroke_lines(stroke)
+            self.line_width = SHARPNESS * self.brush
+            for stroke in self.history.traces:
+                self._ink(stroke)
+
+    def _draw_last(self) -> None:
+        with hold_canvas():
+            self._ink(self.history.traces[-1])
+
+    def _ink(self, stroke: Stroke) -> None:
+        points = SHARPNESS * stroke[:, :2]
+        self.fill_circle(*points[0], self.line_width / 2)
+        if len(points) > 1:
+            self.stroke_lines(points)
 
     def _redraw_on_new_page(self, *_: Any) -> None:
         """A new page (Voilà, a reload, a second view) starts blank.

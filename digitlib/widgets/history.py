@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Point = tuple[float, float]  # px of the screen, x right, y down
+Point = Sequence[float]  # x right, y down, in px of the pad; a pointer adds ms and pressure
 Stroke = NDArray[np.float64]  # [n, 2] points
 
 
-class StrokeHistory:
-    """The strokes of a drawing, the stroke in progress, and the drawings before and after.
+class Step(NamedTuple):
+    """A change of the drawing's end: strokes that went, and strokes that came in their place."""
 
-    Each stroke, replacement and clearing is one step of undo.
+    removed: list[Stroke]
+    added: list[Stroke]
+
+
+class StrokeHistory:
+    """The strokes of a drawing, the stroke in progress, and the steps before and after.
+
+    Each stroke, replacement and clearing is one step of undo. What was cleared can be brought back
+    until something new is drawn on the empty canvas.
 
     Attributes:
-        strokes: the drawing, the stroke in progress included; a new list after each change.
+        traces: the drawing, the stroke in progress included, ``[n, 2]`` or with ms and pressure
+            ``[n, 4]``; a new list after each change.
+        strokes: the same without ms and pressure.
     """
 
     def __init__(self) -> None:
+        self.traces: list[Stroke] = []
         self.strokes: list[Stroke] = []
-        self._open: list[Point] = []  # points of the stroke in progress
-        self._past: list[list[Stroke]] = []  # drawings for undo, the newest last
-        self._future: list[list[Stroke]] = []  # drawings for redo
+        self._open = False  # the last stroke is in progress
+        self._past: list[Step] = []  # steps to undo, the newest last
+        self._future: list[Step] = []  # steps to redo
 
     def __repr__(self) -> str:
         steps = f"{len(self._past)} to undo, {len(self._future)} to redo"
-        return f"StrokeHistory({len(self.strokes)} strokes, {steps})"
+        return f"StrokeHistory({len(self.traces)} strokes, {steps})"
 
     @property
-    def pen(self) -> Point | None:
+    def pen(self) -> tuple[float, float] | None:
         """Last point of the stroke in progress; None while the pen is up."""
-        return self._open[-1] if self._open else None
+        if not self._open:
+            return None
+        x, y = self.strokes[-1][-1]
+        return float(x), float(y)
 
     @property
     def can_undo(self) -> bool:
@@ -45,30 +60,37 @@ class StrokeHistory:
         """There is a step to bring back."""
         return bool(self._future)
 
-    def begin(self, point: Point) -> None:
+    def begin(self, *points: Point) -> None:
         """Start a stroke; one still in progress ends where it is."""
-        self._open = [point]
-        self._step([*self.strokes, np.array(self._open)])
+        self._step([], [np.array(points, float)])
+        self._open = True
 
-    def add(self, point: Point) -> bool:
-        """Continue the stroke; False where none is in progress or the pen has not moved."""
-        if self.pen in (None, point):
+    def add(self, *points: Point) -> bool:
+        """Continue the stroke; False where none is in progress."""
+        if not self._open:
             return False
-        self._open.append(point)
-        self.strokes = [*self.strokes[:-1], np.array(self._open)]
+        stroke = np.concatenate([self.traces[-1], np.array(points, float)])
+        self._past[-1] = Step([], [stroke])
+        self._swap(1, [stroke])
         return True
 
     def end(self) -> bool:
         """End the stroke; False where none is in progress."""
-        in_progress = bool(self._open)
-        self._open = []
+        in_progress, self._open = self._open, False
+        return in_progress
+
+    def cancel(self) -> bool:
+        """Remove the stroke in progress as if it had never begun; False where none is."""
+        if in_progress := self.end():
+            self._past.pop()
+            self._swap(1, [])
         return in_progress
 
     def replace(self, strokes: Sequence[Stroke]) -> None:
         """Set another drawing, as one step; nothing happens where both are empty."""
-        self._open = []
-        if strokes or self.strokes:
-            self._step([*strokes])
+        self._open = False
+        if strokes or self.traces:
+            self._step(self.traces, [*strokes])
 
     def clear(self) -> None:
         """Remove all strokes, as one step."""
@@ -76,19 +98,29 @@ class StrokeHistory:
 
     def undo(self) -> None:
         """Take the last step back; nothing happens where there is none."""
-        self._move(self._past, self._future)
+        self._open = False
+        if self._past:
+            step = self._past.pop()
+            self._future.append(step)
+            self._swap(len(step.added), step.removed)
 
     def redo(self) -> None:
         """Bring the last step back; nothing happens where there is none."""
-        self._move(self._future, self._past)
+        self._open = False
+        if self._future:
+            step = self._future.pop()
+            self._past.append(step)
+            self._swap(len(step.removed), step.added)
 
-    def _step(self, strokes: list[Stroke]) -> None:
-        self._past.append(self.strokes)
+    def _step(self, removed: list[Stroke], added: list[Stroke]) -> None:
+        if not self.traces:
+            self._past.clear()
+        self._past.append(Step(removed, added))
         self._future.clear()
-        self.strokes = strokes
+        self._swap(len(removed), added)
 
-    def _move(self, source: list[list[Stroke]], target: list[list[Stroke]]) -> None:
-        self._open = []
-        if source:
-            target.append(self.strokes)
-            self.strokes = source.pop()
+    def _swap(self, removed: int, added: list[Stroke]) -> None:
+        """Put strokes in the place of the last ones."""
+        keep = len(self.traces) - removed
+        self.traces = [*self.traces[:keep], *added]
+        self.strokes = [*self.strokes[:keep], *(trace[:, :2] for trace in added)]

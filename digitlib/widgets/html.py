@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
@@ -23,20 +22,16 @@ from digitlib.preprocessing.frame import frame_steps
 from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets.examples import EXAMPLES
 
-# Keys pressed in the pad stay in the pad, or "d d" would delete the notebook's cell. ipycanvas
-# does this for the canvas; buttons and slider need it too, and ipywidgets has no other way in.
-KEEP_KEYS = "this.closest('.dp-pad').onkeydown = e => e.ctrlKey || e.metaKey || e.stopPropagation()"
-
 STEP_SIDE = 96  # px on screen
 ONE_AT_A_TIME = "One digit at a time."
 FRAME = "what the network sees: 28 by 28 pixels"
 
 
 def style_html(size: int) -> str:
-    """The style sheets of a pad of at most ``size`` px, and the event handler with them."""
+    """The style sheets of a pad of at most ``size`` px."""
     css = resources.files("digitlib.widgets").joinpath("pad.css").read_text(encoding="utf-8")
     own = f".dp-pad {{ --dp-size: {size}px; --dp-ghost: url('{_ghost_url()}'); }}"
-    return f'{answer_style()}<style onload="{html.escape(KEEP_KEYS)}">{css}{own}</style>'
+    return f"{answer_style()}<style>{css}{own}</style>"
 
 
 def _ghost_url() -> str:

@@ -1,6 +1,7 @@
 """The drawing pad: draw a digit in a notebook and watch the network read it.
 
-The pen strokes stay in Python and go, as they grow, to a recognizer; the canvas only shows ink.
+The page draws ink at the pointer and sends its points; the pen strokes stay in Python and go, as
+they grow, to a recognizer. The canvas shows the drawing as Python has it.
 The result is one HTML widget: one message from the kernel updates it.
 """
 
@@ -21,14 +22,16 @@ from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes as pen
 from digitlib.preprocessing.read import BlankDrawingError
-from digitlib.widgets.canvas import PenCanvas
+from digitlib.widgets.canvas import INK, PenCanvas
 from digitlib.widgets.history import Stroke, StrokeHistory
 from digitlib.widgets.html import result_html, steps_html, style_html
+from digitlib.widgets.ink import InkLayer
 from digitlib.widgets.throttle import Throttle
 from digitlib.widgets.toolbar import Examples, Toolbar
 
 PREDICT_EVERY = 0.06  # s between predictions while the pen is down: 16 a second look continuous
 FILL = 0.7  # part of the canvas that a fitted drawing covers
+SLOW = "This page could not load anywidget: the kernel draws the ink, a little late."
 MIN_EXTENT = 0.1  # part of the canvas; a smaller drawing is in other units
 
 # JupyterLab delivers widget events on threads beside the one that runs cells, sometimes on several,
@@ -87,9 +90,18 @@ class DrawingPad(ipywidgets.Box):
             changed=self._changed, guard=self._guarded,
         )  # fmt: skip
         self._canvas.on_key_down(self._guarded(self._key))
+        self._layer = InkLayer(
+            size, self._canvas.brush, INK,
+            apply=self._canvas.apply, then=self._changed, guard=self._guarded,
+        )  # fmt: skip
+        # Events of the canvas come where a page has no ink layer, which would lie over it.
+        self._canvas.on_mouse_down(self._guarded(self._say_slow))
+        self._canvas.on_touch_start(self._guarded(self._say_slow))
+        self._slow = ipywidgets.HTML(SLOW, layout=ipywidgets.Layout(display="none"))
+        self._slow.add_class("dp-note").add_class("dp-slow")
         self._result = ipywidgets.HTML().add_class("dp-result")
         box = ipywidgets.Box
-        paper = box([self._canvas]).add_class("dp-paper")
+        paper = box([self._canvas, self._layer, self._slow]).add_class("dp-paper")
         left = box([paper, self._tools]).add_class("dp-left")
         right = box([self._result, Examples(self._guarded(self.draw))]).add_class("dp-right")
         style = ipywidgets.HTML(style_html(size), layout=ipywidgets.Layout(display="none"))
@@ -152,6 +164,14 @@ class DrawingPad(ipywidgets.Box):
         """
         self._steps = display(self._render_steps(), display_id=True)
 
+    @property
+    def traces(self) -> list[NDArray[np.float64]]:
+        """The strokes with what else the pointer told: ``(n, 4)`` arrays of x, y, ms, pressure.
+
+        Strokes of ``draw`` have x and y alone.
+        """
+        return self._history.traces
+
     # --- changes and predictions -----------------------------------------------------------
 
     def _redraw(self) -> None:
@@ -208,12 +228,15 @@ class DrawingPad(ipywidgets.Box):
 
         return callback
 
+    def _say_slow(self, *_: Any) -> None:
+        self._slow.layout.display = None
+
     def _key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
         if (ctrl or meta) and key.lower() in ("z", "y"):
             (self.redo if shift or key.lower() == "y" else self.undo)()
 
     def _set_brush(self, width: int) -> None:
-        self._canvas.brush = width
+        self._canvas.brush = self._layer.brush = width
         self._canvas.redraw()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
-from servers import PATIENCE, REPOSITORY, serving
+from servers import PATIENCE, REPOSITORY, Server, serving
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -27,7 +27,7 @@ expect.set_options(timeout=1000 * PATIENCE / 2)
 
 
 @pytest.fixture(scope="module")
-def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The drawing notebook in JupyterLab; autosave is off: the repository's file stays as it is."""
     notebook = REPOSITORY / "notebooks" / "05_draw.ipynb"
     before = notebook.read_bytes()
@@ -47,15 +47,27 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"),
         JUPYTERLAB_WORKSPACES_DIR=str(folder / "workspaces"),
     ) as server:
-        yield f"{server.url}/lab/tree/notebooks/05_draw.ipynb?token={token}"
+        yield server._replace(url=f"{server.url}/lab/tree/notebooks/05_draw.ipynb?token={token}")
     assert notebook.read_bytes() == before, "the test has changed the notebook"
 
 
 @pytest.fixture(scope="module")
-def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lab_url(lab: Server) -> str:
+    """The address of the notebook."""
+    return lab.url
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The drawing pad as a page."""
     with serving("app", tmp_path_factory.mktemp("app")) as server:
-        yield server.url
+        yield server
+
+
+@pytest.fixture(scope="module")
+def app_url(app: Server) -> str:
+    """The address of the page."""
+    return app.url
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-// A visit from its start to its end: the kernel is freed, and a lost connection is not silent.
+// The end of a visit: the kernel is freed. (The pad itself says when its connection is lost.)
 {
   // Voilà's farewell sends this cookie back to the server, but nothing sets it (voila#1458).
   const cookie = () => document.cookie.match(/\b_xsrf=([^;]*)/)?.[1];
@@ -19,21 +19,10 @@
     navigator.sendBeacon(`${baseUrl}voila/api/shutdown/${kernelId}`, form);
   });
 
-  // Without its socket the pad looks as ever and reads nothing. Reconnecting takes a moment.
-  const RECONNECTING = 2000; // ms
-  let lost;
   window.WebSocket = class extends WebSocket {
     constructor(...address) {
       super(...address);
       connected = true;
-      this.addEventListener("open", () => {
-        clearTimeout(lost);
-        document.getElementById("dp-lost").hidden = true;
-      });
-      this.addEventListener("close", () => {
-        clearTimeout(lost);
-        lost = setTimeout(() => { document.getElementById("dp-lost").hidden = false; }, RECONNECTING);
-      });
     }
   };
 }

@@ -1,0 +1,64 @@
+"""The kernel behind a page, asked from outside: what has arrived there, and is it busy."""
+
+from __future__ import annotations
+
+import ast
+import json
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+from jupyter_client.blocking.client import BlockingKernelClient
+from servers import PATIENCE
+
+SETUP = """
+import json, time
+from digitlib.widgets.pad import _LOCK
+def arrived():
+    with _LOCK:
+        read = pad.prediction and [pad.prediction.digit, pad.prediction.rejected]
+        return json.dumps([[trace.tolist() for trace in pad.traces], read])
+def busy(seconds):
+    with _LOCK:
+        time.sleep(seconds)
+"""
+
+
+class Kernel:
+    """Runs code beside the pad's own messages.
+
+    Args:
+        process: of the kernel, which has run the drawing notebook.
+    """
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._client = BlockingKernelClient()
+        (file,) = [word for word in process.cmdline() if word.endswith(".json")]
+        self._client.load_connection_file(file)
+        self._client.start_channels()
+        self._client.wait_for_ready(PATIENCE)
+        self._execute(SETUP)
+
+    def close(self) -> None:
+        self._client.stop_channels()
+
+    def arrived(self) -> tuple[list[np.ndarray], tuple[int, bool] | None]:
+        """The strokes with ms and pressure; digit and rejection of their prediction."""
+        reply = self._execute("", value="arrived()")
+        text = reply["user_expressions"]["value"]["data"]["text/plain"]
+        traces, read = json.loads(ast.literal_eval(text))
+        return [np.array(trace) for trace in traces], read and tuple(read)
+
+    def be_busy(self, seconds: float) -> None:
+        """From now on, for so long, nothing that the page sends is answered."""
+        self._client.execute(f"busy({seconds})")
+        time.sleep(0.1)
+
+    def _execute(self, code: str, **expressions: str) -> dict[str, Any]:
+        request = self._client.execute(code, user_expressions=expressions)
+        while True:
+            message = self._client.get_shell_msg(timeout=PATIENCE)
+            if message["parent_header"].get("msg_id") == request:
+                assert message["content"]["status"] == "ok", message["content"]
+                return message["content"]

@@ -1,0 +1,288 @@
+"""Ink at the pointer: people's drawings replayed through slow, busy and broken lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import psutil
+import pytest
+from kernel import Kernel
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+from proxy import Line, line
+from servers import Server, machine
+
+from digitlib.datasets.catalog import read_unipen
+from digitlib.models.recognizer import Recognizer
+
+pytestmark = pytest.mark.browser
+
+FULL = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"
+DRAWINGS = 60 if FULL else 8  # replayed under each condition
+SPACING = 1  # ms per point
+BUSY = 3  # seconds
+FAR = 0.075  # seconds each way
+SIZE = 400  # px of the pad in the notebook
+RECOGNIZER = Recognizer.load()
+EXACT = 0.02  # px of the pad: the page rounds to hundredths
+
+# A pen that moves as drivers report it: a point each millisecond, gathered into one event a frame.
+PEN = """() => {
+    const layer = document.querySelector('.dp-pad .dp-ink');
+    const canvas = layer.querySelector('canvas');
+    layer.setPointerCapture = () => {};  // a pen of the browser's own would be captured
+    const event = (type, [x, y], more) => {
+        const box = canvas.getBoundingClientRect();
+        const scale = 2 * box.width / canvas.width;
+        return new PointerEvent(type, {
+            bubbles: true, cancelable: true, pointerId: 7, pointerType: 'pen', pressure: 0.5,
+            clientX: box.left + scale * x, clientY: box.top + scale * y, buttons: 1,
+            button: type === 'pointermove' ? -1 : 0, ...more,
+        });
+    };
+    window.pen = {
+        down: point => layer.dispatchEvent(event('pointerdown', point)),
+        up: point => layer.dispatchEvent(event('pointerup', point)),
+        async move(points, spacing) {
+            const start = performance.now();
+            for (let done = 0; done < points.length;) {
+                await new Promise(requestAnimationFrame);
+                const due = Math.ceil((performance.now() - start) / spacing);
+                const group = points.slice(done, due).map(point => event('pointermove', point));
+                if (!group.length) continue;
+                const last = points[Math.min(due, points.length) - 1];
+                layer.dispatchEvent(event('pointermove', last, {coalescedEvents: group}));
+                done += group.length;
+            }
+        },
+        async stroke(points, spacing) {
+            this.down(points[0]);
+            await this.move(points.slice(1), spacing);
+            this.up(points.at(-1));
+        },
+        async drawing(strokes, spacing) {
+            for (const points of strokes) await this.stroke(points, spacing);
+        },
+    };
+}"""
+
+MOVE = f"points => pen.move(points, {SPACING})"
+
+# Per event of a real pointer: ms until its place is inked and the frame that shows it begins.
+STOPWATCH = """() => {
+    const times = window.inkTimes = [];
+    const canvas = document.querySelector('.dp-pad .dp-ink canvas');
+    addEventListener('pointermove', event => {
+        const box = canvas.getBoundingClientRect();
+        const scale = canvas.width / box.width;
+        const [x, y] = [scale * (event.clientX - box.left), scale * (event.clientY - box.top)];
+        const inked = canvas.getContext('2d').getImageData(x, y, 1, 1).data[3] > 128;
+        if (event.buttons === 1)
+            requestAnimationFrame(now => times.push(inked ? now - event.timeStamp : null));
+    });
+}"""
+
+
+@dataclass
+class Pad:
+    """An open page with a pad, and what stands behind it."""
+
+    page: Page
+    line: Line
+    kernel: Kernel
+
+    @property
+    def layer(self) -> Locator:
+        return self.page.locator(".dp-pad .dp-ink")
+
+    @property
+    def note(self) -> Locator:
+        return self.layer.locator(".dp-note")
+
+    def clear(self) -> None:
+        """Remove what is drawn, once Python has all of it; programs click through dialogs."""
+        self.settle()
+        button = self.page.locator(".dp-clear")
+        if self.kernel.arrived()[0]:
+            expect(button).to_be_enabled()
+            button.evaluate("button => button.click()")
+        expect(self.page.locator(".dp-pad [data-state]")).to_have_attribute("data-state", "empty")
+
+    def settle(self) -> None:
+        """Wait until Python shows all ink."""
+        expect(self.layer).to_have_attribute("data-strokes", "0")
+        expect(self.layer).to_have_attribute("data-trouble", "")
+
+    def strokes(self) -> list[np.ndarray]:
+        """The points that have arrived."""
+        self.settle()
+        return [trace[:, :2] for trace in self.kernel.arrived()[0]]
+
+
+@pytest.fixture(scope="module", params=["app near", "app far", "lab near", "lab far"])
+def pad(
+    request: pytest.FixtureRequest, open_context: Callable[..., BrowserContext]
+) -> Iterator[Pad]:
+    """The pad in Voilà's page or in JupyterLab, without a delay or with one each way."""
+    place, way = request.param.split()
+    server: Server = request.getfixturevalue(place)
+    address = urlsplit(server.url)
+    with line(address.port or 0, {"near": 0.0, "far": FAR}[way]) as opened:
+        page = open_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.goto(address._replace(netloc=f"127.0.0.1:{opened.port}").geturl())
+        if place == "lab":
+            run_all_cells(page)
+        expect(page.locator(".dp-pad .dp-ink canvas")).to_be_visible()
+        page.evaluate(PEN)
+        kernel = Kernel(kernel_of(page, server))
+        yield Pad(page, opened, kernel)
+        kernel.close()
+        page.context.close()
+
+
+def run_all_cells(page: Page) -> None:
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
+def kernel_of(page: Page, server: Server) -> psutil.Process:
+    """JupyterLab has but one."""
+    config = json.loads(page.locator("#jupyter-config-data").text_content() or "{}")
+    kernels = server.kernels()
+    return kernels[config["kernelId"]] if "kernelId" in config else next(iter(kernels.values()))
+
+
+@pytest.fixture(scope="module")
+def report(reports: Path) -> Iterator[dict[str, Any]]:
+    """What is measured, written at the end."""
+    measured: dict[str, Any] = {}
+    yield measured
+    what = "ink at the pointer, and people's drawings replayed at one point per ms"
+    content = {"what": what, **measured, "machine": machine("jupyterlab", "voila", "anywidget")}
+    (reports / "ink.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+# --- people's drawings ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drawings() -> list[list[list[list[float]]]]:
+    """UNIPEN digits of many writers, as strokes in px of the pad."""
+    read = read_unipen("unipen", "validation")
+    return [fitted(drawing.strokes) for drawing in read[:: len(read) // DRAWINGS][:DRAWINGS]]
+
+
+def fitted(strokes: Sequence[np.ndarray]) -> list[list[list[float]]]:
+    """Strokes that fill three quarters of the pad, without points at rest."""
+    points = np.concatenate(strokes)
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = 0.75 * SIZE / (high - low).max()
+    return [
+        [xy for n, xy in enumerate(placed) if n == 0 or xy != placed[n - 1]]
+        for stroke in strokes
+        for placed in [np.round((stroke - (low + high) / 2) * scale + SIZE / 2, 1).tolist()]
+    ]
+
+
+@dataclass
+class Result:
+    """What arrived of the drawings that were replayed."""
+
+    drawings: int = 0
+    points_sent: int = 0
+    points_arrived: int = 0
+    exact: int = 0  # drawings whose points all arrived, in order and once
+    same: int = 0  # drawings that were read as their sent points are
+
+
+def check(pad: Pad, strokes: list[list[list[float]]], result: Result) -> None:
+    """Compare what has arrived to what was drawn, and clear the pad."""
+    pad.settle()
+    arrived, read = pad.kernel.arrived()
+    expected = RECOGNIZER.predict_strokes([np.array(stroke) for stroke in strokes])
+    result.drawings += 1
+    result.points_sent += sum(len(stroke) for stroke in strokes)
+    result.points_arrived += sum(len(trace) for trace in arrived)
+    result.exact += [len(stroke) for stroke in strokes] == [
+        len(trace) for trace in arrived
+    ] and all(
+        np.abs(trace[:, :2] - stroke).max() <= EXACT and (np.diff(trace[:, 2]) >= 0).all()
+        for trace, stroke in zip(arrived, strokes, strict=True)
+    )
+    result.same += read == (expected.digit, expected.rejected)
+    pad.clear()
+
+
+def replay(
+    pad: Pad,
+    drawings: list[list[list[list[float]]]],
+    in_mid_stroke: Callable[[], None] = lambda: None,
+    after_stroke: Callable[[], None] = lambda: None,
+) -> Result:
+    """Draw them one after the other; something happens in the first stroke of the middle one."""
+    result = Result()
+    pad.clear()
+    for number, strokes in enumerate(drawings):
+        first, *others = strokes
+        half = len(first) // 2
+        pad.page.evaluate("pen.down", first[0])
+        pad.page.evaluate(MOVE, first[1:half])
+        if number == len(drawings) // 2:
+            in_mid_stroke()
+        pad.page.evaluate(MOVE, first[half:])
+        pad.page.evaluate("pen.up", first[-1])
+        pad.page.evaluate(f"strokes => pen.drawing(strokes, {SPACING})", others)
+        if number == len(drawings) // 2:
+            after_stroke()
+        check(pad, strokes, result)
+    return result
+
+
+def slow(pad: Pad, rate: int) -> None:
+    """Slow the page down, or with 1 no more."""
+    pad.page.context.new_cdp_session(pad.page).send(
+        "Emulation.setCPUThrottlingRate", {"rate": rate}
+    )
+
+
+def cut_for_a_while(pad: Pad) -> None:
+    expect(pad.note).to_contain_text("Connection lost")
+    pad.page.wait_for_timeout(1000)
+    pad.line.restore()
+
+
+@pytest.mark.needs_unipen
+@pytest.mark.parametrize("trouble", ["", "busy kernel", "slow page", "cut line"])
+def test_every_point_arrives_once_and_is_read(
+    pad: Pad,
+    drawings: list[list[list[list[float]]]],
+    trouble: str,
+    report: dict[str, Any],
+    request: pytest.FixtureRequest,
+) -> None:
+    match trouble:
+        case "busy kernel":
+            result = replay(
+                pad,
+                drawings,
+                lambda: pad.kernel.be_busy(BUSY),
+                lambda: expect(pad.note).to_contain_text("busy"),
+            )
+        case "slow page":
+            slow(pad, 6)
+            result = replay(pad, drawings)
+            slow(pad, 1)
+        case "cut line":
+            result = replay(pad, drawings, pad.line.cut, lambda: cut_for_a_while(pad))
+        case _:
+            result = replay(pad, drawings)
+    report[f"{request.node.callspec.id}"] = asdict(result)
+    assert result.points_arrived == result.points_sent
+    assert result.exact == result.same == result.drawings == DRAWINGS
