@@ -113,7 +113,7 @@ GROUPS = {
         "A stroke teacher of `digitlib.training.stages`, for five epochs only, with one part left "
         "out: accuracy is of the 2,043 digits of the donor tos and pendigits' validation "
         "writers, read as strokes; rejected is the share of the letters and signs of tos below the "
-        "threshold that rejects 1 % of the digits.",
+        "threshold that rejects 1 % of the digits. Times were taken on a busy machine.",
         replace(_PENS, epochs=5),
         (
             Experiment("without the digits of UNIPEN", _without(_PENS, "unipen")),
