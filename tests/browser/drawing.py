@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 Point = tuple[float, float]
 
@@ -110,7 +110,8 @@ class Finger:
 
 
 def ink(canvas: Locator) -> int:
-    """Number of dark pixels of the canvas, once it no longer changes."""
+    """Number of dark pixels of the canvas, once it shows what Python has, and all of it."""
+    expect(canvas.page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")
     count = -1
     while count != (count := canvas.evaluate(COUNT_INK)):
         canvas.page.wait_for_timeout(150)

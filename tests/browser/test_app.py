@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from drawing import DIGITS, Finger, draw_by_mouse, ink
 from playwright.sync_api import BrowserContext, Page, expect
+from servers import Server
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +19,7 @@ def opened(context: BrowserContext, url: str) -> Page:
     """A page with the pad ready to be drawn on; every page has a kernel of its own."""
     page = context.new_page()
     page.goto(url)
-    expect(page.locator(".dp-pad canvas")).to_be_visible()
+    expect(page.locator(".dp-pad .dp-canvas")).to_be_visible()
     expect(page.locator(".dp-result [data-state]")).to_have_attribute("data-state", "empty")
     return page
 
@@ -99,8 +100,27 @@ def test_a_message_of_endless_parts_is_refused(
     assert page.request.get(f"{app_url}/voila/static/voila.js", timeout=5000).ok
 
 
+def test_the_dotted_digit_goes_before_the_kernel_answers(page: Page, app: Server) -> None:
+    expect(page.locator("[data-state=empty]")).to_be_visible()
+    paper = page.locator(".dp-paper")
+    expect(paper).not_to_have_css("background-image", "none")
+    kernels = app.kernels().values()
+    for kernel in kernels:
+        kernel.suspend()
+    try:
+        draw_by_mouse(page, paper, DIGITS[1])
+        expect(page.locator("[data-state=empty]")).to_be_visible()
+        expect(paper).to_have_css("background-image", "none")
+    finally:
+        for kernel in kernels:
+            kernel.resume()
+    expect(page.locator(".dp-digit")).to_have_text("1")
+    page.locator(".dp-clear").click()
+    expect(page.locator("[data-state=empty]")).to_be_visible()
+
+
 def test_drawing_by_mouse(page: Page) -> None:
-    canvas = page.locator(".dp-pad canvas")
+    canvas = page.locator(".dp-pad .dp-canvas")
     for digit in (2, 7):
         draw_by_mouse(page, canvas, DIGITS[digit])
         expect(page.locator(".dp-digit")).to_have_text(str(digit))
@@ -112,7 +132,7 @@ def test_drawing_by_mouse(page: Page) -> None:
 
 
 def test_drawing_by_touch_does_not_scroll_the_page(phone: Page) -> None:
-    canvas = phone.locator(".dp-pad canvas")
+    canvas = phone.locator(".dp-pad .dp-canvas")
     finger = Finger(phone, canvas)
     before = phone.evaluate(SCROLLED)
     assert phone.evaluate(SCROLLABLE)
@@ -127,7 +147,7 @@ def test_drawing_by_touch_does_not_scroll_the_page(phone: Page) -> None:
 
 
 def test_a_second_finger_does_not_draw(phone: Page) -> None:
-    canvas = phone.locator(".dp-pad canvas")
+    canvas = phone.locator(".dp-pad .dp-canvas")
     finger = Finger(phone, canvas)
     finger.touch("touchStart", (0.5, 0.2))
     finger.touch("touchMove", (0.5, 0.3))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 STOPWATCH = """() => {
     const watch = window.stopwatch = {};
     const result = document.querySelector('.dp-result');
-    addEventListener('mouseup', () => { watch.up = performance.now(); watch.ms = null; }, true);
+    addEventListener('pointerup', () => { watch.up = performance.now(); watch.ms = null; }, true);
     new MutationObserver(() => {
         if (watch.ms === null && result.querySelector('[data-pen="up"]'))
             watch.ms = performance.now() - watch.up;
@@ -37,7 +37,7 @@ def page(lab_url: str, open_context: Callable[..., BrowserContext]) -> Iterator[
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    expect(page.locator(".dp-pad canvas")).to_be_visible()
+    expect(page.locator(".dp-pad .dp-canvas")).to_be_visible()
     expect(result(page)).to_have_attribute("data-state", "empty")
     yield page
     page.close()
@@ -47,7 +47,7 @@ def page(lab_url: str, open_context: Callable[..., BrowserContext]) -> Iterator[
 def canvas(page: Page) -> Locator:
     """The pad's canvas, with nothing drawn on it."""
     clear(page)
-    return page.locator(".dp-pad canvas")
+    return page.locator(".dp-pad .dp-canvas")
 
 
 def result(page: Page) -> Locator:
@@ -107,7 +107,7 @@ def test_the_result_follows_while_the_pen_is_down(page: Page, canvas: Locator) -
     page.mouse.up()
 
 
-def test_leaving_the_canvas_ends_the_stroke(page: Page, canvas: Locator) -> None:
+def test_a_release_outside_the_canvas_ends_the_stroke(page: Page, canvas: Locator) -> None:
     page.mouse.move(*to_page(canvas, (0.5, 0.2)))
     page.mouse.down()
     page.mouse.move(*to_page(canvas, (0.5, 0.9)), steps=10)
@@ -124,7 +124,7 @@ def test_leaving_the_canvas_ends_the_stroke(page: Page, canvas: Locator) -> None
     assert ink(canvas) == pytest.approx(drawn, rel=0.01)
 
 
-@pytest.mark.parametrize("part", ["canvas", ".dp-undo", ".dp-brush :checked"])
+@pytest.mark.parametrize("part", [".dp-ink", ".dp-undo", ".dp-brush :checked"])
 def test_keys_pressed_in_the_pad_do_not_reach_the_notebook(
     page: Page, canvas: Locator, part: str
 ) -> None:

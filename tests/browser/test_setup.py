@@ -62,7 +62,7 @@ def test_a_fresh_machine_reads_a_digit_within_a_minute(
         HOME=str(home), PYTHONPATH="", PIP_NO_CACHE_DIR="1",
     ) as server:  # fmt: skip
         page.goto(server.url)
-        draw_by_mouse(page, page.locator(".dp-pad canvas"), DIGITS[3])
+        draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[3])
         expect(page.locator(".dp-digit")).to_have_text("3")
         seconds = time.monotonic() - start
         used = cpu_seconds(server.process)

@@ -56,7 +56,7 @@ def crowd(server: Server, open_context: Open, reports: Path) -> Iterator[Crowd]:
     all_ready = time.monotonic() - start
     strokes = [DIGITS[n % 10] for n in range(VISITORS)]
     drawn = [
-        mouse_events(page, page.locator(".dp-pad canvas"), digit)
+        mouse_events(page, page.locator(".dp-pad .dp-canvas"), digit)
         for page, digit in zip(pages, strokes, strict=True)
     ]
     for _ in zip_longest(*drawn):  # a move of each pen by turns
@@ -82,7 +82,7 @@ def enter(open_context: Open, server: Server) -> Page:
 
 
 def ready(page: Page) -> None:
-    expect(page.locator(".dp-pad canvas")).to_be_visible(timeout=1000 * PATIENCE)
+    expect(page.locator(".dp-pad .dp-canvas")).to_be_visible(timeout=1000 * PATIENCE)
     expect(page.locator(".dp-result [data-state]")).to_have_attribute("data-state", "empty")
 
 
@@ -184,7 +184,7 @@ def test_the_kernels_of_lost_pages_go_within_a_minute(server: Server, crowd: Cro
 def test_an_open_page_keeps_its_kernel(server: Server, crowd: Crowd) -> None:
     page = crowd.pages[0]
     page.locator(".dp-clear").click()
-    draw_by_mouse(page, page.locator(".dp-pad canvas"), DIGITS[7])
+    draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[7])
     expect(page.locator(".dp-digit")).to_have_text("7")
     assert {crowd.kernels[0]} == {*crowd.kernels} & {*server.kernels()}
 
