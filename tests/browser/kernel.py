@@ -33,6 +33,7 @@ class Kernel:
     """
 
     def __init__(self, process: psutil.Process) -> None:
+        self.process = process
         self._client = BlockingKernelClient()
         (file,) = [word for word in process.cmdline() if word.endswith(".json")]
         self._client.load_connection_file(file)

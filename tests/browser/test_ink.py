@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
-import psutil
 import pytest
-from kernel import Kernel
-from playwright.sync_api import BrowserContext, Locator, Page, expect
-from proxy import Line, line
-from servers import Server, machine
+from drawing import DIGITS, steps_along, to_page
+from live import Pad, live_pad
+from playwright.sync_api import BrowserContext, expect
+from servers import machine
 
 from digitlib.datasets.catalog import read_unipen
 from digitlib.models.recognizer import Recognizer
@@ -32,47 +31,8 @@ SIZE = 400  # px of the pad in the notebook
 RECOGNIZER = Recognizer.load()
 EXACT = 0.02  # px of the pad: the page rounds to hundredths
 
-# A pen that moves as drivers report it: a point each millisecond, gathered into one event a frame.
-PEN = """() => {
-    const layer = document.querySelector('.dp-pad .dp-ink');
-    const canvas = layer.querySelector('canvas');
-    layer.setPointerCapture = () => {};  // a pen of the browser's own would be captured
-    const event = (type, [x, y], more) => {
-        const box = canvas.getBoundingClientRect();
-        const scale = 2 * box.width / canvas.width;
-        return new PointerEvent(type, {
-            bubbles: true, cancelable: true, pointerId: 7, pointerType: 'pen', pressure: 0.5,
-            clientX: box.left + scale * x, clientY: box.top + scale * y, buttons: 1,
-            button: type === 'pointermove' ? -1 : 0, ...more,
-        });
-    };
-    window.pen = {
-        down: point => layer.dispatchEvent(event('pointerdown', point)),
-        up: point => layer.dispatchEvent(event('pointerup', point)),
-        async move(points, spacing) {
-            const start = performance.now();
-            for (let done = 0; done < points.length;) {
-                await new Promise(requestAnimationFrame);
-                const due = Math.ceil((performance.now() - start) / spacing);
-                const group = points.slice(done, due).map(point => event('pointermove', point));
-                if (!group.length) continue;
-                const last = points[Math.min(due, points.length) - 1];
-                layer.dispatchEvent(event('pointermove', last, {coalescedEvents: group}));
-                done += group.length;
-            }
-        },
-        async stroke(points, spacing) {
-            this.down(points[0]);
-            await this.move(points.slice(1), spacing);
-            this.up(points.at(-1));
-        },
-        async drawing(strokes, spacing) {
-            for (const points of strokes) await this.stroke(points, spacing);
-        },
-    };
-}"""
-
 MOVE = f"points => pen.move(points, {SPACING})"
+
 
 # Per event of a real pointer: ms until its place is inked and the frame that shows it begins.
 STOPWATCH = """() => {
@@ -89,74 +49,15 @@ STOPWATCH = """() => {
 }"""
 
 
-@dataclass
-class Pad:
-    """An open page with a pad, and what stands behind it."""
-
-    page: Page
-    line: Line
-    kernel: Kernel
-
-    @property
-    def layer(self) -> Locator:
-        return self.page.locator(".dp-pad .dp-ink")
-
-    @property
-    def note(self) -> Locator:
-        return self.layer.locator(".dp-note")
-
-    def clear(self) -> None:
-        """Remove what is drawn, once Python has all of it; programs click through dialogs."""
-        self.settle()
-        button = self.page.locator(".dp-clear")
-        if self.kernel.arrived()[0]:
-            expect(button).to_be_enabled()
-            button.evaluate("button => button.click()")
-        expect(self.page.locator(".dp-pad [data-state]")).to_have_attribute("data-state", "empty")
-
-    def settle(self) -> None:
-        """Wait until Python shows all ink."""
-        expect(self.layer).to_have_attribute("data-strokes", "0")
-        expect(self.layer).to_have_attribute("data-trouble", "")
-
-    def strokes(self) -> list[np.ndarray]:
-        """The points that have arrived."""
-        self.settle()
-        return [trace[:, :2] for trace in self.kernel.arrived()[0]]
-
-
 @pytest.fixture(scope="module", params=["app near", "app far", "lab near", "lab far"])
 def pad(
     request: pytest.FixtureRequest, open_context: Callable[..., BrowserContext]
 ) -> Iterator[Pad]:
     """The pad in Voilà's page or in JupyterLab, without a delay or with one each way."""
     place, way = request.param.split()
-    server: Server = request.getfixturevalue(place)
-    address = urlsplit(server.url)
-    with line(address.port or 0, {"near": 0.0, "far": FAR}[way]) as opened:
-        page = open_context(viewport={"width": 1280, "height": 900}).new_page()
-        page.goto(address._replace(netloc=f"127.0.0.1:{opened.port}").geturl())
-        if place == "lab":
-            run_all_cells(page)
-        expect(page.locator(".dp-pad .dp-ink canvas")).to_be_visible()
-        page.evaluate(PEN)
-        kernel = Kernel(kernel_of(page, server))
-        yield Pad(page, opened, kernel)
-        kernel.close()
-        page.context.close()
-
-
-def run_all_cells(page: Page) -> None:
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-
-
-def kernel_of(page: Page, server: Server) -> psutil.Process:
-    """JupyterLab has but one."""
-    config = json.loads(page.locator("#jupyter-config-data").text_content() or "{}")
-    kernels = server.kernels()
-    return kernels[config["kernelId"]] if "kernelId" in config else next(iter(kernels.values()))
+    delay = {"near": 0.0, "far": FAR}[way]
+    with live_pad(request.getfixturevalue(place), open_context, delay) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -286,3 +187,31 @@ def test_every_point_arrives_once_and_is_read(
     report[f"{request.node.callspec.id}"] = asdict(result)
     assert result.points_arrived == result.points_sent
     assert result.exact == result.same == result.drawings == DRAWINGS
+
+
+# --- a real pointer ------------------------------------------------------------------------
+
+
+def test_ink_is_at_the_pointer(
+    pad: Pad, report: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    """From the pointer's move to the frame that shows its ink."""
+    pad.clear()
+    pad.page.evaluate(STOPWATCH)
+    for stroke in DIGITS[8] + DIGITS[2]:
+        first, *others = steps_along(stroke)
+        pad.page.mouse.move(*to_page(pad.layer, first))
+        pad.page.mouse.down()
+        for point in others:
+            pad.page.mouse.move(*to_page(pad.layer, point))
+        pad.page.mouse.up()
+    times = pad.page.evaluate("inkTimes")
+    assert len(times) >= 100
+    assert None not in times, "a place was not inked when its event had been handled"
+    median = statistics.median(times)
+    report[request.node.callspec.id] = {
+        "events": len(times),
+        "median_ms": round(median, 1),
+        "p95_ms": round(statistics.quantiles(times, n=20)[-1], 1),
+    }
+    assert median <= 20
