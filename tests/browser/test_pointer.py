@@ -32,6 +32,7 @@ def _empty(pad: Pad) -> None:
 def drag(pad: Pad, *points: tuple[float, float], button: str = "left") -> None:
     """Press at the first point, go by the others, release at the last."""
     mouse = pad.page.mouse
+    pad.layer.scroll_into_view_if_needed()  # a key may have scrolled the page
     mouse.move(*to_page(pad.layer, points[0]))
     mouse.down(button=button)  # type: ignore[arg-type]
     for point in points[1:]:
