@@ -195,10 +195,3 @@ def test_a_kernel_that_waited_long_waits_for_its_page(server: Server) -> None:
     (kernel,) = re.findall(r'"kernelId": "([^"]*)', page)
     time.sleep(7)  # longer than the interval of culling
     assert kernel in server.kernels()
-
-
-def test_a_dead_kernel_is_said(server: Server, crowd: Crowd) -> None:
-    notice = crowd.pages[0].locator("#dp-lost")
-    expect(notice).to_be_hidden()
-    server.kernels()[crowd.kernels[0]].kill()
-    expect(notice).to_be_visible()
