@@ -183,6 +183,14 @@ class Layer {
     // The pad around this view is known once an event comes from it.
     on(window, "keydown", event => this.#adopt(event.target), {capture: true});
     on(window, "click", event => this.#press(event), {capture: true});
+    on(window, "focusin", event => this.#skip(event.target));
+  }
+
+  /** The canvas below would keep the Tab key: this layer stands for it. */
+  #skip(canvas) {
+    if (!canvas.matches(".dp-canvas") || !this.el.closest(".dp-pad")?.contains(canvas)) return;
+    canvas.tabIndex = -1;
+    this.el.focus({preventScroll: true});
   }
 
   remove() {

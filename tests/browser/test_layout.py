@@ -174,6 +174,18 @@ def test_every_control_has_a_name_and_shows_its_focus(page: Page) -> None:
         assert outline == "solid", control
 
 
+def test_the_tab_key_goes_through_the_pad_and_out_of_it(page: Page) -> None:
+    show(page, "read")
+    page.locator("h1").click()
+    for key in ("Tab", "Shift+Tab"):
+        focused = []
+        for _ in range(9):
+            page.keyboard.press(key)
+            focused.append(page.evaluate("document.activeElement.className"))
+        for part in ("dp-ink", "dp-undo", "dp-clear", "jp-Notebook"):  # the last is the page
+            assert any(part in name for name in focused), (key, part, focused)
+
+
 def test_no_hover_stays_after_a_tap(open_page: Callable[..., Page]) -> None:
     phone = open_page(390, 664, has_touch=True, is_mobile=True)
     phone.locator(".dp-example", has_text="7").tap(timeout=20_000)
