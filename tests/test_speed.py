@@ -102,6 +102,15 @@ def test_memory_does_not_grow_with_the_frames() -> None:
     assert many["memory"] - few["memory"] < 30
 
 
+@pytest.mark.slow
+def test_the_pad_starts_without_what_only_training_needs() -> None:
+    found = speed.startup_time(1)
+    assert set(found) == {"import", "first_prediction", "pad", "pad_memory"}
+    assert 0 < found["import"] < found["first_prediction"]
+    assert found["pad"] > 0
+    assert 40 < found["pad_memory"] < 130
+
+
 # --- the limit -------------------------------------------------------------------------------
 
 

@@ -20,10 +20,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+import nbformat
 import numpy as np
 import pandas as pd
 import psutil
 import torch
+from nbclient import NotebookClient
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
@@ -297,12 +299,35 @@ print(json.dumps({"import": imported - begin, "first_prediction": time.perf_coun
 """
 
 
-def startup_time(rounds: int = 5) -> dict[str, float]:
-    """Seconds of ``import digitlib``, and from ``Recognizer.load()`` to the first prediction.
+PAD = """
+import json, time
+from digitlib import DrawingPad
+pad = DrawingPad()
+ready = time.time()
+import psutil
+process = psutil.Process()
+memory = process.memory_info().rss
+print(json.dumps({"pad": ready - process.create_time(), "pad_memory": memory / 1e6}))
+"""
 
-    Medians over new processes, PyTorch's own import included in the latter.
+
+def startup_time(rounds: int = 5) -> dict[str, float]:
+    """Times of starting, medians over new processes.
+
+    Returns:
+        ``import``, seconds of ``import digitlib``; ``first_prediction``, seconds from
+        ``Recognizer.load()`` to it; ``pad``, seconds from the interpreter's start until
+        ``DrawingPad()`` is there; ``pad_memory``, MB of a Jupyter kernel with a pad.
     """
-    return pd.DataFrame([_run_python(STARTUP) for _ in range(rounds)]).median().to_dict()
+    rows = [_run_python(PAD) | _run_python(STARTUP) for _ in range(rounds)]
+    return pd.DataFrame(rows).median().to_dict() | {"pad_memory": _run_kernel(PAD)["pad_memory"]}
+
+
+def _run_kernel(code: str) -> dict[str, float]:
+    """The JSON that code prints in a Jupyter kernel of its own."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook).execute()
+    return json.loads(notebook.cells[0].outputs[0].text)
 
 
 def _run_python(code: str) -> dict[str, float]:
