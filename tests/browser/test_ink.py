@@ -23,7 +23,7 @@ from digitlib.models.recognizer import Recognizer
 pytestmark = pytest.mark.browser
 
 FULL = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"
-DRAWINGS = 60 if FULL else 8  # replayed under each condition
+DRAWINGS = 60 if FULL else 4  # replayed under each condition
 SPACING = 1  # ms per point
 BUSY = 3  # seconds
 FAR = 0.075  # seconds each way
@@ -168,6 +168,8 @@ def test_every_point_arrives_once_and_is_read(
     report: dict[str, Any],
     request: pytest.FixtureRequest,
 ) -> None:
+    if trouble and "near" in request.node.callspec.id and not FULL:
+        pytest.skip("Troubles of a near line: only when reports are written.")
     match trouble:
         case "busy kernel":
             result = replay(
