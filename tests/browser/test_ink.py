@@ -49,7 +49,13 @@ STOPWATCH = """() => {
 }"""
 
 
-@pytest.fixture(scope="module", params=["app near", "app far", "lab near", "lab far"])
+WAYS = ["app near", "app far", "lab near", "lab far"]
+TROUBLES = ["", "busy kernel", "slow page", "cut line"]
+# Troubles of a near line are for the reports: they are those of a far one, and sooner over.
+CASES = [(way, what) for way in WAYS for what in TROUBLES if FULL or not what or "far" in way]
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def pad(
     request: pytest.FixtureRequest, open_context: Callable[..., BrowserContext]
 ) -> Iterator[Pad]:
@@ -160,7 +166,7 @@ def cut_for_a_while(pad: Pad) -> None:
 
 
 @pytest.mark.needs_unipen
-@pytest.mark.parametrize("trouble", ["", "busy kernel", "slow page", "cut line"])
+@pytest.mark.parametrize(("pad", "trouble"), CASES, indirect=["pad"], scope="module")
 def test_every_point_arrives_once_and_is_read(
     pad: Pad,
     drawings: list[list[list[list[float]]]],
@@ -168,8 +174,6 @@ def test_every_point_arrives_once_and_is_read(
     report: dict[str, Any],
     request: pytest.FixtureRequest,
 ) -> None:
-    if trouble and "near" in request.node.callspec.id and not FULL:
-        pytest.skip("Troubles of a near line: only when reports are written.")
     match trouble:
         case "busy kernel":
             result = replay(
