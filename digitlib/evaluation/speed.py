@@ -20,12 +20,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
-import nbformat
 import numpy as np
 import pandas as pd
 import psutil
 import torch
-from nbclient import NotebookClient
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
@@ -325,9 +323,13 @@ def startup_time(rounds: int = 5) -> dict[str, float]:
 
 def _run_kernel(code: str) -> dict[str, float]:
     """The JSON that code prints in a Jupyter kernel of its own."""
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     NotebookClient(notebook).execute()
-    return json.loads(notebook.cells[0].outputs[0].text)
+    (printed,) = (out.text for out in notebook.cells[0].outputs if out.name == "stdout")
+    return json.loads(printed)
 
 
 def _run_python(code: str) -> dict[str, float]:

@@ -96,34 +96,26 @@ _PEN_BRANCH = replace(
 
 # From the network ``wide``, on labels: seven in ten of the frames are of pens.
 STROKE_TEACHER = replace(
-    _SPECIALIST,
-    model_arguments={"outputs": 11, "width": 32, "pen": 32},
-    datasets=(
-        "unipen", "mnist", "pendigits", "styles", "no_digits", "letters", "signs", "typeset",
-    ),
+    _PEN_TEACHER,
+    datasets=("unipen", "mnist", *_PEN_TEACHER.datasets[1:]),
     mix_ratios=(1.0, 1.0, 0.4, 0.4, 1.2, 0.7, 0.15),
-    batch_size=48,
     epochs=24,
     learning_rate=0.05,
-    degrade_prob=0.2,
-    tremor_prob=0.2,
     planes_prob=0.75,
     split_prob=0.1,
     move_prob=0.25,
-    no_digit_weight=0.6,  # a letter read as a digit is cheaper than a digit rejected
-)  # fmt: skip
+    no_digit_weight=0.6,
+)
 _STROKES = replace(
     STROKE_TEACHER,
-    model_arguments={"outputs": 11, "pen": 32},
-    datasets=(
-        "mnist", "pendigits", "unipen", "styles", "no_digits", "letters", "signs", "typeset",
-    ),
+    model_arguments=_PEN_BRANCH.model_arguments,
+    datasets=_WRITERS.datasets,
     mix_ratios=(0.35, 0.35, 0.15, 0.15, 0.35, 0.25, 0.05),
     batch_size=128,
     epochs=8,
     distill_weight=0.9,
     no_digit_weight=1.0,
-)  # fmt: skip
+)
 _STROKE_LABELS = replace(_STROKES, seed=SOFT_LABELS_SEED, distill_weight=0.0, planes_prob=1.0)
 
 _TEACHERS = tuple(f"teacher-{seed}" for seed in range(5))
