@@ -1,7 +1,8 @@
-"""The repository as git sees it."""
+"""The repository as git sees it, and as a new shell in it does."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,13 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# What `make test-all ARGS=…` hands on to every command below it, and so to `make app`.
+OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS")
+
+
+def shell_environment() -> dict[str, str]:
+    """Environment variables, without those of the make that may have started this test."""
+    return {name: value for name, value in os.environ.items() if name not in OF_MAKE}
 
 
 def repository_files() -> list[Path]:

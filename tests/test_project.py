@@ -15,7 +15,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from repository import REPOSITORY, repository_files
+from repository import REPOSITORY, repository_files, shell_environment
 
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 ENVIRONMENT = (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
@@ -179,11 +179,10 @@ def test_no_data_is_committed() -> None:
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("make") is None:
         pytest.skip("there is no make here")
-    # Without the variables of the `make test` that may have started this test.
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
     return subprocess.run(
-        ["make", *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True
-    )
+        ["make", *arguments],
+        cwd=REPOSITORY, env=shell_environment(), capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def test_make_help_lists_every_target() -> None:

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
+from repository import REPOSITORY, shell_environment
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 120  # seconds that a step may take on a slow machine
 KERNEL = re.compile(r"kernel-([0-9a-f-]{36})\.json")  # the connection file, in its command
 
@@ -73,7 +73,7 @@ def serving(
         process = subprocess.Popen(
             ["make", target, f"PORT={port}", "BROWSER=no", *(settings or (*INSTALLED, config))],
             cwd=checkout,
-            env={**os.environ, **environment},
+            env=shell_environment() | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
