@@ -297,15 +297,16 @@ print(json.dumps({"import": imported - begin, "first_prediction": time.perf_coun
 """
 
 
+# After STARTED, the time of the start by its parent's clock: the creation time of a process is
+# counted from a boot time that may be a second off.
 PAD = """
 import json, time
 from digitlib import DrawingPad
 pad = DrawingPad()
 ready = time.time()
 import psutil
-process = psutil.Process()
-memory = process.memory_info().rss
-print(json.dumps({"pad": ready - process.create_time(), "pad_memory": memory / 1e6}))
+memory = psutil.Process().memory_info().rss
+print(json.dumps({"pad": ready - STARTED, "pad_memory": memory / 1e6}))
 """
 
 
@@ -317,8 +318,14 @@ def startup_time(rounds: int = 5) -> dict[str, float]:
         ``Recognizer.load()`` to it; ``pad``, seconds from the interpreter's start until
         ``DrawingPad()`` is there; ``pad_memory``, MB of a Jupyter kernel with a pad.
     """
-    rows = [_run_python(PAD) | _run_python(STARTUP) for _ in range(rounds)]
-    return pd.DataFrame(rows).median().to_dict() | {"pad_memory": _run_kernel(PAD)["pad_memory"]}
+    rows = [_run_python(_pad_code()) | _run_python(STARTUP) for _ in range(rounds)]
+    memory = _run_kernel(_pad_code())["pad_memory"]
+    return pd.DataFrame(rows).median().to_dict() | {"pad_memory": memory}
+
+
+def _pad_code() -> str:
+    """The code that shows a pad, to be run at once."""
+    return f"STARTED = {time.time()}\n{PAD}"
 
 
 def _run_kernel(code: str) -> dict[str, float]:
@@ -327,7 +334,7 @@ def _run_kernel(code: str) -> dict[str, float]:
     from nbclient import NotebookClient
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    NotebookClient(notebook).execute()
+    NotebookClient(notebook).execute(stderr=subprocess.DEVNULL)  # its warnings are not ours
     (printed,) = (out.text for out in notebook.cells[0].outputs if out.name == "stdout")
     return json.loads(printed)
 
