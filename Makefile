@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BROWSER ?= yes
-NOTEBOOK := notebooks/05_draw.ipynb
+NOTEBOOK := notebooks/01_draw.ipynb
 VENV := .venv
 # Tools run as `python -m`: their scripts would break if the folder is moved.
 PY := $(VENV)/bin/python
@@ -69,7 +69,7 @@ app: $(APP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=
 reports: $(TRAIN) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)
 	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(ARGS)
 
-notebooks: $(DEV) ## Run the notebooks in place and keep their outputs (ARGS="--only 02_train")
+notebooks: $(DEV) ## Run the notebooks in place and keep their outputs (ARGS="--only 04_train")
 	$(PY) -m ruff format --quiet notebooks
 	$(PY) -m digitlib notebooks $(ARGS)
 

@@ -87,10 +87,10 @@ def test_docstrings_and_comments_anywhere_make_no_notebook_stale(package: Path) 
 @pytest.mark.parametrize(
     ("file", "stale"),
     [
-        ("widgets/pad.py", {"05_draw"}),
-        ("widgets/pad.css", {"05_draw"}),
-        ("evaluation/robustness.py", {"06_robustness"}),
-        ("evaluation/speed.py", {"08_speed"}),
+        ("widgets/pad.py", {"01_draw"}),
+        ("widgets/pad.css", {"01_draw"}),
+        ("evaluation/robustness.py", {"08_robustness"}),
+        ("evaluation/speed.py", {"11_speed"}),
         ("reports/speed_plots.py", set()),  # 08 is remade when what it times changed
         ("reports/runner.py", set()),
         ("reports/parameters.py", set()),  # the parameters themselves are in the key
@@ -114,13 +114,13 @@ def test_an_evaluation_module_makes_only_its_users_stale(package: Path) -> None:
 
 
 def test_prose_changes_no_key_and_code_does(package: Path) -> None:
-    notebook = EVERY["03_evaluate"]
-    key = notebook_key("03_evaluate", notebook, PARAMETERS, package)
+    notebook = EVERY["05_evaluate"]
+    key = notebook_key("05_evaluate", notebook, PARAMETERS, package)
     for kind, same in (("markdown", True), ("code", False)):
         edited = nbformat.from_dict(notebook)
         cell = next(cell for cell in edited.cells if cell.cell_type == kind)
         cell.source += "\n# edited"
-        assert (notebook_key("03_evaluate", edited, PARAMETERS, package) == key) is same
+        assert (notebook_key("05_evaluate", edited, PARAMETERS, package) == key) is same
 
 
 def test_the_keys_are_made_within_seconds(package: Path) -> None:
@@ -171,7 +171,7 @@ def test_weights_and_runs_over_seeds_count_where_they_are_read() -> None:
 
 
 def test_the_training_notebook_reads_no_bundled_weights() -> None:
-    assert files_read("\n\n".join(dependencies.code_cells(EVERY["02_train"]))) == []
+    assert files_read("\n\n".join(dependencies.code_cells(EVERY["04_train"]))) == []
 
 
 def test_the_data_sets_of_the_code_are_found() -> None:

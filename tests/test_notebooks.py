@@ -23,7 +23,7 @@ from digitlib.reports.runner import ReportPlan, make_reports
 
 NOTEBOOKS = {path.stem: path for path in execution.find_notebooks()}
 SANITIZE = REPOSITORY / "tests" / "nbval_sanitize.cfg"
-LAX = ("02_train", "05_draw")  # trained anew on each machine; drawn by hand
+LAX = ("04_train", "01_draw")  # trained anew on each machine; drawn by hand
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
 MAX_LINES, MEDIAN_LINES = 15, 8
 
@@ -158,8 +158,8 @@ NEEDED = ("needs_mnist", "needs_pendigits", "needs_notmnist")
 on_mnist = [getattr(pytest.mark, marker) for marker in NEEDED]
 # Where MNIST is at hand, every notebook runs on it and is compared with its kept outputs; a second
 # run on scikit-learn's digits is for those below, which are run there twice, and for the drawing.
-TWICE = ("02_train", "03_evaluate")
-ONCE = ("05_draw",) if not any(map(missing_data, NEEDED)) else tuple(set(NOTEBOOKS) - set(TWICE))
+TWICE = ("04_train", "05_evaluate")
+ONCE = ("01_draw",) if not any(map(missing_data, NEEDED)) else tuple(set(NOTEBOOKS) - set(TWICE))
 
 BROKEN = """
 
@@ -207,8 +207,8 @@ def differences(name: str, executed: NotebookNode, session: pytest.Session) -> l
 @pytest.mark.parametrize("name", sorted(ONCE))
 def test_papermill_runs_it_on_the_digits_of_scikit_learn(name: str, tmp_path: Path) -> None:
     assert run_on_sample(name, tmp_path)["notebooks"][name]
-    if name == "05_draw":
-        executed = (tmp_path / "executed" / "05_draw.ipynb").read_text(encoding="utf-8")
+    if name == "01_draw":
+        executed = (tmp_path / "executed" / "01_draw.ipynb").read_text(encoding="utf-8")
         assert "Prediction(7: " in executed
 
 
@@ -233,7 +233,7 @@ def test_papermill_runs_it_on_mnist_and_its_outputs_are_the_kept_ones(
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize("name", [pytest.param("04_confusion", marks=on_mnist)])
+@pytest.mark.parametrize("name", [pytest.param("06_confusion", marks=on_mnist)])
 def test_a_function_broken_on_purpose_is_noticed(
     name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

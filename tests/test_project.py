@@ -205,7 +205,7 @@ def test_servers_stay_on_loopback(target: str, port: str) -> None:
     assert f"port={port}" in answer.stdout
     assert "--no-browser" in answer.stdout
     assert "token" not in answer.stdout  # Jupyter keeps the one it makes
-    assert "notebooks/05_draw.ipynb" in answer.stdout
+    assert "notebooks/01_draw.ipynb" in answer.stdout
 
 
 @pytest.fixture

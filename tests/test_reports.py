@@ -52,24 +52,24 @@ def test_a_report_without_a_folder_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report = Report("03_evaluate", None)
+    report = Report("05_evaluate", None)
     report.figure(plt.figure(), "reliability")
     report.add(accuracy=0.99)
     report.save()
     assert list(tmp_path.rglob("*")) == []
-    assert repr(report) == "Report(03_evaluate: 1 numbers, written to nowhere)"
+    assert repr(report) == "Report(05_evaluate: 1 numbers, written to nowhere)"
 
 
 def test_a_report_writes_figures_and_numbers(tmp_path: Path) -> None:
-    report = Report("03_evaluate", tmp_path)
+    report = Report("05_evaluate", tmp_path)
     report.figure(plt.figure(), "reliability")
     share = Proportion(99, 100).as_dict()
     report.add(z=np.float32(0.5), counts=np.arange(3), nested={3: torch.tensor(2)}, share=share)
     report.add(missing=float("nan"), flag=np.bool_(True))
     report.add_times(seconds=1.5)
     report.save()
-    assert (tmp_path / "figures" / "03_evaluate-reliability.png").stat().st_size > 100
-    text = (tmp_path / "metrics" / "03_evaluate.json").read_text()
+    assert (tmp_path / "figures" / "05_evaluate-reliability.png").stat().st_size > 100
+    text = (tmp_path / "metrics" / "05_evaluate.json").read_text()
     saved = json.loads(text)
     assert text == json.dumps(saved, indent=2, sort_keys=True) + "\n"
     assert saved["numbers"]["counts"] == [0, 1, 2]
@@ -78,7 +78,7 @@ def test_a_report_writes_figures_and_numbers(tmp_path: Path) -> None:
     assert saved["numbers"]["missing"] is None
     assert saved["numbers"]["flag"] is True
     assert saved["times"] == {"seconds": 1.5}
-    assert saved["figures"] == ["03_evaluate-reliability.png"]
+    assert saved["figures"] == ["05_evaluate-reliability.png"]
     assert not list(tmp_path.rglob(".*"))
 
 
@@ -93,10 +93,10 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
 
 def test_figures_that_are_no_longer_made_are_removed(tmp_path: Path) -> None:
     for name in ("old", "new"):
-        report = Report("04_confusion", tmp_path)
+        report = Report("06_confusion", tmp_path)
         report.figure(plt.figure(), name)
         report.save()
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["04_confusion-new.png"]
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["06_confusion-new.png"]
 
 
 def test_a_name_is_used_once() -> None:
@@ -369,7 +369,7 @@ def card_metrics(share: dict[str, float]) -> dict[str, Any]:
         "revision": "0123456789abcdef",
         "modified": True,
         "numbers": {"default": {"accuracy": share}, "other": 1},
-        "figures": ["03_evaluate-reliability.png"],
+        "figures": ["05_evaluate-reliability.png"],
     }
     return {
         "command": "python -m digitlib reports",
@@ -377,10 +377,10 @@ def card_metrics(share: dict[str, float]) -> dict[str, Any]:
         "weights": "0123456789abcdef",
         "versions": {"torch": "2.0"},
         "device": "cpu",
-        "notebooks": {"03_evaluate": notebook},
+        "notebooks": {"05_evaluate": notebook},
         "missing": [],
         "stale": [],
-        "times": {"03_evaluate": {"notebook_seconds": 61.0}},
+        "times": {"05_evaluate": {"notebook_seconds": 61.0}},
         "run": {"finished": "now", "machine": "m", "revision": None, "modified": None},
     }
 
@@ -391,7 +391,7 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
     text = render_model_card(metrics, card)
     low, high = Proportion(9957, 10000).interval
     assert f"default · accuracy | 99.57% ({low:.2%}–{high:.2%}), n = 10,000 |" in text
-    assert 'src="figures/03_evaluate-reliability.png"' in text
+    assert 'src="figures/05_evaluate-reliability.png"' in text
     for heading in ("Intended use", "Data", "Training", "Results", "Limits", "How it was made"):
         assert f"\n## {heading}\n" in text
     for results in (card.validation, card.test):
@@ -399,8 +399,8 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
             assert f"{numbers['accuracy']['value']:.2%}" in text
     assert "Incomplete" not in text
     assert "at revision `0123456789ab` with changes." in text
-    stale = render_model_card(metrics | {"stale": ["03_evaluate"], "missing": ["04_x"]}, card)
-    assert "**Of other code, data or settings than the rest:** 03_evaluate." in stale
+    stale = render_model_card(metrics | {"stale": ["05_evaluate"], "missing": ["04_x"]}, card)
+    assert "**Of other code, data or settings than the rest:** 05_evaluate." in stale
     assert "**Incomplete:** 04_x" in stale
 
 

@@ -15,7 +15,7 @@ from digitlib.reports.execution import WIDGET
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.saving import keep_pictures
 
-NAME = "05_draw.ipynb"
+NAME = "01_draw.ipynb"
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def notebook_key(
     """Digest of everything that decides the results of a notebook, 12 hex digits.
 
     Args:
-        name: of the notebook, as ``03_evaluate``.
+        name: of the notebook, as ``05_evaluate``.
         notebook: its cells.
         parameters: given to it; folders to write to do not count.
         package: folder of digitlib.

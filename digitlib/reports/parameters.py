@@ -130,18 +130,18 @@ class Notebook:
 DRAWN_SEVEN = [[[0.25, 0.18], [0.74, 0.17], [0.58, 0.5], [0.45, 0.87]]]  # one stroke, for the pad
 
 NOTEBOOKS: dict[str, Notebook] = {
-    "01_explore": Notebook({"subset": None}, {"subset": 1000}),
-    "02_train": Notebook(
+    "01_draw": Notebook({"strokes": DRAWN_SEVEN}, {"strokes": DRAWN_SEVEN}),
+    "02_explore": Notebook({"subset": None}, {"subset": 1000}),
+    "04_train": Notebook(
         {"epochs": {"baseline": 10, "default": 6}, "subset": None}, {"epochs": 1, "subset": 1000}
     ),
-    "03_evaluate": Notebook({"subset": None}, {"subset": 1000}),
-    "04_confusion": Notebook({"subset": None}, {"subset": 1000}),
-    "05_draw": Notebook({"strokes": DRAWN_SEVEN}, {"strokes": DRAWN_SEVEN}),
-    "06_robustness": Notebook({"subset": None}, {"subset": 500}),
-    "07_handwriting": Notebook({"subset": None, "count": 300}, {"subset": 500, "count": 10}),
-    # Its figures are of measured times: it is run again on request (--only 08_speed), or when
+    "05_evaluate": Notebook({"subset": None}, {"subset": 1000}),
+    "06_confusion": Notebook({"subset": None}, {"subset": 1000}),
+    "08_robustness": Notebook({"subset": None}, {"subset": 500}),
+    "09_pictures": Notebook({"subset": None, "count": 300}, {"subset": 500, "count": 10}),
+    # Its figures are of measured times: it is run again on request (--only 11_speed), or when
     # the code that it times changed, not when a figure is drawn in another way.
-    "08_speed": Notebook(
+    "11_speed": Notebook(
         {"subset": None, "rounds": 10, "seconds": 180, "count": 300, "frames": 1_000_000},
         {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
         ignores=("digitlib.reports",),

@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
     Attributes:
         title: ``{writers}`` is their number.
-        name: of a data set in the networks' reports, or of pictures in those of 07_handwriting.
+        name: of a data set in the networks' reports, or of pictures in those of 09_pictures.
         split: of the data set; None for pictures.
     """
 
@@ -76,10 +76,10 @@ def results(reports: Path = REPORTS) -> str:
     def read(file: str) -> dict[str, Any]:
         return json.loads((reports / file).read_text(encoding="utf-8"))
 
-    speed = read("metrics/08_speed.json")
+    speed = read("metrics/11_speed.json")
     networks = {title: read(f"weights/{name}.json") for title, name in PRESETS}
     digitnet, baseline = (read(f"weights/{name}.json") for name in ("digitnet", "baseline"))
-    pictures = read("metrics/07_handwriting.json")["numbers"]["accuracy"]
+    pictures = read("metrics/09_pictures.json")["numbers"]["accuracy"]
     return render(
         "results.md.j2",
         digitnet=digitnet,

@@ -20,7 +20,7 @@ class Report:
     """Figures and numbers of one notebook.
 
     Args:
-        name: the notebook's, as ``03_evaluate``.
+        name: the notebook's, as ``05_evaluate``.
         folder: where to write; None writes nothing.
     """
 

@@ -29,7 +29,7 @@ expect.set_options(timeout=1000 * PATIENCE / 2)
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The drawing notebook in JupyterLab; autosave is off: the repository's file stays as it is."""
-    notebook = REPOSITORY / "notebooks" / "05_draw.ipynb"
+    notebook = REPOSITORY / "notebooks" / "01_draw.ipynb"
     before = notebook.read_bytes()
     folder = tmp_path_factory.mktemp("lab")
     for plugin, settings in {
@@ -47,7 +47,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"),
         JUPYTERLAB_WORKSPACES_DIR=str(folder / "workspaces"),
     ) as server:
-        yield server._replace(url=f"{server.url}/lab/tree/notebooks/05_draw.ipynb?token={token}")
+        yield server._replace(url=f"{server.url}/lab/tree/notebooks/01_draw.ipynb?token={token}")
     assert notebook.read_bytes() == before, "the test has changed the notebook"
 
 

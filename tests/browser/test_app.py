@@ -56,8 +56,8 @@ def test_the_page_shows_the_pad_and_no_code(page: Page) -> None:
     "path",
     [
         "voila/tree",
-        "voila/render/notebooks/05_draw.ipynb",
-        "voila/files/notebooks/05_draw.ipynb",
+        "voila/render/notebooks/01_draw.ipynb",
+        "voila/files/notebooks/01_draw.ipynb",
         "voila/files/digitlib/widgets.py",
         "voila/files/reports/screenshots/app.png",
         "api/contents",
