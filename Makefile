@@ -36,7 +36,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two set-ups must not install into one environment
-.PHONY: help lab app reports notebooks weights sweep test test-all check format clean force
+.PHONY: help lab app reports weights sweep test test-all check format clean force
 
 help: ## List these commands
 	@echo "make …"
@@ -66,12 +66,8 @@ app: $(APP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=
 		--pool_size=$(POOL) $(NO_BROWSER) $(ARGS)
 
 # FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with the rest.
-reports: $(TRAIN) ## Run all notebooks at full length into reports/ (FAST=1: a subset, in minutes)
+reports: $(TRAIN) ## Run the notebooks at full length, keep their outputs (FAST=1: a subset, in minutes)
 	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(ARGS)
-
-notebooks: $(DEV) ## Run the notebooks in place and keep their outputs (ARGS="--only 04_train")
-	$(PY) -m ruff format --quiet notebooks
-	$(PY) -m digitlib notebooks $(ARGS)
 
 # Outputs go to build/weights; stopped, the same command goes on with the steps that are missing.
 weights: $(TRAIN) ## Make the bundled weights, in hours (ARGS="--list" shows the steps)

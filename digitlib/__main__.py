@@ -46,9 +46,6 @@ _set = click.option(
     "--set", "changes", default="{}", metavar="JSON",
     help="Fields of TrainConfig to change, as '{\"epochs\": 3}'.",
 )  # fmt: skip
-_only = click.option(
-    "--only", multiple=True, metavar="NOTEBOOK", help="This notebook alone; repeatable."
-)
 
 
 def _config(preset: str, changes: str, **others: Any) -> TrainConfig:
@@ -256,14 +253,15 @@ def experiments(group: str | None, seeds: int, subset: int | None, log: Path | N
 
 @main.command()
 @click.option("--fast", is_flag=True, help="On a small subset, into reports/fast/.")
-@_only
+@click.option("--only", multiple=True, metavar="NOTEBOOK", help="This one alone; repeatable.")
 @click.option("--output", type=PATH, help="In place of reports/.")
 @click.option("--dataset", type=click.Choice(DATASETS), default="mnist", help="Main data set.")
 @_seed
 def reports(fast: bool, only: tuple[str, ...], output: Path | None, dataset: str, seed: int) -> int:
     """Run the notebooks, write figures and metrics to reports/.
 
-    A notebook whose results are current is skipped. The data set `sample` needs no download.
+    At full length on MNIST the notebooks keep the outputs. A notebook whose results are current
+    is skipped. The data set `sample` needs no download.
     """
     from digitlib.files import REPORTS
     from digitlib.reports import runner
@@ -271,19 +269,6 @@ def reports(fast: bool, only: tuple[str, ...], output: Path | None, dataset: str
     output = output or REPORTS / ("fast" if fast else "")
     failed = runner.make_reports(runner.ReportPlan(output, fast, dataset, seed), only)
     return 1 if failed else 0
-
-
-@main.command()
-@_only
-def notebooks(only: tuple[str, ...]) -> int:
-    """Run the notebooks in place and keep their outputs.
-
-    The status is the number of notebooks that failed.
-    """
-    from digitlib.reports import execution
-
-    wanted = [path for path in execution.find_notebooks() if not only or path.stem in only]
-    return sum(not execution.refresh_and_report(path) for path in wanted)
 
 
 @main.command()

@@ -17,6 +17,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REPORTS = REPOSITORY / "reports"
+NOTEBOOK_FOLDER = REPOSITORY / "notebooks"
 PACKAGES = (
     "digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow",
     "onnxruntime", "matplotlib", "pandas",

@@ -9,6 +9,8 @@ thing itself; where it is missing, the test is skipped with a sentence on the re
 from __future__ import annotations
 
 import os
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,3 +117,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("skipped, and DIGITLIB_FAIL_ON_SKIP is set: failed", red=True)
         for line in _skipped:
             terminalreporter.line(line)
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No way out of this machine, whatever the machine."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", fail)
+    monkeypatch.setattr(urllib.request, "urlretrieve", fail)

@@ -41,17 +41,6 @@ PEN_FILE = """\
 
 
 @pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No way out of this machine, whatever the machine."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no network")
-
-    monkeypatch.setattr(urllib.request, "urlopen", fail)
-    monkeypatch.setattr(urllib.request, "urlretrieve", fail)
-
-
-@pytest.fixture
 def mnist_copy(mnist_root: Path, tmp_path: Path) -> Path:
     """A data root with MNIST of its own, to be damaged."""
     raw = tmp_path / "MNIST" / "raw"
@@ -135,6 +124,14 @@ def test_missing_data_says_what_where_and_two_ways_out(
     assert "data/README.md" in message
     assert "DIGITLIB_DATA" in message
     assert ("switched off" in message) == (not download and name != "notmnist")
+    assert [path for path in tmp_path.rglob("*") if path.is_dir()] == []
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_reason_of_a_failed_download_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(DataMissingError) as caught:
+        catalog.load("mnist", "test", tmp_path)
+    assert " ".join(str(caught.value.__cause__).split()) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["styles", "no_digits"])

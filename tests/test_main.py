@@ -15,7 +15,7 @@ from digitlib.__main__ import PRESET, main
 from digitlib.training.config import PRESETS
 
 NAMES = {
-    "read", "train", "distil", "weights", "sweep", "experiments", "reports", "notebooks", "export",
+    "read", "train", "distil", "weights", "sweep", "experiments", "reports", "export",
     "onnx", "sensitivity", "readme",
 }  # fmt: skip
 

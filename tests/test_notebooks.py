@@ -15,15 +15,21 @@ import pytest
 from nbformat import NotebookNode
 from nbval.plugin import IPyNbFile, coalesce_streams, get_sanitize_patterns
 from needs import REPOSITORY, missing_data
+from quotes import unheld_numbers
 
+from digitlib.files import NOTEBOOK_FOLDER, REPORTS
 from digitlib.reports import execution
+from digitlib.reports import parameters as table
 from digitlib.reports.execution import read_notebook
-from digitlib.reports.parameters import PLACES
+from digitlib.reports.parameters import PLACES, standing_parameters
 from digitlib.reports.runner import ReportPlan, make_reports
 
 NOTEBOOKS = {path.stem: path for path in execution.find_notebooks()}
 SANITIZE = REPOSITORY / "tests" / "nbval_sanitize.cfg"
-LAX = ("04_train", "01_draw")  # trained anew on each machine; drawn by hand
+# Minutes at full length: run with their fast parameters, and compared where the output of a cell
+# does not depend on them (nbval-check-output).
+LONG = ("04_train", "09_pictures", "10_writers", "11_speed")
+LAX = (*LONG, "01_draw")  # drawn by hand
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
 MAX_LINES, MEDIAN_LINES = 15, 8
 
@@ -43,7 +49,7 @@ def tags(cell: NotebookNode) -> list[str]:
 
 
 def test_there_are_notebooks_and_they_are_numbered() -> None:
-    assert list(NOTEBOOKS) == [path.stem for path in sorted(execution.FOLDER.glob("*.ipynb"))]
+    assert list(NOTEBOOKS) == [path.stem for path in sorted(NOTEBOOK_FOLDER.glob("*.ipynb"))]
     assert [name[:3] for name in NOTEBOOKS] == [f"{n:02}_" for n in range(1, len(NOTEBOOKS) + 1)]
 
 
@@ -88,7 +94,7 @@ def test_a_senseless_or_unknown_parameter_fails_at_once_with_a_sentence(
         exec(parameters.source, space)
         exec(check.source, space | changes)
 
-    names = execution.parameter_names(NOTEBOOKS[name])
+    names = standing_parameters(NOTEBOOKS[name])
     senseless = {"seed": -1} if "seed" in names else {"weights": "nowhere"}
     with pytest.raises(ValueError, match=r"^The parameter \w+ is .*\.$"):
         run(senseless, "")
@@ -113,13 +119,39 @@ def test_it_says_what_to_look_for_before_each_figure(name: str) -> None:
             assert before.cell_type == "markdown", cell.source
 
 
+def link_line(name: str) -> str:
+    """The links to the neighbours, as they stand in the first and the last cell."""
+    titles = {own: read(own).cells[0].source.splitlines()[0].strip("# ") for own in NOTEBOOKS}
+    names = [*NOTEBOOKS]
+    place = names.index(name)
+    before = [f"[← {titles[own]}]({own}.ipynb)" for own in names[:place][-1:]]
+    after = [f"[{titles[own]} →]({own}.ipynb)" for own in names[place + 1 :][:1]]
+    return " · ".join(before + after)
+
+
+@every_notebook
+def test_it_begins_and_ends_with_links_to_its_neighbours(name: str) -> None:
+    texts = [cell.source for cell in read(name).cells if cell.cell_type == "markdown"]
+    assert texts[0].splitlines()[-1] == link_line(name)
+    assert texts[-1].splitlines()[-1] == link_line(name)
+    assert read(name).cells[-1].source == texts[-1]
+
+
+@every_notebook
+def test_it_ends_with_exercises_whose_answers_are_folded(name: str) -> None:
+    (text,) = [c.source for c in read(name).cells if c.source.startswith("## Something to try")]
+    opened, closed = text.count("<details><summary>Answer</summary>"), text.count("</details>")
+    assert opened == closed
+    assert opened in (3, 4, 5)
+
+
 # --- kept outputs ----------------------------------------------------------------------------
 
 
 @every_notebook
 def test_it_was_run_in_order_from_a_clean_kernel(name: str) -> None:
     counts = [cell.execution_count for cell in code_cells(name)]
-    assert counts == list(range(1, len(counts) + 1)), "`make notebooks` runs it anew"
+    assert counts == list(range(1, len(counts) + 1)), "`make reports` runs it anew"
     for cell in code_cells(name):
         for output in cell.outputs:
             assert output.output_type != "error"
@@ -130,10 +162,31 @@ def test_it_was_run_in_order_from_a_clean_kernel(name: str) -> None:
 
 @every_notebook
 def test_its_code_is_the_code_that_was_run(name: str) -> None:
-    notebook = read(name)
-    assert notebook.metadata.get("digitlib", {}).get("code") == execution.code_digest(notebook), (
-        "the code was changed after the outputs were made: `make notebooks` runs it anew"
+    assert execution.outputs_are_current(read(name)), (
+        "the code was changed after the outputs were made: `make reports` runs it anew"
     )
+
+
+def record(name: str) -> dict[str, Any]:
+    return json.loads((REPORTS / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@every_notebook
+def test_every_number_in_its_sentences_is_held_by_its_metrics(name: str) -> None:
+    assert unheld_numbers(read(name), record(name)) == []
+
+
+def test_a_number_that_no_metrics_hold_is_noticed() -> None:
+    notebook = read("05_evaluate")
+    (sentence, *_) = [
+        output for cell in code_cells("05_evaluate") for output in cell.outputs
+        if "text/markdown" in output.get("data", {})
+    ]  # fmt: skip
+    sentence.data["text/markdown"] = "It reads 87.654 % right, 12 of 345,678 wrong."
+    notebook.cells[0].source += "\nThe error is 0.98765."
+    notebook.cells[-1].outputs = [sentence]
+    found = unheld_numbers(notebook, record("05_evaluate"))
+    assert [text.split(" in: ")[0] for text in found] == ["0.98765", "87.654 %", "345,678"]
 
 
 @every_notebook
@@ -179,10 +232,10 @@ def run_on_sample(name: str, output: Path) -> dict[str, Any]:
 
 
 def run_as_kept(name: str, output: Path) -> NotebookNode:
-    """Run a notebook with the parameters that stand in it, and folders to write to."""
-    names = execution.parameter_names(NOTEBOOKS[name])
-    folders = {place: str(output) for place in PLACES if place in names}
-    failure = execution.execute(NOTEBOOKS[name], output, folders)
+    """Run a notebook with the parameters that stand in it, or fast ones where it is long."""
+    chosen: dict[str, Any] = dict(table.NOTEBOOKS[name].fast) if name in LONG else {}
+    chosen |= {p: str(output) for p in PLACES if p in standing_parameters(NOTEBOOKS[name])}
+    failure = execution.execute(NOTEBOOKS[name], output, chosen)
     assert failure is None, failure
     return read_notebook(output / "executed" / f"{name}.ipynb")
 
@@ -193,8 +246,7 @@ def differences(name: str, executed: NotebookNode, session: pytest.Session) -> l
     file.compare_outputs = name not in LAX
     file.sanitize_patterns.update(get_sanitize_patterns(SANITIZE.read_text()))
     execution.remove_machine_traces(executed)  # as from the kept outputs
-    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
-    cells = [cell for cell in cells if "injected-parameters" not in tags(cell)]
+    cells = [cell for cell in execution.own_cells(executed) if cell.cell_type == "code"]
     found = []
     for item, cell in zip(file.collect(), cells, strict=True):
         kept = coalesce_streams(item.cell.outputs)

@@ -329,10 +329,12 @@ def test_the_tables_name_notebooks_and_parameters_that_exist() -> None:
             check_parameters(**parameters)
 
 
-# --- refresh ---------------------------------------------------------------------------------
+# --- kept outputs ----------------------------------------------------------------------------
 
 
-def test_refresh_keeps_what_a_reader_sees_and_nothing_of_the_machine(tmp_path: Path) -> None:
+def test_the_notebooks_keep_what_a_reader_sees_and_nothing_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write_notebook(
         tmp_path,
         "01_page",
@@ -340,16 +342,44 @@ def test_refresh_keeps_what_a_reader_sees_and_nothing_of_the_machine(tmp_path: P
         "import ipywidgets\ndisplay(ipywidgets.IntSlider())\nprint('a')\nprint('b')",
         "ipywidgets.IntSlider()",
     )
-    execution.refresh(path)
+    monkeypatch.setattr(runner, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(runner, "_collect", lambda *_: None)
+    plan = runner.ReportPlan(tmp_path / "reports")
+    assert plan.keeps
+    assert runner.make_reports(plan, folder=tmp_path) == []
     notebook = nbformat.read(path, as_version=4)
     assert [cell.execution_count for cell in notebook.cells] == [1, 2, 3]
     assert [dict(output) for output in notebook.cells[1].outputs] == [
         {"output_type": "stream", "name": "stdout", "text": "a\nb\n"}
     ]
     assert list(notebook.cells[2].outputs[0].data) == ["text/plain"]
+    assert notebook.cells[2].outputs[0].execution_count == 3
     assert set(notebook.metadata) == {"kernelspec", "language_info", "digitlib"}
-    assert notebook.metadata.digitlib.code == execution.code_digest(notebook)
+    assert execution.outputs_are_current(notebook)
     assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
+    assert runner.make_reports(plan, folder=tmp_path) == []
+    assert capsys.readouterr().out.endswith("01_page: current\n")
+    notebook.cells[2].execution_count = None  # as after "clear outputs"
+    nbformat.write(notebook, path)
+    runner.make_reports(plan, folder=tmp_path)
+    assert "01_page: done" in capsys.readouterr().out
+
+
+def test_shortened_and_other_runs_are_not_kept() -> None:
+    for plan in (
+        runner.ReportPlan(runner.REPORTS, fast=True),
+        runner.ReportPlan(runner.REPORTS, dataset="sample"),
+        runner.ReportPlan(runner.REPORTS, seed=1),
+        runner.ReportPlan(runner.REPORTS / "fast"),
+    ):
+        assert not plan.keeps
+
+
+def test_outputs_of_code_that_was_edited_meanwhile_are_not_kept(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "a", "01_page", "1 + 1")
+    executed = write_notebook(tmp_path / "b", "01_page", "1 + 2")
+    with pytest.raises(ValueError, match="was edited while it ran"):
+        execution.keep_outputs(path, executed)
 
 
 def test_a_path_of_the_machine_is_found(tmp_path: Path) -> None:

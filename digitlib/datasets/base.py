@@ -14,6 +14,7 @@ from digitlib.files import REPOSITORY, digest
 
 SPLITS = ("train", "validation", "test")
 NO_DIGIT = 10  # the label of non-digits
+BAR_DELAY = 2  # seconds that loading takes before it shows a bar
 
 
 class DataMissingError(FileNotFoundError):
@@ -91,9 +92,17 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     return Path(os.environ.get("DIGITLIB_DATA") or REPOSITORY / "data")
 
 
+def remove_empty_folders(folder: Path, root: Path) -> None:
+    """Remove ``folder``, and those above it up to ``root``, that a failed download left empty."""
+    for each in (folder, *folder.parents):
+        if each == root or not each.is_dir() or any(each.iterdir()):
+            return
+        each.rmdir()
+
+
 def missing_error(name: str, path: Path, reason: object) -> DataMissingError:
     """The error for a missing data set: its name, its place, and two remedies."""
-    reason = " ".join(str(reason).split())[:120]
+    reason = " ".join(str(reason).split())
     return DataMissingError(
         f"{name} is not at {path}, and downloading it failed ({reason}). Either go online once, "
         "or put the files there by hand (data/README.md says which); the environment variable "

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digitlib.datasets.base import DataDamagedError, DigitData, missing_error
+from digitlib.datasets.base import DataDamagedError, DigitData, missing_error, remove_empty_folders
 
 MNIST_VALIDATION = 5_000  # of the 60,000 training images, drawn once and for all
 SPLIT_SEED = 1998  # of the permutation that holds digits out; MNIST's year
@@ -46,6 +46,7 @@ def _download(root: Path, raw: Path, allowed: bool) -> None:
             raise FileNotFoundError("downloads are switched off")
         MNIST(str(root), download=True)
     except (OSError, RuntimeError) as error:
+        remove_empty_folders(raw, root)
         raise missing_error("MNIST", raw, error) from error
 
 

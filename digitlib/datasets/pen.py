@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from digitlib.datasets.base import DigitData
+from digitlib.datasets.base import BAR_DELAY, DigitData
 from digitlib.preprocessing import strokes
 
 PEN_SAMPLES = 128  # points kept of a drawing; most digits need fewer at strokes.SPACING
@@ -74,12 +75,13 @@ def _code_points(drawings: Sequence[PenDrawing]) -> Tensor:
 def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData:
     """Render pen drawings as frames at the default pen width, and keep their samples."""
     kept = [strokes.drop_stray_taps(drawing.strokes) for drawing in drawings]
+    shown = tqdm(kept, f"{name} {split}", delay=BAR_DELAY, leave=False)
     samples = [_fixed_length(*strokes.resample(drawing)) for drawing in kept]
     points, numbers = (np.stack(each) for each in zip(*samples, strict=True))
     return DigitData(
         name,
         split,
-        torch.from_numpy(np.stack([strokes.render(drawing) for drawing in kept])),
+        torch.from_numpy(np.stack([strokes.render(drawing) for drawing in shown])),
         torch.tensor([drawing.label for drawing in drawings]),
         writers=torch.tensor([drawing.writer for drawing in drawings]),
         characters=_code_points(drawings),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitlib.datasets.base import DataDamagedError, data_root, missing_error
+from digitlib.datasets.base import DataDamagedError, data_root, missing_error, remove_empty_folders
 from digitlib.datasets.cache import cached
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
 from digitlib.files import digest
@@ -59,6 +59,7 @@ def _download(packed: Path, path: Path, allowed: bool) -> None:
         packed.parent.mkdir(parents=True, exist_ok=True)
         urllib.request.urlretrieve(PENDIGITS_URL + packed.name, packed)
     except OSError as error:
+        remove_empty_folders(packed.parent, packed.parents[1])
         raise missing_error(f"UCI pendigits ({path.name})", path, error) from error
 
 

@@ -17,11 +17,14 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
 from digitlib.datasets.base import (
+    BAR_DELAY,
     NO_DIGIT,
     SPLITS,
     DataDamagedError,
@@ -103,7 +106,8 @@ def _download(folder: Path, allowed: bool) -> None:
         with (
             TemporaryDirectory(dir=folder.parent, prefix=".unipen-") as partial,
             urllib.request.urlopen(ARCHIVE_URL) as packed,
-            tarfile.open(fileobj=packed, mode="r|gz") as archive,
+            _with_bar(packed) as read,
+            tarfile.open(fileobj=read, mode="r|gz") as archive,
         ):
             for member in archive:
                 if _is_wanted(PurePosixPath(member.name).parts[1:]):
@@ -112,6 +116,12 @@ def _download(folder: Path, allowed: bool) -> None:
             top.rename(folder)
     except (OSError, ValueError, tarfile.TarError) as error:
         raise _missing(folder, error) from error
+
+
+def _with_bar(packed: Any) -> Any:
+    """The answer of a server, read with a bar of its bytes."""
+    size = int(packed.headers["Content-Length"] or 0) or None
+    return tqdm.wrapattr(packed, "read", size, desc="UNIPEN", delay=BAR_DELAY)
 
 
 def _is_wanted(names: Sequence[str]) -> bool:

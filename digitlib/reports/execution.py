@@ -1,4 +1,4 @@
-"""One notebook in a kernel of its own: run with parameters, or in place to keep its outputs."""
+"""One notebook in a kernel of its own, and the outputs that are kept in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import re
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from digitlib.files import REPORTS, REPOSITORY, atomic_write, digest, write_text
+from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, atomic_write, digest, write_text
 from digitlib.reports.dependencies import code_cells
+from digitlib.reports.parameters import standing_parameters
 from digitlib.widgets.saving import LIVE
 
-FOLDER = REPOSITORY / "notebooks"
 SCREENSHOTS = REPORTS / "screenshots"  # written by the browser tests
 KERNEL = "python3"
 # Errors are shown by the cell; the kernel's own log would only litter the list.
@@ -33,7 +32,7 @@ MACHINE_PATH = re.compile(
 )
 
 
-def find_notebooks(folder: Path = FOLDER) -> list[Path]:
+def find_notebooks(folder: Path = NOTEBOOK_FOLDER) -> list[Path]:
     """The notebooks ``01_….ipynb`` to ``99_….ipynb``, in order."""
     return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
 
@@ -74,30 +73,30 @@ class Failure:
         return f"  {self.notebook}{place}: {self.error}{source}"
 
 
-def parameter_names(path: Path) -> list[str]:
-    """Names in the notebook's ``parameters`` cell."""
-    import papermill
-
-    with _without_warnings():
-        return list(papermill.inspect_notebook(str(path)))
-
-
 def check_names(path: Path, parameters: Mapping[str, Any]) -> None:
     """Refuse a name that the notebook does not have; papermill itself only warns.
 
     Raises:
         ValueError: with the names that it has.
     """
-    names = parameter_names(path)
+    names = standing_parameters(path)
     for name in parameters:
         if name not in names:
             raise ValueError(f"{path.stem} has no parameter {name!r}; it has {', '.join(names)}.")
 
 
-def execute(path: Path, output: Path, parameters: Mapping[str, Any]) -> Failure | None:
+def execute(
+    path: Path, output: Path, parameters: Mapping[str, Any], *, keep: bool = False
+) -> Failure | None:
     """Run a notebook; write ``executed/NAME.ipynb`` and ``.html`` below ``output``.
 
     Where a cell fails, the executed notebook ends there.
+
+    Args:
+        path: of the notebook.
+        output: folder of the reports.
+        parameters: to change.
+        keep: write the outputs into the notebook itself, too; see :func:`keep_outputs`.
     """
     from papermill.exceptions import PapermillExecutionError
 
@@ -107,6 +106,8 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Any]) -> Failure 
     failure = None
     try:
         _run_papermill(path, executed, parameters)
+        if keep:
+            keep_outputs(path, executed)
     except PapermillExecutionError as error:
         message = f"{error.ename}: {error.evalue}"
         failure = Failure(path.stem, _failed_cell(executed), error.source.strip(), message)
@@ -145,12 +146,7 @@ def _run_papermill(
 
 def _failed_cell(executed: Path) -> int | None:
     """Number of the cell that failed, counted without those that papermill added."""
-    own = [
-        cell
-        for cell in read_notebook(executed).cells
-        if not any(str(tag).startswith("papermill-error") for tag in cell.metadata.get("tags", []))
-        and "injected-parameters" not in cell.metadata.get("tags", [])
-    ]
+    own = own_cells(read_notebook(executed))
     for number, cell in enumerate(own, 1):
         if any(output.output_type == "error" for output in cell.get("outputs", [])):
             return number
@@ -170,28 +166,25 @@ def _without_warnings() -> warnings.catch_warnings[None]:
     return warnings.catch_warnings(action="ignore")
 
 
-# --- run in place --------------------------------------------------------------------------
+# --- kept outputs --------------------------------------------------------------------------
 
 
-def refresh(path: Path) -> None:
-    """Run a notebook in place with the parameters that stand in it, and keep its outputs.
+def keep_outputs(path: Path, executed: Path) -> None:
+    """Write the outputs of an executed copy of a notebook into the notebook itself.
 
     Raises:
-        CellExecutionError: a cell failed; the file is as it was.
-        ValueError: an output names a path of this machine.
+        ValueError: the code was edited meanwhile, or an output names a path of this machine.
     """
-    from nbclient import NotebookClient
-
-    notebook = read_notebook(path)
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name=KERNEL,
-        extra_arguments=KERNEL_OPTIONS,
-        resources={"metadata": {"path": str(path.parent)}},
-        store_widget_state=False,
-    )
-    client.execute()
+    notebook, copy = read_notebook(path), read_notebook(executed)
+    copy.cells = own_cells(copy)
+    if code_digest(copy) != code_digest(notebook):
+        raise ValueError(f"{path.name} was edited while it ran: its outputs are not kept.")
+    pairs = [(c, done) for c, done in zip(notebook.cells, copy.cells, strict=True) if _is_code(c)]
+    for count, (cell, done) in enumerate(pairs, 1):
+        cell.execution_count, cell.outputs = count, done.outputs
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
     remove_machine_traces(notebook)
     if found := machine_paths(notebook):
         raise ValueError(f"{path.name} shows a path of this machine: {found[0]}")
@@ -199,19 +192,21 @@ def refresh(path: Path) -> None:
         nbformat.write(notebook, partial)
 
 
-def refresh_and_report(path: Path) -> bool:
-    """Refresh a notebook and print how it went; whether it succeeded."""
-    from nbclient.exceptions import CellExecutionError
+def outputs_are_current(notebook: NotebookNode) -> bool:
+    """Whether the kept outputs are those of the code beside them."""
+    kept = notebook.metadata.get("digitlib", {}).get("code")
+    run = all(cell.execution_count for cell in notebook.cells if _is_code(cell))
+    return run and kept == code_digest(notebook)
 
-    print(f"{path.stem}: ", end="", flush=True)
-    start = time.perf_counter()
-    try:
-        refresh(path)
-    except CellExecutionError as error:
-        print(f"failed, and is as it was: {error}", flush=True)
-        return False
-    print(f"refreshed, {time.perf_counter() - start:.0f} s", flush=True)
-    return True
+
+def own_cells(executed: NotebookNode) -> list[NotebookNode]:
+    """The cells of an executed copy, without those that papermill added."""
+    added = ("injected-parameters", "papermill-error-cell-tag")
+    return [cell for cell in executed.cells if not set(cell.metadata.get("tags", [])) & {*added}]
+
+
+def _is_code(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code"
 
 
 def remove_machine_traces(notebook: NotebookNode) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 DATASETS = ("mnist", "sample")  # main data sets of a notebook; others are named where they are used
 PLACES = ("reports_folder", "weights_folder")  # folders to write to: they change no number
+LENGTHS = ("subset", "epochs", "rounds", "seconds", "count", "frames")  # of a run
 
 
 # --- checks --------------------------------------------------------------------------------
@@ -109,12 +110,28 @@ def _injected() -> list[str]:
     ]
 
 
+# --- the parameters in a notebook ----------------------------------------------------------
+
+
+def standing_parameters(path: Path) -> dict[str, Any]:
+    """Names and values in the notebook's ``parameters`` cell; empty where it has none."""
+    import nbformat
+
+    for cell in nbformat.read(path, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            assigned = [
+                node for node in ast.parse(cell.source).body if isinstance(node, ast.Assign)
+            ]
+            return {ast.unparse(n.targets[0]): ast.literal_eval(n.value) for n in assigned}
+    return {}
+
+
 # --- the table of notebooks ----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """Parameters of one notebook for the reports; others keep the values in the notebook.
+    """Parameters of one notebook that differ from those that stand in it, of the full length.
 
     Attributes:
         full: of ``make reports``.
@@ -130,20 +147,17 @@ class Notebook:
 DRAWN_SEVEN = [[[0.25, 0.18], [0.74, 0.17], [0.58, 0.5], [0.45, 0.87]]]  # one stroke, for the pad
 
 NOTEBOOKS: dict[str, Notebook] = {
-    "01_draw": Notebook({"strokes": DRAWN_SEVEN}, {"strokes": DRAWN_SEVEN}),
-    "02_explore": Notebook({"subset": None}, {"subset": 1000}),
-    "04_train": Notebook(
-        {"epochs": {"baseline": 10, "default": 6}, "subset": None}, {"epochs": 1, "subset": 1000}
-    ),
-    "05_evaluate": Notebook({"subset": None}, {"subset": 1000}),
-    "06_confusion": Notebook({"subset": None}, {"subset": 1000}),
-    "08_robustness": Notebook({"subset": None}, {"subset": 500}),
-    "09_pictures": Notebook({"subset": None, "count": 300}, {"subset": 500, "count": 10}),
+    "01_draw": Notebook(full={"strokes": DRAWN_SEVEN}, fast={"strokes": DRAWN_SEVEN}),
+    "02_explore": Notebook(fast={"subset": 1000}),
+    "04_train": Notebook(fast={"epochs": 1, "subset": 1000}),
+    "05_evaluate": Notebook(fast={"subset": 1000}),
+    "06_confusion": Notebook(fast={"subset": 1000}),
+    "08_robustness": Notebook(fast={"subset": 500}),
+    "09_pictures": Notebook(fast={"subset": 500, "count": 10}),
     # Its figures are of measured times: it is run again on request (--only 11_speed), or when
     # the code that it times changed, not when a figure is drawn in another way.
     "11_speed": Notebook(
-        {"subset": None, "rounds": 10, "seconds": 180, "count": 300, "frames": 1_000_000},
-        {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
+        fast={"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
         ignores=("digitlib.reports",),
     ),
 }

@@ -22,10 +22,14 @@ class Report:
     Args:
         name: the notebook's, as ``05_evaluate``.
         folder: where to write; None writes nothing.
+        dataset: that the notebook reads, where it reads one.
     """
 
-    def __init__(self, name: str, folder: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, name: str, folder: str | os.PathLike[str] | None = None, dataset: str = ""
+    ) -> None:
         self.name = name
+        self.dataset = dataset
         self.folder = None if folder is None else Path(folder)
         self.numbers: dict[str, Any] = {}
         self.times: dict[str, Any] = {}

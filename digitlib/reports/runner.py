@@ -2,7 +2,8 @@
 
 ``python -m digitlib reports`` is ``make reports``. The numbers of each notebook lie in
 ``metrics/NAME.json`` with the revision of the code and the key of everything they depend on;
-``metrics.json`` has them all, and ``README.md``, the model card, is rendered from it.
+``metrics.json`` has them all, and ``README.md``, the model card, is rendered from it. The
+notebooks themselves keep the outputs of this run.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from typing import Any
 
 from digitlib.datasets import catalog
 from digitlib.datasets.base import SPLITS
-from digitlib.files import REPOSITORY, digest, versions, write_json, write_text
+from digitlib.files import (
+    NOTEBOOK_FOLDER,
+    REPORTS,
+    REPOSITORY,
+    digest,
+    versions,
+    write_json,
+    write_text,
+)
 from digitlib.models.card import BUNDLED_WEIGHTS
 from digitlib.models.networks import pick_device
 from digitlib.models.weights import load_model
@@ -28,7 +37,7 @@ from digitlib.reports import execution
 from digitlib.reports.dependencies import notebook_key
 from digitlib.reports.execution import Failure
 from digitlib.reports.model_card import render_model_card
-from digitlib.reports.parameters import NOTEBOOKS, PLACES, Notebook
+from digitlib.reports.parameters import NOTEBOOKS, PLACES, Notebook, standing_parameters
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,11 @@ class ReportPlan:
         parts += [f"--seed {self.seed}"] if self.seed else []
         return " ".join(parts)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the notebooks keep the outputs of this run: that of the reports themselves."""
+        return self == ReportPlan(REPORTS)
+
     def parameters(self, path: Path) -> dict[str, Any]:
         """Parameters of a notebook; ValueError for a name that it does not have."""
         notebook = NOTEBOOKS.get(path.stem, Notebook())
@@ -66,8 +80,8 @@ class ReportPlan:
             "seed": self.seed,
             "reports_folder": str(self.output.resolve()),
         }
-        names = execution.parameter_names(path)
-        return chosen | {name: value for name, value in common.items() if name in names}
+        standing = standing_parameters(path)
+        return standing | chosen | {n: value for n, value in common.items() if n in standing}
 
     def record(self, name: str) -> Path:
         """File with the numbers of one notebook."""
@@ -75,7 +89,7 @@ class ReportPlan:
 
 
 def make_reports(
-    plan: ReportPlan, names: Sequence[str] = (), *, folder: Path = execution.FOLDER
+    plan: ReportPlan, names: Sequence[str] = (), *, folder: Path = NOTEBOOK_FOLDER
 ) -> list[Failure]:
     """Run the notebooks that are not current, all or those named; write the reports.
 
@@ -108,14 +122,14 @@ def _key(plan: ReportPlan, path: Path) -> str:
 
 def _bring_up_to_date(plan: ReportPlan, path: Path, key: str) -> Failure | None:
     """Run a notebook if its results are not current."""
-    if _is_current(plan, path.stem, key):
+    if _is_current(plan, path, key):
         print(f"{path.stem}: current", flush=True)
         return None
     record = plan.record(path.stem)
     record.unlink(missing_ok=True)
     print(f"{path.stem}: ", end="", flush=True)
     parameters, start = plan.parameters(path), time.perf_counter()
-    failure = execution.execute(path, plan.output, parameters)
+    failure = execution.execute(path, plan.output, parameters, keep=plan.keeps)
     seconds = time.perf_counter() - start
     print(f"{'failed' if failure else 'done'}, {seconds:.0f} s", flush=True)
     if not failure:
@@ -123,12 +137,16 @@ def _bring_up_to_date(plan: ReportPlan, path: Path, key: str) -> Failure | None:
     return failure
 
 
-def _is_current(plan: ReportPlan, name: str, key: str) -> bool:
-    """Whether all files that a run of the notebook leaves are there and of this key."""
-    record = _read_record(plan.record(name))
-    files = [plan.output / "executed" / f"{name}{suffix}" for suffix in (".ipynb", ".html")]
-    files += [plan.output / "figures" / figure for figure in record.get("figures", [])]
-    return record.get("key") == key and all(file.is_file() for file in files)
+def _is_current(plan: ReportPlan, path: Path, key: str) -> bool:
+    """Whether all that a run of the notebook leaves is there and of this key."""
+    record = _read_record(plan.record(path.stem))
+    files = [plan.output / "figures" / figure for figure in record.get("figures", [])]
+    if plan.keeps:
+        kept = execution.outputs_are_current(execution.read_notebook(path))
+    else:
+        files += [plan.output / "executed" / f"{path.stem}{end}" for end in (".ipynb", ".html")]
+        kept = True
+    return kept and record.get("key") == key and all(file.is_file() for file in files)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
