@@ -108,6 +108,17 @@ def onnx() -> None:
     export_bundled()
 
 
+@main.command()
+def neighbours() -> None:
+    """Make the index of training digits for the nearest ones.
+
+    It is of the bundled network: after `weights --install`, make it anew.
+    """
+    from digitlib.evaluation import training_digits
+
+    training_digits.write()
+
+
 # --- training ------------------------------------------------------------------------------
 
 

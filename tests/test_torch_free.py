@@ -41,6 +41,7 @@ def test_everything_is_read(picture: str, tmp_path: Path) -> None:
     code = """
 import numpy as np
 from digitlib import BlankDrawingError, DrawingPad, Prediction, Recognizer, WeightsError
+from digitlib.models.explain import Explainer
 _, picture, folder = sys.argv
 recognizer = Recognizer.load()
 strokes = [*np.load(folder + "/strokes.npz").values()]
@@ -53,6 +54,12 @@ assert (shares.argmax(axis=1) == 5).all() and not recognizer.predict_batch(frame
 photo = recognizer.predict(np.load(folder + "/photo.npy"))
 recognizer.export_onnx(folder + "/copy.onnx")
 assert repr(Recognizer.load(folder + "/copy.onnx")) == repr(recognizer)
+explainer = Explainer(recognizer)
+assert set(explainer.feature_maps(found.frame)) < set(
+    explainer.feature_maps(found.frame, found.planes)
+)
+assert explainer.occlusion(found.frame, found.planes).max() > 0
+assert explainer.nearest(found.frame)[0].label == 5
 pad = DrawingPad(recognizer)
 pad.draw(strokes)
 pad.show_steps()

@@ -10,6 +10,8 @@ import copy
 import io
 import json
 import warnings
+from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -26,6 +28,7 @@ from digitlib.preprocessing.strokes import PLANES
 
 OPSET = 17  # onnxruntime 1.13 and later run it
 OUTPUTS = ("probabilities", "score", "logits")
+EMBEDDING = "embedding"
 
 
 class FrameClassifier(nn.Module):
@@ -35,6 +38,10 @@ class FrameClassifier(nn.Module):
         network: normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
             last class for "no digit"; one that reads planes takes them as a second argument.
         temperature: divisor of the logits before softmax.
+
+    Attributes:
+        activations: of the frames read last: the output of every ReLU, by part and number (``early
+            1``, ``pen 2``), and ``embedding``, what the last linear layer of the trunk is given.
     """
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
@@ -43,15 +50,40 @@ class FrameClassifier(nn.Module):
         self.temperature = temperature
         self.scale, self.shift = 1 / (255 * MNIST_STD), -MNIST_MEAN / MNIST_STD
         self.normalizes = not _normalize_in_weights(self.network, self.scale, self.shift)
+        self.activations: dict[str, Tensor] = {}
+        self._keep_activations()
+
+    def _keep_activations(self) -> None:
+        """Hook the modules whose activations are kept."""
+        numbers: Counter[str] = Counter()
+        last = None
+        for path, module in self.network.named_modules():
+            part = path.partition(".")[0] if "." in path else "layer"
+            if isinstance(module, nn.ReLU):
+                numbers[part] += 1
+                module.register_forward_hook(self._keep(f"{part} {numbers[part]}"))
+            elif isinstance(module, nn.Linear) and part != "pen":
+                last = module
+        if last is not None:
+            last.register_forward_pre_hook(self._keep(EMBEDDING))
+
+    def _keep(self, name: str) -> Callable[..., None]:
+        """A hook that keeps a module's output, or what it is given, under this name."""
+
+        def keep(module: nn.Module, given: tuple[Tensor], output: Tensor | None = None) -> None:
+            self.activations[name] = given[0] if output is None else output
+
+        return keep
 
     def forward(self, frames: Tensor, planes: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Probabilities ``[N, 10]``, scores ``[N]`` and logits of uint8 frames ``[N, 28, 28]``."""
+        """Probabilities, scores, logits and activations of uint8 frames ``[N, 28, 28]``."""
+        self.activations.clear()
         given = frames[:, None].float()
         if self.normalizes:
             given = given * self.scale + self.shift
         logits = self.network(given) if planes is None else self.network(given, planes)
         probabilities = (logits[:, :10] / self.temperature).softmax(dim=1)
-        return probabilities, digit_score(logits), logits
+        return probabilities, digit_score(logits), logits, *self.activations.values()
 
 
 @torch.no_grad()
@@ -81,7 +113,9 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
     """
     model = copy.deepcopy(model).cpu().float().eval()
     card = card or Card(type(model).__name__)
-    file = onnx.load_from_string(_trace(FrameClassifier(model, card.temperature)))
+    classifier = FrameClassifier(model, card.temperature)
+    file = onnx.load_from_string(_trace(classifier))
+    del file.graph.output[len(OUTPUTS) :]  # activations: named, and computed for an Explainer alone
     if reads_planes(model):  # an input with a value is optional; the one frame fits any number
         empty = np.zeros((1, len(PLANES), FRAME_SIZE, FRAME_SIZE), np.float32)
         file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "planes"))
@@ -90,6 +124,7 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
         "card": json.dumps(card.to_json()),
         "parameters": str(count_parameters(model)),
         "weights": model_digest(model),
+        "activations": json.dumps([*classifier.activations]),
         "rejection_threshold": repr(card.threshold),
     }
     if card.stroke_threshold is not None:
@@ -100,22 +135,23 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
 
 
 def _trace(classifier: FrameClassifier) -> bytes:
-    """The classifier as ONNX, any number of frames in."""
+    """The classifier as ONNX, any number of frames in; its activations are outputs, too."""
     frames = torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)
     planes = torch.zeros(2, len(PLANES), FRAME_SIZE, FRAME_SIZE)
     inputs = {"frames": frames}
     if reads_planes(classifier.network):
         inputs["planes"] = planes
+    classifier.eval()(*inputs.values())  # then the names of its activations are known
     content = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
-            classifier.eval(),
+            classifier,
             tuple(inputs.values()),
             content,  # type: ignore[arg-type]  # a file, the exporter takes it
             dynamo=False,  # the other exporter needs one more package
             opset_version=OPSET,
             input_names=[*inputs],
-            output_names=[*OUTPUTS],
+            output_names=[*OUTPUTS, *classifier.activations],
             dynamic_axes={name: {0: "N"} for name in ("frames", *OUTPUTS)}
             | {"planes": {0: "N or 1"}},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ class Recognizer:
         card: of the network's weights.
         parameters: number of the network's parameters.
         takes_planes: the network reads the way of the pen, too.
+        weights: digest of the network's weights.
+        activations: names of those that an :class:`Explainer` shows.
 
     Raises:
         WeightsError: it is no ONNX file, or one without our card.
@@ -49,7 +52,8 @@ class Recognizer:
         self._session = _make_session(network)
         stored = self._session.get_modelmeta().custom_metadata_map
         self.card = Card.from_metadata(stored)
-        self.parameters = int(stored["parameters"])
+        self.parameters, self.weights = int(stored["parameters"]), stored["weights"]
+        self.activations: list[str] = json.loads(stored.get("activations", "[]"))
         optional = self._session.get_overridable_initializers()
         self.takes_planes = "planes" in [each.name for each in optional]
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
@@ -158,7 +162,7 @@ class Recognizer:
             ValueError: wrong shape or type, frames with NaN or floats outside 0-1, or planes for
                 a network that takes none.
         """
-        probabilities, scores = self._stream(frames, planes, "probabilities", "score")
+        probabilities, scores = self.outputs(frames, planes, "probabilities", "score")
         threshold: Any = self.threshold
         if planes is not None:
             drawn = _to_array(planes).reshape(len(planes), -1).any(axis=1)
@@ -170,14 +174,14 @@ class Recognizer:
 
         Arguments and errors as :meth:`predict_batch`.
         """
-        return _like(frames, *self._stream(frames, planes, "probabilities"))
+        return _like(frames, *self.outputs(frames, planes, "probabilities"))
 
     def logits(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
         """Output of the network before temperature and softmax, ``[N, 10]`` or ``[N, 11]``.
 
         An array or a tensor, like ``frames``; arguments and errors as :meth:`predict_batch`.
         """
-        return _like(frames, *self._stream(frames, planes, "logits"))
+        return _like(frames, *self.outputs(frames, planes, "logits"))
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the computation from frames to probabilities as ONNX, for any runtime.
@@ -192,8 +196,11 @@ class Recognizer:
         with atomic_write(Path(path)) as partial:
             partial.write_bytes(self.network)
 
-    def _stream(self, frames: Any, planes: Any, *names: str) -> list[NDArray[np.float32]]:
-        """The outputs of these names for all frames, chunk by chunk, on all cores."""
+    def outputs(self, frames: Any, planes: Any, *names: str) -> list[NDArray[np.float32]]:
+        """Outputs of the network by name, for all frames, chunk by chunk, on all cores.
+
+        Arguments and errors as :meth:`predict_batch`.
+        """
         _check_frames(frames)
         if planes is not None:
             self._check_planes(planes.shape, _to_array(planes[:0]).dtype, (len(frames),))

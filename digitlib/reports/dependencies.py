@@ -107,6 +107,8 @@ def files_read(code: str, package: Path = PACKAGE) -> list[Path]:
     if named & WEIGHT_READERS:
         kinds = (".onnx", ".safetensors")
         files += sorted(f for f in (package / "models").iterdir() if f.suffix in kinds)
+    if "Explainer" in named:
+        files += [package / "models" / "training_digits.npz"]
     if "DrawingPad" in named:
         files += [package / "widgets" / "pad.css"]
     if "seed_runs" in named:

@@ -1,0 +1,63 @@
+"""The index of training digits among which the nearest to a drawing are sought.
+
+It lies in the package, since the drawing pad knows no data sets; ``python -m digitlib neighbours``
+makes it anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitlib.datasets import catalog
+from digitlib.evaluation.exploration import rows_by_class
+from digitlib.files import atomic_write
+from digitlib.models.explain import TRAINING_DIGITS, Explainer
+from digitlib.models.recognizer import Recognizer
+
+SETS = ("mnist", "unipen")  # scans and pen strokes that the bundled network was trained on
+PER_DIGIT = 80  # of each set: the file stays below 1 MiB
+SEED = 0
+
+
+def training_digits(recognizer: Recognizer) -> dict[str, NDArray[Any]]:
+    """Frames of the training splits with labels, places and embeddings.
+
+    Returns:
+        ``frames``, uint8 ``[N, 28, 28]``; ``labels``, ``set`` (of ``sets``) and ``rows`` (of that
+        set's training split), each ``[N]``; ``embeddings``, uint8 ``[N, D]``, each scaled so that
+        255 is its largest; ``weights``, the digest of the network that gave them.
+
+    Raises:
+        DataMissingError: a data set is not there and not downloadable.
+    """
+    parts = []
+    for number, name in enumerate(SETS):
+        data = catalog.load(name, "train")
+        rows = np.concatenate([*rows_by_class(data.labels, PER_DIGIT, SEED).values()])
+        labels = data.labels.numpy()[rows].astype(np.uint8)
+        parts.append(
+            (data.images.numpy()[rows], labels, np.full(len(rows), number, np.uint8), rows)
+        )
+    frames, labels, sets, rows = (np.concatenate(each) for each in zip(*parts, strict=True))
+    embeddings = Explainer(recognizer).embed(frames)
+    largest = np.maximum(embeddings.max(axis=1, keepdims=True), 1e-12)
+    return {
+        "frames": frames,
+        "labels": labels,
+        "sets": np.array(SETS),
+        "set": sets,
+        "rows": rows.astype(np.uint16),
+        "embeddings": np.rint(255 * embeddings / largest).astype(np.uint8),
+        "weights": np.array(recognizer.weights),
+    }
+
+
+def write(path: Path = TRAINING_DIGITS) -> None:
+    """Write the index of the bundled network."""
+    found = training_digits(Recognizer.load())
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **found)  # type: ignore[arg-type]

@@ -1,0 +1,284 @@
+"""Feature maps, occlusion, nearest digits and gradients, each against an independent oracle."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from helpers import DIGITS, bundled
+from torch import Tensor, nn
+
+from digitlib import Recognizer, WeightsError
+from digitlib.datasets import catalog
+from digitlib.evaluation import training_digits
+from digitlib.models.card import BUNDLED_WEIGHTS, Card
+from digitlib.models.explain import TRAINING_DIGITS, Explainer, add_outputs
+from digitlib.models.gradients import integrated_gradients
+from digitlib.models.networks import build_network
+from digitlib.models.weights import load_model
+from digitlib.preprocessing import strokes
+from digitlib.preprocessing.frame import normalize
+
+FRAME, PLANES = strokes.render_with_planes(DIGITS[4])
+
+
+@cache
+def explainer() -> Explainer:
+    return Explainer(bundled())
+
+
+@cache
+def network() -> nn.Module:
+    return load_model(BUNDLED_WEIGHTS)[0]
+
+
+def hooked(model: nn.Module, planes: np.ndarray | None) -> tuple[dict[str, Tensor], Tensor]:
+    """Outputs of a network's ReLUs by path, and the input of its head's last layer, for FRAME."""
+    relus: dict[str, Tensor] = {}
+    inputs: list[Tensor] = []
+    handles = [
+        module.register_forward_hook(lambda _, __, out, path=path: relus.update({path: out[0]}))
+        for path, module in model.named_modules()
+        if isinstance(module, nn.ReLU)
+    ]
+    handles.append(model.head[-1].register_forward_pre_hook(lambda _, given: inputs.extend(given)))
+    given = [normalize(torch.from_numpy(FRAME).float() / 255)[None, None]]
+    with torch.no_grad():
+        model(*given, *([] if planes is None else [torch.from_numpy(planes)[None]]))
+    for handle in handles:
+        handle.remove()
+    return relus, inputs[0]
+
+
+# --- feature maps and embedding --------------------------------------------------------------
+
+STAGES = {
+    "early 1": "early.3", "early 2": "early.6", "early 3": "early.9",
+    "pen 1": "pen.maps.3", "pen 2": "pen.maps.5",
+    "late 1": "late.2", "late 2": "late.5", "late 3": "late.8",
+}  # fmt: skip
+POOLED = ("early 1", "pen 1")  # in training they are pooled before their ReLU, here after it
+
+
+@pytest.mark.parametrize("planes", [PLANES, None], ids=["strokes", "picture"])
+def test_feature_maps_are_those_of_pytorch(planes: np.ndarray | None) -> None:
+    relus, _ = hooked(network(), planes)
+    found = explainer().feature_maps(FRAME, planes)
+    assert [*found] == [name for name in STAGES if planes is not None or "pen" not in name]
+    for name, maps in found.items():
+        mine = torch.from_numpy(maps)
+        if name in POOLED:
+            mine = nn.functional.max_pool2d(mine, 2)
+        torch.testing.assert_close(mine, relus[STAGES[name]], atol=1e-4, rtol=1e-4)
+        assert mine.max() > 0.1
+
+
+@pytest.mark.parametrize("planes", [PLANES, None], ids=["strokes", "picture"])
+def test_the_embedding_is_what_the_last_layer_is_given(planes: np.ndarray | None) -> None:
+    _, wanted = hooked(network(), planes)
+    found = explainer().embed(FRAME[None], None if planes is None else planes[None])
+    np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("baseline", {"features 1": (32, 28, 28), "features 2": (64, 14, 14), "head 1": (128,)}),
+        ("quicknet", {"features 1": (16, 12, 12), "features 2": (32, 12, 12),
+                      "features 3": (48, 6, 6)}),
+    ],
+)  # fmt: skip
+def test_other_networks_have_stages_too(name: str, stages: dict[str, tuple[int, ...]]) -> None:
+    made = Explainer(Recognizer.from_model(build_network(name), Card(name)))
+    assert {stage: maps.shape for stage, maps in made.feature_maps(FRAME).items()} == stages
+    _, wanted = hooked(build_network(name).eval(), None)
+    assert made.embed(FRAME[None]).shape == wanted.shape
+
+
+def test_a_network_of_ones_own_has_stages() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 26 * 26, 10))
+    made = Explainer(Recognizer.from_model(model))
+    given = normalize(torch.from_numpy(FRAME).float() / 255)[None, None]
+    wanted = model[1](model[0](given)).detach().numpy()[0]
+    np.testing.assert_allclose(made.feature_maps(FRAME)["layer 1"], wanted, atol=1e-5)
+    np.testing.assert_allclose(made.embed(FRAME[None])[0], wanted.ravel(), atol=1e-5)
+
+
+class Convolution(nn.Conv2d):
+    """A network without a linear layer: a kernel as large as the frame."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return super().forward(frames).flatten(1)
+
+
+def test_a_network_without_a_linear_layer_ends_with_one_sentence() -> None:
+    made = Recognizer.from_model(Convolution(1, 10, 28))
+    with pytest.raises(WeightsError, match="no input of a linear layer"):
+        Explainer(made)
+
+
+def test_more_outputs_change_no_other() -> None:
+    names = [f"name {number}" for number in range(30)]  # a length of several bytes
+    model = onnx.load_from_string(add_outputs(bundled().network, names))
+    assert [each.name for each in model.graph.output] == [
+        "probabilities",
+        "score",
+        "logits",
+        *names,
+    ]
+    before = onnx.load_from_string(bundled().network)
+    assert list(model.graph.node) == list(before.graph.node)
+    assert list(model.graph.initializer) == list(before.graph.initializer)
+    found = explainer()._network.predict_frame(FRAME, PLANES)
+    assert found.probabilities == pytest.approx(
+        bundled().predict_frame(FRAME, PLANES).probabilities, abs=1e-6
+    )
+
+
+# --- occlusion -------------------------------------------------------------------------------
+
+
+def log_odds(frame: np.ndarray, planes: np.ndarray | None, digit: int) -> float:
+    """Of a digit, from its probability in double precision."""
+    logits = bundled().logits(frame[None], None if planes is None else planes[None])[0, :10]
+    shares = np.exp(logits.astype(float) / bundled().temperature)
+    return float(np.log(shares[digit] / (shares.sum() - shares[digit])))
+
+
+def loop(planes: np.ndarray | None, digit: int, size: int, step: int) -> np.ndarray:
+    """The mean fall of the log-odds over the patches that cover each pixel, one by one."""
+    fall, count = np.zeros((28, 28)), np.zeros((28, 28))
+    whole = log_odds(FRAME, planes, digit)
+    for row in range(0, 28, step):
+        for column in range(0, 28, step):
+            top, left = row - size // 2, column - size // 2
+            patch = (slice(max(top, 0), top + size), slice(max(left, 0), left + size))
+            blanked, way = FRAME.copy(), None if planes is None else planes.copy()
+            blanked[patch] = 0
+            if way is not None:
+                way[:, *patch] = 0
+            fall[patch] += whole - log_odds(blanked, way, digit)
+            count[patch] += 1
+    return fall / count
+
+
+@pytest.mark.parametrize("planes", [PLANES, None], ids=["strokes", "picture"])
+@pytest.mark.parametrize(("digit", "size", "step"), [(4, 5, 2), (9, 4, 3)])
+def test_occlusion_is_a_plain_loop(
+    planes: np.ndarray | None, digit: int, size: int, step: int
+) -> None:
+    found = explainer().occlusion(FRAME, planes, digit=digit, size=size, step=step)
+    np.testing.assert_allclose(found, loop(planes, digit, size, step), atol=1e-4)
+    assert np.abs(found).max() > 0.5
+
+
+def test_occlusion_is_of_the_predicted_digit() -> None:
+    assert bundled().predict_frame(FRAME, PLANES).digit == 4
+    wanted = explainer().occlusion(FRAME, PLANES, digit=4)
+    np.testing.assert_array_equal(explainer().occlusion(FRAME, PLANES), wanted)
+
+
+def test_a_blank_frame_has_nothing_to_occlude() -> None:
+    assert not explainer().occlusion(np.zeros_like(FRAME)).any()
+
+
+# --- nearest training digits -----------------------------------------------------------------
+
+
+def test_the_index_is_small_and_of_the_bundled_network() -> None:
+    assert TRAINING_DIGITS.stat().st_size <= 2**20
+    stored = np.load(TRAINING_DIGITS)
+    assert stored["weights"] == bundled().weights, "python -m digitlib neighbours"
+    exact = explainer().embed(stored["frames"])
+    rounded = stored["embeddings"] * (exact.max(axis=1, keepdims=True) / 255)
+    assert np.abs(rounded - exact).max() <= exact.max() / 255
+
+
+def angles(found: Explainer, frames: np.ndarray) -> np.ndarray:
+    """Cosines between the embeddings of frames and of all digits of the index, in double."""
+    known, asked = (
+        found.embed(each).astype(float) for each in (np.load(TRAINING_DIGITS)["frames"], frames)
+    )
+    lengths = np.linalg.norm(asked, axis=1)[:, None] * np.linalg.norm(known, axis=1)
+    return asked @ known.T / lengths
+
+
+def test_the_nearest_are_those_of_brute_force() -> None:
+    frames = np.stack([strokes.render(drawing) for drawing in DIGITS.values()])
+    stored, cosines = np.load(TRAINING_DIGITS), angles(explainer(), frames)
+    for frame, cosine in zip(frames, cosines, strict=True):
+        found = explainer().nearest(frame, 5)
+        exact = np.sort(cosine)[::-1][:5]
+        # 8 bits move a cosine by less than 0.002: only digits as near as that may change places
+        np.testing.assert_allclose([each.similarity for each in found], exact, atol=2e-3)
+        for each in found:
+            (row,) = np.flatnonzero((stored["frames"] == each.frame).all(axis=(1, 2)))
+            assert cosine[row] == pytest.approx(each.similarity, abs=2e-3)
+            assert (each.label, each.row) == (stored["labels"][row], stored["rows"][row])
+
+
+def test_other_weights_have_neighbours_of_their_own() -> None:
+    torch.manual_seed(0)
+    made = Explainer(Recognizer.from_model(build_network("quicknet"), Card("quicknet")))
+    found = made.nearest(FRAME, 3)
+    exact = np.sort(angles(made, FRAME[None])[0])[::-1][:3]
+    np.testing.assert_allclose([each.similarity for each in found], exact, atol=1e-5)
+
+
+@pytest.mark.needs_mnist
+@pytest.mark.needs_unipen
+def test_the_index_holds_the_training_digits_that_it_names(tmp_path: Path) -> None:
+    stored = np.load(TRAINING_DIGITS)
+    for number, name in enumerate(stored["sets"]):
+        own = stored["set"] == number
+        digits = catalog.load(str(name), "train").select(torch.tensor(stored["rows"][own].tolist()))
+        np.testing.assert_array_equal(digits.images.numpy(), stored["frames"][own])
+        np.testing.assert_array_equal(digits.labels.numpy(), stored["labels"][own])
+        assert (np.bincount(stored["labels"][own]) == training_digits.PER_DIGIT).all()
+    training_digits.write(tmp_path / "again.npz")
+    again = np.load(tmp_path / "again.npz")
+    assert set(again) == set(stored)
+    for name in set(stored) - {"embeddings"}:
+        np.testing.assert_array_equal(again[name], stored[name])
+
+
+def test_a_view_is_there_in_a_tenth_of_a_second() -> None:
+    explainer().nearest(FRAME)  # the index is read once
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        explainer().feature_maps(FRAME, PLANES)
+        explainer().occlusion(FRAME, PLANES)
+        explainer().nearest(FRAME)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.1
+
+
+# --- integrated gradients --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("planes", [PLANES, None], ids=["strokes", "picture"])
+@pytest.mark.parametrize("digit", [4, 9])
+def test_all_parts_are_the_difference_of_logits(planes: np.ndarray | None, digit: int) -> None:
+    pixels, way = integrated_gradients(network(), FRAME, planes, digit=digit, steps=256)
+    given = None if planes is None else np.stack([planes, np.zeros_like(planes)])
+    logits = bundled().logits(np.stack([FRAME, np.zeros_like(FRAME)]), given)[:, digit]
+    total = pixels.sum() + (0 if way is None else way.sum())
+    assert total == pytest.approx(logits[0] - logits[1], abs=0.15)
+    assert abs(logits[0] - logits[1]) > 1
+    assert not pixels[FRAME == 0].any()
+
+
+def test_a_linear_network_has_its_weights_times_the_frame() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    pixels, way = integrated_gradients(model, FRAME, digit=3, steps=2)
+    weights = model[1].weight[3].detach().numpy().reshape(28, 28)
+    np.testing.assert_allclose(pixels, weights * FRAME / 255 / 0.3081, atol=1e-5)
+    assert way is None
