@@ -82,15 +82,15 @@ def test_groups_follow_from_the_drawing_then_from_the_pair_of_digits() -> None:
     drawings = [stray, four(stem=False), four(stem=True), *nines, *ones]
     labels = [digit.label for digit in drawings]
     predictions = {
-        "default": predictions_of(labels, [9, 6, 4, 9, 9, 3, 1]),
+        "digitnet": predictions_of(labels, [9, 6, 4, 9, 9, 3, 1]),
         "baseline": predictions_of(labels, [9, 4, 9, 3, 3, 3, 7]),
     }
     found = errors.group_errors(drawings, predictions)
     assert found == {
-        "9 read as 3": {"default": [5], "baseline": [3, 4, 5]},
-        errors.UNCROSSED: {"default": [1], "baseline": []},
-        errors.STRAY: {"default": [0], "baseline": [0]},
-        errors.OTHER: {"default": [], "baseline": [2, 6]},
+        "9 read as 3": {"digitnet": [5], "baseline": [3, 4, 5]},
+        errors.UNCROSSED: {"digitnet": [1], "baseline": []},
+        errors.STRAY: {"digitnet": [0], "baseline": [0]},
+        errors.OTHER: {"digitnet": [], "baseline": [2, 6]},
     }
     assert next(iter(found)) == "9 read as 3"
     assert list(found)[-1] == errors.OTHER
@@ -116,7 +116,7 @@ def test_a_label_is_doubted_only_by_several_confident_networks() -> None:
 
 def test_without_mistakes_there_is_no_group() -> None:
     drawings = [four(stem=True)]
-    assert errors.group_errors(drawings, {"default": predictions_of([4], [4])}) == {}
+    assert errors.group_errors(drawings, {"digitnet": predictions_of([4], [4])}) == {}
     assert errors.group_table({}, drawings).empty
 
 

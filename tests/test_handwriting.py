@@ -31,7 +31,7 @@ BLANK = Image.new("L", (60, 60), 255)
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, Recognizer]:
-    return {"default": bundled(), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
+    return {"digitnet": bundled(), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
 
 
 def predictions_of(right: str, predicted: str = "") -> Predictions:
@@ -155,7 +155,7 @@ def test_tremor_follows_from_its_seed_and_leaves_the_global_generator_alone() ->
 def test_most_low_resolution_scans_are_read(networks: dict[str, Recognizer]) -> None:
     some = handwriting.low_resolution_scans(200, seed=1)
     assert all(frames.shape == (200, 28, 28) for frames in some.frames.values())
-    assert handwriting.predict_all(networks, some)[Reader("default")].accuracy.value > 0.95
+    assert handwriting.predict_all(networks, some)[Reader("digitnet")].accuracy.value > 0.95
 
 
 # --- predictions -----------------------------------------------------------------------------
@@ -165,8 +165,8 @@ def test_predictions_are_the_recognizers(networks: dict[str, Recognizer]) -> Non
     made = [pictures.canvas(digit.strokes) for digit in DRAWN]
     found = handwriting.predict_all(networks, DigitSet.of_pictures(made, LABELS))
     assert [str(reader) for reader in found] == [
-        "default", "baseline",
-        "default, baseline preprocessing", "baseline, baseline preprocessing",
+        "digitnet", "baseline",
+        "digitnet, baseline preprocessing", "baseline, baseline preprocessing",
     ]  # fmt: skip
     for name, network in networks.items():
         singles = [network.predict(page) for page in made]
@@ -184,14 +184,14 @@ def test_predictions_are_the_recognizers(networks: dict[str, Recognizer]) -> Non
 
 def test_strokes_are_read_as_by_the_recognizer(networks: dict[str, Recognizer]) -> None:
     frames = torch.from_numpy(np.stack([strokes.render(digit.strokes) for digit in DRAWN]))
-    found = compare.predict(networks["default"], frames, LABELS)
-    singles = [networks["default"].predict_strokes(digit.strokes).digit for digit in DRAWN]
+    found = compare.predict(networks["digitnet"], frames, LABELS)
+    singles = [networks["digitnet"].predict_strokes(digit.strokes).digit for digit in DRAWN]
     assert found.predicted.tolist() == singles
 
 
 def test_frames_without_ink_are_never_read_right(networks: dict[str, Recognizer]) -> None:
     empty = torch.zeros(10, 28, 28, dtype=torch.uint8)
-    found = compare.predict(networks["default"], empty, LABELS)
+    found = compare.predict(networks["digitnet"], empty, LABELS)
     assert found.right.dtype == np.bool_
     assert not found.right.any()
     assert found.accuracy == Proportion(0, 10)
@@ -208,12 +208,12 @@ def test_groups_are_counted_apart() -> None:
 
 def test_arrays_of_shares_have_nan_where_nothing_was_read() -> None:
     share, other = Proportion(9, 10), Proportion(5, 10)
-    shares = pd.DataFrame({"a": {"default": share}, "b": {"default": other, "more": other}}).T
+    shares = pd.DataFrame({"a": {"digitnet": share}, "b": {"digitnet": other, "more": other}}).T
     arrays = compare.share_arrays(shares)
-    np.testing.assert_allclose(arrays["default"][0], [0.9, 0.5])
-    np.testing.assert_allclose([part[0] for part in arrays["default"][1:]], share.interval)
+    np.testing.assert_allclose(arrays["digitnet"][0], [0.9, 0.5])
+    np.testing.assert_allclose([part[0] for part in arrays["digitnet"][1:]], share.interval)
     assert np.isnan([part[0] for part in arrays["more"]]).all()
-    wrong, low, high = compare.share_arrays(shares, misread=True)["default"]
+    wrong, low, high = compare.share_arrays(shares, misread=True)["digitnet"]
     np.testing.assert_allclose(wrong, [0.1, 0.5])
     np.testing.assert_allclose((low[0], high[0]), Proportion(1, 10).interval)
 
@@ -221,16 +221,16 @@ def test_arrays_of_shares_have_nan_where_nothing_was_read() -> None:
 def test_differences_are_in_points_to_the_same_networks_strokes() -> None:
     measured = {
         (6, 150): {
-            Reader("default"): predictions_of("xxx."),
-            Reader("default", "baseline"): predictions_of("x..."),
+            Reader("digitnet"): predictions_of("xxx."),
+            Reader("digitnet", "baseline"): predictions_of("x..."),
         }
     }
-    found = handwriting.differences(measured, {"default": Proportion(4, 4)})
-    assert found == {(6, 150): {"default": -25.0, "default, baseline preprocessing": -75.0}}
+    found = handwriting.differences(measured, {"digitnet": Proportion(4, 4)})
+    assert found == {(6, 150): {"digitnet": -25.0, "digitnet, baseline preprocessing": -75.0}}
 
 
 def test_curves_rise_with_the_brush_one_for_each_height() -> None:
-    reader = Reader("default")
+    reader = Reader("digitnet")
     measured = {
         (20, 60): {reader: predictions_of("x.")},
         (6, 150): {reader: predictions_of("xx")},
@@ -245,13 +245,13 @@ def test_curves_rise_with_the_brush_one_for_each_height() -> None:
 
 def test_contributions_add_up() -> None:
     predictions = {
-        Reader("default"): predictions_of("xxxx"),
+        Reader("digitnet"): predictions_of("xxxx"),
         Reader("baseline"): predictions_of("xxx."),
         Reader("baseline", "baseline"): predictions_of("x..."),
     }
     found = handwriting.contributions(predictions)
     assert found == {"preprocessing": 50.0, "network": 25.0}
-    assert handwriting.contributions({Reader("default"): predictions_of("x")}) is None
+    assert handwriting.contributions({Reader("digitnet"): predictions_of("x")}) is None
 
 
 def test_other_ways_of_drawing_change_the_planes_alone() -> None:
@@ -310,11 +310,11 @@ def test_planes_go_to_networks_that_take_them_and_only_with_their_own_frames(
     both = DigitSet(
         {**drawn.frames, "baseline": drawn.frames["digitlib"]}, drawn.labels, drawn.planes
     )
-    found = handwriting.predict_all({"default": reader, "baseline": networks["baseline"]}, both)
+    found = handwriting.predict_all({"digitnet": reader, "baseline": networks["baseline"]}, both)
     frames = drawn.frames["digitlib"]
     for preprocessing, planes in (("digitlib", drawn.planes), ("baseline", None)):
         expected = reader.predict_batch(frames, planes).probabilities
-        own = found[Reader("default", preprocessing)].probabilities
+        own = found[Reader("digitnet", preprocessing)].probabilities
         np.testing.assert_array_equal(own, expected)
     without = networks["baseline"].predict_batch(frames).probabilities
     np.testing.assert_array_equal(found[Reader("baseline")].probabilities, without)

@@ -51,7 +51,7 @@ def figures() -> dict[str, Figure]:
         "steps": plotting.steps({"canvas": frame_steps(DRAWING)}),
         "convention": plotting.frame_convention(to_frame(DRAWING), box=20, center=14),
         "curves": plotting.curves(
-            {"default": (range(3), [3, 2, 1]), "other": (range(2), [1, 2], [0, 1], [2, 3])},
+            {"digitnet": (range(3), [3, 2, 1]), "other": (range(2), [1, 2], [0, 1], [2, 3])},
             {"baseline": (range(2), [1, 2])},
             xlabel="epoch",
             ylabel=["loss (nats)", "error (%)"],
@@ -67,27 +67,27 @@ def figures() -> dict[str, Figure]:
             marks={"threshold": 0.5},
         ),
         "points": result_plots.points(
-            {"recall": {"default": BAND, "baseline": BAND}}, "xy", xlabel="digit", ylabel="share"
+            {"recall": {"digitnet": BAND, "baseline": BAND}}, "xy", xlabel="digit", ylabel="share"
         ),
         "missing": result_plots.points(
-            {"": {"default": BAND, "plain": (np.array([np.nan, 0.0]),) * 3}}, ["a", "b"],
+            {"": {"digitnet": BAND, "plain": (np.array([np.nan, 0.0]),) * 3}}, ["a", "b"],
             xlabel="kind", ylabel="misread", log=True,
         ),
         "opposites": result_plots.points_per_panel(
-            {"thing": {"default": BAND}, "brush (px)": {"default": BAND}},
+            {"thing": {"digitnet": BAND}, "brush (px)": {"digitnet": BAND}},
             {"thing": "ab", "brush (px)": [6, 10]}, ylabels=["rejected", "read right"],
         ),
         "embedding": result_plots.embedding(
             RANDOM.randn(50, 2), LABELS[:50], xlabel="a", ylabel="b"
         ),
         "reliability": result_plots.reliability({"before": TABLE, "after": TABLE}),
-        "risk": result_plots.risk_coverage({"default": RISK}),
+        "risk": result_plots.risk_coverage({"digitnet": RISK}),
         "confusion": result_plots.confusion(MATRIX, title="test"),
         "dendrogram": result_plots.dendrogram(
             exploration.class_linkage(P, LABELS), "0123456789", xlabel="nats"
         ),
         "strengths": result_plots.accuracy_by_strength(
-            {"blur (px)": {"default": BAND, "sure": BAND}, "shift (px)": {"baseline": BAND}},
+            {"blur (px)": {"digitnet": BAND, "sure": BAND}, "shift (px)": {"baseline": BAND}},
             {"blur (px)": "01", "shift (px)": "02"},
             {"blur (px)": FRAMES[:2] / 255, "shift (px)": FRAMES[:2] / 255},
             ylabel="share", styles={"sure": "--"},
@@ -106,7 +106,7 @@ def figures() -> dict[str, Figure]:
 )  # fmt: skip
 def test_labels_of_points_do_not_overlap(names: list[str]) -> None:
     band = (np.full(len(names), 0.5),) * 3
-    figure = result_plots.points({"": {"default": band}}, names, xlabel="kind", ylabel="share")
+    figure = result_plots.points({"": {"digitnet": band}}, names, xlabel="kind", ylabel="share")
     figure.draw_without_rendering()
     labels = figure.axes[0].get_xticklabels()
     ends = [label.get_window_extent().x1 for label in labels]
@@ -148,14 +148,14 @@ def test_axes_with_ticks_have_labels() -> None:
 
 def test_points_of_a_zero_lie_below_a_logarithmic_axis() -> None:
     zero = (np.array([0.0, 0.2]), np.array([0.0, 0.1]), np.array([0.03, 0.3]))
-    panel = {"": {"default": zero}}
+    panel = {"": {"digitnet": zero}}
     (axes,) = result_plots.points(panel, "ab", xlabel="x", ylabel="y", log=True).axes
     assert axes.get_yscale() == "log"
     assert 0 < axes.get_ylim()[0] < 0.1
 
 
 def test_opposites_have_scales_of_their_own_from_zero() -> None:
-    panels = {"a": {"default": BAND}, "b": {"default": tuple(part / 10 for part in BAND)}}
+    panels = {"a": {"digitnet": BAND}, "b": {"digitnet": tuple(part / 10 for part in BAND)}}
     categories = {"a": [1, 2], "b": [3, 4]}
     apart = result_plots.points_per_panel(panels, categories, ylabels=["x", "y"]).axes
     assert [axes.get_ylim()[0] for axes in apart] == [0, 0]
@@ -164,9 +164,9 @@ def test_opposites_have_scales_of_their_own_from_zero() -> None:
 
 
 def test_the_same_network_has_the_same_colour_everywhere() -> None:
-    first = plotting.colors_of(["other", "baseline", "default"])
-    second = plotting.colors_of(["default"])
-    assert first["default"] == second["default"] == plotting.COLORS["default"]
+    first = plotting.colors_of(["other", "baseline", "digitnet"])
+    second = plotting.colors_of(["digitnet"])
+    assert first["digitnet"] == second["digitnet"] == plotting.COLORS["digitnet"]
     assert len(set(first.values())) == 3
 
 
@@ -233,10 +233,10 @@ def test_networks_are_named_and_a_missing_baseline_is_said(
     said: list[str] = []
     monkeypatch.setattr(notebook, "say", lambda *parts: said.append(" ".join(parts)))
     monkeypatch.setattr(notebook, "BASELINE_WEIGHTS", tmp_path / "none.safetensors")
-    assert list(load_networks()) == ["default"]
+    assert list(load_networks()) == ["digitnet"]
     assert "baseline" in said[0]
     monkeypatch.setattr(notebook, "BASELINE_WEIGHTS", BUNDLED_WEIGHTS)
-    assert list(load_networks(BUNDLED_WEIGHTS)) == ["default", "baseline"]
+    assert list(load_networks(BUNDLED_WEIGHTS)) == ["digitnet", "baseline"]
 
 
 def test_runs_of_several_seeds_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,12 +198,12 @@ def test_the_tolerated_range_surrounds_the_neutral_strength() -> None:
     assert tolerated(9, 9, 8, 9, 9) == "none"
 
 
-def test_panels_have_every_network_and_confidence_and_rejections_of_the_default() -> None:
+def test_panels_have_every_network_and_confidence_and_rejections_of_digitnet() -> None:
     shares = (metrics.Proportion(9, 10), metrics.Proportion(5, 10))
     result = robustness.RobustnessCurve(shares, shares[::-1], (0.9, 0.7))
-    (curves,) = robustness.curve_panels({"x": {"default": result, "baseline": result}}).values()
-    assert list(curves) == ["default", "baseline", *robustness.LINE_STYLES]
-    value, low, high = curves["default"]
+    (curves,) = robustness.curve_panels({"x": {"digitnet": result, "baseline": result}}).values()
+    assert list(curves) == ["digitnet", "baseline", *robustness.LINE_STYLES]
+    value, low, high = curves["digitnet"]
     np.testing.assert_allclose(value, [0.9, 0.5])
     np.testing.assert_allclose((low[0], high[0]), shares[0].interval)
     np.testing.assert_allclose(curves[robustness.REJECTED][0], [0.5, 0.9])

@@ -252,6 +252,6 @@ def contributions(predictions: Mapping[Reader, Predictions]) -> dict[str, float]
     """
     if Reader("baseline") not in predictions:
         return None
-    readers = Reader("baseline", "baseline"), Reader("baseline"), Reader("default")
+    readers = Reader("baseline", "baseline"), Reader("baseline"), Reader("digitnet")
     base, framed, ours = (100 * predictions[reader].accuracy.value for reader in readers)
     return {"preprocessing": framed - base, "network": ours - framed}

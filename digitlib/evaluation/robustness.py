@@ -23,7 +23,7 @@ from digitlib.evaluation.metrics import Interval, Proportion, intervals
 from digitlib.models.recognizer import Recognizer
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
-CONFIDENCE, REJECTED = "confidence of the default", "rejected by the default"
+CONFIDENCE, REJECTED = "confidence of digitnet", "rejected by digitnet"
 LINE_STYLES = {CONFIDENCE: "--", REJECTED: ":"}
 
 
@@ -216,13 +216,13 @@ def curve_panels(
 ) -> dict[str, dict[str, Interval]]:
     """Curves for :func:`result_plots.strengths`, of change's title → network → numbers.
 
-    Beside the accuracies, the confidence and the rejection rate of ``default``, in the styles of
+    Beside the accuracies, the confidence and the rejection rate of ``digitnet``, in the styles of
     ``LINE_STYLES``.
     """
     panels = {}
     for title, each in measured.items():
-        confidence = np.array(each["default"].confidence)
-        rejected = intervals(each["default"].rejected)[0]
+        confidence = np.array(each["digitnet"].confidence)
+        rejected = intervals(each["digitnet"].rejected)[0]
         panels[title] = {name: intervals(result.accuracy) for name, result in each.items()} | {
             CONFIDENCE: (confidence,) * 3,
             REJECTED: (rejected,) * 3,

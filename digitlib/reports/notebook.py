@@ -78,12 +78,12 @@ def _why_missing(dataset: str) -> str:
 
 
 def load_networks(path: str | os.PathLike[str] | None = None) -> dict[str, Recognizer]:
-    """``default`` (the weights at ``path``, or the bundled ones) and ``baseline``, where it is."""
-    found = {"default": Recognizer.load(path)}
+    """``digitnet`` (the weights at ``path``, or the bundled ones) and ``baseline``, where it is."""
+    found = {"digitnet": Recognizer.load(path)}
     if BASELINE_WEIGHTS.exists():
         found["baseline"] = Recognizer.load(BASELINE_WEIGHTS)
     else:
-        say("**The baseline's weights are missing: the default network is shown alone.**")
+        say("**The baseline's weights are missing: digitnet is shown alone.**")
     return found
 
 

@@ -24,7 +24,8 @@ Line = tuple[Any, Any] | tuple[Any, Any, Any, Any]
 
 INK, PALE, PAPER = "#26282c", "#9aa0a8", "#fcfcfa"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-COLORS = {"default": PALETTE[0], "baseline": PALETTE[1]}  # the same network, the same colour
+# The same network has the same colour, and so has the preset that it was trained by.
+COLORS = {"digitnet": PALETTE[0], "default": PALETTE[0], "baseline": PALETTE[1]}
 
 
 def style() -> None:

@@ -110,7 +110,7 @@ def _rows(ours: Numbers, theirs: Numbers, pictures: Numbers) -> Iterator[tuple[A
     for title, name, split in ROWS:
         if split is None and name in pictures:
             made = pictures[name]
-            yield title, made["default"], made[alone], made[framed]
+            yield title, made["digitnet"], made[alone], made[framed]
         elif split in ours.get(name, {}) and split in theirs.get(name, {}):
             share = ours[name][split]["accuracy"]
             title = title.format(writers=share.get("writers", ""))
