@@ -248,15 +248,16 @@ def sweep(
 @click.option("--log", type=PATH, help="In place of reports/experiments.json.")
 def experiments(group: str | None, seeds: int, subset: int | None, log: Path | None) -> None:
     """Write reports/experiments.md from its log."""
+    from digitlib.training import experiment_log as log_file
     from digitlib.training import experiments as tried
 
-    log = log or tried.LOG
+    log = log or log_file.LOG
     lines: list[dict[str, Any]] = []
     for line in tried.run(group, range(seeds), subset) if group else ():
         lines.append(line)
-        tried.record(lines, log)  # a stopped run keeps its finished lines
-        print(tried.row(line), flush=True)
-    tried.write(log)
+        log_file.record(lines, log)  # a stopped run keeps its finished lines
+        print(log_file.row(line, lines[0]), flush=True)
+    log_file.write(log)
 
 
 # --- notebooks and reports -----------------------------------------------------------------

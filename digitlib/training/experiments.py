@@ -1,16 +1,12 @@
-"""Training experiments: a configuration with one change each, as JSON and as Markdown tables.
+"""Training experiments: a configuration with one change each.
 
-``python -m digitlib experiments`` writes ``reports/experiments.md`` from ``experiments.json``
-beside it; ``--run GROUP`` runs the experiments of a group first and replaces its lines. Accuracies
-are of validation digits, so that no choice by these tables depends on the test set.
-
-Results of other scripts join the same tables by :func:`record`.
+``python -m digitlib experiments --run GROUP`` runs those of a group and replaces its lines in
+``reports/experiments.json``. Accuracies are of validation digits, so that no choice by them
+depends on the test set.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,17 +19,14 @@ from torch import nn
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
 from digitlib.evaluation.speed import limit_threads
-from digitlib.files import REPORTS, write_json, write_text
 from digitlib.models.inference import digit_score
 from digitlib.models.weights import load_model
 from digitlib.training import stages
 from digitlib.training.calibration import FALSE_REJECTION
 from digitlib.training.config import PRESETS, TrainConfig
+from digitlib.training.experiment_log import Line
 from digitlib.training.loader import Splits
 from digitlib.training.trainer import data_logits, fit, model_accuracy
-
-LOG = REPORTS / "experiments.json"
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,6 @@ class Experiment:
 class Group:
     """Experiments around one configuration, the reference, which is the first line."""
 
-    about: str
     reference: TrainConfig
     experiments: tuple[Experiment, ...]
     measured: tuple[str, ...] = ()  # validation sets of digits, pooled; () is the first trained on
@@ -74,7 +66,6 @@ _REAL_NON_DIGITS = ("letters", "signs")
 
 GROUPS = {
     "quick": Group(
-        "The preset `quick`, with one change at a time: the least time to 99 %.",
         replace(_QUICK, device="cpu"),
         (
             Experiment("two epochs", {"epochs": 2}),
@@ -110,10 +101,6 @@ GROUPS = {
         ),
     ),
     "unseen writers": Group(
-        "A stroke teacher of `digitlib.training.stages`, for five epochs only, with one part left "
-        "out: accuracy is of the 2,043 digits of the donor tos and pendigits' validation "
-        "writers, read as strokes; rejected is the share of the letters and signs of tos below the "
-        "threshold that rejects 1 % of the digits. Times were taken on a busy machine.",
         replace(_PENS, epochs=5),
         (
             Experiment("without the digits of UNIPEN", _without(_PENS, "unipen")),
@@ -128,44 +115,11 @@ GROUPS = {
     ),
 }  # fmt: skip
 
-# Descriptions of the groups that other scripts ran and recorded.
-ABOUT = {
-    "default": "Configurations and networks for drawn digits as well as MNIST, trained on labels.",
-    "distillation": "Networks trained on the soft labels of several teachers "
-    "(`digitlib.training.distillation`): five epochs each, one thread, two runs at a time. "
-    "Channels are of the first layer, the 12x12 and the 6x6 maps; NLL is of MNIST's "
-    "validation digits.",
-    "specialists": "Networks trained on the labels of MNIST alone, as its teachers: one thread, "
-    "two runs at a time. The three of least NLL were selected.",
-    "thick strokes": "Canvas pictures of the 1,500 drawings of validation writers, with strokes "
-    "wider than a fifth of the box thinned before the reduction (`frame.even_strokes`); "
-    "accuracy is of a 20 px brush and a digit 60 px high. Under a 28 px brush most loops of such "
-    "a digit are filled, and no person can read it.",
-    "tremor": "Training on soft labels of drawings with tremor augmentation: trembling, cut and "
-    "stretched strokes (the steps `tremor-labels` and `digitnet` of `digitlib.training.stages`); "
-    "accuracy is of validation drawings with that augmentation, seed 0.",
-    "more writers": "UNIPEN's writers, letters and signs for the refined network (the steps "
-    "`writers-labels` and `writers` of `digitlib.training.stages`): accuracy is of MNIST's "
-    "validation digits, the others are of the choosing writers as pictures, rejected at the "
-    "threshold that rejects 1 % of the digits of each set.",
-    "way of the pen": "Planes for direction and time in a branch of the network, on labels, from a "
-    "network fine-tuned on UNIPEN without them: accuracy is of the 2,043 drawings of the choosing "
-    "writers, read as strokes.",
-    "strokes": "The bundled network before and after it was distilled from two stroke teachers "
-    "(the steps `stroke-labels` and `digitnet` of `digitlib.training.stages`), eight epochs: "
-    "accuracy is of the 2,043 drawings of the choosing writers, read as strokes; rejected at the "
-    "thresholds of the cards. Chosen by the mean NLL over MNIST and these writers, as strokes and "
-    "as pictures.",
-    "techniques": "Known techniques for fast training, on the preset `quick`: one thread, seeds "
-    "in turn. None is in the code, since none pays. CUDA graphs need a GPU, and none was "
-    "available.",
-}
-
 
 def try_out(
     group: str, experiment: Experiment, seeds: Sequence[int], subset: int | None = None
 ) -> Line:
-    """Train once per seed; return a line of the log without its verdict."""
+    """Train once per seed; return a line of the log."""
     chosen = GROUPS[group]
     config = replace(chosen.reference, subset=subset, **experiment.changes)
     data = Splits.load(config)
@@ -204,23 +158,6 @@ def _rejected(model: nn.Module, digits: Sequence[DigitData], others: Sequence[Di
     return float((compared < scores.quantile(FALSE_REJECTION)).float().mean())
 
 
-def verdict(line: Line, reference: Line) -> str:
-    """Comparison of a line with its group's reference, in a few words.
-
-    Better and worse mean a difference of more than two standard errors.
-    """
-    if line["what"] == reference["what"]:
-        return "the reference"
-    ours, theirs = line["validation"], reference["validation"]
-    difference = statistics.fmean(ours) - statistics.fmean(theirs)
-    measured = [values for values in (ours, theirs) if len(values) > 1]
-    error = math.sqrt(sum(statistics.variance(values) / len(values) for values in measured))
-    clear = abs(difference) > 2 * error
-    side = ("better" if difference > 0 else "worse") if clear else "no clear difference"
-    ratio = line["seconds"] / reference["seconds"]
-    return f"{side} ({100 * difference:+.2f} points) in {ratio:.2f} times the time"
-
-
 def run(group: str, seeds: Sequence[int], subset: int | None = None) -> Iterator[Line]:
     """Run a group's experiments, the reference first; yield each line once it is finished.
 
@@ -229,63 +166,5 @@ def run(group: str, seeds: Sequence[int], subset: int | None = None) -> Iterator
     chosen = GROUPS[group]
     if chosen.reference.epochs == 1:  # the first line would pay for the start of the libraries
         fit(chosen.reference, Splits.load(replace(chosen.reference, subset=subset)), progress=False)
-    reference: Line = {}
     for experiment in (Experiment("as it is"), *chosen.experiments):
-        line = try_out(group, experiment, seeds, subset)
-        reference = reference or line
-        yield line | {"verdict": verdict(line, reference)}
-
-
-def read(path: Path = LOG) -> list[Line]:
-    """The log's lines; none where there is no log."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-
-
-def record(lines: Sequence[Line], path: Path = LOG) -> None:
-    """Replace the log's lines of the same groups, and write its Markdown.
-
-    A line has ``group``, ``what``, ``validation`` (accuracies 0-1, one per seed), ``seconds``
-    (median of a run) and ``verdict``; further values are kept.
-    """
-    groups = {line["group"] for line in lines}
-    kept = [line for line in read(path) if line["group"] not in groups]
-    write_json(path, [*kept, *lines])
-    write(path)
-
-
-def write(path: Path = LOG) -> None:
-    """Write ``experiments.md`` beside the log."""
-    write_text(path.with_suffix(".md"), markdown(read(path)))
-
-
-def markdown(lines: Sequence[Line]) -> str:
-    """The log as Markdown: a table per group."""
-    text = [
-        "# What was tried",
-        "Written by `python -m digitlib experiments` from [experiments.json](experiments.json); "
-        "edit neither by hand. Accuracies are of validation digits, mean ± standard deviation "
-        "over the seeds; seconds are the median run, validation included.",
-    ]
-    for group in dict.fromkeys(line["group"] for line in lines):
-        rows = [line for line in lines if line["group"] == group]
-        about = [GROUPS[group].about if group in GROUPS else ABOUT.get(group, "")]
-        table = [
-            "| tried | validation accuracy | seeds | seconds | verdict |",
-            "|---|---|---|---|---|",
-            *map(row, rows),
-        ]
-        text += [f"## {group}", *filter(None, about), "\n".join(table)]
-    return "\n\n".join(text) + "\n"
-
-
-def row(line: Line) -> str:
-    """A line of the log as a row of a Markdown table."""
-    values = [100 * value for value in line["validation"]]
-    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    verdict = line["verdict"]
-    if "rejected" in line:
-        verdict += f"; {100 * statistics.fmean(line['rejected']):.1f} % rejected"
-    return (
-        f"| {line['what']} | {statistics.fmean(values):.2f}{spread} % | {len(values)} "
-        f"| {line['seconds']:.1f} | {verdict} |"
-    )
+        yield try_out(group, experiment, seeds, subset)
