@@ -419,16 +419,14 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
     card = load_model()[1]
     metrics = card_metrics(Proportion(9957, 10000).as_dict())
     text = render_model_card(metrics, card)
-    low, high = Proportion(9957, 10000).interval
-    assert f"default · accuracy | 99.57% ({low:.2%}–{high:.2%}), n = 10,000 |" in text
-    assert 'src="figures/05_evaluate-reliability.png"' in text
-    for heading in ("Intended use", "Data", "Training", "Results", "Limits", "How it was made"):
+    assert "[reliability](figures/05_evaluate-reliability.png)" in text
+    for heading in ("Use", "Data", "Training", "Results", "Limits", "How it was made"):
         assert f"\n## {heading}\n" in text
     for results in (card.validation, card.test):
         for numbers in results.values():
             assert f"{numbers['accuracy']['value']:.2%}" in text
     assert "Incomplete" not in text
-    assert "at revision `0123456789ab` with changes." in text
+    assert "`05_evaluate`, 61 s, revision `0123456789ab` with changes: [" in text
     stale = render_model_card(metrics | {"stale": ["05_evaluate"], "missing": ["04_x"]}, card)
     assert "**Of other code, data or settings than the rest:** 05_evaluate." in stale
     assert "**Incomplete:** 04_x" in stale
@@ -443,7 +441,9 @@ def test_the_model_card_tells_of_reported_writers_apart_from_those_who_set_somet
         "rejected by writer": lost.as_dict(),
     }
     card = replace(load_model()[1], test={"unipen": measured | {"pictures": measured}})
-    text = render_model_card(card_metrics(read.as_dict()), card)
+    others = {"letters": {"test": {"count": 7, "rejected": 0.5}}}
+    text = render_model_card(card_metrics(read.as_dict()), card, others)
+    assert "| letters, test: no digits, n = 7 | – | – | – | – | 50.0% |" in text
     for title in ("unipen, test", "unipen, test, as pictures"):
         assert f"| {title} | {interval(read.as_dict())}, n = 40 by 4 writers |" in text
     limits = text.split("## Limits")[1].split("\n## ")[0]
@@ -452,6 +452,21 @@ def test_the_model_card_tells_of_reported_writers_apart_from_those_who_set_somet
     assert "set temperature and threshold, so their rows are no test" in text
     without = render_model_card(card_metrics(read.as_dict()), replace(card, test={}))
     assert "On other drawings it is another share." in without
+
+
+def test_the_model_card_tells_limits_that_the_notebooks_measured() -> None:
+    metrics = card_metrics(Proportion(1, 2).as_dict())
+    share = Proportion(294, 300).as_dict()
+    numbers = {
+        "08_robustness": {"tolerated_range": {"noise": {"digitnet": "0 to 0.2"}}},
+        "09_pictures": {"accuracy": {"phone photos": {"digitnet": share}}},
+    }
+    own = metrics["notebooks"]["05_evaluate"]
+    metrics["notebooks"] |= {name: own | {"numbers": each} for name, each in numbers.items()}
+    metrics["times"] |= dict.fromkeys(numbers, {"notebook_seconds": 1.0})
+    limits = render_model_card(metrics, load_model()[1]).split("## Limits")[1].split("\n## ")[0]
+    assert f"({interval(share)} of 300 read right)" in limits
+    assert "noise: 0 to 0.2. Beyond" in limits
 
 
 def test_the_model_card_tells_every_training() -> None:

@@ -7,11 +7,13 @@ for Model Reporting" (2019).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from digitlib.evaluation.metrics import LARGE_GROUP
 from digitlib.models.card import Card
 from digitlib.models.networks import build_network, count_parameters
+from digitlib.reports.notebook import NO_DIGITS
 from digitlib.reports.render import render
 
 # Content of the data sets.
@@ -25,18 +27,21 @@ DATA_SETS = {
     "styles": "digit styles missing from the others (slashed zeros, open fours …), from rules",
     "no_digits": "letters, shapes, scribbles and pairs of digits, from rules: to be rejected",
     "typeset": "letters and signs in the fonts of matplotlib: to be rejected",
-    "soft_labels": "all of these, varied, with soft labels: the mean probabilities of the teachers",
-    "init": "the initial network",
 }
 
 
-def render_model_card(metrics: Mapping[str, Any], card: Card) -> str:
+def render_model_card(
+    metrics: Mapping[str, Any], card: Card, measured: Mapping[str, Any] = MappingProxyType({})
+) -> str:
     """The model card as Markdown.
 
     Args:
         metrics: content of ``metrics.json``.
         card: of the bundled weights.
+        measured: data set → split → numbers of these weights, as in ``weights/digitnet.json``.
     """
+    numbers = {name: notebook["numbers"] for name, notebook in metrics["notebooks"].items()}
+    pictures = numbers.get("09_pictures", {}).get("accuracy", {})
     model = build_network(card.model, **card.model_arguments)
     trainings = _trainings(card)
     return render(
@@ -50,12 +55,10 @@ def render_model_card(metrics: Mapping[str, Any], card: Card) -> str:
         data=list(dict.fromkeys(item for each in trainings for item in each["data"].items())),
         data_sets=DATA_SETS,
         results=[*_results(card)],
+        non_digits=[*_non_digits(measured)],
         large_group=LARGE_GROUP,
-        shares=[
-            (name, path, share)
-            for name, notebook in metrics["notebooks"].items()
-            for path, share in find_shares(notebook["numbers"])
-        ],
+        photos=pictures.get("phone photos", {}).get("digitnet"),
+        tolerated=numbers.get("08_robustness", {}).get("tolerated_range"),
         minutes=sum(times["notebook_seconds"] for times in metrics["times"].values()) / 60,
     )
 
@@ -77,12 +80,8 @@ def _results(card: Card) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield f"{name}, {split}, as pictures", numbers["pictures"]
 
 
-def find_shares(numbers: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every :meth:`metrics.Proportion.as_dict` in nested numbers, with its path."""
-    if not isinstance(numbers, Mapping):
-        return
-    if {"value", "low", "high", "count"} <= set(numbers):
-        yield path, numbers
-        return
-    for name, value in numbers.items():
-        yield from find_shares(value, f"{path} · {name}" if path else str(name))
+def _non_digits(measured: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Titles and numbers of what is to be rejected, of the split that nothing was trained on."""
+    for name, split in NO_DIGITS:
+        if split in measured.get(name, {}):
+            yield f"{name}, {split}", measured[name][split]

@@ -31,7 +31,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "fmt": format,
         "interval": interval,
-        "short": short,
+        "rejected": rejected,
         "caption": caption,
         "mean": statistics.mean,
         "median": statistics.median,
@@ -45,10 +45,10 @@ def interval(share: Mapping[str, float]) -> str:
     return f"{share['value']:.2%} ({share['low']:.2%}–{share['high']:.2%})"
 
 
-def short(value: Any, length: int = 40) -> str:
-    """The ``repr``, cut to a length."""
-    text = repr(value)
-    return text if len(text) <= length else f"{text[: length - 3]}…"
+def rejected(numbers: Mapping[str, Any]) -> str:
+    """The share rejected, with its interval over writers where they are known."""
+    by_writer = numbers.get("rejected by writer")
+    return interval(by_writer) if by_writer else f"{numbers['rejected']:.1%}"
 
 
 def caption(figure: str) -> str:

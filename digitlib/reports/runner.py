@@ -39,6 +39,8 @@ from digitlib.reports.execution import Failure
 from digitlib.reports.model_card import render_model_card
 from digitlib.reports.parameters import NOTEBOOKS, PLACES, Notebook, standing_parameters
 
+BUNDLED_NUMBERS = REPORTS / "weights" / f"{BUNDLED_WEIGHTS.stem}.json"
+
 
 @dataclass(frozen=True)
 class ReportPlan:
@@ -208,4 +210,6 @@ def _collect(plan: ReportPlan, keys: Mapping[str, str], data: Mapping[str, str])
         },
     }
     write_json(plan.output / "metrics.json", metrics)
-    write_text(plan.output / "README.md", render_model_card(metrics, load_model()[1]))
+    measured = _read_record(BUNDLED_NUMBERS).get("measured", {})
+    card = render_model_card(metrics, load_model()[1], measured)
+    write_text(plan.output / "README.md", card)
