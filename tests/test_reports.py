@@ -463,7 +463,7 @@ def test_the_model_card_tells_limits_that_the_notebooks_measured() -> None:
     }
     own = metrics["notebooks"]["05_evaluate"]
     metrics["notebooks"] |= {name: own | {"numbers": each} for name, each in numbers.items()}
-    metrics["times"] |= dict.fromkeys(numbers, {"notebook_seconds": 1.0})
+    metrics["times"] |= {name: {"notebook_seconds": 1.0} for name in numbers}
     limits = render_model_card(metrics, load_model()[1]).split("## Limits")[1].split("\n## ")[0]
     assert f"({interval(share)} of 300 read right)" in limits
     assert "noise: 0 to 0.2. Beyond" in limits
