@@ -300,9 +300,22 @@ def test_strokes_of_another_shape_are_refused(bad: object) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_strokes_with_nan_are_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        render([np.array([[0.0, 0.0], [1.0, value]])])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_strokes_with_nan_are_refused(value: float, axis: int) -> None:
+    bad = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 1.0]])
+    bad[1, axis] = value
+    for drawing in ([bad], [*DIGITS[4], bad], [np.full((2, 2), value)]):
+        for function in (strokes.validate_strokes, render, strokes.resample):
+            with pytest.raises(ValueError, match="NaN or infinite"):
+                function(drawing)
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            render(strokes.drop_stray_taps(drawing))
+
+
+@pytest.mark.parametrize("digit", [1, 4])
+def test_points_may_lie_in_any_order_in_memory(digit: int) -> None:
+    turned = [np.asfortranarray(stroke) for stroke in DIGITS[digit]]
+    np.testing.assert_array_equal(render(turned), render(DIGITS[digit]))
 
 
 def test_empty_strokes_among_others_are_dropped() -> None:

@@ -120,8 +120,8 @@ class Recognizer:
         """
         kept = strokes.drop_stray_taps(drawing)
         if self.takes_planes:
-            return self.predict_frame(*strokes.render_with_planes(kept))
-        return self.predict_frame(strokes.render(kept))
+            return self._predict(*strokes.render_with_planes(kept))
+        return self._predict(strokes.render(kept))
 
     def predict_frame(self, frame: Frame, planes: Planes | None = None) -> Prediction:
         """Read the digit in one frame.
@@ -136,9 +136,14 @@ class Recognizer:
         """
         if frame.shape != (FRAME_SIZE, FRAME_SIZE) or frame.dtype != np.uint8:
             raise ValueError(f"A frame is uint8 [28, 28], not {frame.dtype} {[*frame.shape]}.")
-        inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
         if planes is not None:
             self._check_planes(planes.shape, planes.dtype, ())
+        return self._predict(frame, planes)
+
+    def _predict(self, frame: Frame, planes: Planes | None = None) -> Prediction:
+        """As :meth:`predict_frame`, without a look at shapes and types."""
+        inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
+        if planes is not None:
             inputs["planes"] = planes[None]
         probabilities, scores = self._session.run(["probabilities", "score"], inputs)
         threshold = self.threshold if planes is None else self.stroke_threshold

@@ -236,22 +236,20 @@ def place_at(box: NDArray[np.floating[Any]], corner: tuple[int, int]) -> NDArray
 
 def find_corner(box: NDArray[np.floating[Any]]) -> tuple[int, int]:
     """Row and column of the frame at which :func:`place_box` places the box."""
+    height, width = box.shape
     total = float(box.sum())
     if not total:
         raise BlankDrawingError("There is no ink in the drawing: draw a digit first.")
-    top, left = (
-        min(max(round(MASS_CENTER - mass / total), 0), FRAME_SIZE - length)
-        for length, mass in zip(box.shape, _moments(box), strict=True)
-    )
-    return top, left
+    y, x = box.sum(axis=1).dot(_indices[:height]), box.sum(axis=0).dot(_indices[:width])
+    return _shift(float(y) / total, height), _shift(float(x) / total, width)
 
 
-def _moments(box: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """Sums of the rows' and of the columns' indices, weighted by their ink."""
-    rows, columns = (np.arange(length) for length in box.shape)
-    return float(box.sum(axis=1) @ rows), float(box.sum(axis=0) @ columns)
+def _shift(center: float, length: int) -> int:
+    """Where a box of this length starts in the frame, so that this index comes to lie at 14."""
+    return min(max(round(MASS_CENTER - center), 0), FRAME_SIZE - length)
 
 
+_indices = np.arange(FRAME_SIZE, dtype=np.float64)
 BASELINE_THICKEN = 3  # px of the max-filter
 
 

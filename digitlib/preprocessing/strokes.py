@@ -40,10 +40,13 @@ MAX_TAP_SIZE, MIN_TAP_GAP = 0.2, 0.5
 MIN_PART_HEIGHT = 0.6  # of the whole drawing's: a lower part beside a digit belongs to it
 
 PLANES = ("direction x", "direction y", "time")
+BLOCK = 64  # argmin takes so many numbers at once; the rest of a row one by one
 SMALLEST_MOVE = 1e-9  # of the longer side, between neighbours; below it a dot has no direction
 
 Strokes = Sequence[NDArray[np.floating[Any]]]
 Planes = NDArray[np.float32]  # [3, 28, 28]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+Points = NDArray[Any]  # [N], x + iy: each operation runs once for both coordinates
 
 
 def render(strokes: Strokes, *, width: float = PEN_WIDTH) -> Frame:
@@ -60,7 +63,8 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH) -> Frame:
         BlankDrawingError: there are no points.
         ValueError: a stroke has another shape, or NaN, or the width is out of range.
     """
-    return place_box(_draw(resample(strokes)[0], width)[0])
+    ink, _ = _draw(_resample(strokes)[0], width)
+    return place_box(ink.reshape(BOX_SIZE, BOX_SIZE))
 
 
 def render_with_planes(strokes: Strokes, *, width: float = PEN_WIDTH) -> tuple[Frame, Planes]:
@@ -79,53 +83,52 @@ def render_with_planes(strokes: Strokes, *, width: float = PEN_WIDTH) -> tuple[F
     Raises:
         as :func:`render`.
     """
-    samples, numbers = resample(strokes)
-    box, terms = _draw(samples, width)
-    corner = find_corner(box)
-    inked = np.flatnonzero(box)
-    nearest = (_PIXELS.take(inked, axis=0) @ terms).argmin(axis=1)
-    ink = box.take(inked)
-    way = _directions(samples, numbers).take(nearest) * ink
-    last = len(samples) - 1
-    time = (nearest * (2 / max(last, 1)) - (last > 0)) * ink
-    planes = np.zeros((len(PLANES), BOX_SIZE * BOX_SIZE), np.float32)
-    for plane, values in zip(planes, (way.real, way.imag, time), strict=True):
-        plane[inked] = values
-    boxes = planes.reshape(-1, BOX_SIZE, BOX_SIZE)
-    return to_bytes(place_at(box, corner)), place_at(boxes, corner)
+    points, numbers = _resample(strokes)
+    ink, nearest = _draw(points, width)
+    way, last = _directions(points, numbers), len(points) - 1
+    values = np.empty((1 + len(PLANES), last + 1), np.float32)  # ink, then the planes
+    values[0], values[1], values[2] = 1, way.real, way.imag
+    values[3] = np.arange(-last, last + 1, 2) / max(last, 1)
+    boxes = (values.take(nearest, axis=1) * ink).reshape(-1, BOX_SIZE, BOX_SIZE)
+    placed = place_at(boxes, find_corner(boxes[0]))
+    return to_bytes(placed[0]), placed[1:]
 
 
-def _draw(
-    samples: NDArray[np.float32], width: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Ink of the box ``[20, 20]``, 0-1, and the samples' terms of squared distances, ``[4, P]``."""
+def _draw(points: Points, width: float) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Ink of the box's pixels, 0-1, and the number of the sample nearest to each, ``[400]``."""
     if not MIN_PEN <= width <= MAX_PEN:
         raise ValueError(f"The pen is {MIN_PEN:g} to {MAX_PEN:g} frame px wide, not {width}.")
-    fitted = _as_complex(fit_to_box(samples, width)) - _MIDDLE
-    x, y = fitted.real, fitted.imag
-    terms = np.array([x * x + y * y, x, y, np.ones_like(x)])
-    # |g - p|^2 = |p|^2 - 2 g.p + |g|^2, for all samples and pixels at once: [P, 400]
-    squares = terms.T @ _PIXELS.T
-    nearest = np.sqrt(np.maximum(squares.min(axis=0), 0)).reshape(BOX_SIZE, BOX_SIZE)
-    return (width / 2 + 0.5 - nearest).clip(0, 1), terms
+    fitted = _fit_to_box(points, width) - _MIDDLE
+    x, y, count = fitted.real, fitted.imag, len(fitted)
+    terms = np.ones((4, -(-count // BLOCK) * BLOCK), np.float32)
+    terms[0, count:] = np.inf  # these are no samples: they are infinitely far away
+    terms[0, :count], terms[1, :count], terms[2, :count] = x * x + y * y, x, y
+    squares = _PIXELS @ terms  # |g - p|^2 = |p|^2 - 2 g.p + |g|^2: [400, P]
+    nearest = squares.argmin(axis=1)
+    distances = np.sqrt(np.maximum(squares.take(nearest + _ROWS * terms.shape[1]), 0))
+    return np.minimum(np.maximum(width / 2 + 0.5 - distances, 0), 1), nearest
 
 
-def _as_complex(points: NDArray[np.floating[Any]]) -> NDArray[Any]:
-    """Points ``[N, 2]`` as x + iy, so that each operation runs once for both coordinates."""
-    return points.view(np.result_type(points, np.complex64))[:, 0]
+def _as_complex(points: NDArray[np.float64]) -> Points:
+    """Points ``[N, 2]`` as x + iy."""
+    return points.view(np.complex128)[:, 0]
 
 
-def _directions(samples: NDArray[np.float32], numbers: NDArray[np.int16]) -> NDArray[np.complex64]:
+def _as_floats(points: Points) -> NDArray[np.float32]:
+    """Samples as floats ``[P, 2]``."""
+    return points.view(np.float32).reshape(-1, 2)
+
+
+def _directions(points: Points, numbers: NDArray[np.int16]) -> Points:
     """The pen's direction at each sample, a unit vector as x + iy.
 
     It is the way from the neighbour before to the one after; at an end of a stroke the sample
     itself takes the place of the neighbour, and dots have 0.
     """
-    points = _as_complex(samples)
     steps = points[1:] - points[:-1]
     if numbers[-1]:  # there are several strokes
         steps *= numbers[1:] == numbers[:-1]
-    moves = np.zeros_like(points)
+    moves = np.zeros(len(points), points.dtype)
     moves[1:] = steps
     moves[:-1] += steps
     return moves / np.maximum(np.abs(moves), SMALLEST_MOVE)
@@ -138,20 +141,27 @@ def _pixels() -> NDArray[np.float32]:
 
 
 _PIXELS = _pixels()
+_ROWS = np.arange(len(_PIXELS))
 _MIDDLE = complex(BOX_SIZE / 2, BOX_SIZE / 2)
 
 
 def validate_strokes(strokes: Strokes) -> list[NDArray[np.float64]]:
     """Return the strokes as float arrays ``[n, 2]`` without empty ones; raise as ``render``."""
-    arrays = [np.asarray(stroke, np.float64) for stroke in strokes]
+    arrays = _as_arrays(strokes)
+    for array in arrays:
+        _bounds(array)  # raises for NaN
+    return arrays
+
+
+def _as_arrays(strokes: Strokes) -> list[NDArray[np.float64]]:
+    """As :func:`validate_strokes`, with NaN left to :func:`_bounds`."""
+    arrays = [np.asarray(stroke, np.float64, order="C") for stroke in strokes]
     arrays = [array for array in arrays if array.size]
     if not arrays:
         raise BlankDrawingError("There are no strokes in the drawing: draw a digit first.")
     for array in arrays:
         if array.ndim != 2 or array.shape[1] != 2:
             raise ValueError(f"A stroke is an array (n, 2) of x and y; this one is {array.shape}.")
-        if not np.isfinite(array).all():
-            raise ValueError("A stroke has NaN or infinite coordinates: drop those points first.")
     return arrays
 
 
@@ -159,20 +169,20 @@ def drop_stray_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
     """The strokes without short ones far from the digit, touches of a palm or resting finger.
 
     Raises:
-        as :func:`render`.
+        as :func:`render`, which alone finds NaN in a single stroke.
     """
-    arrays = validate_strokes(strokes)
+    arrays = _as_arrays(strokes)
     if len(arrays) == 1:
         return arrays
-    low = np.array([array.min(axis=0) for array in arrays])
-    high = np.array([array.max(axis=0) for array in arrays])
-    sizes = (high - low).max(axis=1)
-    tiny = sizes <= MAX_TAP_SIZE * sizes.max()
-    if not tiny.any() or tiny.all():
+    boxes = [_bounds(array) for array in arrays]
+    sizes = [_extent(box) for box in boxes]
+    largest = max(sizes)
+    longer = [box for box, size in zip(boxes, sizes, strict=True) if size > MAX_TAP_SIZE * largest]
+    if len(longer) in (0, len(arrays)):
         return arrays
-    gaps = np.maximum(low - high[~tiny].max(axis=0), low[~tiny].min(axis=0) - high).max(axis=1)
-    taps = tiny & (gaps > MIN_TAP_GAP * sizes.max())
-    return [array for array, tap in zip(arrays, taps, strict=True) if not tap]
+    left, top, right, bottom = _around(longer)
+    gaps = [max(box[0] - right, left - box[2], box[1] - bottom, top - box[3]) for box in boxes]
+    return [a for a, gap in zip(arrays, gaps, strict=True) if gap <= MIN_TAP_GAP * largest]
 
 
 def side_by_side(strokes: Strokes) -> bool:
@@ -184,18 +194,16 @@ def side_by_side(strokes: Strokes) -> bool:
     Raises:
         as :func:`render`.
     """
-    boxes = sorted((*a.min(axis=0), *a.max(axis=0)) for a in validate_strokes(strokes))
+    boxes = sorted(_bounds(array) for array in _as_arrays(strokes))
     parts = [boxes[0]]
-    for left, top, right, bottom in boxes[1:]:
-        before = parts[-1]
-        if left > before[2]:
-            parts.append((left, top, right, bottom))
+    for box in boxes[1:]:
+        if box[0] > parts[-1][2]:
+            parts.append(box)
         else:
-            higher, lower = min(before[1], top), max(before[3], bottom)
-            parts[-1] = (before[0], higher, max(before[2], right), lower)
+            parts[-1] = _around([parts[-1], box])
     heights = [bottom - top for _, top, _, bottom in parts]
-    whole = max(box[3] for box in boxes) - min(box[1] for box in boxes)
-    return sum(height >= MIN_PART_HEIGHT * whole for height in heights) > 1
+    _, top, _, bottom = _around(parts)
+    return sum(height >= MIN_PART_HEIGHT * (bottom - top) for height in heights) > 1
 
 
 def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
@@ -208,44 +216,67 @@ def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     Raises:
         as :func:`render`.
     """
-    arrays = validate_strokes(strokes)
-    points = _as_complex(np.concatenate(arrays))
-    left, right, top, bottom = _bounds(points)
-    extent = max(right - left, bottom - top)
-    points = (points - complex(left, top)) * (1 / extent if extent > 0 else 0.0)
+    points, numbers = _resample(strokes)
+    return _as_floats(points), numbers
+
+
+def _resample(strokes: Strokes) -> tuple[Points, NDArray[np.int16]]:
+    """As :func:`resample`, the points as x + iy."""
+    arrays = _as_arrays(strokes)
+    points = np.concatenate(arrays)
+    box = _bounds(points)
+    extent = _extent(box)
+    unit = (_as_complex(points) - complex(box[0], box[1])) * (1 / extent if extent > 0 else 0.0)
     ends = accumulate(map(len, arrays), initial=0)
-    parts = [_resample_polyline(points[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)]
-    sampled = np.concatenate(parts, dtype=np.complex64, casting="same_kind")
-    numbers = np.repeat(np.arange(len(parts), dtype=np.int16), [*map(len, parts)])
-    return sampled.view(np.float32).reshape(-1, 2), numbers
+    parts = [_resample_polyline(unit[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)]
+    numbers = np.arange(len(parts), dtype=np.int16).repeat([*map(len, parts)])
+    return np.concatenate(parts, dtype=np.complex64, casting="same_kind"), numbers
 
 
-def _resample_polyline(points: NDArray[np.complex128], spacing: float) -> NDArray[np.complex128]:
+def _resample_polyline(points: Points, spacing: float) -> Points:
     """Sample a polyline at equal arc lengths, at most ``spacing`` apart, both ends included."""
     arc = np.zeros(len(points))
     np.abs(points[1:] - points[:-1]).cumsum(out=arc[1:])
-    gaps = math.ceil(arc[-1] / spacing)
-    at = np.arange(gaps + 1) * (arc[-1] / max(gaps, 1))
+    length = arc[-1].item()
+    gaps = math.ceil(length / spacing)
+    at = np.arange(gaps + 1.0) * (length / max(gaps, 1))
     return np.interp(at, arc, points)
 
 
-def _bounds(points: NDArray[np.complexfloating[Any, Any]]) -> tuple[Any, Any, Any, Any]:
-    """Left, right, top and bottom of points."""
-    x, y = points.real, points.imag
-    return x.min(), x.max(), y.min(), y.max()
+def _bounds(points: NDArray[np.floating[Any]]) -> Box:
+    """The bounding box of points ``[N, 2]``.
+
+    Raises:
+        ValueError: a coordinate is NaN or infinite.
+    """
+    columns = points.T.copy()
+    (left, top), (right, bottom) = columns.min(axis=1).tolist(), columns.max(axis=1).tolist()
+    if not math.isfinite(right - left + bottom - top):
+        raise ValueError("A stroke has NaN or infinite coordinates: drop those points first.")
+    return left, top, right, bottom
 
 
-def fit_to_box(points: NDArray[np.float32], width: float) -> NDArray[np.float32]:
-    """Scale and move samples ``[P, 2]`` so that their ink fills the 20x20 box, aspect kept.
+def _extent(box: Box) -> float:
+    """The length of a box's longer side."""
+    left, top, right, bottom = box
+    return max(right - left, bottom - top)
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    """The bounding box of boxes."""
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def _fit_to_box(points: Points, width: float) -> Points:
+    """Scale and move samples so that their ink fills the 20x20 box, aspect kept.
 
     A dot, or a drawing smaller than the pen, stays at the middle of the box.
     """
-    given = _as_complex(points)
-    left, right, top, bottom = _bounds(given)
-    extent = max(right - left, bottom - top)
-    scale = np.float32((BOX_SIZE - width) / float(extent)) if extent > 0 else np.float32(0)
-    fitted = (given - complex(left + right, top + bottom) / 2) * scale + _MIDDLE
-    return fitted.view(np.float32).reshape(-1, 2)
+    left, top, right, bottom = box = _bounds(_as_floats(points))
+    extent = float(np.float32(_extent(box)))  # as precise as the samples
+    scale = (BOX_SIZE - width) / extent if extent > 0 else 0.0
+    return (points - complex(left + right, top + bottom) / 2) * scale + _MIDDLE
 
 
 def rasterize(strokes: Strokes, shape: tuple[int, int], brush: float) -> NDArray[np.float64]:
