@@ -87,8 +87,8 @@ def render_with_planes(strokes: Strokes, *, width: float = PEN_WIDTH) -> tuple[F
     ink, nearest = _draw(points, width)
     way, last = _directions(points, numbers), len(points) - 1
     values = np.empty((1 + len(PLANES), last + 1), np.float32)  # ink, then the planes
-    values[0], values[1], values[2] = 1, way.real, way.imag
-    values[3] = np.arange(-last, last + 1, 2) / max(last, 1)
+    time = np.arange(-last, last + 1, 2) / max(last, 1)
+    values[0], values[1], values[2], values[3] = 1, way.real, way.imag, time
     boxes = (values.take(nearest, axis=1) * ink).reshape(-1, BOX_SIZE, BOX_SIZE)
     placed = place_at(boxes, find_corner(boxes[0]))
     return to_bytes(placed[0]), placed[1:]
@@ -100,9 +100,9 @@ def _draw(points: Points, width: float) -> tuple[NDArray[np.float32], NDArray[np
         raise ValueError(f"The pen is {MIN_PEN:g} to {MAX_PEN:g} frame px wide, not {width}.")
     fitted = _fit_to_box(points, width) - _MIDDLE
     x, y, count = fitted.real, fitted.imag, len(fitted)
-    terms = np.ones((4, -(-count // BLOCK) * BLOCK), np.float32)
+    terms = np.zeros((4, -(-count // BLOCK) * BLOCK), np.float32)
     terms[0, count:] = np.inf  # these are no samples: they are infinitely far away
-    terms[0, :count], terms[1, :count], terms[2, :count] = x * x + y * y, x, y
+    terms[0, :count], terms[1, :count], terms[2, :count], terms[3] = x * x + y * y, x, y, 1
     squares = _PIXELS @ terms  # |g - p|^2 = |p|^2 - 2 g.p + |g|^2: [400, P]
     nearest = squares.argmin(axis=1)
     distances = np.sqrt(np.maximum(squares.take(nearest + _ROWS * terms.shape[1]), 0))
@@ -175,9 +175,8 @@ def drop_stray_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
     if len(arrays) == 1:
         return arrays
     boxes = [_bounds(array) for array in arrays]
-    sizes = [_extent(box) for box in boxes]
-    largest = max(sizes)
-    longer = [box for box, size in zip(boxes, sizes, strict=True) if size > MAX_TAP_SIZE * largest]
+    largest = max(map(_extent, boxes))
+    longer = [box for box in boxes if _extent(box) > MAX_TAP_SIZE * largest]
     if len(longer) in (0, len(arrays)):
         return arrays
     left, top, right, bottom = _around(longer)
@@ -201,9 +200,8 @@ def side_by_side(strokes: Strokes) -> bool:
             parts.append(box)
         else:
             parts[-1] = _around([parts[-1], box])
-    heights = [bottom - top for _, top, _, bottom in parts]
-    _, top, _, bottom = _around(parts)
-    return sum(height >= MIN_PART_HEIGHT * (bottom - top) for height in heights) > 1
+    *heights, whole = (bottom - top for _, top, _, bottom in (*parts, _around(parts)))
+    return sum(height >= MIN_PART_HEIGHT * whole for height in heights) > 1
 
 
 def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
