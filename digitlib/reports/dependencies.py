@@ -21,6 +21,7 @@ from digitlib.datasets.base import SPLITS, DataDamagedError, DataMissingError
 from digitlib.files import REPOSITORY, digest, syntax_digest, versions
 from digitlib.reports.notebook import NO_DIGITS, SEEDS
 from digitlib.reports.parameters import DATASETS, NOTEBOOKS, PLACES, Notebook
+from digitlib.training import experiment_log
 from digitlib.training.config import PRESETS
 
 PACKAGE = REPOSITORY / "digitlib"
@@ -102,7 +103,7 @@ def _digest(name: str, split: str) -> str | None:
 
 
 def files_read(code: str, package: Path = PACKAGE) -> list[Path]:
-    """Files beside the code that a notebook reads: weights, runs over seeds, a style sheet."""
+    """Files beside the code that a notebook reads: weights, results of trainings, a style sheet."""
     named, files = names_in(ast.parse(code)), []
     if named & WEIGHT_READERS:
         kinds = (".onnx", ".safetensors")
@@ -113,6 +114,8 @@ def files_read(code: str, package: Path = PACKAGE) -> list[Path]:
         files += [package / "widgets" / "pad.css"]
     if "seed_runs" in named:
         files += [SEEDS]
+    if "experiment_log.read" in named:
+        files += [experiment_log.LOG]
     return [file for file in files if file.is_file()]
 
 

@@ -149,6 +149,7 @@ DRAWN_SEVEN = [[[0.25, 0.18], [0.74, 0.17], [0.58, 0.5], [0.45, 0.87]]]  # one s
 NOTEBOOKS: dict[str, Notebook] = {
     "01_draw": Notebook(full={"strokes": DRAWN_SEVEN}, fast={"strokes": DRAWN_SEVEN}),
     "02_explore": Notebook(fast={"subset": 1000}),
+    "03_first_network": Notebook(fast={"subset": 1000, "epochs": 2}),
     "04_train": Notebook(fast={"epochs": 1, "subset": 1000}),
     "05_evaluate": Notebook(fast={"subset": 1000}),
     "06_confusion": Notebook(fast={"subset": 1000}),

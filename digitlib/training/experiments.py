@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,18 @@ def _without(config: TrainConfig, *names: str) -> dict[str, Any]:
     return {"datasets": tuple(kept), "mix_ratios": tuple(shares[name] for name in kept[1:])}
 
 
+def _cumulative(changes: Mapping[str, Mapping[str, Any]]) -> tuple[Experiment, ...]:
+    """Experiments each of which makes its change after all before it."""
+    names, made = [*changes], list(accumulate(changes.values(), lambda old, new: {**old, **new}))
+    return tuple(Experiment(f"+ {name}", all_) for name, all_ in zip(names, made, strict=True))
+
+
 _QUICK = PRESETS["quick"]
 _DIGITNET = {"model": "digitnet"}
+_LOOP = replace(
+    _QUICK, device="cpu", epochs=3, batch_size=128, learning_rate=0.02, schedule="constant",
+    weight_decay=0.0, label_smoothing=0.0, precision="float32",
+)  # fmt: skip
 _PENS = stages.STROKE_TEACHER
 _PEN_DIGITS = ("unipen", "pendigits")
 _REAL_NON_DIGITS = ("letters", "signs")
@@ -99,6 +110,17 @@ GROUPS = {
             Experiment("DigitNet, width 24", _DIGITNET | {"model_arguments": {"width": 24}}),
             Experiment("BaselineCNN", {"model": "baseline", "learning_rate": 0.05}),
         ),
+    ),
+    "additions": Group(
+        _LOOP,
+        _cumulative({
+            "one-cycle learning rate, peak 0.3": {"schedule": "one-cycle", "learning_rate": 0.3},
+            "weight decay": {"weight_decay": _QUICK.weight_decay},
+            "label smoothing": {"label_smoothing": _QUICK.label_smoothing},
+            "every frame varied": {"augment": True},
+            "running mean of the weights": {"ema_decay": 0.98},
+            "bfloat16": {"precision": "bfloat16"},
+        }),
     ),
     "unseen writers": Group(
         replace(_PENS, epochs=5),
