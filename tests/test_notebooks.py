@@ -211,7 +211,7 @@ NEEDED = ("needs_mnist", "needs_pendigits", "needs_notmnist")
 on_mnist = [getattr(pytest.mark, marker) for marker in NEEDED]
 # Where MNIST is at hand, every notebook runs on it and is compared with its kept outputs; a second
 # run on scikit-learn's digits is for those below, which are run there twice, and for the drawing.
-TWICE = ("04_train", "05_evaluate")
+TWICE = ("03_first_network", "04_train", "05_evaluate")
 ONCE = ("01_draw",) if not any(map(missing_data, NEEDED)) else tuple(set(NOTEBOOKS) - set(TWICE))
 
 BROKEN = """

@@ -128,17 +128,22 @@ def grid(
     limits: tuple[float, float] | None = (0, 255),
     colors: str = "gray",
     unit: str = "",
+    scale: float = 1,
 ) -> Figure:
     """Frames ``[N, H, W]``, each with its caption under it; with ``unit`` also a colour bar.
 
-    ``limits`` are the values of the colour scale's ends, None those of the frames.
+    ``limits`` are the values of the colour scale's ends, None those of the frames; ``scale``
+    enlarges the frames.
     """
     columns = max(1, columns)
     rows = max(1, -(-len(frames) // columns))
     lines = max((caption.count("\n") + 1 for caption in captions), default=0)
     longest = max((len(line) for caption in captions for line in caption.split("\n")), default=0)
     figure, axes = new_figure(
-        max(0.86, 0.09 * longest) * columns, (0.84 + 0.17 * lines) * rows + 0.05, rows, columns
+        max(0.86 * scale, 0.09 * longest) * columns,
+        (0.84 * scale + 0.17 * lines) * rows + 0.05,
+        rows,
+        columns,
     )
     low, high = limits or (float(np.min(frames)), float(np.max(frames)))
     if not len(frames):
@@ -197,7 +202,7 @@ def curves(
     xlabel: str,
     ylabel: str | Sequence[str],
     titles: Sequence[str] = (),
-    log: bool = False,
+    log: bool | Sequence[bool] = False,
     percent: bool = False,
     limits: tuple[float, float] | None = None,
     xlimits: tuple[float, float] | None = None,
@@ -210,20 +215,21 @@ def curves(
         xlabel: with its unit.
         ylabel: with its unit; one for all panels, or one each.
         titles: of the panels.
-        log: logarithmic y.
+        log: logarithmic y; one for all panels, or one each.
         percent: y are shares 0-1, shown as percentages.
         limits: of y.
         xlimits: of x.
         whole: only whole numbers along x.
     """
     labels = [ylabel] * len(panels) if isinstance(ylabel, str) else ylabel
+    logs = [log] * len(panels) if isinstance(log, bool) else log
     wide = min(4.6 * len(panels) + 1.2, 11.0)
     figure, axes = new_figure(wide, 3.5, 1, len(panels))
     for n, (place, panel) in enumerate(zip(axes[0], panels, strict=True)):
         _lines(place, panel)
         place.set(xlabel=xlabel, ylabel=labels[n], title=titles[n] if titles else "")
         place.xaxis.set_major_locator(MaxNLocator(integer=whole, steps=[1, 2, 5, 10], nbins=8))
-        if log:
+        if logs[n]:
             place.set_yscale("log")
         if percent:
             percent_axis(place)

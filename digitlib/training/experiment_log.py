@@ -21,9 +21,9 @@ LEVEL = 0.95  # of the intervals
 
 ABOUT = {
     "quick": "The preset `quick`, with one change at a time: the least time to 99 %.",
-    "additions": "What `fit` adds to a loop of a dozen lines (the notebook `03_first_network`): the "
-    "network of `quick` for three epochs on one thread, first at a constant rate and with nothing "
-    "else; each line adds to all before it. Times were taken on a busy machine.",
+    "additions": "What `fit` adds to a loop of a dozen lines (the notebook `03_first_network`): "
+    "the network of `quick` for three epochs on one thread, first at a constant rate and with "
+    "nothing else; each line adds to all before it. Times were taken on a busy machine.",
     "unseen writers": "A stroke teacher of `digitlib.training.stages`, for five epochs only, with "
     "one part left out: accuracy is of the 2,043 digits of the donor tos and pendigits' validation "
     "writers, read as strokes; rejected is the share of the letters and signs of tos below the "

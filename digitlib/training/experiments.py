@@ -119,7 +119,6 @@ GROUPS = {
             "label smoothing": {"label_smoothing": _QUICK.label_smoothing},
             "every frame varied": {"augment": True},
             "running mean of the weights": {"ema_decay": 0.98},
-            "bfloat16": {"precision": "bfloat16"},
         }),
     ),
     "unseen writers": Group(
