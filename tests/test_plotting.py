@@ -146,6 +146,17 @@ def test_axes_with_ticks_have_labels() -> None:
                 assert below, f"{name} has an axis that says nothing"
 
 
+def test_each_panel_of_curves_may_have_a_scale_of_its_own() -> None:
+    line = {"a": (range(2), [1, 2])}
+    figure = plotting.curves(line, line, xlabel="x", ylabel="y", log=[True, False])
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
+
+
+def test_a_grid_is_enlarged_by_its_scale() -> None:
+    small, large = (plotting.grid(FRAMES, columns=4, scale=scale) for scale in (1, 2))
+    assert large.get_figwidth() == pytest.approx(2 * small.get_figwidth())
+
+
 def test_points_of_a_zero_lie_below_a_logarithmic_axis() -> None:
     zero = (np.array([0.0, 0.2]), np.array([0.0, 0.1]), np.array([0.03, 0.3]))
     panel = {"": {"digitnet": zero}}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +60,12 @@ def _without(config: TrainConfig, *names: str) -> dict[str, Any]:
 
 def _cumulative(changes: Mapping[str, Mapping[str, Any]]) -> tuple[Experiment, ...]:
     """Experiments each of which makes its change after all before it."""
-    names, made = [*changes], list(accumulate(changes.values(), lambda old, new: {**old, **new}))
-    return tuple(Experiment(f"+ {name}", all_) for name, all_ in zip(names, made, strict=True))
+    made: dict[str, Any] = {}
+    experiments = []
+    for name, change in changes.items():
+        made = made | dict(change)
+        experiments.append(Experiment(f"+ {name}", made))
+    return tuple(experiments)
 
 
 _QUICK = PRESETS["quick"]
