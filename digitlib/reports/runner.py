@@ -168,9 +168,12 @@ def _complete(record: Path, key: str, parameters: Mapping[str, Any], seconds: fl
 
 
 def _revision() -> dict[str, Any]:
-    """The commit of the code, and whether code or notebooks differ from it; None outside of git."""
+    """The commit of the code, and whether the package differs from it; None outside of git.
+
+    The notebooks' own code is in their keys: they differ as soon as one of them keeps its outputs.
+    """
     git = ["git", "-c", "safe.directory=*", "-C", str(REPOSITORY)]
-    changes = ["status", "--porcelain", "--", "digitlib", "notebooks"]
+    changes = ["status", "--porcelain", "--", "digitlib"]
     try:
         head, status = (
             subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout
