@@ -21,6 +21,7 @@ CONVENTIONS = {
     5_000.0: "MNIST's validation images",
     55_000.0: "MNIST's training images without these",
     95.0: "level of the intervals (%)",
+    784.0: "pixels of a frame",
     280.0: "side of a drawing as a picture (px)",
     255.0: "full ink in 8 bits",
     100.0: "in a hundred",

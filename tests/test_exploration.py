@@ -155,5 +155,17 @@ def test_copies_have_distance_zero() -> None:
 
 def test_disagreements_are_the_mistakes_most_confident_first() -> None:
     labels = np.array([0, 1, 1, 2])
-    probabilities = np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0.9, 0.05, 0.05], [0.1, 0.1, 0.8]])
+    # The label of the second is the least probable, but the third is read with more confidence.
+    probabilities = np.array([[0.9, 0.1, 0], [0.7, 0, 0.3], [0.8, 0.2, 0], [0.1, 0.1, 0.8]])
     assert exploration.disagreements(probabilities, labels).tolist() == [2, 1]
+
+
+def test_the_placement_of_a_bar_is_its_own() -> None:
+    frame = np.zeros((1, 28, 28), np.uint8)
+    frame[0, 4:14, 6:9] = 100
+    frame[0, 20, 7] = 1  # hardly any mass, but ink
+    found = exploration.placement(frame)
+    assert found["longer side"] == [17]
+    assert found["middle row"] == [12]
+    np.testing.assert_allclose(found["mass row"], 8.5, atol=0.01)
+    np.testing.assert_allclose(found["mass column"], 7, atol=0.01)

@@ -65,6 +65,30 @@ def statistics(images: ArrayLike) -> dict[str, Floats]:
     }
 
 
+def placement(images: ArrayLike) -> dict[str, Floats]:
+    """Where the ink of each frame lies, in px: all of it counts for the box, its grey for the mass.
+
+    Returns:
+        ``longer side`` of its bounding box, ``middle row`` of the box, and ``mass row`` and
+        ``mass column`` of the centre of mass; ``[N]`` each.
+    """
+    grey = np.asarray(images, np.float64)
+    at, total = np.arange(grey.shape[1]), np.maximum(grey.sum(axis=(1, 2)), 1e-9)
+    ends = (_ends(np.asarray((grey > 0).any(axis=axis))) for axis in (2, 1))  # of rows, of columns
+    first, last = zip(*ends, strict=True)
+    return {
+        "longer side": (np.array(last) - first).max(axis=0) + 1.0,
+        "middle row": (first[0] + last[0]) / 2,
+        "mass row": (grey.sum(axis=2) @ at) / total,
+        "mass column": (grey.sum(axis=1) @ at) / total,
+    }
+
+
+def _ends(inked: NDArray[np.bool_]) -> tuple[Integers, Integers]:
+    """First and last inked place ``[N]`` of ``[N, L]``."""
+    return inked.argmax(axis=1), inked.shape[1] - 1 - inked[:, ::-1].argmax(axis=1)
+
+
 # --- classes -------------------------------------------------------------------------------
 
 
@@ -101,19 +125,26 @@ def rows_by_class(labels: ArrayLike, count: int, seed: int = 0) -> dict[int, Int
     }
 
 
-def class_linkage(probabilities: Floats, labels: Integers) -> Floats:
-    """Hierarchy of the digits by the probabilities that a network gives to wrong digits.
+def class_distances(probabilities: Floats, labels: Integers) -> Floats:
+    """How unlike two digits are by the probabilities that a network gives to wrong digits.
 
     The distance of two digits is the mean of minus the logarithm of the other one's probability,
-    over both, in nats. Clusters are joined by average linkage.
-
-    Returns:
-        ``[9, 4]``, as ``scipy.cluster.hierarchy.linkage``.
+    over both, in nats; ``[10, 10]``.
     """
     surprise = -np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
     mean = np.stack([surprise[labels == digit].mean(axis=0) for digit in range(10)])
     distance = (mean + mean.T) / 2
     np.fill_diagonal(distance, 0)
+    return distance
+
+
+def class_linkage(probabilities: Floats, labels: Integers) -> Floats:
+    """Hierarchy of the digits by :func:`class_distances`, clusters joined by average linkage.
+
+    Returns:
+        ``[9, 4]``, as ``scipy.cluster.hierarchy.linkage``.
+    """
+    distance = class_distances(probabilities, labels)
     return hierarchy.linkage(squareform(distance), "average")
 
 
@@ -164,10 +195,8 @@ def nearest(queries: ArrayLike, references: ArrayLike, count: int = 1) -> tuple[
 def disagreements(probabilities: Floats, labels: Integers) -> Integers:
     """Indices of the frames whose prediction differs from the label, the most confident first.
 
-    Confidence is the log ratio of the probabilities of prediction and label. A confident mistake
-    of a good network is a reason to check the label (confident learning, Northcutt et al., 2021).
+    Confidence is the probability of the prediction. A confident mistake of a good network is a
+    reason to check the label (confident learning, Northcutt et al., 2021).
     """
-    logarithms = np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
-    margin = logarithms.max(axis=1) - logarithms[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    return wrong[np.argsort(-margin[wrong], kind="stable")]
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]

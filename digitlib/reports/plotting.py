@@ -115,6 +115,12 @@ def tile(frames: Array, count: int | None = None) -> Array:
     return strip
 
 
+def beside(left: Array, right: Array) -> Array:
+    """Pairs of frames ``[N, H, W]`` as one picture each, ``[N, H, 2 W + 2]``; NaN between them."""
+    gap = np.full((*left.shape[:2], 2), np.nan)
+    return np.concatenate([left, gap, right], axis=2)
+
+
 def gray_with_gaps() -> Any:
     """Grey levels for :func:`tile`; NaN has the colour of the paper."""
     return plt.get_cmap("gray").with_extremes(bad=PAPER)
@@ -133,25 +139,27 @@ def grid(
     """Frames ``[N, H, W]``, each with its caption under it; with ``unit`` also a colour bar.
 
     ``limits`` are the values of the colour scale's ends, None those of the frames; ``scale``
-    enlarges the frames.
+    enlarges the frames. NaN has the colour of the paper.
     """
     columns = max(1, columns)
     rows = max(1, -(-len(frames) // columns))
     lines = max((caption.count("\n") + 1 for caption in captions), default=0)
     longest = max((len(line) for caption in captions for line in caption.split("\n")), default=0)
+    wide = 0.86 * scale * frames.shape[2] / frames.shape[1]
     figure, axes = new_figure(
-        max(0.86 * scale, 0.09 * longest) * columns,
+        max(wide, 0.09 * longest) * columns,
         (0.84 * scale + 0.17 * lines) * rows + 0.05,
         rows,
         columns,
     )
+    shades = plt.get_cmap(colors).with_extremes(bad=PAPER)
     low, high = limits or (float(np.min(frames)), float(np.max(frames)))
     if not len(frames):
         axes[0, 0].text(0.5, 0.5, "none", ha="center", va="center")
     for n, place in enumerate(axes.flat):
         hide_axes(place)
         if n < len(frames):
-            image = place.imshow(frames[n], cmap=colors, vmin=low, vmax=high)
+            image = place.imshow(frames[n], cmap=shades, vmin=low, vmax=high)
         if n < len(captions):
             place.set_xlabel(captions[n], fontsize=8.5, labelpad=3)
     if unit:
@@ -164,13 +172,15 @@ def steps(records: Mapping[str, Mapping[str, Array]]) -> Figure:
     """Steps of :func:`frame.frame_steps`, one picture per row, one step per column."""
     names = list(next(iter(records.values())))
     figure, axes = new_figure(1.35 * len(names), 1.75 * len(records), len(records), len(names))
-    for row, (title, record) in zip(axes, records.items(), strict=True):
+    for n, (row, (title, record)) in enumerate(zip(axes, records.items(), strict=True)):
         for place, (name, picture) in zip(row, record.items(), strict=True):
             flat = np.squeeze(picture)
             high = 255 if flat.dtype == np.uint8 else None if flat.min() < 0 else 1
-            place.imshow(flat, vmin=None if high is None else 0, vmax=high)
+            # Thin lines of a large picture must not fall between the pixels of a small one.
+            low = None if high is None else 0
+            place.imshow(flat, vmin=low, vmax=high, interpolation="auto")
             hide_axes(place)
-            place.set_title(name, loc="center", fontweight="normal", pad=4)
+            place.set_title("" if n else name, loc="center", fontweight="normal", pad=4)
             place.set_xlabel(f"{flat.shape[1]} × {flat.shape[0]} px", fontsize=8)
         row[0].set_ylabel(title)
     return figure
@@ -204,7 +214,7 @@ def curves(
     titles: Sequence[str] = (),
     log: bool | Sequence[bool] = False,
     percent: bool = False,
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float | None, float | None] | None = None,
     xlimits: tuple[float, float] | None = None,
     whole: bool = True,
 ) -> Figure:
@@ -220,10 +230,13 @@ def curves(
         limits: of y.
         xlimits: of x.
         whole: only whole numbers along x.
+
+    Panels with the same lines have one legend.
     """
     labels = [ylabel] * len(panels) if isinstance(ylabel, str) else ylabel
     logs = [log] * len(panels) if isinstance(log, bool) else log
     wide = min(4.6 * len(panels) + 1.2, 11.0)
+    same = all([*panel] == [*panels[0]] for panel in panels)
     figure, axes = new_figure(wide, 3.5, 1, len(panels))
     for n, (place, panel) in enumerate(zip(axes[0], panels, strict=True)):
         _lines(place, panel)
@@ -234,9 +247,16 @@ def curves(
         if percent:
             percent_axis(place)
         place.set(**({"ylim": limits} if limits else {}) | ({"xlim": xlimits} if xlimits else {}))
-        if len(panel) > 1:
+        if len(panel) > 1 and not same:
             place.legend()
+    if len(panels[0]) > 1 and same:
+        _legend(figure, axes[0, 0])
     return figure
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """One legend of the figure, of the lines or points of one of its panels."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=6)
 
 
 def _lines(axes: Axes, lines: Mapping[str, Line]) -> None:
@@ -267,7 +287,7 @@ def bars(
     axes.set_xticks(range(len(categories)), [str(category) for category in categories])
     axes.grid(False, axis="x")
     if len(series) > 1:
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4)
+        _legend(figure, axes)
     return figure
 
 
@@ -299,7 +319,7 @@ def histograms(
     for n, (place, (title, groups)) in enumerate(zip(axes.flat, panels.items(), strict=False)):
         everything = np.concatenate([np.ravel(values) for values in groups.values()])
         fewest = min(len(values) for values in groups.values())
-        number = bins or int(np.clip(1.5 * fewest**0.5, 12, 40))
+        number = bins or int(np.clip(1.5 * fewest**0.5, 12, 60))
         edges = np.histogram_bin_edges(everything, number)
         for name, color in colors_of(groups).items():
             share = np.histogram(groups[name], edges)[0] / len(groups[name])
@@ -313,5 +333,5 @@ def histograms(
     for place in axes[:, 0]:
         place.set_ylabel(ylabel)
     if len(groups) + len(marks or {}) > 1:
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=6)
+        _legend(figure, axes[0, 0])
     return figure

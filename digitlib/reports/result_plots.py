@@ -168,7 +168,7 @@ def reliability(tables: Mapping[str, Mapping[str, Array]]) -> Figure:
         curve.set(title=title, xlim=(0, 1.03), ylim=(0, 1.03))
         edges = np.linspace(0, 1, len(filled) + 1)
         counts.stairs(np.maximum(table["count"], 0.5), edges, fill=True, color=PALETTE[0])
-        counts.set(xlabel="confidence", yscale="log", ylim=(0.5, None))
+        counts.set(xlabel="confidence", xticks=(0, 0.5, 1), yscale="log", ylim=(0.5, None))
     axes[0, 0].set_ylabel("accuracy")
     axes[1, 0].set_ylabel("digits")
     return figure
