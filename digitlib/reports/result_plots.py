@@ -62,7 +62,7 @@ def points(
     figure, axes = new_figure(width, 3.6, 1, len(panels), sharey=True)
     for place, (title, panel) in zip(axes[0], panels.items(), strict=True):
         _points(place, panel, categories)
-        if 1.4 + across * len(panels) > WIDEST:
+        if 1.4 + _label_width(categories, gap=2) * len(panels) > WIDEST:
             _turn_labels(figure, place, categories)
         place.set(xlabel=xlabel, title=title)
         if log:
@@ -93,9 +93,9 @@ def _points(
 WIDEST = 11  # of a figure of points, inches
 
 
-def _label_width(categories: Collection[Any]) -> float:
-    """Of the categories side by side, inches."""
-    return 0.09 * sum(len(str(category)) + 3 for category in categories)
+def _label_width(categories: Collection[Any], gap: int = 3) -> float:
+    """Of the categories side by side with gaps of so many letters, inches."""
+    return 0.09 * sum(len(str(category)) + gap for category in categories)
 
 
 def _turn_labels(figure: Figure, place: Axes, categories: Collection[Any]) -> None:
