@@ -148,3 +148,15 @@ def test_thumbnails_are_uncropped_and_frames_are_enlarged_to_their_size() -> Non
     assert large.shape == (1, 112, 112)
     assert (large[0, ::4, ::4] == frame[0]).all()
     assert (large[0, 3::4, 3::4] == frame[0]).all()
+
+
+def test_mistakes_of_one_writer_hit_fewer_writers_than_chance() -> None:
+    writers = np.arange(400) // 20
+    clustered, spread = writers == 3, np.arange(400) % 20 == 0
+    hit, evenly = errors.writers_hit(clustered, writers), errors.writers_hit(spread, writers)
+    assert (hit["mistakes"], hit["writers"]) == (20, 1)
+    assert (evenly["mistakes"], evenly["writers"]) == (20, 20)
+    assert hit["low"] == evenly["low"] > 1
+    # of 20 writers, each is spared with probability C(380, 20) / C(400, 20)
+    spared = float(np.prod(1 - 20 / (400 - np.arange(20))))
+    assert hit["expected"] == pytest.approx(20 * (1 - spared), rel=0.02)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,10 +16,11 @@ from digitlib import Recognizer
 from digitlib.datasets import catalog, picture_kinds, pictures
 from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.pen import PenDrawing, pen_data
-from digitlib.evaluation import compare, handwriting
+from digitlib.evaluation import compare, handwriting, readers
 from digitlib.evaluation.compare import Predictions
-from digitlib.evaluation.handwriting import DigitSet, Reader
+from digitlib.evaluation.handwriting import DigitSet
 from digitlib.evaluation.metrics import GroupedProportion, Proportion
+from digitlib.evaluation.readers import Reader
 from digitlib.models.card import BASELINE_WEIGHTS, Card
 from digitlib.models.networks import DigitNet
 from digitlib.preprocessing import strokes
@@ -155,7 +158,7 @@ def test_tremor_follows_from_its_seed_and_leaves_the_global_generator_alone() ->
 def test_most_low_resolution_scans_are_read(networks: dict[str, Recognizer]) -> None:
     some = handwriting.low_resolution_scans(200, seed=1)
     assert all(frames.shape == (200, 28, 28) for frames in some.frames.values())
-    assert handwriting.predict_all(networks, some)[Reader("digitnet")].accuracy.value > 0.95
+    assert readers.predict_all(networks, some)[Reader("digitnet")].accuracy.value > 0.95
 
 
 # --- predictions -----------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def test_most_low_resolution_scans_are_read(networks: dict[str, Recognizer]) -> 
 
 def test_predictions_are_the_recognizers(networks: dict[str, Recognizer]) -> None:
     made = [pictures.canvas(digit.strokes) for digit in DRAWN]
-    found = handwriting.predict_all(networks, DigitSet.of_pictures(made, LABELS))
+    found = readers.predict_all(networks, DigitSet.of_pictures(made, LABELS))
     assert [str(reader) for reader in found] == [
         "digitnet", "baseline",
         "digitnet, baseline preprocessing", "baseline, baseline preprocessing",
@@ -218,15 +221,16 @@ def test_arrays_of_shares_have_nan_where_nothing_was_read() -> None:
     np.testing.assert_allclose((low[0], high[0]), Proportion(1, 10).interval)
 
 
-def test_differences_are_in_points_to_the_same_networks_strokes() -> None:
+def test_differences_are_to_the_same_networks_strokes() -> None:
     measured = {
         (6, 150): {
             Reader("digitnet"): predictions_of("xxx."),
             Reader("digitnet", "baseline"): predictions_of("x..."),
         }
     }
-    found = handwriting.differences(measured, {"digitnet": Proportion(4, 4)})
-    assert found == {(6, 150): {"digitnet": -25.0, "digitnet, baseline preprocessing": -75.0}}
+    found = readers.differences(measured, {"digitnet": np.full(4, True)})
+    values = {reader: each["value"] for reader, each in found[(6, 150)].items()}
+    assert values == {"digitnet": -0.25, "digitnet, baseline preprocessing": -0.75}
 
 
 def test_curves_rise_with_the_brush_one_for_each_height() -> None:
@@ -237,7 +241,7 @@ def test_curves_rise_with_the_brush_one_for_each_height() -> None:
         (6, 60): {reader: predictions_of("..")},
         (20, 150): {reader: predictions_of("xx")},
     }
-    assert handwriting.brush_curves(measured, reader) == {
+    assert readers.brush_curves(measured, reader) == {
         "60 px high": ([6, 20], [0.0, 0.5]),
         "150 px high": ([6, 20], [1.0, 1.0]),
     }
@@ -249,9 +253,31 @@ def test_contributions_add_up() -> None:
         Reader("baseline"): predictions_of("xxx."),
         Reader("baseline", "baseline"): predictions_of("x..."),
     }
-    found = handwriting.contributions(predictions)
-    assert found == {"preprocessing": 50.0, "network": 25.0}
-    assert handwriting.contributions({Reader("digitnet"): predictions_of("x")}) is None
+    found = readers.contributions(predictions)
+    assert found is not None
+    assert {part: each["value"] for part, each in found.items()} == {
+        "preprocessing": 0.5,
+        "network": 0.25,
+    }
+    assert readers.contributions({Reader("digitnet"): predictions_of("x")}) is None
+
+
+def test_gains_count_the_digits_that_one_alone_reads_and_have_p_without_groups() -> None:
+    ours, theirs = predictions_of("xxxx.x"), predictions_of("x..xx.")
+    grouped = replace(ours, groups=np.array([0, 0, 1, 1, 2, 2]))
+    found = readers.gains({
+        "alone": {Reader("digitnet"): ours, Reader("baseline"): theirs},
+        "by writer": {Reader("digitnet"): grouped, Reader("baseline"): theirs},
+        "no baseline": {Reader("digitnet"): ours},
+    })  # fmt: skip
+    assert list(found) == ["alone", "by writer"]
+    assert (found["alone"]["only digitnet"], found["alone"]["only baseline"]) == (3, 1)
+    assert found["alone"]["p"] == pytest.approx(0.625)
+    assert "p" not in found["by writer"]
+    assert found["by writer"]["gained"]["value"] == pytest.approx(1 / 3)
+    table = readers.gains_table(found)
+    assert table.loc["by writer", "p (exact McNemar test)"] == "–"
+    assert table.loc["alone", "gained by digitnet"].startswith("+33.3 points (95 % interval ")
 
 
 def test_other_ways_of_drawing_change_the_planes_alone() -> None:
@@ -310,7 +336,7 @@ def test_planes_go_to_networks_that_take_them_and_only_with_their_own_frames(
     both = DigitSet(
         {**drawn.frames, "baseline": drawn.frames["digitlib"]}, drawn.labels, drawn.planes
     )
-    found = handwriting.predict_all({"digitnet": reader, "baseline": networks["baseline"]}, both)
+    found = readers.predict_all({"digitnet": reader, "baseline": networks["baseline"]}, both)
     frames = drawn.frames["digitlib"]
     for preprocessing, planes in (("digitlib", drawn.planes), ("baseline", None)):
         expected = reader.predict_batch(frames, planes).probabilities

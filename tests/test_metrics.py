@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap, norm
 from sklearn import metrics as sklearn_metrics
 
-from digitlib.evaluation import metrics
+from digitlib.evaluation import differences, metrics
 from digitlib.evaluation.metrics import GroupedProportion, Proportion
 
 Made = tuple[np.ndarray, np.ndarray]
@@ -147,10 +147,10 @@ def test_the_grouped_difference_is_of_the_same_digits() -> None:
     second = first.copy()
     lost = np.flatnonzero(first)[:18]
     second[lost] = False
-    found = metrics.grouped_difference(first, second, groups)
+    found = differences.grouped_difference(first, second, groups)
     assert found["value"] == pytest.approx(18 / len(first))
     assert 0 < found["low"] < found["value"] < found["high"] < 0.12
-    same = metrics.grouped_difference(first, first, groups)
+    same = differences.grouped_difference(first, first, groups)
     assert same == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
@@ -411,3 +411,20 @@ def test_shapes_that_do_not_match_are_errors(
 ) -> None:
     with pytest.raises(ValueError, match=r"\[N, C\]"):
         function(probabilities, labels)
+
+
+def test_a_difference_of_independent_digits_has_the_interval_of_a_paired_t_test() -> None:
+    random = np.random.RandomState(0)
+    first, second = random.rand(4000) < 0.9, random.rand(4000) < 0.8
+    found = differences.grouped_difference(first, second)
+    gains = first.astype(float) - second
+    half = norm.ppf(0.975) * gains.std() / 4000**0.5
+    assert found["value"] == pytest.approx(gains.mean())
+    assert (found["low"], found["high"]) == pytest.approx(
+        (gains.mean() - half, gains.mean() + half)
+    )
+    assert differences.is_significant(found)
+    assert not differences.is_significant(differences.grouped_difference(first, first))
+    assert differences.in_points({"value": 0.0123, "low": -0.001, "high": 0.0256}) == (
+        "+1.2 points (95 % interval -0.1 to +2.6)"
+    )

@@ -100,6 +100,16 @@ def predict_data(recognizer: Recognizer, data: DigitData, *, strokes: bool = Tru
     return predict(recognizer, data.images, data.labels.numpy(), planes, writers)
 
 
+def margins(recognizer: Recognizer, data: DigitData) -> NDArray[np.floating[Any]]:
+    """Scores minus the threshold that goes with them ``[N]``; what is below 0 is rejected.
+
+    Pen data have the threshold of strokes, others that of pictures.
+    """
+    planes = known_planes(recognizer, data)
+    scores = recognizer.predict_batch(data.images, planes).scores
+    return scores - (recognizer.threshold if planes is None else recognizer.stroke_threshold)
+
+
 def known_planes(recognizer: Recognizer, data: DigitData) -> Tensor | None:
     """The planes of pen data, for a network that takes them; else None."""
     reads = recognizer.takes_planes and data.points is not None

@@ -141,3 +141,29 @@ def thumbnails(images: Iterable[Image.Image], side: int = 4 * FRAME_SIZE) -> NDA
 def enlarge(frames: NDArray[np.uint8], times: int = 4) -> NDArray[np.uint8]:
     """Frames ``[N, 28, 28]`` with every pixel repeated, of the size of :func:`thumbnails`."""
     return frames.repeat(times, axis=1).repeat(times, axis=2)
+
+
+def writers_hit(
+    wrong: NDArray[np.bool_], writers: NDArray[np.integer[Any]], rounds: int = 2000
+) -> dict[str, float]:
+    """How many writers have a mistake, and how many would if mistakes fell on digits at random.
+
+    Args:
+        wrong: mistakes, bool ``[N]``.
+        writers: numbers ``[N]``.
+        rounds: of dealing out the mistakes at random.
+
+    Returns:
+        ``mistakes``, ``writers`` with any; of the random rounds the mean number of writers,
+        ``expected``, and ``low`` and ``high``, between which 95 % of the numbers lie.
+    """
+    random = np.random.RandomState(0)
+    dealt = [len(np.unique(writers[random.permutation(wrong)])) for _ in range(rounds)]
+    low, high = np.percentile(dealt, (2.5, 97.5))
+    return {
+        "mistakes": int(wrong.sum()),
+        "writers": len(np.unique(writers[wrong])),
+        "expected": float(np.mean(dealt)),
+        "low": float(low),
+        "high": float(high),
+    }

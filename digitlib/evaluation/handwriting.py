@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +22,7 @@ from torch import Tensor
 from digitlib.datasets import augment, catalog, picture_kinds, pictures
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.pen import PenDrawing
-from digitlib.evaluation.compare import Predictions, known_writers, predict
-from digitlib.evaluation.metrics import Proportion
-from digitlib.models.recognizer import Recognizer
+from digitlib.evaluation.compare import known_writers
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, baseline_frame, to_frame
 from digitlib.preprocessing.read import BlankDrawingError
 
@@ -36,18 +34,6 @@ DEFAULT_CANVAS = (14, 150)
 
 SCANS = "8×8 scans"
 MORE_KINDS = f"{len(picture_kinds.KINDS)} more kinds"
-
-
-class Reader(NamedTuple):
-    """A network and the preprocessing that makes its frames, both by name."""
-
-    network: str
-    preprocessing: str = "digitlib"
-
-    def __str__(self) -> str:
-        """The label in tables and figures; digitlib's preprocessing is not mentioned."""
-        ours = self.preprocessing == "digitlib"
-        return self.network if ours else f"{self.network}, {self.preprocessing} preprocessing"
 
 
 # --- test sets -----------------------------------------------------------------------------
@@ -197,61 +183,3 @@ def picture_kind_sets(drawings: Sequence[PenDrawing], seed: int = 0) -> dict[str
         )
         for kind in picture_kinds.KINDS
     }  # fmt: skip
-
-
-# --- predictions ---------------------------------------------------------------------------
-
-
-def predict_all(networks: Mapping[str, Recognizer], digits: DigitSet) -> dict[Reader, Predictions]:
-    """Predictions of every network for the frames of every preprocessing, digitlib's first."""
-    return {
-        Reader(name, preprocessing): predict(
-            network, frames, digits.labels,
-            digits.planes if preprocessing == "digitlib" else None, digits.groups, digits.unit,
-        )
-        for preprocessing, frames in digits.frames.items()
-        for name, network in networks.items()
-    }  # fmt: skip
-
-
-def brush_curves(
-    measured: Mapping[tuple[int, int], Mapping[Reader, Predictions]], reader: Reader
-) -> dict[str, tuple[list[int], list[float]]]:
-    """Accuracy against the brush (px), a curve for each height."""
-    curves: dict[str, tuple[list[int], list[float]]] = {}
-    for (brush, height), each in sorted(measured.items()):
-        brushes, shares = curves.setdefault(f"{height} px high", ([], []))
-        brushes.append(brush)
-        shares.append(each[reader].accuracy.value)
-    return curves
-
-
-def differences(
-    measured: Mapping[tuple[int, int], Mapping[Reader, Predictions]],
-    as_strokes: Mapping[str, Proportion],
-) -> dict[tuple[int, int], dict[str, float]]:
-    """Accuracy on canvas pictures minus that on the same drawings' strokes, percentage points.
-
-    Args:
-        measured: predictions by brush and height.
-        as_strokes: network → accuracy on the strokes.
-    """
-    return {
-        pair: {
-            str(reader): 100 * (found.accuracy.value - as_strokes[reader.network].value)
-            for reader, found in each.items()
-        }
-        for pair, each in measured.items()
-    }
-
-
-def contributions(predictions: Mapping[Reader, Predictions]) -> dict[str, float] | None:
-    """Percentage points gained by our preprocessing, with the baseline network, then by ours.
-
-    None without a baseline network.
-    """
-    if Reader("baseline") not in predictions:
-        return None
-    readers = Reader("baseline", "baseline"), Reader("baseline"), Reader("digitnet")
-    base, framed, ours = (100 * predictions[reader].accuracy.value for reader in readers)
-    return {"preprocessing": framed - base, "network": ours - framed}

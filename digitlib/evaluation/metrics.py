@@ -102,7 +102,7 @@ class GroupedProportion(Proportion):
         size = len(self.counts)
         if size == 1 or self.successes in (0, self.total):
             return Proportion(self.successes, self.total).interval
-        successes, totals = (_draw_groups(size) @ np.array(self.counts)).T
+        successes, totals = (draw_groups(size) @ np.array(self.counts)).T
         low, high = np.percentile(successes / totals, (2.5, 97.5))
         return float(low), float(high)
 
@@ -130,27 +130,7 @@ class GroupedProportion(Proportion):
         )
 
 
-def grouped_difference(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Integers
-) -> dict[str, float]:
-    """Share of hits in ``first`` minus that in ``second``, with a bootstrap interval over groups.
-
-    Args:
-        first, second: hits for the same digits, bool ``[N]``.
-        groups: numbers ``[N]``, of writers, say.
-
-    Returns:
-        ``value``, and ``low`` and ``high``, the ends of the 95 % interval; -1 to 1.
-    """
-    _, rows = np.unique(groups, return_inverse=True)
-    gains = np.bincount(rows, first.astype(float) - second)
-    totals = np.bincount(rows)
-    drawn = _draw_groups(len(totals))
-    low, high = np.percentile(drawn @ gains / (drawn @ totals), (2.5, 97.5))
-    return {"value": float(gains.sum() / totals.sum()), "low": float(low), "high": float(high)}
-
-
-def _draw_groups(size: int) -> Integers:
+def draw_groups(size: int) -> Integers:
     """How often each of ``size`` groups is drawn in each round, ``[rounds, size]``."""
     random, equal = np.random.RandomState(0), np.full(size, 1 / size)
     return random.multinomial(size, equal, BOOTSTRAP_ROUNDS)

@@ -112,8 +112,8 @@ NO_DIGITS = (
 )
 
 
-def load_no_digits(dataset: str, count: int, seed: int = 0) -> dict[str, DigitData]:
-    """Up to ``count`` frames of each set of ``NO_DIGITS``, without those that are missing."""
+def load_no_digits(dataset: str, count: int | None, seed: int = 0) -> dict[str, DigitData]:
+    """``count`` frames of each set of ``NO_DIGITS`` (None is all), without those missing."""
     found = {name: load_optional(name, split, dataset=dataset) for name, split in NO_DIGITS}
     return {name: data.subset(count, seed) for name, data in found.items() if data is not None}
 

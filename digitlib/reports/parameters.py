@@ -155,6 +155,7 @@ NOTEBOOKS: dict[str, Notebook] = {
     "06_confusion": Notebook(fast={"subset": 1000}),
     "08_robustness": Notebook(fast={"subset": 500}),
     "09_pictures": Notebook(fast={"subset": 500, "count": 10}),
+    "10_writers": Notebook(fast={"subset": 500}),
     # Its figures are of measured times: it is run again on request (--only 11_speed), or when
     # the code that it times changed, not when a figure is drawn in another way.
     "11_speed": Notebook(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -78,6 +79,12 @@ def colors_of(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
     return {name: COLORS.get(name) or free.pop(0) for name in names}
 
 
+def sequence(names: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """Colours from pale to dark for names in an order: sizes, strengths, steps."""
+    shades = plt.get_cmap("viridis_r")(np.linspace(0.12, 0.95, len(names)))
+    return dict(zip(names, map(to_hex, shades), strict=True))
+
+
 # --- frames --------------------------------------------------------------------------------
 
 
@@ -135,11 +142,13 @@ def grid(
     colors: str = "gray",
     unit: str = "",
     scale: float = 1,
+    rows_named: Sequence[str] = (),
 ) -> Figure:
     """Frames ``[N, H, W]``, each with its caption under it; with ``unit`` also a colour bar.
 
     ``limits`` are the values of the colour scale's ends, None those of the frames; ``scale``
-    enlarges the frames. NaN has the colour of the paper.
+    enlarges the frames; ``rows_named`` stand at the left of the rows. NaN has the colour of the
+    paper.
     """
     columns = max(1, columns)
     rows = max(1, -(-len(frames) // columns))
@@ -162,6 +171,8 @@ def grid(
             image = place.imshow(frames[n], cmap=shades, vmin=low, vmax=high)
         if n < len(captions):
             place.set_xlabel(captions[n], fontsize=8.5, labelpad=3)
+    for place, name in zip(axes[:, 0], rows_named, strict=False):
+        place.set_ylabel(name)
     if unit:
         bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.01, label=unit)
         bar.outline.set_visible(False)
@@ -217,6 +228,7 @@ def curves(
     limits: tuple[float | None, float | None] | None = None,
     xlimits: tuple[float, float] | None = None,
     whole: bool = True,
+    ordered: bool = False,
 ) -> Figure:
     """Lines over one quantity, a panel for each argument.
 
@@ -230,6 +242,7 @@ def curves(
         limits: of y.
         xlimits: of x.
         whole: only whole numbers along x.
+        ordered: the names have an order, and colours from pale to dark.
 
     Panels with the same lines have one legend.
     """
@@ -239,7 +252,7 @@ def curves(
     same = all([*panel] == [*panels[0]] for panel in panels)
     figure, axes = new_figure(wide, 3.5, 1, len(panels))
     for n, (place, panel) in enumerate(zip(axes[0], panels, strict=True)):
-        _lines(place, panel)
+        _lines(place, panel, sequence(panel) if ordered else colors_of(panel))
         place.set(xlabel=xlabel, ylabel=labels[n], title=titles[n] if titles else "")
         place.xaxis.set_major_locator(MaxNLocator(integer=whole, steps=[1, 2, 5, 10], nbins=8))
         if logs[n]:
@@ -259,8 +272,8 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=6)
 
 
-def _lines(axes: Axes, lines: Mapping[str, Line]) -> None:
-    for name, color in colors_of(lines).items():
+def _lines(axes: Axes, lines: Mapping[str, Line], colors: Mapping[str, Any]) -> None:
+    for name, color in colors.items():
         x, y, *band = lines[name]
         axes.plot(x, y, marker="o" if len(x) <= 40 else "", color=color, label=name)
         if band:

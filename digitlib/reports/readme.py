@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from digitlib.evaluation import handwriting
+from digitlib.evaluation import handwriting, readers
 from digitlib.evaluation.metrics import LARGE_GROUP
 from digitlib.files import REPORTS, REPOSITORY, write_text
 from digitlib.reports.render import render
@@ -105,7 +105,7 @@ def results(reports: Path = REPORTS) -> str:
 
 def _rows(ours: Numbers, theirs: Numbers, pictures: Numbers) -> Iterator[tuple[Any, ...]]:
     """Title, share of our network, of the baseline, and, of pictures, of it from our frames."""
-    baseline = handwriting.Reader("baseline"), handwriting.Reader("baseline", "baseline")
+    baseline = readers.Reader("baseline"), readers.Reader("baseline", "baseline")
     framed, alone = map(str, baseline)
     for title, name, split in ROWS:
         if split is None and name in pictures:
