@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers import bundled, sample_splits, small_config
@@ -21,79 +23,117 @@ SMALL = {"quick": small_config(epochs=2)}
 
 
 def run(name: str, seconds: list[float], validation: list[float], test: float = 0.99) -> Run:
-    return Run(name, 0, tuple(seconds), tuple(validation), test, 10)
+    return Run(name, 0, tuple(seconds), tuple(validation), test, 10, 2 * seconds[-1])
 
 
 RUNS = [
     run("quick", [2.0, 4.0], [0.97, 0.992]),
     run("textbook", [50.0, 100.0, 150.0], [0.98, 0.989, 0.995]),
-    run("quick", [2.0, 4.4], [0.98, 0.991], 0.98),
     run("quick", [2.0, 5.0], [0.98, 0.989], 0.97),
+    run("quick", [2.0, 4.4], [0.98, 0.991], 0.98),
+    run("textbook", [40.0, 100.0], [0.98, 0.991]),
 ]
 
 
 @pytest.fixture(scope="module")
 def raced() -> list[Run]:
-    return race.race(SMALL, sample_splits(), catalog.load("sample", "test"), rounds=2, seconds=0.5)
+    return race.race(
+        SMALL, sample_splits(), catalog.load("sample", "test"), rounds=1, repeats=1, seconds=0.3
+    )
 
 
 def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_with_it() -> None:
-    assert RUNS[0].seconds_to(0.99) == 4.0
-    assert RUNS[0].seconds_to(0.95) == 2.0
-    assert RUNS[0].seconds_to(0.994) is None
+    assert RUNS[0].epochs_to(0.99) == 2
+    assert RUNS[0].epochs_to(0.95) == 1
+    assert RUNS[0].epochs_to(0.994) is None
+    assert race.costs_to(0.98, RUNS[1:2]).tolist() == [[50.0, 1.0]]
 
 
-def test_ratios_are_of_medians_and_missed_targets_count_as_slowest() -> None:
+def test_a_run_that_misses_the_target_counts_with_the_next_that_reaches_it() -> None:
+    missed, good = run("a", [3.0], [0.9]), run("a", [2.0], [0.99])
+    assert race.costs_to(0.99, [missed, good, good]).tolist() == [[5.0, 2.0], [2.0, 1.0]]
+    assert race.costs_to(0.99, [good, missed]).tolist() == [[5.0, 2.0]]  # nothing is left out
+    assert race.costs_to(0.99, [missed, missed]).shape == (0, 2)
+
+
+def test_ratios_are_of_geometric_means() -> None:
     table = race.race_table(RUNS, 1000)
-    assert table["quick"]["0.99"] == {"seconds": 4.4, "reached": 2, "ratio": 150 / 4.4}
-    assert table["textbook"]["0.99"]["ratio"] == 1
-    assert table["quick"]["0.994"] == {"seconds": None, "reached": 0, "ratio": None}
+    own, textbook = math.sqrt(4.0 * 9.4), math.sqrt(150.0 * 100.0)
+    found = table["quick"]["0.99"]
+    assert found["seconds"] == pytest.approx(own)
+    assert found["epochs"] == pytest.approx(math.sqrt(2 * 4))
+    assert (found["reached"], table["textbook"]["0.99"]["reached"]) == (2, 2)
+    assert found["ratio"] == pytest.approx(textbook / own)
+    low, high = found["interval"]
+    assert low < found["ratio"] < high
+    assert table["textbook"]["0.99"]["ratio"] == pytest.approx(1)
+    assert table["textbook"]["0.99"]["interval"] is None
     assert table["quick"]["median_test"] == 0.98
     assert table["quick"]["frames_per_second"] == pytest.approx(2000 / 4.4)
+    assert table["quick"]["cores"] == 2
+    alone = race.race_table(RUNS[:1], 1000)["quick"]["0.99"]
+    assert (alone["ratio"], alone["interval"]) == (None, None)
+
+
+def test_the_interval_of_a_ratio_covers_it_nineteen_times_in_twenty() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(1000):
+        slow, fast = np.exp(random.normal(4, 0.3, 3)), np.exp(random.normal(1, 0.1, 12))
+        low, high = race.ratio_interval(slow, fast) or (0, 0)
+        covered += low < np.exp(3) < high
+    assert 915 <= covered <= 975
+    assert race.ratio_interval(slow[:1], fast) is None
 
 
 def test_recipes_race_in_turn(raced: list[Run]) -> None:
-    names = ["quick", *baselines.RECIPES]
-    assert [each.name for each in raced[:3]] == names
-    assert {each.seed for each in raced if each.name == "quick"} <= {0, 1}
+    names = [each.name for each in raced]
+    assert names == ["quick", "textbook", "quick", "pytorch/examples"]
+    assert [each.seed for each in raced] == [0, 0, 1, 0]
     for each in raced:
         assert len(each.seconds) == len(each.validation) >= 1
         assert list(each.seconds) == sorted(each.seconds)
         assert 0 <= each.test <= 1
-    assert raced[2].parameters == 1_199_882  # as pytorch/examples has it
+    assert raced[3].parameters == 1_199_882  # as pytorch/examples has it
     assert raced[1].parameters == 421_642
 
 
-def test_a_recipe_is_skipped_once_another_run_would_exceed_its_budget(
+def test_a_round_has_all_recipes_and_runs_of_each_configuration_before_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    taken = {"fast": 3.0, "slow": 6.0}
+    limits: list[float] = []
 
     def run_one(name: str, _train: object, seed: int, limit: float, _test: object) -> Run:
-        assert limit == 10
-        return Run(name, seed, (taken[name],), (0.5,), 0.5, 1)
+        limits.append(limit)
+        return Run(name, seed, (6.0,), (0.5,), 0.5, 1)
 
     monkeypatch.setattr(race, "_run", run_one)
-    configs = dict.fromkeys(taken, SMALL["quick"])
     data = sample_splits()
-    runs = race.race(configs, data, data.validation[0], recipes=(), rounds=5, seconds=10, seed=4)
+    runs = race.race(SMALL, data, data.validation[0], rounds=2, seconds=10, seed=4)
     assert [(run.name, run.seed) for run in runs] == [
-        ("fast", 4), ("slow", 4), ("fast", 5), ("fast", 6),
+        ("quick", 4), ("quick", 5), ("textbook", 4), ("quick", 6), ("quick", 7),
+        ("pytorch/examples", 4), ("quick", 8), ("quick", 9), ("textbook", 5), ("quick", 10),
+        ("quick", 11), ("pytorch/examples", 5),
     ]  # fmt: skip
+    # the textbook has won when the other recipe takes longer
+    assert limits == [10, 10, 10, 10, 10, 6] * 2
 
 
 def test_a_race_leaves_the_global_random_state_as_it_was() -> None:
     before = torch.get_rng_state()
     data = sample_splits()
-    race.race(SMALL, data, data.validation[0], recipes=(), rounds=1, seconds=0.1)
+    race.race(SMALL, data, data.validation[0], recipes=(), rounds=1, repeats=1, seconds=0.1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_clock_stops_a_race_at_its_limit_and_at_the_target() -> None:
+def test_the_clock_stops_a_race_at_the_target_and_before_its_limit() -> None:
     clock = race._Clock(1000)
     assert not clock.lap(0.5)
     assert clock.lap(max(race.ACCURACY_TARGETS))
-    assert race._Clock(0).lap(0.5)
+    late = race._Clock(10)
+    late.start -= 6
+    assert late.lap(0.5)  # another epoch would end after 12 seconds
+    assert not race._Clock(1000).lap(0.5)
 
 
 def test_training_can_be_ended_early() -> None:
@@ -119,7 +159,7 @@ def test_achieved_speed_is_a_share_of_the_peak(monkeypatch: pytest.MonkeyPatch) 
 
 def found(**changes: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
-        "race": race.race_table(RUNS, 1000),
+        "race": {"quick": {"0.99": {"interval": [31.0, 60.0]}, "median_test": 0.98}},
         "latency": {"ratio": {"strokes": 0.4, "picture": 1.2}},
         "start_up": {"import": 0.01, "first_prediction": 0.3, "pad": 0.5, "pad_memory": 105.0},
         "growth": [{"memory": 50.0}],
@@ -157,7 +197,7 @@ def test_targets_are_met_or_not() -> None:
 def test_the_figure_has_a_line_for_each_run() -> None:
     drawn = speed_plots.race(RUNS, race.ACCURACY_TARGETS)
     assert [text.get_text() for text in drawn.axes[0].get_legend().get_texts()] == [
-        "quick (3 runs)", "textbook (1 run)",
+        "quick (3 runs)", "textbook (2 runs)",
     ]  # fmt: skip
 
 

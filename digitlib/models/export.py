@@ -92,8 +92,8 @@ def _normalize_in_weights(network: nn.Module, scale: float, shift: float) -> boo
 
     Padding would be of another shade then: such a network is left as it is.
     """
-    first = next((layer for layer in network.modules() if isinstance(layer, nn.Conv2d)), None)
-    if first is None or first.in_channels != 1 or first.padding != (0, 0):
+    first = next(layer for layer in network.modules() if not [*layer.children()])
+    if not isinstance(first, nn.Conv2d) or first.in_channels != 1 or first.padding != (0, 0):
         return False
     bias = torch.zeros(first.out_channels) if first.bias is None else first.bias
     first.bias = nn.Parameter(bias + shift * first.weight.sum(dim=(1, 2, 3)), requires_grad=False)

@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
 
 CLASSES = tuple("0123456789")
 
@@ -130,21 +133,77 @@ class PenBranch(nn.Module):
         return self.join(maps), self.head(maps)
 
 
-class QuickNet(nn.Module):
-    """The least work for 99 %: the empty margin is never computed, pooling comes early.
+class Deskew(nn.Module):
+    """Digits upright and equally wide, by the second moments of their ink.
 
-    The first kernel has stride 2 and stays inside the frame: 28x28 becomes 12x12 and halves
-    evenly to 6x6 and 3x3. Batch norm and ReLU act on pooled maps, a quarter as large.
+    Each row is shifted until rows and columns no longer correlate, as MNIST was deslanted by LeCun
+    et al. (1998), then all are stretched to one width. It has no weights.
+
+    Args:
+        size: of the frames that come out; the middle ``CUT`` pixels of those that go in.
+    """
+
+    CUT = 22  # of 28 pixels: digits fill 20, the rest is margin
+    WIDTH = 0.3  # standard deviation of the ink along its rows, in half frames
+    STRETCH = (0.6, 1.4)  # a 1 stays narrower than a 0
+    SLANT = 1.0  # largest shift, in pixels a row
+
+    def __init__(self, size: int = 20) -> None:
+        super().__init__()
+        self.size = size
+
+    @torch.no_grad()
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames ``[N, 1, size, size]`` of normalised frames ``[N, 1, 28, 28]``."""
+        ink = frames[:, 0] * MNIST_STD + MNIST_MEAN
+        x, y, shift, stretch = (value[:, None, None] for value in self._measure(ink))
+        part = self.CUT / FRAME_SIZE
+        places = part * _centres(self.size, frames.device)
+        across = x + stretch * places + shift * places[:, None]  # [N, size, size]
+        grid = torch.stack([across, (y + places[:, None]).expand_as(across)], dim=3)
+        return F.grid_sample(frames, grid, padding_mode="border", align_corners=False)
+
+    def _measure(self, ink: Tensor) -> tuple[Tensor, ...]:
+        """Centre of mass, slant and stretch, each ``[N]``, of ink ``[N, 28, 28]``."""
+        c = _centres(FRAME_SIZE, ink.device)
+        rows, columns = ink.sum(2), ink.sum(1)
+        total = rows.sum(1).clamp(min=1e-3)
+        x, y = (columns * c).sum(1) / total, (rows * c).sum(1) / total
+        xx = (columns * c**2).sum(1) / total - x**2
+        yy = (rows * c**2).sum(1) / total - y**2
+        xy = ((ink * c).sum(2) * c).sum(1) / total - x * y
+        slant = (xy / yy.clamp(min=1e-3)).clamp(-self.SLANT, self.SLANT)
+        width = (xx - slant * xy).clamp(min=1e-6).sqrt()
+        return x, y, slant, (width / self.WIDTH).clamp(*self.STRETCH)
+
+
+def _centres(size: int, device: torch.device) -> Tensor:
+    """Places of ``size`` pixels in a row, from -1 to 1, as ``grid_sample`` has them."""
+    return (2 * torch.arange(size, device=device) + 1) / size - 1
+
+
+class QuickNet(nn.Module):
+    """The least work for 99 %: little to learn, no empty margin, pooling early.
+
+    Deskewed digits vary less, so fewer examples and pixels do. The first kernel has stride 2 and
+    stays inside the frame: 20x20 becomes 8x8 and halves evenly to 4x4 and 2x2. Batch norm and ReLU
+    act on pooled maps, a quarter as large.
 
     Args:
         width: channels of the first layer; then twice and three times as many.
         pool_first: pool before batch norm and ReLU, not after.
         stride: of the first kernel; with 1 its maps are pooled.
-        padding: of the first kernel, with stride 2; 2 makes the maps 14, 7 and 3.
+        padding: of the first kernel, with stride 2.
+        deskewed: size of the deskewed frames; 0 takes frames as they are.
     """
 
     def __init__(
-        self, width: int = 16, pool_first: bool = True, stride: int = 2, padding: int = 0
+        self,
+        width: int = 16,
+        pool_first: bool = True,
+        stride: int = 2,
+        padding: int = 0,
+        deskewed: int = 20,
     ) -> None:
         super().__init__()
 
@@ -156,17 +215,19 @@ class QuickNet(nn.Module):
 
         w = width
         first = nn.Conv2d(1, w, 5, 2, padding, bias=False)
+        self.deskew = Deskew(deskewed) if deskewed else nn.Identity()
         self.features = nn.Sequential(
             *([first, nn.BatchNorm2d(w), nn.ReLU(inplace=True)]
-              if stride == 2 else pooled(1, w, 5, padding)),  # [N, w, 12, 12]
-            *pooled(w, 2 * w, 3, 1),  # [N, 2w, 6, 6]
-            *pooled(2 * w, 3 * w, 3, 1),  # [N, 3w, 3, 3]
+              if stride == 2 else pooled(1, w, 5, padding)),  # [N, w, 8, 8]
+            *pooled(w, 2 * w, 3, 1),  # [N, 2w, 4, 4]
+            *pooled(2 * w, 3 * w, 3, 1),  # [N, 3w, 2, 2]
         )  # fmt: skip
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(27 * w, 10))
+        side = ((deskewed or FRAME_SIZE) - 4) // 8
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(3 * w * side**2, 10))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits ``[N, 10]`` of normalised frames ``[N, 1, 28, 28]``."""
-        return self.head(self.features(frames))
+        return self.head(self.features(self.deskew(frames)))
 
 
 NETWORKS: dict[str, type[nn.Module]] = {
