@@ -27,8 +27,8 @@ def line(group: str, what: str, validation: list[float], seconds: float = 2.0) -
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(experiment_log.ABOUT, "small", "About it.")
-    group = Group(small_config(epochs=1), (Experiment("more", {"epochs": 2}),
-                  Experiment("one thread", threads=1)))  # fmt: skip
+    tried = Experiment("more", {"epochs": 2}), Experiment("small batches", {"batch_size": 8})
+    group = Group(small_config(epochs=1), tried, one_thread=True)
     monkeypatch.setitem(experiments.GROUPS, "small", group)
 
 
@@ -40,7 +40,7 @@ def test_a_group_is_run_and_written(tmp_path: Path) -> None:
         main(["experiments", "--run", "small", "--seeds", "2", "--log", str(log)])
     assert ended.value.code == 0
     lines = experiment_log.read(log)
-    assert [each["what"] for each in lines] == ["deeper", "as it is", "more", "one thread"]
+    assert [each["what"] for each in lines] == ["deeper", "as it is", "more", "small batches"]
     assert lines[2]["changes"] == {"epochs": 2}
     assert all(len(each["validation"]) == 2 for each in lines)
     text = (tmp_path / "experiments.md").read_text()
@@ -108,7 +108,7 @@ def test_every_experiment_is_a_configuration() -> None:
         assert len(set(names)) == len(names)
         for experiment in group.experiments:
             config = replace(group.reference, **experiment.changes)
-            assert config != group.reference or experiment.threads
+            assert config != group.reference
 
 
 def test_the_report_is_made_from_the_log() -> None:

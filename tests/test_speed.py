@@ -76,7 +76,7 @@ def test_threads_are_limited_inside_the_block_only() -> None:
 def test_throughput_is_frames_over_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "_seconds_per_call", lambda read, frames, seconds: 0.5)
     found = speed.throughput(bundled(), [1, 8])
-    assert found == {"default": {1: 2.0, 8: 16.0}, "baseline": {1: 2.0, 8: 16.0}}
+    assert found == {"digitnet": {1: 2.0, 8: 16.0}, "baseline": {1: 2.0, 8: 16.0}}
 
 
 def test_a_call_takes_as_long_as_it_sleeps() -> None:
@@ -139,7 +139,7 @@ def test_figures_show_the_measured_numbers(timed: dict[str, Any]) -> None:
     grown = [{"frames": 10.0**n, "seconds": 10.0 ** (n - 3), "memory": 20.0} for n in (3, 4, 5)]
     time, memory = speed_plots.growth(grown, limit=300).axes
     assert time.get_xlabel() == memory.get_xlabel() == "frames"
-    rates = speed_plots.rates({"default": {1: 10.0, 16: 80.0}})
+    rates = speed_plots.rates({"digitnet": {1: 10.0, 16: 80.0}})
     assert rates.axes[0].get_ylabel() == "frames per second"
     one = {"flops": 1.0, "achieved": 2e9, "peak": 8e9, "share": 0.25}
     (axes,) = speed_plots.limits({"reading": one}).axes

@@ -186,7 +186,7 @@ def _predict_baseline(model: nn.Module, frame: Frame) -> list[float]:
 def throughput(
     recognizer: Recognizer, sizes: Sequence[int], *, seconds: float = 0.3, rounds: int = 3
 ) -> dict[str, dict[int, float]]:
-    """Frames per second by batch size, of ``default``, the recognizer, and of ``baseline``.
+    """Frames per second by batch size, of ``digitnet``, the recognizer, and of ``baseline``.
 
     Both take turns at each size; a turn lasts ``seconds``, and the median turn counts. The
     baseline runs in PyTorch, as it was trained.
@@ -198,7 +198,7 @@ def throughput(
             model(normalize(frames.float() / 255)[:, None]).softmax(dim=1)
 
     networks: dict[str, Callable[[Tensor], Any]] = {
-        "default": recognizer.probabilities,
+        "digitnet": recognizer.probabilities,
         "baseline": baseline,
     }
     rates: dict[str, dict[int, float]] = {name: {} for name in networks}

@@ -114,8 +114,8 @@ PRESETS = {
     ),
     # 99 % of MNIST in the least time, for trying ideas; see reports/experiments.md.
     "quick": TrainConfig(
-        model="quicknet", epochs=1, batch_size=64, learning_rate=0.3, momentum=0.85,
-        warmup=0.1, label_smoothing=0.1, augment=False, precision="bfloat16",
+        model="quicknet", epochs=1, batch_size=256, learning_rate=0.7, momentum=0.85,
+        warmup=0.2, label_smoothing=0.1, augment=False, precision="bfloat16",
     ),
     # Distillation of the bundled network; training.stages has the stages before and after it.
     "default": _DEFAULT,
