@@ -15,7 +15,7 @@ from digitlib.datasets import catalog
 from digitlib.evaluation import speed
 from digitlib.models.weights import load_model
 from digitlib.reports import speed_plots
-from digitlib.training import baselines, race
+from digitlib.training import baselines, profiling, race
 from digitlib.training.race import Run
 from digitlib.training.trainer import fit, model_accuracy
 
@@ -73,6 +73,23 @@ def test_ratios_are_of_geometric_means() -> None:
     assert table["quick"]["cores"] == 2
     alone = race.race_table(RUNS[:1], 1000)["quick"]["0.99"]
     assert (alone["ratio"], alone["interval"]) == (None, None)
+
+
+def test_a_race_is_told_by_what_came_out() -> None:
+    table = race.race_table(RUNS, 1000)
+    first, second = race.tell(table, "quick")
+    assert "reached in 2 of 3 runs" in first
+    own = table["quick"]["0.99"]
+    assert own["fewer_epochs"] * own["faster_epochs"] == pytest.approx(own["ratio"])
+    assert own["cpu_ratio"] == pytest.approx(own["ratio"])  # two cores each
+    low, high = own["interval"]
+    assert f"{own['ratio']:.0f} times as fast, 95 % interval {low:.0f} to {high:.0f}" in second
+    assert ("perhaps as fast" in second) == (low < 1)
+    (_, alone) = race.tell(race.race_table(RUNS[:2], 1000), "quick")
+    assert "no interval" in alone
+    missed = [RUNS[1], run("quick", [1.0], [0.9])]
+    (nothing,) = race.tell(race.race_table(missed, 1000), "quick")
+    assert "not reached by `quick`:" in nothing
 
 
 def test_the_interval_of_a_ratio_covers_it_nineteen_times_in_twenty() -> None:
@@ -150,11 +167,22 @@ def test_training_can_be_ended_early() -> None:
 
 
 def test_achieved_speed_is_a_share_of_the_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(race, "matrix_peak", lambda precision: 1e9)
-    found = race.achieved_flops(SMALL, {"quick": 10.0}, bundled(), 20.0)
+    monkeypatch.setattr(profiling, "matrix_peak", lambda precision: 1e9)
+    found = profiling.achieved_flops(SMALL, {"quick": 10.0}, bundled(), 20.0)
     for each in found.values():
         assert each["share"] == pytest.approx(each["achieved"] / 1e9)
     assert found["reading: many frames"]["achieved"] == 20 * speed.flops(load_model()[0])
+
+
+def test_the_time_of_training_is_counted_by_kind_of_operation() -> None:
+    parts = profiling.training_time(SMALL["quick"], sample_splits(), 128)
+    assert sum(part["share"] for part in parts) == pytest.approx(1)
+    assert [part["seconds"] for part in parts] == sorted(
+        (part["seconds"] for part in parts), reverse=True
+    )
+    multiplied = {part["kind"] for part in parts if part["flops"]}
+    assert multiplied == {"convolutions, forward", "convolutions, backward", "linear layer"}
+    assert {"batch norm", "pooling", "ReLU", "new weights"} < {part["kind"] for part in parts}
 
 
 def found(**changes: Any) -> dict[str, Any]:

@@ -213,6 +213,25 @@ def verdict(line: Line, reference: Line) -> str:
     return f"{side}, {_points(ours, theirs)}{ratio}"
 
 
+def effects(group: str, whats: Sequence[str], path: Path = LOG) -> list[dict[str, Any]]:
+    """What lines of a group changed, against its first line, in the order of their descriptions.
+
+    Returns:
+        ``what``, ``points`` of accuracy, ``interval`` in words, ``times`` the seconds, ``seeds``.
+    """
+    reference, *lines = (line for line in read(path) if line["group"] == group)
+    rows, theirs = [], reference["validation"]
+    for line in sorted((each for each in lines if each["what"] in whats),
+                       key=lambda each: whats.index(each["what"])):  # fmt: skip
+        low, high = (100 * end for end in interval(line["validation"], theirs))
+        points = 100 * (statistics.fmean(line["validation"]) - statistics.fmean(theirs))
+        rows.append(
+            {"what": line["what"], "points": points, "interval": f"{low:+.2f} to {high:+.2f}",
+             "times": line["seconds"] / reference["seconds"], "seeds": len(line["validation"])}
+        )  # fmt: skip
+    return rows
+
+
 def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
     """Welch's interval of the difference of two means, each of at least two runs."""
     from scipy import stats

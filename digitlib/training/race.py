@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,9 +16,7 @@ from scipy.stats import ttest_ind
 from torch import nn
 
 from digitlib.datasets.base import DigitData
-from digitlib.evaluation.speed import flops, matrix_peak
 from digitlib.models.networks import build_network, count_parameters, pick_device
-from digitlib.models.recognizer import Recognizer
 from digitlib.training import baselines
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Splits, private_random_state
@@ -165,9 +163,10 @@ def race_table(runs: Sequence[Run], frames: int) -> dict[str, dict[str, Any]]:
     Returns:
         By name ``runs``, ``parameters``, ``test`` accuracies (list), ``median_test``,
         ``frames_per_second``, ``cores`` (CPU seconds by seconds), and for each target, as
-        ``0.99``: ``reached`` (number of runs), ``seconds`` and ``epochs`` (geometric means; None
-        where no run reached it), ``ratio`` (seconds of ``REFERENCE`` divided by these) and its 95 %
-        ``interval``, see :func:`ratio_interval`.
+        ``0.99``: ``reached`` (number of runs), and None where no run reached it: ``seconds`` and
+        ``epochs`` (geometric means), ``ratio`` (seconds of ``REFERENCE`` divided by these) and its
+        95 % ``interval`` (:func:`ratio_interval`), ``fewer_epochs`` and ``faster_epochs``, whose
+        product is the ratio, and ``cpu_ratio``, that of the processor's seconds.
     """
     named = {
         name: [r for r in runs if r.name == name] for name in dict.fromkeys(r.name for r in runs)
@@ -178,6 +177,11 @@ def race_table(runs: Sequence[Run], frames: int) -> dict[str, dict[str, Any]]:
         | {str(t): _reached(own, reference, t) for t in ACCURACY_TARGETS}
         for name, own in named.items()
     }
+
+
+MEASURED = (
+    "seconds", "epochs", "ratio", "interval", "fewer_epochs", "faster_epochs", "cpu_ratio",
+)  # fmt: skip
 
 
 def costs_to(target: float, runs: Sequence[Run]) -> NDArray[np.float64]:
@@ -221,55 +225,62 @@ def _summary(runs: Sequence[Run], frames: int) -> dict[str, Any]:
         "test": [run.test for run in runs],
         "median_test": statistics.median(run.test for run in runs),
         "frames_per_second": statistics.median(rates),
-        "cores": statistics.median(run.cpu_seconds / run.seconds[-1] for run in runs),
+        "cores": _cores(runs),
     }
+
+
+def _cores(runs: Sequence[Run]) -> float:
+    """Cores at work: CPU seconds divided by the seconds that passed."""
+    return statistics.median(run.cpu_seconds / run.seconds[-1] for run in runs)
 
 
 def _reached(runs: Sequence[Run], reference: Sequence[Run], target: float) -> dict[str, Any]:
     """Times to one target, beside the reference's."""
     own, theirs = costs_to(target, runs), costs_to(target, reference)
-    found: dict[str, Any] = dict.fromkeys(("seconds", "epochs", "ratio", "interval"))
-    found["reached"] = len(own)
-    if len(own):
-        found["seconds"], found["epochs"] = np.exp(np.log(own).mean(axis=0)).tolist()
-    if len(own) and len(theirs):
-        found["ratio"] = float(np.exp(np.log(theirs[:, 0]).mean())) / found["seconds"]
+    mean, other = (
+        np.exp(np.log(each).mean(axis=0)) if len(each) else None for each in (own, theirs)
+    )
+    found: dict[str, Any] = {"reached": len(own)} | dict.fromkeys(MEASURED)
+    if mean is not None:
+        found["seconds"], found["epochs"] = mean.tolist()
+    if mean is not None and other is not None:
+        found["ratio"], found["fewer_epochs"] = (other / mean).tolist()
+        found["faster_epochs"] = found["ratio"] / found["fewer_epochs"]
+        found["cpu_ratio"] = found["ratio"] * _cores(reference) / _cores(runs)
         found["interval"] = None if runs is reference else ratio_interval(theirs[:, 0], own[:, 0])
     return found
 
 
-def achieved_flops(
-    configs: Mapping[str, TrainConfig],
-    frames_per_second: Mapping[str, float],
-    recognizer: Recognizer,
-    reading: float,
-) -> dict[str, dict[str, float]]:
-    """FLOP/s of training and of reading, beside the matrix product's at the same precision.
+def tell(table: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[str]:
+    """What a race showed of one configuration beside ``REFERENCE``, in sentences.
 
     Args:
-        configs: of the training runs, by name.
-        frames_per_second: of training, by name.
-        recognizer: for reading.
-        reading: frames per second of the recognizer.
-
-    Returns:
-        By name ``flops`` of a frame, ``achieved`` and ``peak`` FLOP/s, and their ratio ``share``.
+        table: of :func:`race_table`.
+        name: of the configuration.
     """
-    peaks = {name: matrix_peak(name) for name in ("float32", "bfloat16")}
-    work = {
-        f"training: {name}": (
-            flops(build_network(config.model, **config.model_arguments), learning=True),
-            frames_per_second[name],
-            peaks[config.precision],
-        )
-        for name, config in configs.items()
-    }
-    read = build_network(recognizer.card.model, **recognizer.card.model_arguments)
-    work["reading: many frames"] = (flops(read), reading, peaks["float32"])
-    return {
-        name: {"flops": each, "achieved": each * rate, "peak": peak, "share": each * rate / peak}
-        for name, (each, rate, peak) in work.items()
-    }
+    last = str(max(ACCURACY_TARGETS))
+    goal = f"{max(ACCURACY_TARGETS):.0%} of the validation digits"
+    own, theirs = table[name][last], table[REFERENCE][last]
+    if own["ratio"] is None:
+        slow = " and ".join(f"`{n}`" for n in (name, REFERENCE) if not table[n][last]["reached"])
+        yield f"{goal} were not reached by {slow}: this run tells nothing about the ratio."
+        return
+    yield (
+        f"`{name}` reads {goal} after {own['seconds']:.2f} s (reached in {own['reached']} of "
+        f"{table[name]['runs']} runs), the {REFERENCE} after {theirs['seconds']:.1f} s "
+        f"({theirs['reached']} of {table[REFERENCE]['runs']})."
+    )
+    if own["interval"] is None:
+        yield f"That is {own['ratio']:.0f} times as fast; with so few runs there is no interval."
+        return
+    low, high = own["interval"]
+    sure = "faster" if low > 1 else "slower" if high < 1 else "perhaps as fast"
+    yield (
+        f"**`{name}` is {sure}: {own['ratio']:.0f} times as fast, 95 % interval {low:.0f} to "
+        f"{high:.0f}.** It needs {own['fewer_epochs']:.1f} times fewer epochs, and each takes "
+        f"{own['faster_epochs']:.1f} times less time. By the processor's time, in which other "
+        f"programs do not count, it is {own['cpu_ratio']:.0f} times as fast."
+    )
 
 
 # Lower or upper limits, for two cores and a race at full length.
