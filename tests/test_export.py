@@ -106,6 +106,7 @@ def test_the_bundled_file_is_what_the_command_writes(
         ("baseline", {}),
         ("quicknet", {}),
         ("quicknet", {"padding": 2}),
+        ("quicknet", {"deskewed": 20}),
         ("digitnet", {"stride": 2, "width": 8}),
         ("digitnet", {"outputs": 11, "width": 8, "pen": 8}),
     ],

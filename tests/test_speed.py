@@ -16,6 +16,7 @@ from digitlib.evaluation import speed
 from digitlib.models.networks import Deskew, build_network, count_parameters
 from digitlib.preprocessing.frame import normalize
 from digitlib.reports import speed_plots
+from digitlib.training.config import PRESETS
 
 SMALL = {"quick": small_config(epochs=2)}
 
@@ -147,7 +148,7 @@ def test_figures_show_the_measured_numbers(timed: dict[str, Any]) -> None:
 
 
 def test_quicknet_is_small_and_its_maps_halve_evenly() -> None:
-    model = build_network("quicknet")
+    model = build_network("quicknet", **PRESETS["quick"].model_arguments)
     assert count_parameters(model) < 30_000
     shapes: list[tuple[int, ...]] = []
     for layer in model.features:  # type: ignore[union-attr]
@@ -178,7 +179,7 @@ def test_deskewed_digits_stand_upright_and_are_equally_wide() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"stride": 1}, {"padding": 2}, {"pool_first": False}, {"width": 8}, {"deskewed": 0}],
+    [{"stride": 1}, {"padding": 2}, {"pool_first": False}, {"width": 8}, {"deskewed": 20}],
     ids=str,
 )
 def test_quicknet_can_be_varied(arguments: dict[str, Any]) -> None:

@@ -73,24 +73,30 @@ _QUICK = PRESETS["quick"]
 _SMALL_BATCHES = {"batch_size": 64, "learning_rate": 0.3, "warmup": 0.1}
 _DIGITNET = {"model": "digitnet"}
 _LOOP = replace(
-    _QUICK, device="cpu", epochs=3, batch_size=128, learning_rate=0.02, schedule="constant",
-    weight_decay=0.0, label_smoothing=0.0, precision="float32",
+    _QUICK, model_arguments={}, device="cpu", epochs=3, batch_size=128, learning_rate=0.02,
+    schedule="constant", warmup=0.1, weight_decay=0.0, label_smoothing=0.0, precision="float32",
 )  # fmt: skip
 _PENS = stages.STROKE_TEACHER
 _PEN_DIGITS = ("unipen", "pendigits")
 _REAL_NON_DIGITS = ("letters", "signs")
 
+
+def _net(**arguments: Any) -> dict[str, Any]:
+    """Arguments of the network of `quick` changed."""
+    return {"model_arguments": {**_QUICK.model_arguments, **arguments}}
+
+
 GROUPS = {
     "quick": Group(
         replace(_QUICK, device="cpu"),
         (
-            Experiment("digits not deskewed", {"model_arguments": {"deskewed": 0}}),
+            Experiment("digits not deskewed", _net(deskewed=0)),
             Experiment(
                 "the preset before: not deskewed, batches of 64",
-                {"model_arguments": {"deskewed": 0}} | _SMALL_BATCHES,
+                _net(deskewed=0) | _SMALL_BATCHES,
             ),
-            Experiment("deskewed to 28 px", {"model_arguments": {"deskewed": 28}}),
-            Experiment("deskewed to 16 px", {"model_arguments": {"deskewed": 16}}),
+            Experiment("deskewed to 28 px", _net(deskewed=28)),
+            Experiment("deskewed to 16 px", _net(deskewed=16)),
             Experiment("two epochs", {"epochs": 2}),
             Experiment("batches of 64, rate 0.3", _SMALL_BATCHES),
             Experiment("batches of 256, rate 0.7", {"batch_size": 256, "learning_rate": 0.7}),
@@ -105,13 +111,15 @@ GROUPS = {
             Experiment("running mean of the weights", {"ema_decay": 0.98}),
             Experiment("every frame varied", {"augment": True}),
             Experiment("float32", {"precision": "float32"}),
-            Experiment("width 8", {"model_arguments": {"width": 8}}),
-            Experiment("width 24", {"model_arguments": {"width": 24}}),
-            Experiment("pooling after ReLU", {"model_arguments": {"pool_first": False}}),
-            Experiment("the margin computed, too", {"model_arguments": {"padding": 2}}),
-            Experiment("first kernel at every place", {"model_arguments": {"stride": 1}}),
+            Experiment("width 8", _net(width=8)),
+            Experiment("width 24", _net(width=24)),
+            Experiment("pooling after ReLU", _net(pool_first=False)),
+            Experiment("the margin computed, too", _net(padding=2)),
+            Experiment("first kernel at every place", _net(stride=1)),
             Experiment("DigitNet, width 12", _DIGITNET | {"model_arguments": {"width": 12}}),
-            Experiment("BaselineCNN", {"model": "baseline", "learning_rate": 0.05}),
+            Experiment("BaselineCNN", {
+                "model": "baseline", "model_arguments": {}, "learning_rate": 0.05,
+            }),
         ),
         one_thread=True,
     ),
