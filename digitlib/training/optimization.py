@@ -38,7 +38,7 @@ def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimiz
         {"params": others},
     ]
     momentum = config.momentum
-    return torch.optim.SGD(groups, lr=1.0, momentum=momentum, nesterov=momentum > 0, fused=True)
+    return torch.optim.SGD(groups, lr=1.0, momentum=momentum, nesterov=momentum > 0)
 
 
 def make_scheduler(
