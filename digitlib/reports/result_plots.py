@@ -134,17 +134,22 @@ def points_per_panel(
 def embedding(at: Array, labels: Array, *, xlabel: str, ylabel: str) -> Figure:
     """Points ``[N, 2]`` in their digit's colour, the digit written at the middle of its points."""
     figure, ((axes,),) = new_figure(7.4, 6.2)
+    scatter_digits(axes, at, labels)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    return figure
+
+
+def scatter_digits(axes: Axes, at: Array, labels: Array) -> None:
+    """Draw what :func:`embedding` shows."""
     for digit in np.unique(labels):
-        own = at[labels == digit]
-        axes.scatter(*own.T, s=7, color=DIGITS[digit % 10], alpha=0.65, linewidths=0)
+        x, y = at[labels == digit].T
+        axes.scatter(x, y, s=7, color=DIGITS[digit % 10], alpha=0.65, linewidths=0)
         axes.text(
-            *np.median(own, axis=0), str(digit), fontsize=15, weight="bold", ha="center",
+            np.median(x), np.median(y), str(digit), fontsize=15, weight="bold", ha="center",
             va="center", color=DIGITS[digit % 10],
             bbox={"boxstyle": "circle,pad=0.2", "facecolor": PAPER, "edgecolor": "none",
                   "alpha": 0.85},
         )  # fmt: skip
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    return figure
 
 
 def reliability(tables: Mapping[str, Mapping[str, Array]]) -> Figure:
