@@ -182,7 +182,7 @@ def test_a_number_that_no_metrics_hold_is_noticed() -> None:
         output for cell in code_cells("05_evaluate") for output in cell.outputs
         if "text/markdown" in output.get("data", {})
     ]  # fmt: skip
-    sentence.data["text/markdown"] = "It reads 87.654 % right, 12 of 345,678 wrong."
+    sentence.data["text/markdown"] = "It reads 87.654 % right, 2 of 345,678 wrong."
     notebook.cells[0].source += "\nThe error is 0.98765."
     notebook.cells[-1].outputs = [sentence]
     found = unheld_numbers(notebook, record("05_evaluate"))
