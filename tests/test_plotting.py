@@ -18,7 +18,7 @@ from sklearn.metrics import confusion_matrix
 from digitlib.evaluation import exploration, metrics
 from digitlib.models.card import BUNDLED_WEIGHTS
 from digitlib.preprocessing.frame import frame_steps, to_frame
-from digitlib.reports import notebook, plotting, result_plots
+from digitlib.reports import notebook, plotting, result_plots, robustness_plots
 from digitlib.reports.notebook import load_networks, load_no_digits, load_optional, seed_runs
 
 RANDOM = np.random.RandomState(0)
@@ -30,6 +30,10 @@ BAND = (np.array([0.9, 0.5]), np.array([0.8, 0.4]), np.array([0.95, 0.6]))
 TABLE = metrics.reliability(P, LABELS)
 RISK = metrics.risk_coverage(P.max(axis=1), P.argmax(axis=1) == LABELS)
 MATRIX = confusion_matrix(LABELS, P.argmax(axis=1))
+SCORES = {
+    name: {"digits": RANDOM.randn(90) + 3, "signs": RANDOM.randn(9) - 3, "letters": np.zeros(9)}
+    for name in ("digitnet", "baseline")
+}
 DRAWING = np.zeros((60, 80), np.uint8)
 DRAWING[10:50, 30:36] = 255
 
@@ -86,11 +90,19 @@ def figures() -> dict[str, Figure]:
         "dendrogram": result_plots.dendrogram(
             exploration.class_linkage(P, LABELS), "0123456789", xlabel="nats"
         ),
-        "strengths": result_plots.accuracy_by_strength(
+        "strengths": robustness_plots.accuracy_by_strength(
             {"blur (px)": {"digitnet": BAND, "sure": BAND}, "shift (px)": {"baseline": BAND}},
             {"blur (px)": "01", "shift (px)": "02"},
             {"blur (px)": FRAMES[:2] / 255, "shift (px)": FRAMES[:2] / 255},
-            ylabel="share", styles={"sure": "--"},
+            ylabel="share", styles={"sure": "--"}, neutral={"blur (px)": 0, "shift (px)": 1},
+        ),
+        "ordered": plotting.curves(
+            *[{f"{n} px": (range(3), [n, 2, 1]) for n in (1, 2, 3)}] * 2,
+            xlabel="brush (px)", ylabel="share", ordered=True,
+        ),
+        "scores": robustness_plots.score_distributions(SCORES, "digits"),
+        "trade-off": robustness_plots.trade_offs(
+            {"signs": {"digitnet": ([0, 0.1], [0, 1]), "baseline": ([0, 0.1], [0, 0.5])}}
         ),
     }  # fmt: skip
 
@@ -262,3 +274,28 @@ def test_runs_of_several_seeds_are_read(tmp_path: Path, monkeypatch: pytest.Monk
     assert read is not None
     assert read["seed"] == [0, 5]
     assert read["accuracy"] == [metrics.accuracy(P, LABELS)] * 2
+
+
+def test_things_in_an_order_go_from_pale_to_dark_with_one_legend() -> None:
+    figure = figures()["ordered"]
+    assert len(figure.legends) == 1
+    assert not any(axes.get_legend() for axes in figure.axes)
+    shades = [line.get_color() for line in figure.axes[0].get_lines()]
+    grey = [np.dot(mpl.colors.to_rgb(shade), (0.3, 0.59, 0.11)) for shade in shades]
+    assert grey == sorted(grey, reverse=True)
+    assert len(set(grey)) == 3
+
+
+def test_no_bar_of_scores_is_cut_off() -> None:
+    figure = robustness_plots.score_distributions(SCORES, "digits")
+    for axes in figure.axes:
+        heights = [patch.get_data().values.max() for patch in axes.patches]
+        assert axes.get_ylim()[0] == 0
+        assert max(heights) <= axes.get_ylim()[1]
+
+
+def test_the_undisturbed_digit_is_framed() -> None:
+    curve, _, strip, _ = figures()["strengths"].axes
+    (mark,) = [line for line in curve.get_lines() if len(set(line.get_xdata())) == 1]
+    (frame,) = strip.patches
+    assert frame.get_x() + frame.get_width() / 2 == mark.get_xdata()[0] == 0

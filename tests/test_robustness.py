@@ -183,28 +183,49 @@ def test_the_curve_counts_the_recognizers_predictions(sample: DigitData) -> None
         assert confidence == pytest.approx(float(p.max(dim=1).values.mean()))
         single = [recognizer.predict_frame((255 * f).round().byte().numpy()) for f in frames]
         assert abs(rejected.successes - sum(p.rejected for p in single)) <= 2  # rounded frames
-    assert 0 < measured.mean_accuracy < 1
+    assert measured.right.shape == measured.predicted.shape == (len(change.strengths), 60)
+    last = measured.confidence[-1] - measured.accuracy[-1].value
+    assert measured.overconfidence == pytest.approx(last)
+
+
+def curve(*right: int, total: int = 10) -> robustness.RobustnessCurve:
+    """A curve with so many right of ``total`` at each strength."""
+    hits = np.arange(total) < np.array(right)[:, None]
+    shares = tuple(metrics.Proportion(total - n, total) for n in right)
+    return robustness.RobustnessCurve(np.where(hits, 3, 4), hits, shares, (0.9,) * len(right))
 
 
 def test_the_tolerated_range_surrounds_the_neutral_strength() -> None:
     change = Perturbation("x", "px", (-2, -1, 0, 1, 2), lambda f, s, g: f)
 
     def tolerated(*right: int) -> str:
-        shares = tuple(metrics.Proportion(n, 10) for n in right)
-        return robustness.RobustnessCurve(shares, shares, (1.0,) * 5).tolerated_range(change)
+        return curve(*right, total=1000).tolerated_range(change)
 
-    assert tolerated(9, 8, 10, 9, 9) == "0 to 2"
-    assert tolerated(9, 9, 10, 9, 9) == "-2 to 2"
-    assert tolerated(9, 9, 8, 9, 9) == "none"
+    assert tolerated(950, 850, 999, 940, 930) == "0 to 2"
+    assert tolerated(950, 930, 999, 940, 930) == "-2 to 2"
+    assert tolerated(950, 930, 850, 940, 930) == "none"
+    assert tolerated(950, 905, 999, 940, 930) == "0 to 2"  # its interval begins below 90 %
+
+
+def test_preprocessing_undoes_lost_contrast_and_keeps_what_was_legible(sample: DigitData) -> None:
+    recognizer, images, labels = Recognizer.load(), sample.images, sample.labels
+    found = robustness.evaluate_preprocessed(
+        recognizer, images, labels, {"contrast": 0.9, "shift": 0}
+    )
+    assert list(found) == ["shift", "contrast"]
+    plain = recognizer.probabilities(images).argmax(dim=1) == labels
+    np.testing.assert_array_equal(found["shift"]["frame"], plain)
+    assert found["contrast"]["frame"].mean() < 0.5
+    assert found["contrast"]["preprocessed"].mean() > 0.9
+    assert found["shift"]["preprocessed"].mean() > 0.9
 
 
 def test_panels_have_every_network_and_confidence_and_rejections_of_digitnet() -> None:
-    shares = (metrics.Proportion(9, 10), metrics.Proportion(5, 10))
-    result = robustness.RobustnessCurve(shares, shares[::-1], (0.9, 0.7))
+    result = curve(9, 5)
     (curves,) = robustness.curve_panels({"x": {"digitnet": result, "baseline": result}}).values()
     assert list(curves) == ["digitnet", "baseline", *robustness.LINE_STYLES]
     value, low, high = curves["digitnet"]
     np.testing.assert_allclose(value, [0.9, 0.5])
-    np.testing.assert_allclose((low[0], high[0]), shares[0].interval)
-    np.testing.assert_allclose(curves[robustness.REJECTED][0], [0.5, 0.9])
-    np.testing.assert_allclose(curves[robustness.CONFIDENCE][0], [0.9, 0.7])
+    np.testing.assert_allclose((low[0], high[0]), result.accuracy[0].interval)
+    np.testing.assert_allclose(curves[robustness.REJECTED][0], [0.1, 0.5])
+    np.testing.assert_allclose(curves[robustness.CONFIDENCE][0], [0.9, 0.9])

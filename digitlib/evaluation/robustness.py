@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.evaluation import metrics
 from digitlib.evaluation.metrics import Interval, Proportion, intervals
 from digitlib.models.recognizer import Recognizer
+from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
+from digitlib.preprocessing.read import BlankDrawingError
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
 CONFIDENCE, REJECTED = "confidence of digitnet", "rejected by digitnet"
@@ -49,6 +51,11 @@ class Perturbation:
     def title(self) -> str:
         """Name and unit, for axes."""
         return f"{self.name} ({self.unit})"
+
+    @property
+    def neutral_place(self) -> int:
+        """The place of the neutral strength among ``strengths``."""
+        return self.strengths.index(self.neutral)
 
     def ticks(self) -> list[str]:
         """The strengths as text."""
@@ -153,29 +160,42 @@ PERTURBATIONS = (
 )  # fmt: skip
 
 
+STRENGTHS = {change.name: change.strengths for change in PERTURBATIONS}
+
+
 @dataclass(frozen=True)
 class RobustnessCurve:
     """Results of a network at each strength of a change.
 
     Attributes:
-        accuracy: one share per strength.
-        rejected: share taken for no digit.
-        confidence: mean probability of the predicted digit.
+        predicted: the most probable digits, int ``[strengths, N]``.
+        right: whether they are the true ones, bool ``[strengths, N]``.
+        rejected: share taken for no digit, one per strength.
+        confidence: mean probability of the predicted digit, one per strength.
     """
 
-    accuracy: tuple[Proportion, ...]
+    predicted: NDArray[np.integer[Any]]
+    right: NDArray[np.bool_]
     rejected: tuple[Proportion, ...]
     confidence: tuple[float, ...]
 
+    @cached_property
+    def accuracy(self) -> tuple[Proportion, ...]:
+        """One share per strength."""
+        return tuple(Proportion.of(hits) for hits in self.right)
+
     @property
-    def mean_accuracy(self) -> float:
-        """Over all strengths."""
-        return float(np.mean([share.value for share in self.accuracy]))
+    def overconfidence(self) -> float:
+        """Confidence minus accuracy at the greatest strength."""
+        return self.confidence[-1] - self.accuracy[-1].value
 
     def tolerated_range(self, change: Perturbation, least: float = 0.9) -> str:
-        """The strengths around the neutral one with at least this accuracy, as text."""
-        tolerated = [share.value >= least for share in self.accuracy]
-        first = last = change.strengths.index(change.neutral)
+        """The strengths around the neutral one with at least this accuracy, as text.
+
+        The whole 95 % interval of the accuracy is at least ``least``.
+        """
+        tolerated = [share.interval[0] >= least for share in self.accuracy]
+        first = last = change.neutral_place
         if not tolerated[first]:
             return "none"
         while first and tolerated[first - 1]:
@@ -189,13 +209,14 @@ def evaluate_corruption(
     recognizer: Recognizer, images: Tensor, labels: Tensor, change: Perturbation, seed: int = 0
 ) -> RobustnessCurve:
     """Measure a network at every strength of one change, on uint8 frames ``[N, 28, 28]``."""
-    accuracy, rejected, confidence = [], [], []
+    predicted, rejected, confidence = [], [], []
     for strength in change.strengths:
         found = recognizer.predict_batch(change(images, strength, seed))
-        accuracy.append(metrics.accuracy(found.probabilities, labels.numpy()))
+        predicted.append(found.probabilities.argmax(axis=1))
         rejected.append(Proportion.of(found.rejected))
         confidence.append(float(found.probabilities.max(axis=1).mean()))
-    return RobustnessCurve(tuple(accuracy), tuple(rejected), tuple(confidence))
+    answers = np.stack(predicted)
+    return RobustnessCurve(answers, answers == labels.numpy(), tuple(rejected), tuple(confidence))
 
 
 def evaluate_corruptions(
@@ -209,6 +230,45 @@ def evaluate_corruptions(
         }
         for change in PERTURBATIONS
     }
+
+
+def evaluate_preprocessed(
+    recognizer: Recognizer,
+    images: Tensor,
+    labels: Tensor,
+    strengths: Mapping[str, float],
+    seed: int = 0,
+) -> dict[str, dict[str, NDArray[np.bool_]]]:
+    """Changed frames read as they are, and as pictures that go through preprocessing.
+
+    ``strengths`` are those of the changes, by name. Returns, by change, ``frame`` and
+    ``preprocessed``: read right, bool ``[N]``; never where no ink is found.
+    """
+    truth = labels.numpy()
+    found = {}
+    for change in PERTURBATIONS:
+        if change.name not in strengths:
+            continue
+        frames = change(images, strengths[change.name], seed)
+        pictures = (255 * (1 - F.pad(frames, (MARGIN,) * 4))).round().byte().numpy()
+        again = torch.from_numpy(np.stack([_frame_of(picture) for picture in pictures]))
+        has_ink = (again.flatten(1) > 0).any(dim=1).numpy()
+        direct, through = (
+            recognizer.predict_batch(each).probabilities.argmax(axis=1) == truth
+            for each in (frames, again)
+        )
+        found[change.name] = {"frame": direct, "preprocessed": through & has_ink}
+    return found
+
+
+MARGIN = 6  # px of white paper around a frame that is made a picture
+
+
+def _frame_of(picture: NDArray[np.uint8]) -> Frame:
+    try:
+        return to_frame(picture)
+    except BlankDrawingError:
+        return np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
 
 
 def curve_panels(

@@ -154,7 +154,7 @@ NOTEBOOKS: dict[str, Notebook] = {
     "05_evaluate": Notebook(fast={"subset": 1000}),
     "06_confusion": Notebook(fast={"subset": 1000}),
     "07_what_it_sees": Notebook(fast={"subset": 500}),
-    "08_robustness": Notebook(fast={"subset": 500}),
+    "08_robustness": Notebook(fast={"subset": 500, "count": 500}),
     "09_pictures": Notebook(fast={"subset": 500, "count": 10}),
     "10_writers": Notebook(fast={"subset": 500}),
     # Its figures are of measured times: it is run again on request (--only 11_speed), or when

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 
 from digitlib.evaluation.metrics import Proportion
 from digitlib.reports.plotting import (
-    COLORS,
     INK,
     PALE,
     PALETTE,
@@ -25,11 +24,8 @@ from digitlib.reports.plotting import (
     Line,
     colors_of,
     curves,
-    gray_with_gaps,
-    hide_axes,
     new_figure,
     percent_axis,
-    tile,
     whiskers,
 )
 
@@ -242,45 +238,4 @@ def dendrogram(linkage: Array, labels: Sequence[str], *, xlabel: str) -> Figure:
     axes.tick_params(axis="y", labelsize=11)
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
-    return figure
-
-
-def accuracy_by_strength(
-    panels: Mapping[str, Mapping[str, tuple[Any, Any, Any]]],
-    ticks: Mapping[str, Sequence[str]],
-    examples: Mapping[str, Array],
-    *,
-    ylabel: str,
-    styles: Mapping[str, str],
-) -> Figure:
-    """Shares against the strength of a change, and under each strength a frame changed so.
-
-    Args:
-        panels: title, which is also the x label with its unit → name → ``(value, low, high)``,
-            each 0-1 and one per strength.
-        ticks: title → the strengths, as text.
-        examples: title → frames ``[strengths, 28, 28]``, 0-1.
-        ylabel: with its unit.
-        styles: name → line style, without markers; other lines are solid, with markers.
-    """
-    rows = -(-len(panels) // 2)
-    figure, axes = new_figure(11, 3.1 * rows, 2 * rows, 2, height_ratios=[3.3, 1] * rows)
-    for n, (title, lines) in enumerate(panels.items()):
-        curve, strip = axes[2 * (n // 2) : 2 * (n // 2) + 2, n % 2]
-        at = np.arange(len(ticks[title]))
-        for name, (value, low, high) in lines.items():
-            color = COLORS.get(name, "#6b7079")
-            marker = "" if name in styles else "o"
-            curve.plot(at, value, styles.get(name, "-"), color=color, label=name, marker=marker)
-            curve.fill_between(at, low, high, color=color, alpha=0.18, linewidth=0)
-        limits = (-0.5, len(at) - 0.5)
-        curve.set(ylim=(0, 1.03), xlim=limits, ylabel=ylabel, title=title)
-        curve.set_xticks(at, ticks[title])
-        percent_axis(curve)
-        image = tile(examples[title])
-        strip.imshow(image, cmap=gray_with_gaps(), vmin=0, vmax=1, aspect="auto",
-                     extent=(*limits, 0, 1))  # fmt: skip
-        hide_axes(strip)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
-    figure.get_layout_engine().set(h_pad=0.09)  # type: ignore[union-attr,call-arg]
     return figure
