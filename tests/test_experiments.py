@@ -121,3 +121,15 @@ def test_quick_is_documented_and_small() -> None:
     quick = PRESETS["quick"]
     assert quick.epochs <= 2
     assert not quick.augment
+
+
+def test_effects_are_differences_from_the_first_line_of_a_group(tmp_path: Path) -> None:
+    log = tmp_path / "experiments.json"
+    lines = [line("a", "it", [0.990, 0.991, 0.992], 2.0), line("a", "one run", [0.9]),
+             line("a", "slow", [0.980, 0.981, 0.982], 5.0)]  # fmt: skip
+    experiment_log.record(lines, log)
+    (slow,) = experiment_log.effects("a", ("slow", "one run", "unknown"), log)
+    assert slow["points"] == pytest.approx(-1)
+    assert (slow["times"], slow["seeds"], slow["what"]) == (2.5, 3, "slow")
+    low, high = map(float, slow["interval"].split(" to "))
+    assert low < -1 < high < 0

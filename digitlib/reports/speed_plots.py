@@ -115,7 +115,8 @@ def limits(found: Mapping[str, Mapping[str, float]]) -> Figure:
                   label="matrix product" if first else None)  # fmt: skip
         axes.barh(row, each["achieved"] / 1e9, 0.62, color=PALETTE[0],
                   label="achieved" if first else None)  # fmt: skip
-        axes.text(each["peak"] / 1e9, row, f" {each['share']:.0%}", va="center")
+        end = max(each["peak"], each["achieved"]) / 1e9
+        axes.text(end, row, f" {each['share']:.0%}", va="center")
     axes.set(xlabel="GFLOP/s", ylim=(len(found) - 0.4, -0.6))
     axes.set_yticks(range(len(found)), list(found))
     axes.grid(False, axis="y")
