@@ -42,6 +42,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 FALSE_REJECTION = 0.01  # allowed share of rejected digits, of each data set
 WRITER_REJECTION = 0.05  # allowed share of one writer's
 WRITER_DIGITS = 20  # of fewer digits, a single one is more than the allowed share
+SCORE_MARGIN = 1e-4  # by which exported networks may round the score of a digit on the threshold
 SYNTHETIC = ("styles",)  # digits from rules: not for calibration
 
 
@@ -67,7 +68,8 @@ class _Outputs:
             numbers, counts = self.data.writers.unique(return_counts=True)
             for number in numbers[counts >= WRITER_DIGITS]:
                 allowed.append((scores[self.data.writers == number], WRITER_REJECTION))
-        return min(float(np.quantile(own, share, method="lower")) for own, share in allowed)
+        lowest = min(float(np.quantile(own, share, method="lower")) for own, share in allowed)
+        return lowest - SCORE_MARGIN
 
     def sample(self, size: int) -> _Outputs:
         """Those of ``size`` digits."""
