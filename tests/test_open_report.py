@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,11 @@ def test_senseless_parameters_are_refused_before_anything_is_said(said: list[str
     with pytest.raises(ValueError, match="The parameter seed is a whole number from 0"):
         open_report(NAME, variables(seed=-1))
     assert said == []
+
+
+def test_without_the_repository_the_notebook_beside_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(NOTEBOOK_FOLDER / f"{NAME}.ipynb", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert standing_parameters(tmp_path / "nowhere" / f"{NAME}.ipynb") == STANDING

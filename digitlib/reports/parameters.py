@@ -114,9 +114,15 @@ def _injected() -> list[str]:
 
 
 def standing_parameters(path: Path) -> dict[str, Any]:
-    """Names and values in the notebook's ``parameters`` cell; empty where it has none."""
+    """Names and values in the notebook's ``parameters`` cell; empty where it has none.
+
+    Where the package is installed without its repository, the notebook of this name in the working
+    folder is read: Jupyter runs a notebook in its own folder.
+    """
     import nbformat
 
+    if not path.is_file():
+        path = Path(path.name)
     for cell in nbformat.read(path, as_version=4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             assigned = [
