@@ -7,9 +7,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from digitlib.files import REPOSITORY
+from digitlib.models.explain import TRAINING_DIGITS
 from digitlib.reports import readme
 
 README = (REPOSITORY / "README.md").read_text()
@@ -117,6 +119,11 @@ def test_sizes_and_times_of_set_up_are_as_measured() -> None:
     assert setup["seconds"] < 60
     assert setup["megabytes"]["app"] < 500
     assert f"about {setup['megabytes']['all'] / 1000:.0f} GB" in start
+
+
+def test_the_number_of_frames_from_data_sets_in_the_package_is_theirs() -> None:
+    with np.load(TRAINING_DIGITS) as stored:
+        assert f"{len(stored['frames']):,} small frames made of two of them" in README
 
 
 def test_every_file_that_readme_links_exists() -> None:

@@ -418,7 +418,7 @@ def card_metrics(share: dict[str, float]) -> dict[str, Any]:
 def test_the_model_card_is_made_of_the_numbers() -> None:
     card = load_model()[1]
     metrics = card_metrics(Proportion(9957, 10000).as_dict())
-    text = render_model_card(metrics, card)
+    text = render_model_card(metrics, card, {})
     assert "[reliability](figures/05_evaluate-reliability.png)" in text
     for heading in ("Use", "Data", "Training", "Results", "Limits", "How it was made"):
         assert f"\n## {heading}\n" in text
@@ -427,7 +427,7 @@ def test_the_model_card_is_made_of_the_numbers() -> None:
             assert f"{numbers['accuracy']['value']:.2%}" in text
     assert "Incomplete" not in text
     assert "`05_evaluate`, 61 s, revision `0123456789ab` with changes: [" in text
-    stale = render_model_card(metrics | {"stale": ["05_evaluate"], "missing": ["04_x"]}, card)
+    stale = render_model_card(metrics | {"stale": ["05_evaluate"], "missing": ["04_x"]}, card, {})
     assert "**Of other code, data or settings than the rest:** 05_evaluate." in stale
     assert "**Incomplete:** 04_x" in stale
 
@@ -450,8 +450,9 @@ def test_the_model_card_tells_of_reported_writers_apart_from_those_who_set_somet
     assert f"(UNIPEN), it rejects {interval(lost.as_dict())}, and of one writer" in limits
     assert "with at least 20 digits up to 20%." in limits
     assert "set temperature and threshold, so their rows are no test" in text
-    without = render_model_card(card_metrics(read.as_dict()), replace(card, test={}))
+    without = render_model_card(card_metrics(read.as_dict()), replace(card, test={}), {})
     assert "On other drawings it is another share." in without
+    assert "**MNIST's**" not in without
 
 
 def test_the_model_card_tells_limits_that_the_notebooks_measured() -> None:
@@ -464,7 +465,7 @@ def test_the_model_card_tells_limits_that_the_notebooks_measured() -> None:
     own = metrics["notebooks"]["05_evaluate"]
     metrics["notebooks"] |= {name: own | {"numbers": each} for name, each in numbers.items()}
     metrics["times"] |= {name: {"notebook_seconds": 1.0} for name in numbers}
-    limits = render_model_card(metrics, load_model()[1]).split("## Limits")[1].split("\n## ")[0]
+    limits = render_model_card(metrics, load_model()[1], {}).split("## Limits")[1].split("\n## ")[0]
     assert f"({interval(share)} of 300 read right)" in limits
     assert "noise: 0 to 0.2. Beyond" in limits
 
@@ -474,7 +475,7 @@ def test_the_model_card_tells_every_training() -> None:
     last = {"data": {"unipen": "abc", "init": "def"}, "init": card.training, "seconds": 120.0}
     config = card.training["config"] | {"trained": "pen", "datasets": ["unipen"], "epochs": 77}
     made = replace(card, training=card.training | last | {"config": config})
-    text = render_model_card(card_metrics(Proportion(1, 2).as_dict()), made)
+    text = render_model_card(card_metrics(Proportion(1, 2).as_dict()), made, {})
     count, first = 2, card.training
     while "init" in first:
         count, first = count + 1, first["init"]

@@ -7,7 +7,6 @@ for Model Reporting" (2019).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from digitlib.evaluation.metrics import LARGE_GROUP
@@ -30,9 +29,7 @@ DATA_SETS = {
 }
 
 
-def render_model_card(
-    metrics: Mapping[str, Any], card: Card, measured: Mapping[str, Any] = MappingProxyType({})
-) -> str:
+def render_model_card(metrics: Mapping[str, Any], card: Card, measured: Mapping[str, Any]) -> str:
     """The model card as Markdown.
 
     Args:

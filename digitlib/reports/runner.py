@@ -143,12 +143,11 @@ def _is_current(plan: ReportPlan, path: Path, key: str) -> bool:
     """Whether all that a run of the notebook leaves is there and of this key."""
     record = _read_record(plan.record(path.stem))
     files = [plan.output / "figures" / figure for figure in record.get("figures", [])]
-    if plan.keeps:
-        kept = execution.outputs_are_current(execution.read_notebook(path))
-    else:
+    if not plan.keeps:
         files += [plan.output / "executed" / f"{path.stem}{end}" for end in (".ipynb", ".html")]
-        kept = True
-    return kept and record.get("key") == key and all(file.is_file() for file in files)
+    elif not execution.outputs_are_current(execution.read_notebook(path)):
+        return False
+    return record.get("key") == key and all(file.is_file() for file in files)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
