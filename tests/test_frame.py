@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from digitlib.preprocessing.frame import (
     stroke_width,
     to_frame,
 )
-from digitlib.preprocessing.read import MAX_SIDE, block_mean
+from digitlib.preprocessing.read import MAX_SIDE, WORK_SIDE, block_mean, read_colours, read_grey
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
@@ -423,23 +424,90 @@ def test_files(suffix: str, tmp_path: Path) -> None:
         assert difference(to_frame(given_path), clean_frame(5)) < 3
 
 
-@pytest.mark.parametrize(
-    ("orientation", "turn"),
-    [
-        (3, Image.Transpose.ROTATE_180),
-        (6, Image.Transpose.ROTATE_90),
-        (8, Image.Transpose.ROTATE_270),
-    ],
-)
-def test_photos_that_say_how_they_lie(
-    orientation: int, turn: Image.Transpose, tmp_path: Path
-) -> None:
-    path = tmp_path / "photo.jpg"
+TURNS = {  # what a camera did to the upright picture, by EXIF's number for it
+    1: (),
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_90,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_270,),
+}
+
+
+def as_file(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    picture.save(buffer := io.BytesIO(), kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_photos_that_say_how_they_lie(orientation: int) -> None:
     exif = Image.Exif()
-    exif[0x0112] = orientation  # as cameras write it: the pixels are turned the other way
-    Image.fromarray(page(7)).transpose(turn).save(path, exif=exif, quality=95)
-    assert difference(to_frame(path), clean_frame(7)) < 3
-    assert difference(to_frame(np.asarray(Image.open(path))), clean_frame(7)) > 10
+    exif[0x0112] = orientation
+    lying = Image.fromarray(page(7))
+    for turn in TURNS[orientation]:
+        lying = lying.transpose(turn)
+    photo = as_file(lying, "JPEG", exif=exif, quality=95)
+    assert difference(to_frame(photo), clean_frame(7)) < 3
+    if orientation > 1:
+        assert difference(to_frame(np.asarray(Image.open(io.BytesIO(photo)))), clean_frame(7)) > 10
+    shown = read_colours(photo).astype(float)
+    assert shown.shape == page(7).shape
+    assert np.abs(shown - page(7)).mean() < 3
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_files_are_read_from_disk_and_from_memory(kind: str, tmp_path: Path) -> None:
+    content = as_file(Image.fromarray(page(7)), kind)
+    path = tmp_path / "seven"  # the content tells the format
+    path.write_bytes(content)
+    assert np.array_equal(to_frame(path), to_frame(content))
+    assert difference(to_frame(content), clean_frame(7)) < 3
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "LA", "RGBA", "1"])
+def test_what_is_shown_is_what_is_read(mode: str) -> None:
+    picture = Image.fromarray(np.tile(page(7), (4, 4))).convert(mode)
+    colours = read_colours(picture)
+    assert colours.dtype == np.uint8
+    assert max(colours.shape) < 2 * WORK_SIDE
+    assert np.array_equal(read_grey(colours), read_grey(picture))
+
+
+def test_transparent_ink_is_shown_on_paper_of_its_opposite() -> None:
+    ink = np.zeros((40, 40, 4), np.uint8)
+    ink[10:30, 18:22] = 255  # white
+    shown = read_colours(ink)
+    assert shown.shape == (40, 40, 3)
+    assert (shown[20, 20] == 255).all()
+    assert (shown[0] == 0).all()
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
+def test_heic_without_its_reader_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(ValueError, match="pip install pi-heif, or save the picture as JPEG"):
+        to_frame(HEIC)
+
+
+def test_heic_is_read() -> None:
+    # page(7) at 80 px, quality 30, by pillow-heif 1.8.1: pi-heif reads alone
+    photo = Path(__file__).with_name("seven.heic")
+    assert difference(to_frame(photo), clean_frame(7)) < 5
+
+
+def test_damaged_heic_is_refused() -> None:
+    with pytest.raises(ValueError, match="The file cannot be read as a picture"):
+        to_frame(HEIC)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"%PDF-1.7 " * 99])
+def test_files_of_other_kinds_are_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^The file cannot be read as a picture: it is no PNG"):
+        to_frame(content)
 
 
 # --- ink and paper -------------------------------------------------------------------------

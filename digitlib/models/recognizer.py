@@ -100,8 +100,8 @@ class Recognizer:
         """Read the digit in a picture.
 
         Args:
-            image: PIL image, path, or array ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``, uint8 or
-                float 0-1; light or dark ink.
+            image: path, content of a file, PIL image, or array ``[H, W]``, ``[H, W, 3]`` or
+                ``[H, W, 4]``, uint8 or float 0-1; light or dark ink.
 
         Raises:
             BlankDrawingError: there is no ink.

@@ -1,16 +1,19 @@
-"""Files, PIL images and arrays become float greyscale ``[H, W]``.
+"""Files, their content, PIL images and arrays become float greyscale ``[H, W]``.
 
 The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from digitlib.preprocessing.formats import KINDS, teach_pillow
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,7 +22,7 @@ MAX_SIDE = 12_000  # px; a larger picture is refused before it fills the memory
 WORK_SIDE = 640  # px; larger pictures are reduced to this by area averaging first
 MIN_CONTRAST = 0.04  # of full scale; less between ink and paper, or between channels, is noise
 RANGE_TOLERANCE = 1e-3  # of full scale that float pictures may exceed 0 and 1 by, from resampling
-LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
+LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue: ITU-R BT.601
 COLOUR_SAMPLES = 64  # rows and columns of the pixels sampled to find out if there is any colour
 CHANNEL_GAIN = 2  # times the luminance's contrast that a colour channel has to offer to replace it
 
@@ -27,23 +30,56 @@ Picture = NDArray[np.float32]  # [H, W], 0-1
 
 
 def read_grey(image: Any) -> Picture:
-    """Read a picture as float grey ``[H, W]``, 0 black to 1 white, transparency composited."""
-    if isinstance(image, str | os.PathLike):
-        from PIL import Image as PILImage
+    """Read a picture as float grey ``[H, W]``, 0 black to 1 white, transparency composited.
 
-        try:
-            with PILImage.open(image) as opened:
+    Args:
+        image: path, content of a file, PIL image or array.
+
+    Raises:
+        ValueError: it is no picture that is read, or too large; the message says what to do.
+    """
+    values = _to_unit(_read_pixels(image))
+    return values if values.ndim == 2 else _grey(_on_paper(values))
+
+
+def read_colours(image: Any) -> NDArray[np.uint8]:
+    """Read a picture as it is to be shown: upright, reduced, on paper where it is transparent.
+
+    Arguments and errors as :func:`read_grey`, which makes the same of the result as of the picture.
+
+    Returns:
+        uint8 ``[H, W]`` or ``[H, W, 3]``; what is deeper than 8 bits is rounded to them.
+    """
+    values = _on_paper(_to_unit(_read_pixels(image)))
+    return np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+
+
+def _read_pixels(image: Any) -> NDArray[Any]:
+    """An upright array, reduced towards ``WORK_SIDE``; arrays stay as they are."""
+    if isinstance(image, str | os.PathLike | bytes):
+        return _from_file(image)
+    return _from_pil(image) if hasattr(image, "getbands") else np.asarray(image)
+
+
+def _from_file(source: str | os.PathLike[str] | bytes) -> NDArray[Any]:
+    """A path, or the content of a file."""
+    from PIL import Image as PILImage
+
+    name = "The file" if isinstance(source, bytes) else os.fspath(source)
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+            teach_pillow(file)
+            with PILImage.open(file) as opened:
                 return _from_pil(opened)
-        except FileNotFoundError:
-            raise
-        except (OSError, SyntaxError, struct.error, PILImage.DecompressionBombError) as error:
-            raise ValueError(f"{os.fspath(image)} cannot be read as a picture: {error}") from error
-    if hasattr(image, "getbands"):
-        return _from_pil(image)
-    return _from_array(np.asarray(image))
+    except FileNotFoundError:
+        raise
+    except PILImage.UnidentifiedImageError as error:
+        raise ValueError(f"{name} cannot be read as a picture: it is no {KINDS}.") from error
+    except (OSError, SyntaxError, struct.error, PILImage.DecompressionBombError) as error:
+        raise ValueError(f"{name} cannot be read as a picture: {error}") from error
 
 
-def _from_pil(image: Image) -> Picture:
+def _from_pil(image: Image) -> NDArray[Any]:
     from PIL import ImageOps
 
     _check_size(image.width, image.height)
@@ -55,17 +91,18 @@ def _from_pil(image: Image) -> Picture:
             raise ValueError("The picture has NaN or infinite values: clean it first.")
         top = float(values.max(initial=0))
         full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
-        return _reduce(values / full)
+        return _reduce(np.maximum(values / full, 0))
     transparent = "A" in image.getbands() or "transparency" in image.info
     mode = "RGBA" if transparent else "L" if image.mode in ("1", "L") else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
     if factor >= 2:
         image = image.reduce(factor)  # area averaging, in C, before anything is copied
-    return _from_array(np.asarray(image))
+    return np.asarray(image)
 
 
-def _from_array(array: NDArray[Any]) -> Picture:
+def _to_unit(array: NDArray[Any]) -> NDArray[np.float32]:
+    """Check an array and make it float 0-1, of the same channels, reduced."""
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ValueError(
             f"A picture is an array [H, W], [H, W, 3] or [H, W, 4]; this one is {array.shape}."
@@ -91,8 +128,7 @@ def _from_array(array: NDArray[Any]) -> Picture:
         raise ValueError(f"Pictures are uint8, uint16, bool or float arrays, not {array.dtype}.")
     values = array.astype(np.float32)
     values *= np.float32(1 / scale)
-    values = _reduce(values)
-    return values if values.ndim == 2 else _grey(values)
+    return _reduce(values)
 
 
 def _check_size(width: int, height: int) -> None:
@@ -118,16 +154,21 @@ def block_mean(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     return blocks.mean(axis=(1, 3))
 
 
-def _grey(values: NDArray[np.float32]) -> Picture:
+def _on_paper(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Without transparency: on paper of the ink's opposite, black on white, white on black."""
+    if values.ndim == 2 or values.shape[2] == 3:
+        return values
+    colour, alpha = values[..., :3], values[..., 3:]
+    if alpha.min() == 1:
+        return colour
+    weight = float(alpha.sum())
+    light = float((colour * alpha).sum(axis=(0, 1)) @ LUMINANCE) / weight if weight else 0.0
+    return colour * alpha + (1 - alpha) * np.float32(light < 0.5)
+
+
+def _grey(colour: NDArray[np.float32]) -> Picture:
     """Luminance (ITU-R BT.601), or the colour channel that tells ink from paper far better."""
-    luminance = np.array(LUMINANCE, np.float32)
-    colour = values[..., :3]
-    if values.shape[2] == 4 and (alpha := values[..., 3:]).min() < 1:
-        # On paper of the opposite lightness: black ink on white, white ink on black.
-        weight = float(alpha.sum())
-        light = float((colour * alpha).sum(axis=(0, 1)) @ luminance) / weight if weight else 0.0
-        colour = colour * alpha + (1 - alpha) * np.float32(light < 0.5)
-    grey = colour @ luminance
+    grey = colour @ LUMINANCE
     rows, columns = (max(1, side // COLOUR_SAMPLES) for side in colour.shape[:2])
     sample = colour[::rows, ::columns]
     # Channel by channel in memory: ten times as fast as along a last axis of three.
