@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from digitlib.training.config import TrainConfig
     from digitlib.training.trainer import fit
     from digitlib.widgets.pad import DrawingPad
+    from digitlib.widgets.studio import Studio
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "DrawingPad",
     "Prediction",
     "Recognizer",
+    "Studio",
     "TrainConfig",
     "WeightsError",
     "fit",
@@ -36,6 +38,7 @@ _HOMES = {
     "DrawingPad": "widgets.pad",
     "Prediction": "models.prediction",
     "Recognizer": "models.recognizer",
+    "Studio": "widgets.studio",
     "TrainConfig": "training.config",
     "WeightsError": "models.card",
     "fit": "training.trainer",

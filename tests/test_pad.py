@@ -38,6 +38,11 @@ class FakeRecognizer:
             raise self.failure
         return prediction(sum(len(stroke) for stroke in drawing) % 10)
 
+    def predict(self, image: Any, /) -> Prediction:
+        if self.failure:
+            raise self.failure
+        return prediction(7)
+
 
 def prediction(digit: int, *, share: float = 0.91, rejected: bool = False) -> Prediction:
     rest = (1 - share) / 9
@@ -590,3 +595,69 @@ def test_events_on_several_threads_take_turns(
     assert pad._tools.clear.disabled == (pad.strokes == [])
     assert (pad.prediction is None) == (pad.strokes == [])
     assert ('data-state="empty"' in pad._result.value) == (pad.strokes == [])
+
+
+# --- a picture in place of strokes -------------------------------------------------------------
+
+PICTURE = np.full((40, 60, 3), 255, np.uint8)
+
+
+def test_a_picture_is_read_in_place_of_the_strokes(
+    pad: DrawingPad, recognizer: FakeRecognizer
+) -> None:
+    pad.draw([LINE])
+    pad.show_image(PICTURE)
+    assert pad.strokes == []
+    assert pad.prediction.digit == 7
+    assert "data:image/jpeg" in pad._picture.value
+    assert not pad._tools.clear.disabled
+    pad.undo()
+    assert drawn(pad) == [LINE]
+    assert pad.image is None
+
+
+@pytest.mark.parametrize("end", ["clear", "draw", "stroke", "ink"])
+def test_a_picture_goes_with_the_next_ink_or_clearing(pad: DrawingPad, end: str) -> None:
+    pad.show_image(PICTURE)
+    match end:
+        case "clear":
+            pad.clear()
+        case "draw":
+            pad.draw([LINE])
+        case "stroke":
+            event(pad, "mouse_down", *LINE[0])
+        case _:
+            events = [{"do": "begin", "points": [[10, 10, 0, 0.5]]}]
+            pad._layer._receive(None, {"client": "page", "first": 0, "events": events}, [])
+    assert pad.image is None
+    assert pad._picture.value == ""
+    assert (pad.prediction is None) == (end == "clear")
+
+
+def test_a_picture_without_ink_is_told(pad: DrawingPad, recognizer: FakeRecognizer) -> None:
+    recognizer.failure = BlankDrawingError("there is no ink in it")
+    pad.show_image(PICTURE)
+    assert pad.error == "there is no ink in it"
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (4, 4, 3, 1)])
+def test_other_arrays_are_no_pictures(pad: DrawingPad, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="A picture is"):
+        pad.show_image(np.zeros(shape, np.uint8))
+    with pytest.raises(ValueError, match="A picture is"):
+        pad.show_image(np.zeros((4, 4)))
+
+
+def test_another_recognizer_reads_the_drawing_anew(pad: DrawingPad) -> None:
+    pad.draw([LINE, LINE])
+    another = FakeRecognizer()
+    pad.recognizer = another
+    assert len(another.calls) == 1
+
+
+def test_listeners_hear_of_each_answer_after_the_page(pad: DrawingPad) -> None:
+    heard: list[str] = []
+    pad.on_answer(lambda: heard.append(pad._result.value))
+    pad.draw([LINE])
+    assert heard == [pad._result.value]
+    assert 'data-state="read"' in heard[0]

@@ -15,16 +15,18 @@ INK = "#1b1f24"  # near black
 SHARPNESS = 2  # canvas pixels per pixel on screen: crisp on high-resolution displays
 # px: further from the pen than this it is another finger
 FINGER_DISTANCE = 20.0
+FILL = 0.7  # part of the canvas that a fitted drawing covers
+MIN_EXTENT = 0.1  # part of the canvas; a smaller drawing is in other units
 
 Callback = Callable[..., None]
 
 
 class PenCanvas(Canvas):
-    """A square canvas that draws with mouse or first finger into a history of strokes.
+    """A canvas that draws with mouse or first finger into a history of strokes.
 
     Args:
         history: gets the points, in px of the screen, and is shown.
-        size: side, px; on screen it may be smaller.
+        extent: width and height, px; on screen it may be smaller.
         brush: width of the ink, px.
         changed: called after each change by mouse or touch.
         guard: wraps the event handlers, whose exceptions nobody would see.
@@ -33,18 +35,18 @@ class PenCanvas(Canvas):
     def __init__(
         self,
         history: StrokeHistory,
-        size: int,
+        extent: tuple[int, int],
         brush: int,
         *,
         changed: Callable[[], None],
         guard: Callable[[Callback], Callback],
     ) -> None:
         super().__init__(
-            width=SHARPNESS * size,
-            height=SHARPNESS * size,
+            width=SHARPNESS * extent[0],
+            height=SHARPNESS * extent[1],
             tabbable=False,  # no keyboard use, and ipycanvas would trap Tab
         )
-        self.history, self.size, self.brush, self._changed = history, size, brush, changed
+        self.history, self.extent, self.brush, self._changed = history, extent, brush, changed
         self._page = ""  # whose ink layer has the stroke in progress
         self.add_class("dp-canvas")
         self.on_client_ready(guard(self._redraw_on_new_page))
@@ -100,8 +102,8 @@ class PenCanvas(Canvas):
 
     def _point(self, x: float, y: float) -> tuple[float, float]:
         """Canvas pixels to px of the pad, moved to the border where they lie outside."""
-        limit = float(self.size)
-        return min(max(x / SHARPNESS, 0.0), limit), min(max(y / SHARPNESS, 0.0), limit)
+        width, height = map(float, self.extent)
+        return min(max(x / SHARPNESS, 0.0), width), min(max(y / SHARPNESS, 0.0), height)
 
     # --- events of the ink layer, in px of the pad -----------------------------------------
 
@@ -162,3 +164,17 @@ class PenCanvas(Canvas):
         """
         self._canvas_manager._current_canvas = None
         self.redraw()
+
+
+def fit_to_canvas(strokes: list[Stroke], extent: tuple[int, int]) -> list[Stroke]:
+    """Strokes as they are if they lie on the canvas, else scaled and moved to fill it."""
+    if not strokes:
+        return []
+    points = np.concatenate(strokes)
+    low, high = points.min(axis=0), points.max(axis=0)
+    canvas = np.array(extent, float)
+    parts = (high - low) / canvas
+    if low.min() >= 0 and (high <= canvas).all() and parts.max() > MIN_EXTENT:
+        return strokes
+    scale = FILL / parts.max() if parts.any() else 1.0
+    return [(stroke - (low + high) / 2) * scale + canvas / 2 for stroke in strokes]

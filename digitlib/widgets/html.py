@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +25,8 @@ from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets.examples import EXAMPLES
 
 STEP_SIDE = 96  # px on screen
+SHOWN_SIDE = 800  # px of a picture in place of the canvas: twice its usual side
+PIXELS = ((), (3,), (4,))  # shapes of a picture's pixel
 ONE_AT_A_TIME = "One digit at a time."
 FRAME = "what the network sees: 28 by 28 pixels"
 
@@ -71,6 +75,32 @@ def result_html(
         prediction.doubt,
         picture=frame, remark=ONE_AT_A_TIME if several else "", error=error, top_k=top_k, pen=pen,
     )  # fmt: skip
+
+
+def picture_html(image: NDArray[np.uint8]) -> str:
+    """A picture for the place of the canvas, small enough to be sent at once.
+
+    Args:
+        image: uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``.
+
+    Raises:
+        ValueError: it has another shape or type.
+    """
+    from PIL import Image
+
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in PIXELS:
+        raise ValueError(f"A picture is uint8 [H, W], [H, W, 3 or 4], not {image.shape}.")
+    picture = Image.fromarray(image)
+    picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    if picture.mode == "RGBA":
+        opaque = Image.new("RGB", picture.size, "white")
+        opaque.paste(picture, mask=picture)
+        picture = opaque
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=90)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="the picture that is read" src="data:image/jpeg;base64,{data}">'
 
 
 def steps_html(picture: NDArray[np.uint8], prediction: Prediction | None = None) -> str:

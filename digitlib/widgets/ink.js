@@ -153,13 +153,13 @@ class Layer {
   #active = null; // the pointer that draws: {id, rank, start, rests, stroke}
 
   constructor(model, el, outbox) {
-    Object.assign(this, {el, outbox, size: model.get("size"), color: model.get("color")});
+    Object.assign(this, {el, outbox, extent: model.get("extent"), color: model.get("color")});
     el.classList.add("dp-ink");
     el.tabIndex = 0;
     el.setAttribute("role", "application");
     el.setAttribute("aria-label", "Canvas: draw a digit");
     this.canvas = document.createElement("canvas");
-    this.canvas.width = this.canvas.height = SHARPNESS * this.size;
+    [this.canvas.width, this.canvas.height] = this.extent.map(side => SHARPNESS * side);
     this.note = document.createElement("p");
     this.note.className = "dp-note";
     this.note.setAttribute("role", "status");
@@ -261,14 +261,13 @@ class Layer {
   /** x, y in px of the pad, ms since the page opened, pressure from 0 to 1. */
   #point(event) {
     const box = this.canvas.getBoundingClientRect();
-    const [low, high] = [-MARGIN * this.size, (1 + MARGIN) * this.size];
-    const place = (at, start, length) => {
-      const value = ((at - start) * this.size) / length;
-      return Math.round(100 * Math.min(Math.max(value, low), high)) / 100;
+    const place = (at, start, length, side) => {
+      const value = ((at - start) * side) / length;
+      return Math.round(100 * Math.min(Math.max(value, -MARGIN * side), (1 + MARGIN) * side)) / 100;
     };
     return [
-      place(event.clientX, box.left, box.width),
-      place(event.clientY, box.top, box.height),
+      place(event.clientX, box.left, box.width, this.extent[0]),
+      place(event.clientY, box.top, box.height, this.extent[1]),
       Math.round(10 * event.timeStamp) / 10,
       Math.round(1000 * event.pressure) / 1000,
     ];

@@ -28,7 +28,7 @@ class InkLayer(anywidget.AnyWidget):
     lost connection, or when the kernel was busy for long.
 
     Args:
-        size: side of the canvas, px of the pad.
+        extent: width and height of the canvas, px of the pad.
         brush: width of the ink, px of the pad.
         color: of the ink, in CSS.
         apply: called with the new events of a message and the page's name, before they are
@@ -39,13 +39,13 @@ class InkLayer(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("ink.js")
 
-    size = traitlets.Int().tag(sync=True)
+    extent = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
     brush = traitlets.Int().tag(sync=True)
     color = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
-        size: int,
+        extent: tuple[int, int],
         brush: int,
         color: str,
         *,
@@ -53,7 +53,7 @@ class InkLayer(anywidget.AnyWidget):
         then: Callable[[], None],
         guard: Callable[[Callable[..., None]], Callable[..., None]],
     ) -> None:
-        super().__init__(size=size, brush=brush, color=color)
+        super().__init__(extent=extent, brush=brush, color=color)
         self._apply, self._then = apply, then
         self._applied: dict[str, int] = {}  # by page: number of events
         self.observe(lambda _: self._answer("", False), "brush")

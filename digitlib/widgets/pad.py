@@ -7,8 +7,6 @@ The result is one HTML widget: one message from the kernel updates it.
 
 from __future__ import annotations
 
-import functools
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -22,28 +20,26 @@ from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes as pen
 from digitlib.preprocessing.read import BlankDrawingError
-from digitlib.widgets.canvas import INK, PenCanvas
+from digitlib.widgets.canvas import INK, PenCanvas, fit_to_canvas
+from digitlib.widgets.guard import LOCK, guarded
 from digitlib.widgets.history import Stroke, StrokeHistory
-from digitlib.widgets.html import result_html, steps_html, style_html
+from digitlib.widgets.html import picture_html, result_html, steps_html, style_html
 from digitlib.widgets.ink import InkLayer
 from digitlib.widgets.throttle import Throttle
 from digitlib.widgets.toolbar import Examples, Toolbar
 
 PREDICT_EVERY = 0.06  # s between predictions while the pen is down: 16 a second look continuous
-FILL = 0.7  # part of the canvas that a fitted drawing covers
 SLOW = "This page could not load anywidget: the kernel draws the ink, a little late."
-MIN_EXTENT = 0.1  # part of the canvas; a smaller drawing is in other units
-
-# JupyterLab delivers widget events on threads beside the one that runs cells, sometimes on several,
-# and ipycanvas has one command queue for all canvases: one thread at a time, for all pads.
-_LOCK = threading.RLock()
 
 
-class StrokeReader(Protocol):
+class Reader(Protocol):
     """The part of a recognizer that the pad needs."""
 
     def predict_strokes(self, drawing: Sequence[Stroke], /) -> Prediction:
         """Read strokes; raise ``BlankDrawingError`` when there are none."""
+
+    def predict(self, image: Any, /) -> Prediction:
+        """Read a picture; raise ``BlankDrawingError`` where there is no ink."""
 
 
 class DrawingPad(ipywidgets.Box):
@@ -59,23 +55,27 @@ class DrawingPad(ipywidgets.Box):
     Attributes (observable traits, read-only; use the methods to change the drawing):
         strokes: list of ``(n, 2)`` arrays in px of the canvas, x right, y down; a new list each
             time the drawing changes.
-        prediction: the ``Prediction`` of the drawing, None while there is none.
+        image: the picture that is shown and read in place of strokes, uint8 ``[H, W]``,
+            ``[H, W, 3]`` or ``[H, W, 4]``; None while there is none.
+        prediction: the ``Prediction`` of the drawing or picture, None while there is none.
         error: why there is no prediction, in a sentence; empty without a failure.
     """
 
     strokes: traitlets.List[Any] = traitlets.List(read_only=True)
+    image = traitlets.Any(None, allow_none=True, read_only=True)
     prediction = traitlets.Any(None, allow_none=True, read_only=True)
     error = traitlets.Unicode("", read_only=True)
 
     def __init__(
         self,
-        recognizer: StrokeReader | None = None,
+        recognizer: Reader | None = None,
         *,
         size: int = 400,
         brush: int = 22,
         top_k: int = 3,
     ) -> None:
-        self._recognizer = recognizer or Recognizer.load()
+        self._recognizer: Reader = recognizer or Recognizer.load()
+        self._answered: list[Callable[[], None]] = []
         self._top_k = top_k
         self._history = StrokeHistory()
         self._reading = Throttle(self._predict, PREDICT_EVERY, self._guarded)
@@ -86,13 +86,13 @@ class DrawingPad(ipywidgets.Box):
             clear=self._guarded(self.clear), set_brush=self._guarded(self._set_brush),
         )  # fmt: skip
         self._canvas = PenCanvas(
-            self._history, size, self._tools.brush.value,
-            changed=self._changed, guard=self._guarded,
+            self._history, (size, size), self._tools.brush.value,
+            changed=self._edited, guard=self._guarded,
         )  # fmt: skip
         self._canvas.on_key_down(self._guarded(self._key))
         self._layer = InkLayer(
-            size, self._canvas.brush, INK,
-            apply=self._canvas.apply, then=self._changed, guard=self._guarded,
+            self._canvas.extent, self._canvas.brush, INK,
+            apply=self._canvas.apply, then=self._edited, guard=self._guarded,
         )  # fmt: skip
         # Events of the canvas come where a page has no ink layer, which would lie over it.
         self._canvas.on_mouse_down(self._guarded(self._say_slow))
@@ -101,7 +101,9 @@ class DrawingPad(ipywidgets.Box):
         self._slow.add_class("dp-note").add_class("dp-slow")
         self._result = ipywidgets.HTML().add_class("dp-result")
         box = ipywidgets.Box
-        paper = box([self._canvas, self._layer, self._slow]).add_class("dp-paper")
+        self._picture = ipywidgets.HTML().add_class("dp-image")
+        parts = [self._picture, self._canvas, self._layer, self._slow]
+        paper = box(parts).add_class("dp-paper")
         left = box([paper, self._tools]).add_class("dp-left")
         right = box([self._result, Examples(self._guarded(self.draw))]).add_class("dp-right")
         style = ipywidgets.HTML(style_html(size), layout=ipywidgets.Layout(display="none"))
@@ -129,32 +131,49 @@ class DrawingPad(ipywidgets.Box):
             arrays = [array.copy() for array in pen.validate_strokes(strokes)]
         except BlankDrawingError:
             arrays = []
-        with _LOCK:
-            self._history.replace(_fit_to_canvas(arrays, self._canvas.size))
+        with LOCK:
+            self._history.replace(fit_to_canvas(arrays, self._canvas.extent))
             self._redraw()
+
+    def show_image(self, image: NDArray[np.uint8] | None) -> None:
+        """Show and read a picture in place of strokes, until something is drawn or cleared.
+
+        Args:
+            image: uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``; None removes the picture.
+
+        Raises:
+            ValueError: it has another shape or type.
+        """
+        shown = "" if image is None else picture_html(image)
+        with LOCK:
+            self._history.clear()
+            self._canvas.redraw()
+            self._picture.value = shown
+            self.set_trait("image", image)
+            self._changed()
 
     def undo(self) -> None:
         """Take back the last stroke, ``draw`` or ``clear``; nothing happens when there is none."""
-        with _LOCK:
+        with LOCK:
             self._history.undo()
             self._redraw()
 
     def redo(self) -> None:
         """Bring back the step that ``undo`` took; nothing happens when there is none."""
-        with _LOCK:
+        with LOCK:
             self._history.redo()
             self._redraw()
 
     def clear(self) -> None:
         """Remove all strokes; ``undo`` brings them back."""
-        with _LOCK:
+        with LOCK:
             self._history.clear()
             self._redraw()
 
     def picture(self) -> NDArray[np.uint8]:
-        """The drawing as a picture, dark ink on white, uint8 ``[size, size]``."""
-        size = self._canvas.size
-        ink = pen.rasterize(self.strokes, (size, size), self._canvas.brush)
+        """The drawing as a picture, dark ink on white, uint8 ``[height, width]``."""
+        width, height = self._canvas.extent
+        ink = pen.rasterize(self.strokes, (height, width), self._canvas.brush)
         return np.rint(255 * (1 - ink)).astype(np.uint8)
 
     def show_steps(self) -> None:
@@ -172,10 +191,40 @@ class DrawingPad(ipywidgets.Box):
         """
         return self._history.traces
 
+    @property
+    def pen_down(self) -> bool:
+        """A stroke is in progress."""
+        return self._history.pen is not None
+
+    @property
+    def recognizer(self) -> Reader:
+        """What reads the drawing; another one reads it anew."""
+        return self._recognizer
+
+    @recognizer.setter
+    def recognizer(self, recognizer: Reader) -> None:
+        with LOCK:
+            self._recognizer = recognizer
+            self._reading.now()
+
+    def on_answer(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` after each answer, also while the pen is down, and after each clearing.
+
+        The answer has then been sent to the page: what the callback takes does not delay it.
+        """
+        self._answered.append(callback)
+
     # --- changes and predictions -----------------------------------------------------------
 
     def _redraw(self) -> None:
         self._canvas.redraw()
+        self._edited()
+
+    def _edited(self) -> None:
+        """The strokes have changed; a picture makes room."""
+        if self.image is not None:
+            self._picture.value = ""
+            self.set_trait("image", None)
         self._changed()
 
     def _changed(self) -> None:
@@ -187,21 +236,24 @@ class DrawingPad(ipywidgets.Box):
             self._reading.now()
 
     def _predict(self) -> None:
-        """Read the strokes and show the result; a failure is shown in its place."""
+        """Read the drawing and show the result; a failure is shown in its place."""
         prediction, error = None, ""
         try:
-            if self.strokes:
+            if self.image is not None:
+                prediction = self._recognizer.predict(self.image)
+            elif self.strokes:
                 prediction = self._recognizer.predict_strokes(self.strokes)
-        except BlankDrawingError:
-            pass
+        except BlankDrawingError as problem:
+            error = "" if self.image is None else str(problem)
         except Exception as problem:
-            error = f"The drawing could not be read: {problem}"
+            what = "drawing" if self.image is None else "picture"
+            error = f"The {what} could not be read: {problem}"
         self._show(prediction, error)
 
     def _show(self, prediction: Prediction | None, error: str) -> None:
-        drawing = self._history.pen is not None
-        several = prediction is not None and pen.side_by_side(self.strokes)
-        self._tools.update(self._history)
+        drawing = self.pen_down
+        several = prediction is not None and bool(self.strokes) and pen.side_by_side(self.strokes)
+        self._tools.update(self._history, shows_image=self.image is not None)
         self._result.value = result_html(
             prediction, error, self._top_k, pen="down" if drawing else "up", several=several
         )
@@ -209,24 +261,20 @@ class DrawingPad(ipywidgets.Box):
         self.set_trait("prediction", prediction)  # last: its observers may be slow
         if self._steps is not None and not drawing:
             self._steps.update(self._render_steps())
+        for callback in self._answered:
+            callback()
 
     def _render_steps(self) -> HTML:
         return HTML(steps_html(self.picture(), self.prediction))
 
     def _guarded(self, action: Callable[..., None]) -> Callable[..., None]:
-        """A callback that takes the lock and shows a failure in the pad: it would vanish."""
+        """A callback that takes the lock and shows a failure in the pad."""
+        return guarded(action, self._fail)
 
-        @functools.wraps(action)
-        def callback(*arguments: Any) -> None:
-            with _LOCK:
-                try:
-                    action(*arguments)
-                except Exception as problem:
-                    error = f"The pad failed: {type(problem).__name__}: {problem}"
-                    self._result.value = result_html(self.prediction, error, self._top_k)
-                    self.set_trait("error", error)
-
-        return callback
+    def _fail(self, problem: Exception) -> None:
+        error = f"The pad failed: {type(problem).__name__}: {problem}"
+        self._result.value = result_html(self.prediction, error, self._top_k)
+        self.set_trait("error", error)
 
     def _say_slow(self, *_: Any) -> None:
         self._slow.layout.display = None
@@ -238,16 +286,3 @@ class DrawingPad(ipywidgets.Box):
     def _set_brush(self, width: int) -> None:
         self._canvas.brush = self._layer.brush = width
         self._canvas.redraw()
-
-
-def _fit_to_canvas(strokes: list[Stroke], size: int) -> list[Stroke]:
-    """Strokes as they are if they lie on the canvas, else scaled and moved to fill it."""
-    if not strokes:
-        return []
-    points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
-    extent = float((high - low).max())
-    if low.min() >= 0 and high.max() <= size and extent > MIN_EXTENT * size:
-        return strokes
-    scale = FILL * size / extent if extent else 1.0
-    return [(stroke - (low + high) / 2) * scale + size / 2 for stroke in strokes]

@@ -40,11 +40,11 @@ class Toolbar(Box):
         super().__init__([self.undo, self.redo, self.clear, self.brush])
         self.add_class("dp-tools")
 
-    def update(self, history: StrokeHistory) -> None:
-        """Enable the buttons that have something to do."""
+    def update(self, history: StrokeHistory, *, shows_image: bool = False) -> None:
+        """Enable the buttons that have something to do; an image can be cleared, too."""
         self.undo.disabled = not history.can_undo
         self.redo.disabled = not history.can_redo
-        self.clear.disabled = not history.strokes
+        self.clear.disabled = not (history.strokes or shows_image)
 
 
 class Examples(Box):

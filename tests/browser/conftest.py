@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,11 @@ CHROMIUM_FLAGS = [
 expect.set_options(timeout=1000 * PATIENCE / 2)
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def serving_lab(folder: Path) -> Iterator[Server]:
     """The drawing notebook in JupyterLab; autosave is off: the repository's file stays as it is."""
     notebook = REPOSITORY / "notebooks" / "01_draw.ipynb"
     before = notebook.read_bytes()
-    folder = tmp_path_factory.mktemp("lab")
     for plugin, settings in {
         "docmanager-extension/plugin": {"autosave": False},
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -52,6 +52,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The drawing notebook in JupyterLab."""
+    with serving_lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def lab_url(lab: Server) -> str:
     """The address of the notebook."""
     return lab.url
@@ -61,6 +68,16 @@ def lab_url(lab: Server) -> str:
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The drawing pad as a page."""
     with serving("app", tmp_path_factory.mktemp("app")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["lab", "app"])
+def studio(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The drawing notebook in JupyterLab, and as a page; for tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("studio")
+    with serving_lab(folder) if request.param == "lab" else serving("app", folder) as server:
         yield server
 
 

@@ -14,13 +14,13 @@ from servers import PATIENCE
 
 SETUP = """
 import json, time
-from digitlib.widgets.pad import _LOCK
+from digitlib.widgets.guard import LOCK
 def arrived():
-    with _LOCK:
+    with LOCK:
         read = pad.prediction and [pad.prediction.digit, pad.prediction.rejected]
         return json.dumps([[trace.tolist() for trace in pad.traces], read])
 def busy(seconds):
-    with _LOCK:
+    with LOCK:
         time.sleep(seconds)
 """
 

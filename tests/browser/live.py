@@ -100,16 +100,31 @@ def live_pad(
     """The pad in a new page of Voilà or JupyterLab, through a line with a delay each way."""
     address = urlsplit(server.url)
     with line(address.port or 0, delay) as opened:
-        page = open_context(viewport={"width": 1280, "height": 900}).new_page()
-        page.goto(address._replace(netloc=f"127.0.0.1:{opened.port}").geturl())
-        if is_lab(server):
-            run_all_cells(page)
-        expect(page.locator(".dp-pad .dp-ink canvas")).to_be_visible()
-        page.evaluate(PEN)
+        slow = address._replace(netloc=f"127.0.0.1:{opened.port}").geturl()
+        page = open_pad(server._replace(url=slow), open_context)
         kernel = Kernel(kernel_of(page, server))
         yield Pad(page, opened, kernel)
         kernel.close()
         page.context.close()
+
+
+def open_pad(
+    server: Server, open_context: Callable[..., BrowserContext], **options: object
+) -> Page:
+    """A new page of Voilà or JupyterLab whose pad can be drawn on, by ``pen`` (above), too.
+
+    Args:
+        server: that shows the drawing notebook.
+        open_context: of the browser.
+        options: of the context, in place of a window of 1280 by 900 px.
+    """
+    page = open_context(**{"viewport": {"width": 1280, "height": 900}} | options).new_page()
+    page.goto(server.url)
+    if is_lab(server):
+        run_all_cells(page)
+    expect(page.locator(".dp-pad .dp-ink canvas")).to_be_visible()
+    page.evaluate(PEN)
+    return page
 
 
 def is_lab(server: Server) -> bool:

@@ -73,7 +73,7 @@ def serving(
         process = subprocess.Popen(
             ["make", target, f"PORT={port}", "BROWSER=no", *(settings or (*INSTALLED, config))],
             cwd=checkout,
-            env=shell_environment() | environment,
+            env=shell_environment() | {"DIGITLIB_DRAWINGS": str(folder / "drawings")} | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -1,0 +1,58 @@
+"""What the views below the pad have in common."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import ClassVar
+
+import ipywidgets
+
+from digitlib.widgets.guard import guarded
+from digitlib.widgets.pad import DrawingPad
+
+SHEETS = resources.files("digitlib.widgets.panels")
+
+
+class Panel(ipywidgets.Box):
+    """A view below the pad; made when it is first opened.
+
+    Its style sheet lies beside its module, under the same name.
+
+    Args:
+        pad: whose drawing it shows.
+        children: widgets of the panel, from top to bottom; a line for messages follows them.
+
+    Attributes:
+        title: of the switch that opens it, and of the panel.
+        hint: what it is for, in a few words.
+    """
+
+    title: ClassVar[str]
+    hint: ClassVar[str]
+
+    def __init__(self, pad: DrawingPad, children: Sequence[ipywidgets.Widget]) -> None:
+        self.pad = pad
+        name = type(self).__module__.rpartition(".")[2]
+        sheet = SHEETS.joinpath(f"{name}.css").read_text(encoding="utf-8")
+        style = f"<style>{sheet}</style>"
+        heading = f"<h3>{html.escape(self.title)}</h3>"
+        self._message = ipywidgets.HTML().add_class("dp-message")
+        super().__init__(
+            [ipywidgets.HTML(style + heading).add_class("dp-heading"), *children, self._message]
+        )
+        self.add_class("dp-panel").add_class(f"dp-{name}")
+
+    def refresh(self) -> None:
+        """Show the pad's drawing: after each answer with the pen up, while the panel is open."""
+
+    def say(self, sentence: str, *, failed: bool = False) -> None:
+        """Show a sentence below the panel's widgets, read out by screen readers; "" removes it."""
+        state = "failed" if failed else "said"
+        text = f'<p role="status" data-state="{state}">{html.escape(sentence)}</p>'
+        self._message.value = text if sentence else ""
+
+    def guarded(self, action: Callable[..., None]) -> Callable[..., None]:
+        """A callback that takes the pads' lock and shows a failure in the panel."""
+        return guarded(action, lambda problem: self.say(str(problem), failed=True))

@@ -1,0 +1,78 @@
+"""The studio: the drawing pad, and views of what was drawn, opened by switches below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import ipywidgets
+
+from digitlib.widgets.pad import DrawingPad, Reader
+from digitlib.widgets.panels.base import Panel
+
+# By the title of their switch: what makes each panel, imported when it is first opened.
+PANELS: dict[str, Callable[[DrawingPad], Panel]] = {}
+
+
+class Studio(DrawingPad):
+    """A drawing pad with switches below it that open views of what was drawn.
+
+    Args:
+        recognizer: as for :class:`DrawingPad`.
+        options: further arguments of :class:`DrawingPad`.
+
+    Attributes:
+        panels: the panels that were shown so far, by title.
+    """
+
+    def __init__(self, recognizer: Reader | None = None, **options: Any) -> None:
+        super().__init__(recognizer, **options)
+        self.panels: dict[str, Panel] = {}
+        self._switches = {title: self._switch(title) for title in PANELS}
+        bar = ipywidgets.Box([*self._switches.values()]).add_class("dp-switches")
+        self._opened = ipywidgets.Box().add_class("dp-panels")
+        sheet = resources.files("digitlib.widgets").joinpath("studio.css")
+        style = ipywidgets.HTML(
+            f"<style>{sheet.read_text(encoding='utf-8')}</style>",
+            layout=ipywidgets.Layout(display="none"),
+        )
+        self.children: tuple[ipywidgets.Widget, ...] = (*self.children, style, bar, self._opened)
+        self.on_answer(self._refresh)
+
+    def show_panel(self, *titles: str) -> None:
+        """Show the panels with these titles; others stay as they are.
+
+        Raises:
+            KeyError: there is no such panel.
+        """
+        for title in titles:
+            self._switches[title].value = True
+
+    def hide_panel(self, title: str) -> None:
+        """Hide the panel with this title; what it holds is kept."""
+        self._switches[title].value = False
+
+    def _switch(self, title: str) -> ipywidgets.ToggleButton:
+        switch = ipywidgets.ToggleButton(description=title, tooltip=f"Show or hide: {title}")
+        switch.observe(self._guarded(lambda change: self._turn(title, change.new)), "value")
+        return switch.add_class("dp-switch")
+
+    def _turn(self, title: str, on: bool) -> None:
+        if on and title not in self.panels:
+            self.panels[title] = PANELS[title](self)
+        self._opened.children = [
+            self.panels[name] for name, switch in self._switches.items() if switch.value
+        ]
+        if on:
+            self._refresh_panel(self.panels[title])
+
+    def _refresh(self) -> None:
+        if not self.pen_down:
+            for panel in self._opened.children:
+                self._refresh_panel(panel)
+
+    @staticmethod
+    def _refresh_panel(panel: Panel) -> None:
+        """What fails in a panel is said there, and keeps no other from its turn."""
+        panel.guarded(panel.refresh)()
