@@ -30,6 +30,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | found
 
 
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """The data folder: the argument, else ``$DIGITLIB_DATA``, else ``data/`` in the repository."""
+    if root is not None:
+        return Path(root)
+    return Path(os.environ.get("DIGITLIB_DATA") or REPOSITORY / "data")
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``; the file written there replaces ``path`` at the end.

@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from digitlib import DrawingPad, Recognizer
+from digitlib.datasets.drawing_file import Drawing, DrawingFile
 from digitlib.reports.parameters import check_parameters
 
 SEVEN = [[[0, 0], [60, 0], [30, 50], [22, 100]]]
@@ -29,5 +30,9 @@ with tempfile.TemporaryDirectory() as folder:
     ImageDraw.Draw(picture).line([(x + 20, y + 20) for x, y in SEVEN[0]], width=8)
     picture.save(file := Path(folder, "seven.png"))
     assert Recognizer.load().predict(file).digit == 7
+    store = DrawingFile(folder)
+    assert store.append(Drawing(7, strokes=pad.traces)) == 1
+    assert store.read()[0].frame().tolist() == pad.prediction.frame.tolist()
+    assert "torch" not in sys.modules
     read = [sys.executable, "-m", "digitlib", "read", file]
     assert "(7:" in subprocess.run(read, capture_output=True, text=True, check=True).stdout

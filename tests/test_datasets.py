@@ -23,11 +23,11 @@ from digitlib.datasets.base import (
     DataDamagedError,
     DataMissingError,
     DigitData,
-    data_root,
 )
 from digitlib.datasets.mnist import MNIST_FILES
 from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
 from digitlib.datasets.pendigits import PEN_VALIDATION_WRITERS, read_pendigits
+from digitlib.files import data_root
 from digitlib.preprocessing import strokes
 
 PEN_FILE = """\

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from digitlib.files import REPOSITORY, digest
+from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
+from digitlib.files import digest
 
 SPLITS = ("train", "validation", "test")
-NO_DIGIT = 10  # the label of non-digits
 BAR_DELAY = 2  # seconds that loading takes before it shows a bar
 
 
@@ -83,13 +82,6 @@ class DigitData:
         if size is None or size >= len(self):
             return self
         return self.select(self.sample_indices(size, seed))
-
-
-def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """The data folder: the argument, else ``$DIGITLIB_DATA``, else ``data/`` in the repository."""
-    if root is not None:
-        return Path(root)
-    return Path(os.environ.get("DIGITLIB_DATA") or REPOSITORY / "data")
 
 
 def remove_empty_folders(folder: Path, root: Path) -> None:

@@ -24,13 +24,13 @@ from digitlib.datasets.base import (
     SPLITS,
     DataDamagedError,
     DigitData,
-    data_root,
     missing_error,
 )
 from digitlib.datasets.cache import cached
 from digitlib.datasets.mnist import SPLIT_SEED, build_mnist, find_mnist
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.pendigits import find_pendigits, read_pen_file
+from digitlib.files import data_root
 from digitlib.preprocessing.frame import ink_to_frame
 
 

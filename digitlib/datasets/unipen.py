@@ -29,11 +29,11 @@ from digitlib.datasets.base import (
     SPLITS,
     DataDamagedError,
     DataMissingError,
-    data_root,
     missing_error,
 )
 from digitlib.datasets.cache import cached
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
+from digitlib.files import data_root
 
 DOI = "10.5281/zenodo.1195803"
 # The same files with parsing slips patched, at a fixed revision.

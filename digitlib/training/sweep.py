@@ -63,7 +63,7 @@ def train(
 
     Args:
         job: name and configuration.
-        root: data folder; see :func:`base.data_root`.
+        root: data folder; see :func:`files.data_root`.
         threads: of this run; results depend on the number in the last bits.
         soft_labels: file of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
     """
