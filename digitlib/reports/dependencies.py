@@ -25,10 +25,11 @@ from digitlib.training import experiment_log
 from digitlib.training.config import PRESETS
 
 PACKAGE = REPOSITORY / "digitlib"
+PADS = {"DrawingPad", "Studio"}
 # Names in a cell by which the bundled weights are read. ``load_model`` is not among them: it
 # always takes a path.
 WEIGHT_READERS = {
-    "BUNDLED_WEIGHTS", "BASELINE_WEIGHTS", "Recognizer.load", "load_networks", "DrawingPad",
+    "BUNDLED_WEIGHTS", "BASELINE_WEIGHTS", "Recognizer.load", "load_networks", *PADS,
 }  # fmt: skip
 # Checks parameters and changes no number: the parameters themselves are part of the key.
 NO_EFFECT = ("digitlib.reports.parameters",)
@@ -110,7 +111,7 @@ def files_read(code: str, package: Path = PACKAGE) -> list[Path]:
         files += sorted(f for f in (package / "models").iterdir() if f.suffix in kinds)
     if "Explainer" in named:
         files += [package / "models" / "training_digits.npz"]
-    if "DrawingPad" in named:
+    if named & PADS:
         files += [package / "widgets" / "pad.css"]
     if "seed_runs" in named:
         files += [SEEDS]
