@@ -109,6 +109,19 @@ def onnx() -> None:
 
 
 @main.command()
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE.safetensors...")
+def stamp(files: tuple[Path, ...]) -> None:
+    """Believe weights of an earlier version as they are.
+
+    They get the digest by which damage is found from now on.
+    """
+    from digitlib.models.weights import stamp as give_digest
+
+    for path in files:
+        give_digest(path)
+
+
+@main.command()
 def neighbours() -> None:
     """Make the index of training digits for the nearest ones.
 

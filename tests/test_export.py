@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from digitlib import Recognizer, WeightsError
 from digitlib.models import export
 from digitlib.models.card import BASELINE_WEIGHTS, BUNDLED_NETWORK, BUNDLED_WEIGHTS, Card
 from digitlib.models.networks import build_network, count_parameters, reads_planes
+from digitlib.models.seal import seal, unseal
 from digitlib.models.weights import load_model, model_digest
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize, to_frame
@@ -145,7 +147,7 @@ def test_weights_in_half_precision_are_read() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda content: b"", "no ONNX file"),
+        (lambda content: content[:0], "no ONNX file"),
         (lambda content: content[:1000], "no ONNX file"),
         (lambda content: content.replace(b"digitlib-1", b"digitlib-0"), "card: not ours"),
         (lambda content: content.replace(b'"temperature":', b'"temperaturE":'), "is missing"),
@@ -153,12 +155,39 @@ def test_weights_in_half_precision_are_read() -> None:
     ],
     ids=["empty", "truncated", "other", "card", "JSON"],
 )
-def test_other_files_end_with_one_sentence(change: object, reason: str, tmp_path: Path) -> None:
+def test_other_files_end_with_one_sentence(
+    change: Callable[[bytes], bytes], reason: str, tmp_path: Path
+) -> None:
     path = tmp_path / "net.onnx"
-    path.write_bytes(change(BUNDLED_NETWORK.read_bytes()))  # type: ignore[operator]
+    path.write_bytes(seal(change(unseal(BUNDLED_NETWORK.read_bytes()))))
     with pytest.raises(WeightsError, match=reason) as caught:
         Recognizer.load(path)
     assert re.fullmatch(rf"{re.escape(str(path))}: [^\n]+\.", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda content: b"", "no ONNX file"),
+        (lambda content: content[:-1], "no digest is at its end"),
+        (lambda content: content + b"more", "no digest is at its end"),
+        (lambda content: content.replace(b'"temperature": ', b'"temperature": 1'), "damaged"),
+        (lambda content: content[:400_000] + b"\1" + content[400_001:], "damaged"),
+        (lambda content: content[:-1] + b"g", "damaged"),
+    ],
+    ids=["empty", "truncated", "longer", "card", "weight", "seal"],
+)
+def test_a_file_that_is_not_as_it_was_written_is_not_even_parsed(
+    change: Callable[[bytes], bytes],
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(change(BUNDLED_NETWORK.read_bytes()))
+    monkeypatch.setattr("digitlib.models.recognizer._make_session", None)
+    with pytest.raises(WeightsError, match=f"{re.escape(str(path))}: .*{reason}"):
+        Recognizer.load(path)
 
 
 def test_a_card_without_planes_thresholds_pictures_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from digitlib.training.config import PRESETS
 
 NAMES = {
     "read", "train", "distil", "weights", "sweep", "experiments", "reports", "export",
-    "onnx", "neighbours", "sensitivity", "readme",
+    "onnx", "stamp", "neighbours", "sensitivity", "readme",
 }  # fmt: skip
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -72,8 +75,36 @@ def test_frozen_parameters_count_and_buffers_do_not() -> None:
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'lenet'; there are baseline, digitnet"):
         build_network("lenet")
-    with pytest.raises(TypeError, match="layers"):
+    with pytest.raises(ValueError, match="no argument 'layers'; it has width, late"):
         build_network("digitnet", layers=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("digitnet", {"width": 2000}),
+        ("digitnet", {"width": 0}),
+        ("digitnet", {"width": True}),
+        ("digitnet", {"width": 24.0}),
+        ("digitnet", {"width": [24]}),
+        ("digitnet", {"late": "72"}),
+        ("digitnet", {"depth": 1_000_000}),
+        ("digitnet", {"depth": 10**400}),
+        ("digitnet", {"outputs": 12}),
+        ("baseline", {"dropout": math.nan}),
+        ("baseline", {"dropout": 1.0}),
+        ("quicknet", {"deskewed": 8}),
+        ("quicknet", {"pool_first": 1}),
+    ],
+    ids=str,
+)
+def test_arguments_have_limits(
+    name: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.nn.Module, "__init__", None)  # nothing is built
+    (argument,) = arguments
+    with pytest.raises(ValueError, match=f"{argument} of {name} lies between"):
+        build_network(name, **arguments)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import math
 import os
 import pickle
 import re
+import shutil
 import stat
 import struct
 import zipfile
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -18,11 +20,18 @@ import safetensors.torch
 import torch
 from safetensors import safe_open
 
-from digitlib import WeightsError
+from digitlib import Recognizer, WeightsError
 from digitlib.datasets import catalog
 from digitlib.models.card import BUNDLED_WEIGHTS, Card
 from digitlib.models.networks import build_network, count_parameters
-from digitlib.models.weights import FORMAT, load_model, read_tensors, save_model, write_tensors
+from digitlib.models.weights import (
+    FORMAT,
+    load_model,
+    read_tensors,
+    save_model,
+    stamp,
+    write_tensors,
+)
 from digitlib.training.config import TrainConfig
 
 CARD = Card("digitnet", {"width": 4}, temperature=1.25)
@@ -125,10 +134,21 @@ def test_layouts_in_memory_do_not_matter(tmp_path: Path) -> None:
     assert torch.equal(after.features[3].weight, model.features[3].weight)
 
 
-@pytest.mark.parametrize("name", ["", "lenet"])
-def test_a_card_names_its_model(name: str, model: torch.nn.Module, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="none of"):
-        save_model(tmp_path / "net.safetensors", model, Card(name))
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model": ""}, "has a name"),
+        ({"model": "lenet"}, "there are baseline, digitnet"),
+        ({"model_arguments": {"width": 2000}}, "width of digitnet lies between"),
+        ({"validation": {"mnist": {"nll": math.nan}}}, "validation has a number that is not fin"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_read_again_is_not_written(
+    changes: dict, reason: str, model: torch.nn.Module, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        save_model(tmp_path / "net.safetensors", model, replace(CARD, **changes))
     assert not (tmp_path / "net.safetensors").exists()
 
 
@@ -243,7 +263,9 @@ def test_safetensors_of_others_are_refused(model: torch.nn.Module, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "metadata", [{}, {"card": "{"}, {"card": ""}], ids=["none", "cut", "empty"]
+    "metadata",
+    [{}, *({"card": text} for text in ("{", "", "null", "[]", "3", "[" * 10**5, '{"a":' * 10**5))],
+    ids=["none", "cut", "empty", "null", "list", "number", "deep", "deep objects"],
 )
 def test_files_with_a_broken_card_are_refused(
     metadata: dict, model: torch.nn.Module, tmp_path: Path
@@ -275,6 +297,79 @@ def test_weights_of_another_model_are_refused(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("function", [load_model, read_tensors, Recognizer.load])
+def test_a_file_that_cannot_be_read_is_said_with_its_reason(
+    function: Callable[[Path], object], saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("digitlib.models.weights.safe_open", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(Path, "open", fail)
+    for path in (saved, Path(shutil.copy(saved, saved.with_suffix(".onnx")))):
+        with pytest.raises(WeightsError, match=re.escape(str(path))) as caught:
+            function(path)
+        assert "Permission denied" in str(caught.value)
+        assert isinstance(caught.value.__cause__, PermissionError)
+    monkeypatch.setattr(Path, "is_file", fail)  # of a folder that cannot be looked into
+    with pytest.raises(WeightsError, match="cannot be read: Permission denied"):
+        function(saved)
+
+
+# --- content that is not as it was written ---------------------------------------------------
+
+
+def rewrite(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str]], None]) -> None:
+    """Change tensors or metadata of a file, in the right form: only the digest tells."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    change(tensors, metadata)
+    safetensors.torch.save_file(tensors, path, metadata=metadata)
+
+
+def swap(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    names = ("early.5.weight", "early.5.bias")
+    tensors.update(zip(names, [tensors[name] for name in reversed(names)], strict=True))
+
+
+def zero(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    tensors["head.2.weight"].zero_()
+
+
+def flip(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    tensors["head.2.weight"].view(torch.int32)[3, 3] ^= 1
+
+
+def edit(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    metadata["card"] = metadata["card"].replace("1.25", "1.24")
+
+
+def reshape(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    tensors["head.2.weight"] = tensors["head.2.weight"].T.contiguous()
+
+
+def restamp(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    metadata["digest"] = "0" * 64
+
+
+@pytest.mark.parametrize("change", [swap, zero, flip, edit, reshape, restamp])
+def test_tensors_and_cards_are_believed_only_as_written(change: Callable, saved: Path) -> None:
+    rewrite(saved, change)
+    refused(saved, "damaged: its content is not as it was written")
+
+
+def test_a_file_without_a_digest_is_refused_until_it_is_stamped(saved: Path) -> None:
+    before = load_model(saved)[0].state_dict()
+    rewrite(saved, lambda tensors, metadata: metadata.pop("digest"))
+    refused(saved, f"python -m digitlib stamp {saved}")
+    stamp(saved)
+    after, card = load_model(saved)
+    assert card == CARD
+    assert all(torch.equal(tensor, after.state_dict()[name]) for name, tensor in before.items())
+
+
 # --- the card ------------------------------------------------------------------------------
 
 
@@ -287,14 +382,19 @@ def test_weights_of_another_model_are_refused(
         ({"temperature": None}, "temperature cannot be None"),
         ({"temperature": True}, "temperature cannot be True"),
         ({"temperature": "1"}, "temperature cannot be '1'"),
-        ({"temperature": 0}, "finite and above 0, not 0"),
-        ({"temperature": -1.0}, "finite and above 0"),
-        ({"temperature": math.nan}, "finite and above 0"),
-        ({"temperature": math.inf}, "finite and above 0"),
-        ({"threshold": math.nan}, "number or -inf, not nan"),
-        ({"threshold": math.inf}, "number or -inf, not inf"),
-        ({"stroke_threshold": math.nan}, "stroke_threshold is a number or None, not nan"),
-        ({"stroke_threshold": -math.inf}, "stroke_threshold is a number or None"),
+        ({"temperature": 0}, "temperature lies between 0.001 and 1000, not 0"),
+        ({"temperature": -1.0}, "temperature lies between"),
+        ({"temperature": math.nan}, "temperature has a number that is not finite"),
+        ({"temperature": math.inf}, "temperature has a number that is not finite"),
+        ({"temperature": 10**400}, "temperature lies between"),
+        ({"threshold": math.nan}, "threshold has a number that is not finite"),
+        ({"threshold": -math.inf}, "threshold has a number that is not finite"),
+        ({"threshold": 1e10}, "threshold lies between"),
+        ({"stroke_threshold": -math.inf}, "stroke_threshold has a number that is not"),
+        ({"stroke_threshold": 10**400}, "stroke_threshold lies between"),
+        ({"false_rejection_rate": 1.5}, "false_rejection_rate lies between 0 and 1, not 1.5"),
+        ({"test": {"mnist": [{"nll": math.inf}]}}, "test has a number that is not finite"),
+        ({"model": "m" * 101}, "has a name"),
         ({"versions": []}, "versions cannot be"),
     ],
     ids=str,
@@ -307,6 +407,38 @@ def test_a_senseless_card_is_refused(
     with pytest.raises(WeightsError, match=f"{re.escape(str(path))}: .*{reason}") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"width": 2000}, {"depth": 10**6}, {"width": 10**400}, {"width": 4.0}], ids=str
+)
+def test_a_card_with_arguments_beyond_their_limits_builds_nothing(
+    arguments: dict, model: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "net.safetensors"
+    write_tensors(path, model.state_dict(), CARD.to_json() | {"model_arguments": arguments})
+    monkeypatch.setattr(torch.nn.Module, "__init__", None)
+    with pytest.raises(WeightsError, match=f"{re.escape(str(path))}.*lies between"):
+        load_model(path)
+
+
+def test_a_card_of_a_larger_network_takes_no_memory(
+    model: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "net.safetensors"
+    arguments = {"width": 256, "late": 1024, "depth": 16}  # 150 million weights
+    write_tensors(path, model.state_dict(), CARD.to_json() | {"model_arguments": arguments})
+    tensors = []
+    load = torch.nn.Module.load_state_dict
+    monkeypatch.setattr(
+        torch.nn.Module,
+        "load_state_dict",
+        lambda self, *a, **k: (tensors.extend(self.parameters()), load(self, *a, **k))[1],
+    )
+    with pytest.raises(WeightsError, match="another model"):
+        load_model(path)
+    assert sum(tensor.numel() for tensor in tensors) > 10**8
+    assert all(tensor.is_meta for tensor in tensors)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Card)])
@@ -323,7 +455,7 @@ def test_a_card_is_an_object(stored: object) -> None:
         Card.from_json(stored)
 
 
-@pytest.mark.parametrize("temperature", [math.nan, math.inf, 0.0, -1.0])
+@pytest.mark.parametrize("temperature", [math.nan, math.inf, 0.0, -1.0, 1e4])
 def test_a_card_cannot_be_made_with_a_senseless_temperature(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature"):
         Card("digitnet", temperature=temperature)

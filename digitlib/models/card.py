@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,27 @@ BUNDLED_WEIGHTS = Path(__file__).with_name("digitnet.safetensors")
 BUNDLED_NETWORK = BUNDLED_WEIGHTS.with_suffix(".onnx")  # the same weights, for reading
 BASELINE_WEIGHTS = BUNDLED_WEIGHTS.with_name("baseline.safetensors")  # half precision
 FORMAT = "digitlib-1"  # in the file's metadata, beside the card as JSON
+LONGEST_NAME = 100
+RANGES = {
+    "temperature": (1e-3, 1e3),  # trained networks have 0.5 to 3
+    "threshold": (-1e9, 1e9),
+    "stroke_threshold": (-1e9, 1e9),
+    "false_rejection_rate": (0, 1),
+}
 
 
 class WeightsError(ValueError):
     """A weights file cannot be used; the message is one line that says why."""
+
+
+def require_file(path: Path) -> None:
+    """WeightsError where there is no file at ``path``, or nobody can see whether there is."""
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
+    if not there:
+        raise WeightsError(f"{path}: there is no such weights file.")
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,7 @@ class Card:
         test: results on the test split, by data set.
 
     Raises:
-        ValueError: the temperature or the threshold makes no sense.
+        ValueError: a number makes no sense.
     """
 
     model: str
@@ -54,12 +72,14 @@ class Card:
     test: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"A temperature is finite and above 0, not {self.temperature}.")
-        if not self.threshold < math.inf:
-            raise ValueError(f"A threshold is a number or -inf, not {self.threshold}.")
-        if self.stroke_threshold is not None and not math.isfinite(self.stroke_threshold):
-            raise ValueError(f"stroke_threshold is a number or None, not {self.stroke_threshold}.")
+        if not (isinstance(self.model, str) and 0 < len(self.model) <= LONGEST_NAME):
+            raise ValueError(f"A model has a name, not {reprlib.repr(self.model)}.")
+        if self.threshold != -math.inf:
+            _check_range("threshold", self.threshold)
+        _check_range("temperature", self.temperature)
+        for name in ("stroke_threshold", "false_rejection_rate"):
+            if (value := getattr(self, name)) is not None:
+                _check_range(name, value)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -70,10 +90,11 @@ class Card:
         """The card with these JSON values: exactly those of :meth:`to_json`.
 
         Raises:
-            WeightsError: a field is missing, unknown, or of another type.
+            WeightsError: a field is missing, unknown, or of another type; a number is not finite or
+                outside its range.
         """
         if not isinstance(stored, Mapping):
-            raise WeightsError(f"A card is a JSON object, not {stored!r:.40}.")
+            raise WeightsError(f"A card is a JSON object, not {reprlib.repr(stored)}.")
         if problems := _card_problems(stored):
             raise WeightsError(f"The card does not fit: {', '.join(problems)}.")
         threshold = -math.inf if stored["threshold"] is None else stored["threshold"]
@@ -89,13 +110,24 @@ class Card:
         Raises:
             WeightsError: there is none, or one that cannot be read.
         """
-        if metadata.get("format") != FORMAT:
-            raise WeightsError(f"It has no {FORMAT} card: not ours.")
-        try:
-            stored = json.loads(metadata["card"])
-        except (KeyError, ValueError) as error:
-            raise WeightsError(f"The card cannot be read: {error}.") from error
-        return cls.from_json(stored)
+        return cls.from_json(parse_card(metadata))
+
+
+def parse_card(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The JSON object in the metadata of a file: a card, or what a checkpoint has in its place.
+
+    Raises:
+        WeightsError: there is none, or it cannot be read.
+    """
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"It has no {FORMAT} card: not ours.")
+    try:
+        stored = json.loads(metadata["card"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise WeightsError(f"The card cannot be read: {error}.") from error
+    if not isinstance(stored, dict):
+        raise WeightsError(f"A card is a JSON object, not {reprlib.repr(stored)}.")
+    return stored
 
 
 JSON_TYPES: dict[str, tuple[type, ...]] = {each.name: (dict,) for each in fields(Card)}
@@ -104,12 +136,33 @@ NUMBERS = ("threshold", "stroke_threshold", "false_rejection_rate")
 JSON_TYPES |= dict.fromkeys(NUMBERS, (int, float, type(None)))
 
 
+def _check_range(name: str, value: float) -> None:
+    low, high = RANGES[name]
+    if not low <= value <= high:
+        raise ValueError(f"{name} lies between {low:g} and {high:g}, not {reprlib.repr(value)}.")
+
+
 def _card_problems(stored: Mapping[str, Any]) -> list[str]:
-    """Missing fields, unknown fields, and fields of the wrong type, each in a few words."""
+    """Missing and unknown fields, and those with a wrong value, each in a few words."""
     problems = [f"{name} is missing" for name in JSON_TYPES if name not in stored]
     for name, value in stored.items():
         if name not in JSON_TYPES:
             problems.append(f"{name} is unknown")
         elif isinstance(value, bool) or not isinstance(value, JSON_TYPES[name]):
-            problems.append(f"{name} cannot be {value!r:.40}")
+            problems.append(f"{name} cannot be {reprlib.repr(value)}")
+        elif not all(map(math.isfinite, _floats(value))):
+            problems.append(f"{name} has a number that is not finite")
     return problems
+
+
+def _floats(value: Any) -> Iterator[float]:
+    """All floats in JSON of any depth."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            waiting += each.values()
+        elif isinstance(each, (list, tuple)):
+            waiting += each
+        elif isinstance(each, float):
+            yield each

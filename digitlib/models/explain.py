@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from digitlib.models.card import WeightsError
 from digitlib.models.recognizer import Recognizer
+from digitlib.models.seal import field, seal, unseal
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame
 from digitlib.preprocessing.strokes import Planes
 
@@ -192,14 +193,5 @@ def add_outputs(network: bytes, names: list[str]) -> bytes:
     A message of Protocol Buffers that follows another is merged into it, lists joined: the names
     alone are appended, and no package that knows the format is needed.
     """
-    outputs = (_field(OUTPUT, _field(NAME, name.encode())) for name in names)
-    return network + _field(GRAPH, b"".join(outputs))
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A field of bytes: its number and kind, the length in groups of 7 bits, the content."""
-    length, size = b"", len(content)
-    while size > 0x7F:
-        length += bytes([size & 0x7F | 0x80])
-        size >>= 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+    outputs = (field(OUTPUT, field(NAME, name.encode())) for name in names)
+    return seal(unseal(network) + field(GRAPH, b"".join(outputs)))

@@ -22,6 +22,7 @@ from digitlib.files import atomic_write
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, FORMAT, Card
 from digitlib.models.inference import digit_score, optimize_for_inference
 from digitlib.models.networks import count_parameters, reads_planes
+from digitlib.models.seal import seal
 from digitlib.models.weights import load_model, model_digest
 from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
 from digitlib.preprocessing.strokes import PLANES
@@ -131,7 +132,7 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
         metadata["stroke_rejection_threshold"] = repr(card.stroke_threshold)
     onnx.helper.set_model_props(file, metadata)
     onnx.checker.check_model(file)
-    return file.SerializeToString()
+    return seal(file.SerializeToString())
 
 
 def _trace(classifier: FrameClassifier) -> bytes:

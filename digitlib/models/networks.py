@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import reprlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -237,10 +240,39 @@ NETWORKS: dict[str, type[nn.Module]] = {
 }
 
 
-def build_network(name: str, **arguments: Any) -> nn.Module:
-    """Build a network by its name in ``NETWORKS``; ValueError names the choices."""
+# What the arguments of a network may be: a larger one would be a slip, or a damaged card.
+LIMITS: dict[str, tuple[float, float]] = {
+    "width": (1, 256), "late": (1, 1024), "depth": (1, 16), "stride": (1, 2), "dropout": (0, 0.95),
+    "outputs": (10, 11), "pen": (0, 256), "padding": (0, 2), "deskewed": (12, FRAME_SIZE),
+}  # fmt: skip
+
+
+def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    """ValueError where no network has this name, or where it cannot be built of these arguments."""
     if name not in NETWORKS:
         raise ValueError(f"There is no network {name!r}; there are {', '.join(NETWORKS)}.")
+    known = inspect.signature(NETWORKS[name]).parameters
+    for argument, value in arguments.items():
+        if argument not in known:
+            raise ValueError(f"{name} has no argument {argument!r}; it has {', '.join(known)}.")
+        default = known[argument].default
+        if value == default and type(value) is type(default):
+            continue
+        low, high = LIMITS.get(argument, (0, 1))
+        kinds = {bool} if isinstance(default, bool) else {int, type(default)} - {type(None)}
+        if type(value) not in kinds or not low <= value <= high:
+            raise ValueError(
+                f"{argument} of {name} lies between {low} and {high}: not {reprlib.repr(value)}."
+            )
+
+
+def build_network(name: str, **arguments: Any) -> nn.Module:
+    """Build a network by its name in ``NETWORKS``.
+
+    Raises:
+        ValueError: see :func:`check_arguments`.
+    """
+    check_arguments(name, arguments)
     return NETWORKS[name](**arguments)
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.files import atomic_write
-from digitlib.models.card import BUNDLED_NETWORK, Card, WeightsError
+from digitlib.models.card import BUNDLED_NETWORK, Card, WeightsError, require_file
 from digitlib.models.prediction import BatchPrediction, Prediction
+from digitlib.models.seal import unseal
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
 from digitlib.preprocessing.strokes import Planes
@@ -34,7 +35,7 @@ class Recognizer:
     """A network with its calibration: drawings in, :class:`Prediction` out. It needs no PyTorch.
 
     Args:
-        network: content of an ONNX file that :meth:`export_onnx` wrote.
+        network: content of an ONNX file that :meth:`export_onnx` wrote, with its seal.
 
     Attributes:
         card: of the network's weights.
@@ -44,10 +45,11 @@ class Recognizer:
         activations: names of those that an :class:`Explainer` shows.
 
     Raises:
-        WeightsError: it is no ONNX file, or one without our card.
+        WeightsError: it is no ONNX file of ours, or not as it was written.
     """
 
     def __init__(self, network: bytes) -> None:
+        unseal(network)
         self.network = network
         self._session = _make_session(network)
         stored = self._session.get_modelmeta().custom_metadata_map
@@ -72,12 +74,13 @@ class Recognizer:
             ImportError: weights in safetensors, and there is no PyTorch.
         """
         path = BUNDLED_NETWORK if path is None else Path(path)
-        if not path.is_file():
-            raise WeightsError(f"{path}: there is no such weights file.")
+        require_file(path)
         if path.suffix != ".onnx":
             return cls(_export_weights(path))
         try:
             return cls(path.read_bytes())
+        except OSError as error:
+            raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
         except WeightsError as error:
             raise WeightsError(f"{path}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -13,34 +14,76 @@ from safetensors.torch import save
 from torch import nn
 
 from digitlib.files import atomic_write, digest
-from digitlib.models.card import BUNDLED_WEIGHTS, FORMAT, Card, WeightsError
-from digitlib.models.networks import NETWORKS, build_network
+from digitlib.models.card import (
+    BUNDLED_WEIGHTS,
+    FORMAT,
+    Card,
+    WeightsError,
+    parse_card,
+    require_file,
+)
+from digitlib.models.networks import build_network, check_arguments
 
+Tensors = dict[str, torch.Tensor]
+
+DIGEST = "digest"  # in the file's metadata: of tensors and card
 PICKLE_STARTS = [bytes([0x80, protocol]) for protocol in range(2, 6)]  # as torch.save writes them
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
-    """Write tensors and JSON to ``path``; the file is whole or as it was."""
+def write_tensors(path: Path, tensors: Tensors, card: dict[str, Any]) -> None:
+    """Write tensors, JSON and a digest of both to ``path``; the file is whole or as it was."""
+    _write(path, tensors, json.dumps(card))
+
+
+def _write(path: Path, tensors: Tensors, card: str) -> None:
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(whole, metadata={"format": FORMAT, "card": json.dumps(card)})
+    metadata = {"format": FORMAT, "card": card, DIGEST: _content_digest(whole, card)}
+    content = save(whole, metadata=metadata)
     with atomic_write(path) as partial:
         partial.write_bytes(content)
 
 
-def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _content_digest(tensors: Tensors, card: str) -> str:
+    """SHA-256 of the card and of the tensors with their names, kinds and shapes."""
+    content = hashlib.sha256(card.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        content.update(json.dumps([name, str(tensor.dtype), [*tensor.shape]]).encode())
+        content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return content.hexdigest()
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     """Read the tensors and the JSON that :func:`write_tensors` wrote.
 
     Raises:
-        WeightsError: not there, truncated, pickled, not safetensors, or without a card.
+        WeightsError: not there, not readable, truncated, pickled, not safetensors, without a card,
+            or with tensors or a card that are not those it was written with.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such weights file.")
+    tensors, metadata = _read(path)
+    try:
+        card = parse_card(metadata)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    if DIGEST not in metadata:
+        raise WeightsError(
+            f"{path} has no digest: written by an earlier version, or damaged. If you trust it, "
+            f"python -m digitlib stamp {path} gives it one."
+        )
+    if metadata[DIGEST] != _content_digest(tensors, metadata["card"]):
+        raise WeightsError(f"{path} is damaged: its content is not as it was written.")
+    return tensors, card
+
+
+def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
+    """Tensors and metadata of a safetensors file, whatever they are."""
+    require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         if _is_pickle(path):
             message = f"{path} is a pickle or zip file; digitlib loads only safetensors."
             raise WeightsError(message) from error
@@ -48,26 +91,39 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         raise WeightsError(
             f"{path} is truncated, damaged or not a safetensors file ({reason})."
         ) from error
-    if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{path} is safetensors, but has no {FORMAT} card: not ours.")
-    try:
-        return tensors, dict(json.loads(metadata["card"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path} has a card that cannot be read: {error}") from error
+
+
+def stamp(path: Path) -> None:
+    """Give a file of an earlier version its digest, tensors and card as they are.
+
+    Raises:
+        WeightsError: it is no file of digitlib's.
+    """
+    tensors, metadata = _read(path)
+    parse_card(metadata)
+    _write(path, tensors, metadata["card"])
 
 
 def _is_pickle(path: Path) -> bool:
     """The file begins as pickles and zips do; safetensors with a length of 8 bytes and "{"."""
-    with path.open("rb") as file:
-        start = file.read(9)
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError:  # the reader's own error says so
+        return False
     return start[:2] == b"PK" or (start[:2] in PICKLE_STARTS and start[8:] != b"{")
 
 
 def save_model(path: str | os.PathLike[str], model: nn.Module, card: Card) -> None:
-    """Save a network's weights with their card; ValueError where no network has its name."""
-    if card.model not in NETWORKS:
-        raise ValueError(f"The card's model is {card.model!r}, none of {[*NETWORKS]}.")
-    write_tensors(Path(path), model.state_dict(), card.to_json())
+    """Save a network's weights with their card.
+
+    Raises:
+        ValueError: no network has the card's name and arguments, or a number in it is not finite.
+    """
+    check_arguments(card.model, card.model_arguments)
+    stored = card.to_json()
+    Card.from_json(stored)  # what is written can be read
+    write_tensors(Path(path), model.state_dict(), stored)
 
 
 def load_model(path: str | os.PathLike[str] | None = None) -> tuple[nn.Module, Card]:
@@ -83,12 +139,14 @@ def load_model(path: str | os.PathLike[str] | None = None) -> tuple[nn.Module, C
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     try:
-        model = build_network(card.model, **card.model_arguments)
-        model.load_state_dict(tensors)
+        with torch.device("meta"):  # shapes alone: no memory before they are compared
+            model = build_network(card.model, **card.model_arguments)
+        # Copies: what was read may still be a view of the file.
+        model.load_state_dict({name: each.clone() for name, each in tensors.items()}, assign=True)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{path} holds the weights of another model: {reason}") from error
-    return model.eval(), card
+    return model.float().eval(), card  # weights may be stored in half precision
 
 
 def model_digest(model: nn.Module) -> str:

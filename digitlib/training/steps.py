@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from digitlib.datasets import catalog
 from digitlib.files import digest
+from digitlib.models.card import WeightsError, parse_card
 from digitlib.training import build
 from digitlib.training.config import TrainConfig
 from digitlib.training.distillation import Teacher, make_soft_labels
@@ -146,8 +147,8 @@ def _stored_key(path: Path) -> Key | None:
     """The key in the metadata of an output; None where there is no complete file with one."""
     try:
         with safe_open(path, framework="pt") as file:
-            card = json.loads((file.metadata() or {}).get("card", "{}"))
-    except (SafetensorError, OSError):
+            card = parse_card(file.metadata() or {})
+    except (SafetensorError, OSError, WeightsError):
         return None
     return (card.get("step") or card.get("training", {}).get("step") or {}).get("key")
 
