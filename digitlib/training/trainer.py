@@ -94,6 +94,7 @@ def fit(
         ValueError: the checkpoint belongs to another configuration, data, soft labels or initial
             network; soft labels are missing, or given without ``distill_weight``; ``init_weight``
             without an initial network; the network has no part ``trained``.
+        WeightsError: the checkpoint is damaged; the message names it.
     """
     _check_inputs(config, soft_labels, init)
     device = pick_device(config.device)
