@@ -12,10 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from digitlib.models.card import WeightsError
+    from digitlib.errors import BlankDrawingError, DigitlibError, InputError, WeightsError
     from digitlib.models.prediction import Prediction
     from digitlib.models.recognizer import Recognizer
-    from digitlib.preprocessing.read import BlankDrawingError
     from digitlib.training.config import TrainConfig
     from digitlib.training.trainer import fit
     from digitlib.widgets.pad import DrawingPad
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "BlankDrawingError",
+    "DigitlibError",
     "DrawingPad",
+    "InputError",
     "Prediction",
     "Recognizer",
     "Studio",
@@ -34,13 +35,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BlankDrawingError": "preprocessing.read",
+    "BlankDrawingError": "errors",
+    "DigitlibError": "errors",
     "DrawingPad": "widgets.pad",
+    "InputError": "errors",
     "Prediction": "models.prediction",
     "Recognizer": "models.recognizer",
     "Studio": "widgets.studio",
     "TrainConfig": "training.config",
-    "WeightsError": "models.card",
+    "WeightsError": "errors",
     "fit": "training.trainer",
 }
 

@@ -16,9 +16,10 @@ import torch
 from safetensors.torch import save_file
 
 from digitlib.datasets import cache, catalog
-from digitlib.datasets.base import SPLITS, DataMissingError, DigitData
+from digitlib.datasets.base import SPLITS, DigitData
 from digitlib.datasets.cache import cache_key, cached
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
+from digitlib.errors import DataMissingError
 from digitlib.files import REPOSITORY
 
 TENSORS = {"images": torch.arange(12, dtype=torch.uint8).view(3, 4), "labels": torch.arange(3)}

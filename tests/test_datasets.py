@@ -20,13 +20,12 @@ from digitlib.datasets import augment, catalog
 from digitlib.datasets.base import (
     NO_DIGIT,
     SPLITS,
-    DataDamagedError,
-    DataMissingError,
     DigitData,
 )
 from digitlib.datasets.mnist import MNIST_FILES
 from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
 from digitlib.datasets.pendigits import PEN_VALIDATION_WRITERS, read_pendigits
+from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.files import data_root
 from digitlib.preprocessing import strokes
 

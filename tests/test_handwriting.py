@@ -16,6 +16,7 @@ from digitlib import Recognizer
 from digitlib.datasets import catalog, picture_kinds, pictures
 from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.errors import BlankDrawingError
 from digitlib.evaluation import compare, handwriting, readers
 from digitlib.evaluation.compare import Predictions
 from digitlib.evaluation.handwriting import DigitSet
@@ -25,7 +26,6 @@ from digitlib.models.card import BASELINE_WEIGHTS, Card
 from digitlib.models.networks import DigitNet
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import BASELINE_THICKEN, baseline_frame, to_frame
-from digitlib.preprocessing.read import BlankDrawingError
 
 DRAWN = [PenDrawing(list(DIGITS[digit]), digit, 0) for digit in range(10)]
 LABELS = np.arange(10)

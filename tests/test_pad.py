@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from digitlib.errors import BlankDrawingError
 from digitlib.models.display import percent
 from digitlib.models.prediction import Prediction
-from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets import pad as pad_module
 from digitlib.widgets.canvas import SHARPNESS
 from digitlib.widgets.examples import EXAMPLES

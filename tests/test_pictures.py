@@ -6,7 +6,7 @@ import pytest
 from digitlib import Recognizer
 from digitlib.datasets import pictures
 from digitlib.datasets.pendigits import read_pendigits
-from digitlib.preprocessing.read import BlankDrawingError
+from digitlib.errors import BlankDrawingError
 
 SEVEN = [np.array([[0, 0], [60, 0], [25, 100]], float)]
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from digitlib.datasets import catalog, unipen
-from digitlib.datasets.base import NO_DIGIT, SPLITS, DataDamagedError, DataMissingError
+from digitlib.datasets.base import NO_DIGIT, SPLITS
 from digitlib.datasets.pen import PenDrawing
+from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.files import REPOSITORY
 
 # Components 0 to 3: one stroke, the way of the pen in the air, two strokes.

@@ -1,4 +1,4 @@
-"""The type of every data set, the folder of their files, and the errors about them."""
+"""The type of every data set, and the folder of their files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ import torch
 from torch import Tensor
 
 from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
+from digitlib.errors import DataDamagedError as DataDamagedError
+from digitlib.errors import DataMissingError
 from digitlib.files import digest
 
 SPLITS = ("train", "validation", "test")
 BAR_DELAY = 2  # seconds that loading takes before it shows a bar
-
-
-class DataMissingError(FileNotFoundError):
-    """The files of a data set are missing and could not be downloaded."""
-
-
-class DataDamagedError(ValueError):
-    """A data file is truncated or altered."""
 
 
 @dataclass(frozen=True)

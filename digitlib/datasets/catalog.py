@@ -22,7 +22,6 @@ from digitlib.datasets import non_digits, synthetic, unipen
 from digitlib.datasets.base import (
     NO_DIGIT,
     SPLITS,
-    DataDamagedError,
     DigitData,
     missing_error,
 )
@@ -30,6 +29,7 @@ from digitlib.datasets.cache import cached
 from digitlib.datasets.mnist import SPLIT_SEED, build_mnist, find_mnist
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.pendigits import find_pendigits, read_pen_file
+from digitlib.errors import DataDamagedError
 from digitlib.files import data_root
 from digitlib.preprocessing.frame import ink_to_frame
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from digitlib.datasets.drawing import Drawing
+from digitlib.errors import DigitlibError
 from digitlib.files import atomic_write, data_root
 
 FILE, LOCK, DAMAGED = "drawings.jsonl", "drawings.lock", "damaged.jsonl"
@@ -25,7 +26,7 @@ MAX_IMPORT = 64 * 2**20  # bytes
 SWITCHED_OFF = "Storing drawings is switched off here (DIGITLIB_DRAWINGS is empty)."
 
 
-class DrawingFileError(Exception):
+class DrawingFileError(DigitlibError):
     """Drawings could not be read or stored; the message is a sentence."""
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digitlib.datasets.base import DataDamagedError, DigitData, missing_error, remove_empty_folders
+from digitlib.datasets.base import DigitData, missing_error, remove_empty_folders
+from digitlib.errors import DataDamagedError
 
 MNIST_VALIDATION = 5_000  # of the 60,000 training images, drawn once and for all
 SPLIT_SEED = 1998  # of the permutation that holds digits out; MNIST's year

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from digitlib.datasets.base import DataDamagedError, missing_error, remove_empty_folders
+from digitlib.datasets.base import missing_error, remove_empty_folders
 from digitlib.datasets.cache import cached
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
+from digitlib.errors import DataDamagedError
 from digitlib.files import data_root, digest
 
 PENDIGITS_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/pendigits/"

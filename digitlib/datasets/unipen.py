@@ -27,12 +27,11 @@ from digitlib.datasets.base import (
     BAR_DELAY,
     NO_DIGIT,
     SPLITS,
-    DataDamagedError,
-    DataMissingError,
     missing_error,
 )
 from digitlib.datasets.cache import cached
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
+from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.files import data_root
 
 DOI = "10.5281/zenodo.1195803"

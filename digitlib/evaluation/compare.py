@@ -13,7 +13,8 @@ from torch import Tensor
 
 from digitlib.datasets import catalog
 from digitlib.datasets.augment import drawn_planes
-from digitlib.datasets.base import DataMissingError, DigitData
+from digitlib.datasets.base import DigitData
+from digitlib.errors import DataMissingError
 from digitlib.evaluation import metrics
 from digitlib.evaluation.metrics import GroupedProportion, Interval, Proportion
 from digitlib.models.networks import CLASSES

@@ -22,9 +22,9 @@ from torch import Tensor
 from digitlib.datasets import augment, catalog, picture_kinds, pictures
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.pen import PenDrawing
+from digitlib.errors import BlankDrawingError
 from digitlib.evaluation.compare import known_writers
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, baseline_frame, to_frame
-from digitlib.preprocessing.read import BlankDrawingError
 
 PREPROCESSINGS = {"digitlib": to_frame, "baseline": baseline_frame}
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from digitlib.errors import BlankDrawingError
 from digitlib.evaluation.metrics import Interval, Proportion, intervals
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
-from digitlib.preprocessing.read import BlankDrawingError
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
 CONFIDENCE, REJECTED = "confidence of digitnet", "rejected by digitnet"

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from digitlib.errors import WeightsError
+
 BUNDLED_WEIGHTS = Path(__file__).with_name("digitnet.safetensors")
 BUNDLED_NETWORK = BUNDLED_WEIGHTS.with_suffix(".onnx")  # the same weights, for reading
 BASELINE_WEIGHTS = BUNDLED_WEIGHTS.with_name("baseline.safetensors")  # half precision
@@ -21,10 +23,6 @@ RANGES = {
     "stroke_threshold": (-1e9, 1e9),
     "false_rejection_rate": (0, 1),
 }
-
-
-class WeightsError(ValueError):
-    """A weights file cannot be used; the message is one line that says why."""
 
 
 def require_file(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.models.card import WeightsError
+from digitlib.errors import WeightsError
 from digitlib.models.recognizer import Recognizer
 from digitlib.models.seal import field, seal, unseal
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.errors import WeightsError
 from digitlib.files import atomic_write
-from digitlib.models.card import BUNDLED_NETWORK, Card, WeightsError, require_file
+from digitlib.models.card import BUNDLED_NETWORK, Card, require_file
 from digitlib.models.prediction import BatchPrediction, Prediction
 from digitlib.models.seal import unseal
 from digitlib.preprocessing import strokes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-from digitlib.models.card import WeightsError
+from digitlib.errors import WeightsError
 
 METADATA, KEY, VALUE = 14, 1, 2  # fields of ModelProto and of its entries
 SEAL_NAME = "digest"

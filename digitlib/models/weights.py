@@ -13,12 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from digitlib.errors import WeightsError
 from digitlib.files import atomic_write, digest
 from digitlib.models.card import (
     BUNDLED_WEIGHTS,
     FORMAT,
     Card,
-    WeightsError,
     parse_card,
     require_file,
 )

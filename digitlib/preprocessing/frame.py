@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
+from digitlib.errors import BlankDrawingError
 from digitlib.preprocessing.components import bounding_box, isolate_digit
 from digitlib.preprocessing.paper import find_ink
-from digitlib.preprocessing.read import BlankDrawingError, Picture, read_grey
+from digitlib.preprocessing.read import Picture, read_grey
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.errors import BlankDrawingError
 from digitlib.preprocessing.components import border, largest_component
 from digitlib.preprocessing.photo import photo_ink
-from digitlib.preprocessing.read import MIN_CONTRAST, BlankDrawingError, Box, Picture
+from digitlib.preprocessing.read import MIN_CONTRAST, Box, Picture
 from digitlib.preprocessing.ruling import remove_print
 
 EVEN_SHADE = 2.5 / 255  # of full scale: largest shade variation of a digital background

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.errors import BlankDrawingError
 from digitlib.preprocessing.components import border, largest_component
-from digitlib.preprocessing.read import MIN_CONTRAST, BlankDrawingError, Picture, block_mean
+from digitlib.preprocessing.read import MIN_CONTRAST, Picture, block_mean
 from digitlib.preprocessing.ruling import NEIGHBOURS_8, remove_print
 
 SHRUNK_SIDE = 160  # px a side at most for estimates of light and paper, which are smooth

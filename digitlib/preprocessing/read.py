@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.errors import BlankDrawingError as BlankDrawingError
 from digitlib.preprocessing.formats import KINDS, teach_pillow
 
 if TYPE_CHECKING:
@@ -181,7 +182,3 @@ def _grey(colour: NDArray[np.float32]) -> Picture:
 
 
 Box = tuple[slice, slice]  # rows and columns
-
-
-class BlankDrawingError(ValueError):
-    """There is no ink in the drawing or picture."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from digitlib.errors import BlankDrawingError
 from digitlib.preprocessing.frame import (
     BOX_SIZE,
     Frame,
@@ -28,7 +29,6 @@ from digitlib.preprocessing.frame import (
     place_box,
     to_bytes,
 )
-from digitlib.preprocessing.read import BlankDrawingError
 
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
 MIN_PEN, MAX_PEN = 0.5, 10.0  # frame px: thinner pens leave gaps, wider ones fill the box

@@ -17,7 +17,8 @@ from typing import Any
 from nbformat import NotebookNode
 
 from digitlib.datasets import catalog
-from digitlib.datasets.base import SPLITS, DataDamagedError, DataMissingError
+from digitlib.datasets.base import SPLITS
+from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.files import REPOSITORY, digest, syntax_digest, versions
 from digitlib.reports.notebook import NO_DIGITS, SEEDS
 from digitlib.reports.parameters import DATASETS, NOTEBOOKS, PLACES, Notebook

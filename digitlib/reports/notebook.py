@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from digitlib.datasets import catalog
-from digitlib.datasets.base import DataMissingError, DigitData
+from digitlib.datasets.base import DigitData
+from digitlib.errors import DataMissingError
 from digitlib.evaluation.metrics import Proportion
 from digitlib.files import NOTEBOOK_FOLDER, REPORTS, to_jsonable
 from digitlib.models.card import BASELINE_WEIGHTS

@@ -11,8 +11,9 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from digitlib.datasets import catalog
+from digitlib.errors import WeightsError
 from digitlib.files import digest
-from digitlib.models.card import WeightsError, parse_card
+from digitlib.models.card import parse_card
 from digitlib.training import build
 from digitlib.training.config import TrainConfig
 from digitlib.training.distillation import Teacher, make_soft_labels

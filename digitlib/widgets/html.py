@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.errors import BlankDrawingError
 from digitlib.models.display import (
     answer_html,
     answer_style,
@@ -21,7 +22,6 @@ from digitlib.models.display import (
 )
 from digitlib.models.prediction import Prediction
 from digitlib.preprocessing.frame import frame_steps
-from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets.examples import EXAMPLES
 
 STEP_SIDE = 96  # px on screen

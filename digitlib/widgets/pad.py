@@ -16,10 +16,10 @@ import traitlets
 from IPython.display import HTML, DisplayHandle, display
 from numpy.typing import NDArray
 
+from digitlib.errors import BlankDrawingError
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes as pen
-from digitlib.preprocessing.read import BlankDrawingError
 from digitlib.widgets.canvas import INK, PenCanvas, fit_to_canvas
 from digitlib.widgets.guard import LOCK, guarded
 from digitlib.widgets.history import Stroke, StrokeHistory
