@@ -14,6 +14,7 @@ from helpers import small_config
 from scipy import stats
 
 from digitlib.__main__ import main
+from digitlib.evaluation.differences import welch_interval
 from digitlib.training import experiment_log, experiments
 from digitlib.training.config import PRESETS
 from digitlib.training.experiments import Experiment, Group
@@ -78,8 +79,8 @@ def test_the_interval_is_welchs() -> None:
     random = np.random.RandomState(0)
     ours, theirs = random.normal(0.99, 0.01, 7).tolist(), random.normal(0.98, 0.002, 4).tolist()
     known = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
-    assert experiment_log.interval(ours, theirs) == pytest.approx((known.low, known.high))
-    assert experiment_log.interval([0.5, 0.5], [0.25, 0.25]) == (0.25, 0.25)
+    assert welch_interval(ours, theirs) == pytest.approx((known.low, known.high))
+    assert welch_interval([0.5, 0.5], [0.25, 0.25]) == (0.25, 0.25)
 
 
 def test_five_lessons_open_the_report_and_only_clear_differences_are_lessons() -> None:

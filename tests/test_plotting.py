@@ -18,7 +18,7 @@ from sklearn.metrics import confusion_matrix
 from digitlib.evaluation import exploration, metrics
 from digitlib.models.card import BUNDLED_WEIGHTS
 from digitlib.preprocessing.frame import frame_steps, to_frame
-from digitlib.reports import notebook, plotting, result_plots, robustness_plots
+from digitlib.reports import frame_plots, notebook, plotting, result_plots, robustness_plots
 from digitlib.reports.notebook import load_networks, load_no_digits, load_optional, seed_runs
 
 RANDOM = np.random.RandomState(0)
@@ -48,12 +48,12 @@ def _style() -> Iterator[None]:
 def figures() -> dict[str, Figure]:
     """One of each, small."""
     return {
-        "montage": plotting.montage({1: FRAMES[:5], 2: FRAMES[5:]}),
-        "groups": plotting.montage({1: FRAMES[:6], 2: FRAMES[6:]}, groups={"a": 2, "b": 4}),
-        "grid": plotting.grid(FRAMES, ["a\nb"] * 12, columns=5),
-        "heat": plotting.grid(FRAMES / 9.0, limits=None, colors="magma", unit="deviation"),
-        "steps": plotting.steps({"canvas": frame_steps(DRAWING)}),
-        "convention": plotting.frame_convention(to_frame(DRAWING), box=20, center=14),
+        "montage": frame_plots.montage({1: FRAMES[:5], 2: FRAMES[5:]}),
+        "groups": frame_plots.montage({1: FRAMES[:6], 2: FRAMES[6:]}, groups={"a": 2, "b": 4}),
+        "grid": frame_plots.grid(FRAMES, ["a\nb"] * 12, columns=5),
+        "heat": frame_plots.grid(FRAMES / 9.0, limits=None, colors="magma", unit="deviation"),
+        "steps": frame_plots.steps({"canvas": frame_steps(DRAWING)}),
+        "convention": frame_plots.frame_convention(to_frame(DRAWING), box=20, center=14),
         "curves": plotting.curves(
             {"digitnet": (range(3), [3, 2, 1]), "other": (range(2), [1, 2], [0, 1], [2, 3])},
             {"baseline": (range(2), [1, 2])},
@@ -143,7 +143,7 @@ def test_every_figure_is_drawn_with_ink_and_no_window() -> None:
 
 
 def test_nothing_to_show_is_said() -> None:
-    for figure in (plotting.grid(FRAMES[:0], columns=0), plotting.montage({})):
+    for figure in (frame_plots.grid(FRAMES[:0], columns=0), frame_plots.montage({})):
         assert [text.get_text() for text in figure.axes[0].texts] == ["none"]
 
 
@@ -165,7 +165,7 @@ def test_each_panel_of_curves_may_have_a_scale_of_its_own() -> None:
 
 
 def test_a_grid_is_enlarged_by_its_scale() -> None:
-    small, large = (plotting.grid(FRAMES, columns=4, scale=scale) for scale in (1, 2))
+    small, large = (frame_plots.grid(FRAMES, columns=4, scale=scale) for scale in (1, 2))
     assert large.get_figwidth() == pytest.approx(2 * small.get_figwidth())
 
 
@@ -194,7 +194,7 @@ def test_the_same_network_has_the_same_colour_everywhere() -> None:
 
 
 def test_tiles_keep_the_frames_and_part_them() -> None:
-    strip = plotting.tile(FRAMES[:3], 4)
+    strip = frame_plots.tile(FRAMES[:3], 4)
     assert strip.shape == (30, 120)
     np.testing.assert_array_equal(strip[1:29, 31:59], FRAMES[1])
     assert np.isnan(strip[:, 29:31]).all()

@@ -1,8 +1,9 @@
-"""Differences of shares measured on the same digits, with their intervals."""
+"""Differences of measured values, with their intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,20 @@ def grouped_difference(
     drawn = draw_groups(len(totals))
     low, high = np.percentile(drawn @ gained / (drawn @ totals), (2.5, 97.5))
     return {"value": float(gains.mean()), "low": float(low), "high": float(high)}
+
+
+def welch_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Welch's 95 % interval of the difference of two means, each of at least two runs.
+
+    Of runs that do not differ at all, it is the difference alone.
+    """
+    from scipy.stats import ttest_ind
+
+    if len({*ours}) == len({*theirs}) == 1:
+        difference = statistics.fmean(ours) - statistics.fmean(theirs)
+        return difference, difference
+    low, high = ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    return float(low), float(high)
 
 
 def is_significant(difference: Mapping[str, float]) -> bool:

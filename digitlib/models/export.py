@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from digitlib.files import atomic_write
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, FORMAT, Card
+from digitlib.models.explain import EMBEDDING
 from digitlib.models.inference import digit_score, optimize_for_inference
 from digitlib.models.networks import count_parameters, reads_planes
 from digitlib.models.seal import seal
@@ -29,7 +30,6 @@ from digitlib.preprocessing.strokes import PLANES
 
 OPSET = 17  # onnxruntime 1.13 and later run it
 OUTPUTS = ("probabilities", "score", "logits")
-EMBEDDING = "embedding"
 
 
 class FrameClassifier(nn.Module):

@@ -11,18 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from digitlib.models.explain import TrainingDigit
-from digitlib.reports.plotting import (
-    PALE,
-    PALETTE,
-    Array,
-    gray_with_gaps,
-    grid,
-    hide_axes,
-    montage,
-    new_figure,
-    percent_axis,
-    tile,
-)
+from digitlib.reports.frame_plots import gray_with_gaps, grid, montage, tile
+from digitlib.reports.plotting import PALE, PALETTE, Array, hide_axes, new_figure, percent_axis
 from digitlib.reports.result_plots import scatter_digits
 
 SIGNED = "RdBu_r"  # red for more than zero, white for zero, blue for less

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from digitlib.reports.frame_plots import gray_with_gaps, tile
 from digitlib.reports.plotting import (
     COLORS,
     INK,
@@ -16,11 +17,9 @@ from digitlib.reports.plotting import (
     PALETTE,
     Array,
     Line,
-    gray_with_gaps,
     hide_axes,
     new_figure,
     percent_axis,
-    tile,
 )
 
 

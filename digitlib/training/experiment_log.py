@@ -7,17 +7,16 @@ beside it. Verdicts are computed from the log; a comparison needs several seeds 
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from digitlib.evaluation.differences import welch_interval
 from digitlib.files import REPORTS, write_json, write_text
 
 LOG = REPORTS / "experiments.json"
 Line = dict[str, Any]
-LEVEL = 0.95  # of the intervals
 
 ABOUT = {
     "quick": "The preset `quick`, with one change at a time: the least time to 99 %. On one "
@@ -164,7 +163,7 @@ def markdown(lines: Sequence[Line]) -> str:
         "Written by `python -m digitlib experiments` from [experiments.json](experiments.json); "
         "edit neither by hand. Accuracies are of validation digits, mean ± standard deviation "
         "over the seeds; seconds are the median run, validation included. A verdict of better or "
-        f"worse needs a {LEVEL:.0%} interval (Welch's) without zero; one run has none, and its "
+        "worse needs a 95 % interval (Welch's) without zero; one run has none, and its "
         "line tells what was chosen, not that it is better.",
     ]
     if lessons := [*_lessons(lines)]:
@@ -208,7 +207,7 @@ def verdict(line: Line, reference: Line) -> str:
     if min(len(ours), len(theirs)) < 2:
         points = 100 * (statistics.fmean(ours) - statistics.fmean(theirs))
         return f"no verdict of one run ({points:+.2f} points){ratio}"
-    low, high = interval(ours, theirs)
+    low, high = welch_interval(ours, theirs)
     side = "better" if low > 0 else "worse" if high < 0 else "no clear difference"
     return f"{side}, {_points(ours, theirs)}{ratio}"
 
@@ -225,7 +224,7 @@ def effects(group: str, whats: Sequence[str], path: Path = LOG) -> list[dict[str
     rows, theirs = [], reference["validation"]
     found = {each["what"]: each for each in lines if len(each["validation"]) > 1}
     for line in (found[what] for what in whats if what in found):
-        low, high = (100 * end for end in interval(line["validation"], theirs))
+        low, high = (100 * end for end in welch_interval(line["validation"], theirs))
         points = 100 * (statistics.fmean(line["validation"]) - statistics.fmean(theirs))
         rows.append(
             {"what": line["what"], "points": points, "interval": f"{low:+.2f} to {high:+.2f}",
@@ -234,24 +233,10 @@ def effects(group: str, whats: Sequence[str], path: Path = LOG) -> list[dict[str
     return rows
 
 
-def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
-    """Welch's interval of the difference of two means, each of at least two runs."""
-    from scipy import stats
-
-    difference = statistics.fmean(ours) - statistics.fmean(theirs)
-    errors = [statistics.variance(values) / len(values) for values in (ours, theirs)]
-    if sum(errors) == 0:
-        return difference, difference
-    counts = (len(ours), len(theirs))
-    freedom = sum(errors) ** 2 / sum(e**2 / (n - 1) for e, n in zip(errors, counts, strict=True))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(sum(errors))
-    return difference - half, difference + half
-
-
 def _points(ours: Sequence[float], theirs: Sequence[float]) -> str:
     """A difference in points with its interval."""
     difference = 100 * (statistics.fmean(ours) - statistics.fmean(theirs))
-    low, high = (100 * end for end in interval(ours, theirs))
+    low, high = (100 * end for end in welch_interval(ours, theirs))
     return f"{difference:+.2f} points ({low:+.2f} to {high:+.2f})"
 
 
@@ -261,7 +246,7 @@ def _lessons(lines: Sequence[Line]) -> Iterator[str]:
     for lesson in LESSONS:
         if lesson.ours in found and lesson.theirs in found:
             ours, theirs = (found[place][lesson.key] for place in (lesson.ours, lesson.theirs))
-            low, high = interval(ours, theirs)
+            low, high = welch_interval(ours, theirs)
             if low > 0 or high < 0:
                 yield lesson.text.format(
                     ours=_mean(ours), theirs=_mean(theirs), difference=_points(ours, theirs)

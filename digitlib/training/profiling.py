@@ -66,7 +66,6 @@ KINDS = {
     "max_pool": "pooling",
     "threshold": "ReLU",
     "relu": "ReLU",
-    "sgd": "new weights",
     "grid": "deskewing",
 }
 REST = "loading, loss, copies and other"

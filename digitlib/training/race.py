@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import ttest_ind
 from torch import nn
 
 from digitlib.datasets.base import DigitData
+from digitlib.evaluation.differences import welch_interval
 from digitlib.models.networks import build_network, count_parameters, pick_device
 from digitlib.training import baselines
 from digitlib.training.config import TrainConfig
@@ -207,13 +208,13 @@ def ratio_interval(
 ) -> tuple[float, float] | None:
     """95 % interval of the ratio of two geometric means, slow to fast.
 
-    Welch's t interval for the difference of mean logarithms: with three runs a bootstrap's is too
-    narrow. None with fewer than two values of either.
+    :func:`welch_interval` of the mean logarithms: with three runs a bootstrap's is too narrow.
+    None with fewer than two values of either.
     """
     if min(len(slow), len(fast)) < 2:
         return None
-    interval = ttest_ind(np.log(slow), np.log(fast), equal_var=False).confidence_interval(0.95)
-    return float(np.exp(interval.low)), float(np.exp(interval.high))
+    low, high = welch_interval(np.log(slow).tolist(), np.log(fast).tolist())
+    return math.exp(low), math.exp(high)
 
 
 def _summary(runs: Sequence[Run], frames: int) -> dict[str, Any]:
