@@ -16,6 +16,7 @@ BUNDLED_WEIGHTS = Path(__file__).with_name("digitnet.safetensors")
 BUNDLED_NETWORK = BUNDLED_WEIGHTS.with_suffix(".onnx")  # the same weights, for reading
 BASELINE_WEIGHTS = BUNDLED_WEIGHTS.with_name("baseline.safetensors")  # half precision
 FORMAT = "digitlib-1"  # in the file's metadata, beside the card as JSON
+EMBEDDING = "embedding"  # activation of that name: what the last linear layer is given
 LONGEST_NAME = 100
 RANGES = {
     "temperature": (1e-3, 1e3),  # trained networks have 0.5 to 3

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.errors import WeightsError
+from digitlib.models.card import EMBEDDING
 from digitlib.models.recognizer import Recognizer
 from digitlib.models.seal import field, seal, unseal
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame
@@ -23,7 +24,6 @@ from digitlib.preprocessing.strokes import Planes
 Floats = NDArray[np.float32]
 
 TRAINING_DIGITS = Path(__file__).with_name("training_digits.npz")
-EMBEDDING = "embedding"
 PATCH, STEP = 5, 2  # px: side of a blanked patch, about two strokes wide; from patch to patch
 
 

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from digitlib.files import atomic_write
-from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, FORMAT, Card
-from digitlib.models.explain import EMBEDDING
+from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, EMBEDDING, FORMAT, Card
 from digitlib.models.inference import digit_score, optimize_for_inference
 from digitlib.models.networks import count_parameters, reads_planes
 from digitlib.models.seal import seal
