@@ -52,6 +52,15 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield base / "cache"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def drawings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of stored drawings in all tests: never the one in the data folder."""
+    folder = tmp_path_factory.getbasetemp() / "drawings"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIGITLIB_DRAWINGS", str(folder))
+        yield folder
+
+
 def _folder(marker: str) -> Path:
     if reason := missing_data(marker):
         pytest.skip(reason)

@@ -67,7 +67,7 @@ def split_strokes(numbers: Tensor, share: float, pieces: int = 4) -> Tensor:
 
 
 def drawn_planes(data: DigitData) -> Tensor:
-    """Planes float32 ``[N, 3, 28, 28]`` of pen data whose frames are in ``data``.
+    """Planes float32 ``[N, 3, 28, 28]`` of pen data whose frames are in ``data``, 0 for pictures.
 
     Drawings with more than ``pen.PEN_SAMPLES`` samples are a little coarser than from
     :func:`strokes.render_with_planes`.
@@ -81,16 +81,21 @@ def drawn_planes(data: DigitData) -> Tensor:
 def render_data(data: DigitData) -> Tensor:
     """Frames 0-1 and planes, float32 ``[N, 4, 28, 28]``, of pen data at the default pen width.
 
+    Pictures among them have their frames, and planes of 0.
+
     Raises:
         ValueError: the data set has no pen samples.
     """
     if data.points is None or data.stroke_numbers is None:
         raise ValueError(f"{data.name} is no pen data: the way of the pen is unknown.")
     parts = zip(data.points.split(RENDERED), data.stroke_numbers.split(RENDERED), strict=True)
-    return torch.cat([
+    rendered = torch.cat([
         render_batch_with_planes(points, numbers, torch.full((len(points),), PEN_WIDTH))
         for points, numbers in parts
     ])  # fmt: skip
+    if not (drawn := data.drawn).all():
+        rendered[~drawn] = F.pad(data.images[~drawn, None].float() / 255, (0, 0, 0, 0, 0, 3))
+    return rendered
 
 
 def _squared_distances(points: Tensor, width: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class DigitData:
         points: float ``[N, PEN_SAMPLES, 2]`` for pen data: evenly sampled strokes, to be rendered
             anew at any pen width with :func:`augment.render_batch`; else None.
         stroke_numbers: int16 ``[N, PEN_SAMPLES]`` for pen data, of each point, from 0; -1 where
-            the last point is repeated; else None.
+            the last point is repeated, and throughout for a picture among them; else None.
     """
 
     name: str
@@ -54,6 +54,13 @@ class DigitData:
     def digest(self) -> str:
         """First 12 hex digits of the SHA-256 over images and labels."""
         return digest(self.images.numpy().tobytes(), self.labels.numpy().tobytes())
+
+    @property
+    def drawn(self) -> Tensor:
+        """Which of them have pen samples, bool ``[N]``."""
+        if self.stroke_numbers is None:
+            return torch.zeros(len(self), dtype=torch.bool)
+        return self.stroke_numbers[:, 0] >= 0
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that there are, by name."""

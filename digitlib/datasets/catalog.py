@@ -1,4 +1,4 @@
-"""Named data sets as whole tensors: MNIST, scikit-learn's digits, pen strokes, non-digits.
+"""Named data sets as whole tensors: MNIST, scikit-learn's digits, pen strokes, non-digits, yours.
 
 Every set is found under one root: the argument, else ``$DIGITLIB_DATA``, else ``data/`` in the
 repository. Missing files are downloaded there; where that fails, one error names the file and the
@@ -26,6 +26,7 @@ from digitlib.datasets.base import (
     missing_error,
 )
 from digitlib.datasets.cache import cached
+from digitlib.datasets.drawings import build_drawings, build_no_digit_drawings, find_drawings
 from digitlib.datasets.mnist import SPLIT_SEED, build_mnist, find_mnist
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.pendigits import find_pendigits, read_pen_file
@@ -256,4 +257,7 @@ SOURCES: dict[str, Source] = {
     "no_digits": Source(_build_no_digits, _find_no_digits),
     "typeset": Source(_build_typeset, _find_fonts),
     "notmnist": Source(_build_notmnist, _find_notmnist),
+    # Not cached: what is deleted there is gone.
+    "drawings": Source(build_drawings, find_drawings, cached=False),
+    "no_digit_drawings": Source(build_no_digit_drawings, find_drawings, cached=False),
 }

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-DATASETS = ("mnist", "sample")  # main data sets of a notebook; others are named where they are used
+# Main data sets of a notebook; others are named where they are used.
+DATASETS = ("mnist", "sample", "drawings")
 PLACES = ("reports_folder", "weights_folder")  # folders to write to: they change no number
 LENGTHS = ("subset", "epochs", "rounds", "seconds", "count", "frames")  # of a run
 

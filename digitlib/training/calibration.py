@@ -43,7 +43,8 @@ FALSE_REJECTION = 0.01  # allowed share of rejected digits, of each data set
 WRITER_REJECTION = 0.05  # allowed share of one writer's
 WRITER_DIGITS = 20  # of fewer digits, a single one is more than the allowed share
 SCORE_MARGIN = 1e-4  # by which exported networks may round the score of a digit on the threshold
-SYNTHETIC = ("styles",)  # digits from rules: not for calibration
+# Not for calibration beside others: digits from rules, and a few by one writer.
+UNCALIBRATED = ("styles", "drawings")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     network takes the way of the pen: as strokes, with a threshold of their own, and as pictures.
     """
     digits = [part for part in validation if int(part.labels.max()) < NO_DIGIT]
-    real = [part for part in digits if part.name not in SYNTHETIC] or digits
+    real = [part for part in digits if part.name not in UNCALIBRATED] or digits
     size = min(len(part) for part in real)
     outputs = [each for part in real for each in _outputs(result.model, part)]
     sampled = [each.sample(size) for each in outputs]

@@ -97,6 +97,7 @@ class BatchLoader:
         self.numbers = [
             None if p.stroke_numbers is None else p.stroke_numbers.to(device) for p in data.train
         ]
+        self.all_drawn = [bool(part.drawn.all()) for part in data.train]
         self.steps = steps_per_epoch(config, data)
 
     def epoch(self, number: int) -> Iterator[Batch]:
@@ -133,10 +134,22 @@ class BatchLoader:
 
     def _draw(self, part: int, index: Tensor) -> tuple[Tensor, Tensor]:
         """Frames ``[N, C, 28, 28]`` of one data set, and the same before tremor augmentation."""
-        config, points, numbers = self.config, self.points[part], self.numbers[part]
-        if config.augment and points is not None and numbers is not None:
+        points, numbers = self.points[part], self.numbers[part]
+        if not self.config.augment or points is None or numbers is None:
+            return self._vary(self.images[part][index])
+        if self.all_drawn[part]:
             return self._render(points[index], numbers[index])
-        frames = self.images[part][index].float() / 255
+        drawn = numbers[index, 0] >= 0
+        pens, pictures = index[drawn], index[~drawn]
+        made = [self._render(points[pens], numbers[pens])] if len(pens) else []
+        made += [self._vary(self.images[part][pictures])] if len(pictures) else []
+        order = (~drawn).int().argsort(stable=True).argsort()
+        frames, clean = (torch.cat(each)[order] for each in zip(*made, strict=True))
+        return frames, clean
+
+    def _vary(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames ``[N, C, 28, 28]`` of images, twice: they have no tremor."""
+        config, frames = self.config, images.float() / 255
         if config.augment:
             frames = augment.distort_frames(frames, self.variation)
             frames = augment.degrade(frames, share=config.degrade_prob)

@@ -1,0 +1,137 @@
+"""The data sets ``drawings`` and ``no_digit_drawings``: what was drawn in the pad and labelled.
+
+They are read from the file of stored drawings (:mod:`drawing_file`), as it is at the time. A
+drawing's split depends on its id alone, so that those that are added later move no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from digitlib.datasets.base import NO_DIGIT, DataDamagedError, DataMissingError, DigitData
+from digitlib.datasets.drawing import Drawing
+from digitlib.datasets.drawing_file import (
+    SWITCHED_OFF,
+    DrawingFile,
+    DrawingFileError,
+    drawings_folder,
+)
+from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
+
+# Of all drawings; the others are ``train``.
+VALIDATION, TEST = 0.2, 0.2
+HOW = (
+    "Draw in the pad (notebooks/01_draw.ipynb) and click what it really is; the environment "
+    "variable DIGITLIB_DRAWINGS names another folder."
+)
+
+
+def split_of(identity: str) -> str:
+    """The split of the drawing with this id, always the same: by its digest, a number from 0 to 1.
+
+    A fifth each is for ``validation`` and ``test``.
+    """
+    share = int(hashlib.sha256(identity.encode()).hexdigest()[:8], 16) / 2**32
+    if share < VALIDATION:
+        return "validation"
+    return "test" if share < VALIDATION + TEST else "train"
+
+
+def find_drawings(split: str, root: Path, download: bool) -> list[Path]:
+    """The file of stored drawings.
+
+    Raises:
+        DataMissingError: nothing is stored, or storing is switched off.
+    """
+    folder = drawings_folder(root)
+    if folder is None:
+        raise DataMissingError(SWITCHED_OFF)
+    if not (path := DrawingFile(folder).path).is_file():
+        raise DataMissingError(f"There are no drawings in {folder}. {HOW}")
+    return [path]
+
+
+def build_drawings(split: str, files: list[Path]) -> DigitData:
+    """The digits of a split: strokes as pen data, and pictures.
+
+    Raises:
+        DataMissingError: there are none.
+        DataDamagedError: the file cannot be read, or a drawing cannot.
+    """
+    return _build("drawings", split, files, [*range(NO_DIGIT)])
+
+
+def build_no_digit_drawings(split: str, files: list[Path]) -> DigitData:
+    """What was said to be no digit; raises as :func:`build_drawings`."""
+    return _build("no_digit_drawings", split, files, [NO_DIGIT])
+
+
+def _build(name: str, split: str, files: list[Path], labels: Sequence[int]) -> DigitData:
+    (path,) = files
+    drawings = [each for each in _read(path) if each.label in labels]
+    chosen = [drawing for drawing in drawings if split_of(drawing.id) == split]
+    if not chosen:
+        count = "1 drawing" if len(drawings) == 1 else f"{len(drawings)} drawings"
+        raise DataMissingError(
+            f"{name} has no {split} split yet: {path} has {count} of its kind, "
+            f"three fifths of them for train, a fifth each for validation and test. {HOW}"
+        )
+    return drawing_data(chosen, name, split)
+
+
+def _read(path: Path) -> list[Drawing]:
+    store = DrawingFile(path.parent)
+    try:
+        drawings = store.read()
+    except DrawingFileError as error:
+        raise DataDamagedError(str(error)) from error
+    if store.remark:
+        warnings.warn(store.remark, stacklevel=5)
+    return drawings
+
+
+def drawing_data(
+    drawings: Sequence[Drawing], name: str = "drawings", split: str = "train"
+) -> DigitData:
+    """Stored drawings as a data set, in their order; labels have ``NO_DIGIT``, too.
+
+    Pictures among strokes have pen samples of 0 and the stroke number -1 throughout; where all are
+    pictures, there are none.
+
+    Raises:
+        DataDamagedError: a picture is damaged or blank; the message has the drawing's id.
+    """
+    drawn = torch.tensor([bool(drawing.strokes) for drawing in drawings])
+    images = torch.empty((len(drawings), 28, 28), dtype=torch.uint8)
+    labels = torch.tensor([drawing.label for drawing in drawings])
+    for row, drawing in enumerate(drawings):
+        if not drawing.strokes:
+            images[row] = torch.from_numpy(_picture_frame(drawing))
+    if not drawn.any():
+        return DigitData(name, split, images, labels)
+    pens = pen_data(
+        name, split, [PenDrawing(each.points, each.label, -1) for each in drawings if each.strokes]
+    )
+    assert pens.points is not None
+    assert pens.stroke_numbers is not None
+    images[drawn] = pens.images
+    points = torch.zeros((len(drawings), PEN_SAMPLES, 2), dtype=pens.points.dtype)
+    points[drawn] = pens.points
+    numbers = torch.full((len(drawings), PEN_SAMPLES), -1, dtype=torch.int16)
+    numbers[drawn] = pens.stroke_numbers
+    return DigitData(name, split, images, labels, points=points, stroke_numbers=numbers)
+
+
+def _picture_frame(drawing: Drawing) -> np.ndarray:
+    try:
+        return drawing.frame()
+    except ValueError as error:
+        raise DataDamagedError(
+            f"The drawing {drawing.id} cannot be read: {error} Delete it in the pad's gallery."
+        ) from error

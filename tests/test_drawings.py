@@ -1,0 +1,188 @@
+"""Stored drawings as a data set: found by name, split by id, trained on, strokes and pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+import torch
+from helpers import DIGITS, page, small_config
+
+from digitlib.datasets import catalog, drawings
+from digitlib.datasets.augment import render_data
+from digitlib.datasets.base import NO_DIGIT, SPLITS, DataDamagedError, DataMissingError, DigitData
+from digitlib.datasets.drawing import Drawing, encode_picture
+from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
+from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.reports.parameters import check_parameters
+from digitlib.training.calibration import make_card
+from digitlib.training.loader import BatchLoader, Splits
+from digitlib.training.trainer import fit
+
+
+def identity(number: int) -> str:
+    return UUID(int=number).hex
+
+
+def drawn(number: int, label: int | None = None) -> Drawing:
+    """A digit a little different each time."""
+    digit, random = number % 10, np.random.RandomState(number)
+    slant = 100 * (np.eye(2) + random.normal(0, 0.05, (2, 2)))
+    strokes = [stroke @ slant for stroke in DIGITS[digit]]
+    return Drawing(digit if label is None else label, strokes=strokes, id=identity(number))
+
+
+def pictured(number: int, label: int = 3) -> Drawing:
+    return Drawing(label, picture=encode_picture(page(3)), id=identity(number))
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DrawingFile:
+    monkeypatch.setenv("DIGITLIB_DRAWINGS", str(tmp_path / "mine"))
+    return DrawingFile()
+
+
+@pytest.fixture
+def sixty(store: DrawingFile) -> DrawingFile:
+    """Fifty digits, five pictures of them, and five that are none."""
+    store.append(*(drawn(n) for n in range(50)), *(pictured(n) for n in range(50, 55)))
+    store.append(*(drawn(n, NO_DIGIT) for n in range(55, 60)))
+    return store
+
+
+def whole(name: str) -> dict[str, DigitData]:
+    return {split: catalog.load(name, split) for split in SPLITS}
+
+
+def test_the_split_depends_on_the_id_alone() -> None:
+    splits = [drawings.split_of(identity(number)) for number in range(2000)]
+    assert splits[:6] == [
+        "train",
+        "train",
+        "train",
+        "validation",
+        "train",
+        "validation",
+    ]  # for ever
+    shares = {split: count / 2000 for split, count in Counter(splits).items()}
+    assert shares == pytest.approx({"train": 0.6, "validation": 0.2, "test": 0.2}, abs=0.03)
+
+
+def test_digits_are_found_by_name(sixty: DrawingFile) -> None:
+    found = whole("drawings")
+    assert sum(map(len, found.values())) == 55
+    for split, data in found.items():
+        own = [each for each in sixty.read() if drawings.split_of(each.id) == split]
+        digits = [each for each in own if each.label < NO_DIGIT]
+        assert data.labels.tolist() == [each.label for each in digits]
+        np.testing.assert_array_equal(data.images, np.stack([each.frame() for each in digits]))
+        assert data.drawn.tolist() == [bool(each.strokes) for each in digits]
+    others = catalog.load("no_digit_drawings")
+    assert 0 < len(others) < 5  # the rest is in the other splits
+    assert {*others.labels.tolist()} == {NO_DIGIT}
+
+
+def test_drawings_that_are_added_move_no_other(sixty: DrawingFile) -> None:
+    before = whole("drawings")
+    sixty.append(*(drawn(number) for number in range(60, 90)))
+    for split, data in whole("drawings").items():
+        assert len(data) > len(before[split])
+        assert torch.equal(data.images[: len(before[split])], before[split].images)
+
+
+def test_what_is_deleted_is_gone_from_the_data_set(sixty: DrawingFile) -> None:
+    first = catalog.load("drawings")
+    ids = [each.id for each in sixty.read() if drawings.split_of(each.id) == "train"]
+    sixty.delete(ids[:1])
+    assert torch.equal(catalog.load("drawings").images, first.images[1:])
+
+
+def test_strokes_are_pen_data(sixty: DrawingFile) -> None:
+    data = catalog.load("drawings")
+    rendered = render_data(data)
+    frames = data.images.float() / 255
+    own = [each for each in sixty.read() if drawings.split_of(each.id) == "train"]
+    pens = [PenDrawing(e.points, e.label, -1) for e in own if e.strokes and e.label < NO_DIGIT]
+    assert torch.equal(rendered[data.drawn], render_data(pen_data("pens", "train", pens)))
+    assert torch.equal(rendered[~data.drawn, 0], frames[~data.drawn])
+    moving = rendered[:, 1:].flatten(1).any(dim=1)
+    assert moving.tolist() == data.drawn.tolist()
+    assert not data.drawn.all()
+
+
+def test_pictures_alone_have_no_pen_samples(store: DrawingFile) -> None:
+    data = drawings.drawing_data([pictured(1), pictured(2, NO_DIGIT)])
+    assert data.points is None
+    assert data.labels.tolist() == [3, NO_DIGIT]
+    assert not data.drawn.any()
+
+
+def test_batches_mix_strokes_and_pictures(sixty: DrawingFile) -> None:
+    config = small_config(datasets=("drawings",), planes_prob=1.0, batch_size=16)
+    data = Splits.load(config)
+    loader = BatchLoader(config, data, torch.device("cpu"))
+    batches = [*loader.epoch(0)]
+    planes = torch.cat([batch.planes for batch in batches if batch.planes is not None])
+    labels = torch.cat([batch.labels for batch in batches])
+    moving = planes.flatten(1).any(dim=1)
+    assert int(moving.sum()) == int(data.train[0].drawn.sum())
+    assert set(labels[~moving].tolist()) == {3}  # the pictures: rows are with their labels
+    assert all(batch.frames.flatten(1).any(dim=1).all() for batch in batches)
+
+
+def test_a_network_is_trained_on_them(sixty: DrawingFile) -> None:
+    alone = small_config(datasets=("drawings",), epochs=2)
+    result = fit(alone, Splits.load(alone))
+    assert [*result.digests] == ["drawings"]
+    mixed = small_config(datasets=("sample", "drawings"), mix_ratios=(0.2,), epochs=1)
+    assert len(fit(mixed, Splits.load(mixed)).history) == 1
+
+
+@pytest.mark.slow
+def test_a_network_of_them_alone_gets_a_card(sixty: DrawingFile) -> None:
+    config = small_config(datasets=("drawings",), epochs=1)
+    data = Splits.load(config)
+    card = make_card(fit(config, data), data.validation)
+    assert [*card.validation] == ["drawings"]
+
+
+def test_a_notebook_takes_them_by_name() -> None:
+    check_parameters(dataset="drawings")
+
+
+# --- where there are none --------------------------------------------------------------------
+
+
+def test_no_drawings_are_told(store: DrawingFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataMissingError, match=rf"no drawings in {store.folder}\. Draw in the pad"):
+        catalog.load("drawings")
+    store.append(drawn(0))
+    assert len(catalog.load("drawings")) == 1
+    with pytest.raises(DataMissingError, match=r"no test split yet: .* has 1 drawing of its kind"):
+        catalog.load("drawings", "test")
+    with pytest.raises(DataMissingError, match="no_digit_drawings has no train split yet"):
+        catalog.load("no_digit_drawings")
+    monkeypatch.setenv("DIGITLIB_DRAWINGS", "")
+    with pytest.raises(DataMissingError, match="switched off"):
+        catalog.load("drawings")
+
+
+def test_damage_is_told(store: DrawingFile) -> None:
+    store.append(drawn(0))
+    with store.path.open("ab") as file:
+        file.write(b"torn")
+    with pytest.warns(UserWarning, match=f"1 damaged line is kept aside in .*{DAMAGED}"):
+        assert len(catalog.load("drawings")) == 1
+    whole_picture = encode_picture(page(3))
+    cut = Drawing(3, picture=whole_picture[: len(whole_picture) // 2], id=identity(1))
+    store.append(cut)
+    (store.folder / DAMAGED).unlink()
+    with pytest.raises(DataDamagedError, match=f"drawing {cut.id} cannot be read"):
+        catalog.load("drawings")
+    store.path.unlink()
+    store.path.mkdir()
+    with pytest.raises(DataMissingError, match="no drawings"):
+        catalog.load("drawings")
