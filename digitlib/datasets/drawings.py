@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digitlib.datasets.base import NO_DIGIT, DataDamagedError, DataMissingError, DigitData
+from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.datasets.drawing import Drawing
 from digitlib.datasets.drawing_file import (
     SWITCHED_OFF,
@@ -23,6 +23,7 @@ from digitlib.datasets.drawing_file import (
     drawings_folder,
 )
 from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
+from digitlib.errors import DataDamagedError, DataMissingError
 
 # Of all drawings; the others are ``train``.
 VALIDATION, TEST = 0.2, 0.2
