@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from digitlib import BlankDrawingError, Recognizer
+from digitlib import BlankDrawingError, InputError, Recognizer
 from digitlib.datasets import augment
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.pendigits import read_pendigits, read_uci
@@ -310,6 +310,38 @@ def test_strokes_with_nan_are_refused(value: float, axis: int) -> None:
                 function(drawing)
         with pytest.raises(ValueError, match="NaN or infinite"):
             render(strokes.drop_stray_taps(drawing))
+
+
+@pytest.mark.parametrize(
+    ("drawing", "advice"),
+    [
+        (5, "list of strokes, .* not int"),
+        ([[[0, 0], [1, 1j]]], "real numbers, not of complex128"),
+        ([np.array([[0, 0], [1, 5]], "M8[s]")], "real numbers, not of datetime64"),
+        ([[["0", "1"], ["2", "3"]]], "real numbers, not of <U1"),
+        ([[[0, 1], [2]]], "numbers: .*inhomogeneous"),
+        ([[[10**400, 1], [2, 3]]], "real numbers, not of object"),
+        ([np.array([[0, 0], [1e308, -1e308], [0, 1e308]])], "too large"),
+        ([np.array([[0, 0], [0, 1e-320]])], "multiply the coordinates"),
+        (list(np.zeros((20_001, 1, 2))), "too busy to find a digit in: it has 20,001 strokes"),
+        ([np.zeros((1_000_001, 2))], "too busy to find a digit in: it has 1,000,001 points"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_is_no_drawing_is_said(drawing: object, advice: str) -> None:
+    with pytest.raises(InputError, match=advice) as caught:
+        render(strokes.drop_stray_taps(drawing))
+    assert str(caught.value).endswith(".")
+    assert not isinstance(caught.value, BlankDrawingError)
+
+
+def test_a_digit_written_over_and_over_is_still_that_digit() -> None:
+    """Half a million points, 3,000 box sides long: sampled more sparsely, and shown alike."""
+    random = np.random.default_rng(0)
+    dense = np.concatenate([DIGITS[2][0][np.r_[:42, 41:-1:-1]]] * 6000)[:500_000]
+    points, _ = strokes.resample([dense + random.normal(0, 0.001, dense.shape)])
+    assert len(points) <= strokes.MAX_SAMPLES + 2
+    close(render([dense]), render([DIGITS[2][0]]), most=12)
 
 
 @pytest.mark.parametrize("digit", [1, 4])

@@ -109,7 +109,8 @@ class Recognizer:
 
         Raises:
             BlankDrawingError: there is no ink.
-            ValueError: the array or file is no picture; the message names the reason.
+            InputError: the file or array is no picture that is read, or too large, or too busy to
+                find a digit in; the message says what to do.
         """
         return self.predict_frame(to_frame(image))
 
@@ -120,7 +121,7 @@ class Recognizer:
 
         Raises:
             BlankDrawingError: there are no points.
-            ValueError: a stroke has another shape, or NaN.
+            InputError: a stroke has another shape or type, or NaN, or there are too many.
         """
         kept = strokes.drop_stray_taps(drawing)
         if self.takes_planes:

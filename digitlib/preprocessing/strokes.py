@@ -12,7 +12,6 @@ gaps, and one batched implementation serves inference and the augmentation of tr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from digitlib.errors import BlankDrawingError
+from digitlib.errors import InputError
+from digitlib.preprocessing.drawing import Strokes, around, as_arrays, bounds, extent
 from digitlib.preprocessing.frame import (
     BOX_SIZE,
     Frame,
@@ -33,6 +33,8 @@ from digitlib.preprocessing.frame import (
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
 MIN_PEN, MAX_PEN = 0.5, 10.0  # frame px: thinner pens leave gaps, wider ones fill the box
 SPACING = 0.5  # frame px between samples along a stroke
+SHORT = 1_000  # points of a drawing that is not too long, wherever they lie
+MAX_SAMPLES = 2**15  # of a longer one: 800 times the box's side, which cover it several times over
 OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area averaging
 # Of the largest stroke's longer side: a stroke at most so long, and so far outside the bounding box
 # of the longer ones, is a stray tap.
@@ -41,11 +43,10 @@ MIN_PART_HEIGHT = 0.6  # of the whole drawing's: a lower part beside a digit bel
 
 PLANES = ("direction x", "direction y", "time")
 BLOCK = 64  # argmin takes so many numbers at once; the rest of a row one by one
+SMALLEST_SIDE = 1e-300  # of a drawing in its own unit: the reciprocals of some below are infinite
 SMALLEST_MOVE = 1e-9  # of the longer side, between neighbours; below it a dot has no direction
 
-Strokes = Sequence[NDArray[np.floating[Any]]]
 Planes = NDArray[np.float32]  # [3, 28, 28]
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 Points = NDArray[Any]  # [N], x + iy: each operation runs once for both coordinates
 
 
@@ -61,7 +62,8 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH) -> Frame:
 
     Raises:
         BlankDrawingError: there are no points.
-        ValueError: a stroke has another shape, or NaN, or the width is out of range.
+        InputError: a stroke has another shape or type, or NaN, or there are too many.
+        ValueError: the width is out of range.
     """
     ink, _ = _draw(_resample(strokes)[0], width)
     return place_box(ink.reshape(BOX_SIZE, BOX_SIZE))
@@ -147,21 +149,9 @@ _MIDDLE = complex(BOX_SIZE / 2, BOX_SIZE / 2)
 
 def validate_strokes(strokes: Strokes) -> list[NDArray[np.float64]]:
     """Return the strokes as float arrays ``[n, 2]`` without empty ones; raise as ``render``."""
-    arrays = _as_arrays(strokes)
+    arrays = as_arrays(strokes)
     for array in arrays:
-        _bounds(array)  # raises for NaN
-    return arrays
-
-
-def _as_arrays(strokes: Strokes) -> list[NDArray[np.float64]]:
-    """As :func:`validate_strokes`, with NaN left to :func:`_bounds`."""
-    arrays = [np.asarray(stroke, np.float64, order="C") for stroke in strokes]
-    arrays = [array for array in arrays if array.size]
-    if not arrays:
-        raise BlankDrawingError("There are no strokes in the drawing: draw a digit first.")
-    for array in arrays:
-        if array.ndim != 2 or array.shape[1] != 2:
-            raise ValueError(f"A stroke is an array (n, 2) of x and y; this one is {array.shape}.")
+        bounds(array)  # raises for NaN
     return arrays
 
 
@@ -171,15 +161,15 @@ def drop_stray_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
     Raises:
         as :func:`render`, which alone finds NaN in a single stroke.
     """
-    arrays = _as_arrays(strokes)
+    arrays = as_arrays(strokes)
     if len(arrays) == 1:
         return arrays
-    boxes = [_bounds(array) for array in arrays]
-    largest = max(map(_extent, boxes))
-    longer = [box for box in boxes if _extent(box) > MAX_TAP_SIZE * largest]
+    boxes = [bounds(array) for array in arrays]
+    largest = max(map(extent, boxes))
+    longer = [box for box in boxes if extent(box) > MAX_TAP_SIZE * largest]
     if len(longer) in (0, len(arrays)):
         return arrays
-    left, top, right, bottom = _around(longer)
+    left, top, right, bottom = around(longer)
     gaps = [max(box[0] - right, left - box[2], box[1] - bottom, top - box[3]) for box in boxes]
     return [a for a, gap in zip(arrays, gaps, strict=True) if gap <= MIN_TAP_GAP * largest]
 
@@ -193,19 +183,19 @@ def side_by_side(strokes: Strokes) -> bool:
     Raises:
         as :func:`render`.
     """
-    boxes = sorted(_bounds(array) for array in _as_arrays(strokes))
+    boxes = sorted(bounds(array) for array in as_arrays(strokes))
     parts = [boxes[0]]
     for box in boxes[1:]:
         if box[0] > parts[-1][2]:
             parts.append(box)
         else:
-            parts[-1] = _around([parts[-1], box])
-    *heights, whole = (bottom - top for _, top, _, bottom in (*parts, _around(parts)))
+            parts[-1] = around([parts[-1], box])
+    *heights, whole = (bottom - top for _, top, _, bottom in (*parts, around(parts)))
     return sum(height >= MIN_PART_HEIGHT * whole for height in heights) > 1
 
 
 def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    """Sample strokes evenly, ``SPACING`` apart once fitted to a frame.
+    """Sample strokes evenly, ``SPACING`` apart once fitted to a frame, endless ones more sparsely.
 
     Returns:
         points ``[P, 2]`` without unit: the longer side of the bounding box has length 1, its upper
@@ -220,13 +210,16 @@ def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
 
 def _resample(strokes: Strokes) -> tuple[Points, NDArray[np.int16]]:
     """As :func:`resample`, the points as x + iy."""
-    arrays = _as_arrays(strokes)
+    arrays = as_arrays(strokes)
     points = np.concatenate(arrays)
-    box = _bounds(points)
-    extent = _extent(box)
-    unit = (_as_complex(points) - complex(box[0], box[1])) * (1 / extent if extent > 0 else 0.0)
-    ends = accumulate(map(len, arrays), initial=0)
-    parts = [_resample_polyline(unit[a:b], SPACING / BOX_SIZE) for a, b in pairwise(ends)]
+    box = bounds(points)
+    if 0 < (side := extent(box)) < SMALLEST_SIDE:
+        raise InputError("The drawing is too small for its numbers: multiply the coordinates.")
+    unit = (_as_complex(points) - complex(box[0], box[1])) * (1 / side if side > 0 else 0.0)
+    ends, spacing = accumulate(map(len, arrays), initial=0), SPACING / BOX_SIZE
+    if len(points) > SHORT:
+        spacing = max(spacing, np.abs(np.diff(unit)).sum().item() / MAX_SAMPLES)
+    parts = [_resample_polyline(unit[a:b], spacing) for a, b in pairwise(ends)]
     numbers = np.arange(len(parts), dtype=np.int16).repeat([*map(len, parts)])
     return np.concatenate(parts, dtype=np.complex64, casting="same_kind"), numbers
 
@@ -241,39 +234,14 @@ def _resample_polyline(points: Points, spacing: float) -> Points:
     return np.interp(at, arc, points)
 
 
-def _bounds(points: NDArray[np.floating[Any]]) -> Box:
-    """The bounding box of points ``[N, 2]``.
-
-    Raises:
-        ValueError: a coordinate is NaN or infinite.
-    """
-    columns = points.T.copy()
-    (left, top), (right, bottom) = columns.min(axis=1).tolist(), columns.max(axis=1).tolist()
-    if not math.isfinite(right - left + bottom - top):
-        raise ValueError("A stroke has NaN or infinite coordinates: drop those points first.")
-    return left, top, right, bottom
-
-
-def _extent(box: Box) -> float:
-    """The length of a box's longer side."""
-    left, top, right, bottom = box
-    return max(right - left, bottom - top)
-
-
-def _around(boxes: Sequence[Box]) -> Box:
-    """The bounding box of boxes."""
-    left, top, right, bottom = zip(*boxes, strict=True)
-    return min(left), min(top), max(right), max(bottom)
-
-
 def _fit_to_box(points: Points, width: float) -> Points:
     """Scale and move samples so that their ink fills the 20x20 box, aspect kept.
 
     A dot, or a drawing smaller than the pen, stays at the middle of the box.
     """
-    left, top, right, bottom = box = _bounds(_as_floats(points))
-    extent = float(np.float32(_extent(box)))  # as precise as the samples
-    scale = (BOX_SIZE - width) / extent if extent > 0 else 0.0
+    left, top, right, bottom = box = bounds(_as_floats(points))
+    side = float(np.float32(extent(box)))  # as precise as the samples
+    scale = (BOX_SIZE - width) / side if side > 0 else 0.0
     return (points - complex(left + right, top + bottom) / 2) * scale + _MIDDLE
 
 
