@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import resources
+from importlib import import_module, resources
 from typing import Any
 
 import ipywidgets
@@ -11,8 +11,21 @@ import ipywidgets
 from digitlib.widgets.pad import DrawingPad, Reader
 from digitlib.widgets.panels.base import Panel
 
-# By the title of their switch: what makes each panel, imported when it is first opened.
-PANELS: dict[str, Callable[[DrawingPad], Panel]] = {}
+
+def _panel(module: str, name: str) -> Callable[[DrawingPad], Panel]:
+    """What makes the panel of this name, whose module is imported then."""
+
+    def make(pad: DrawingPad) -> Panel:
+        made: Panel = getattr(import_module(f"digitlib.widgets.panels.{module}"), name)(pad)
+        return made
+
+    return make
+
+
+# By the title of their switch.
+PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
+    "Picture": _panel("picture", "Picture"),
+}
 
 
 class Studio(DrawingPad):

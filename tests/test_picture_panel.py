@@ -1,0 +1,152 @@
+"""The panel for pictures in Python: parts of a file in, the pad's answer out."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import page
+from PIL import Image
+
+from digitlib import Recognizer, Studio
+from digitlib.datasets import picture_kinds, pictures, synthetic
+from digitlib.preprocessing.read import read_grey
+from digitlib.widgets.panels import picture
+from digitlib.widgets.panels.picture import MAX_BYTES, SAMPLES, Picture
+
+FOLDER = Path(picture.__file__).parent / "samples"
+KIBIBYTES = 20
+
+
+@pytest.fixture
+def studio() -> Studio:
+    studio = Studio()
+    studio.show_panel("Picture")
+    return studio
+
+
+def panel(studio: Studio) -> Picture:
+    found = studio.panels["Picture"]
+    assert isinstance(found, Picture)
+    return found
+
+
+def send(studio: Studio, content: bytes, *order: int, parts: int = 1, upload: str = "a") -> None:
+    """Send parts of a file as a page does, in this order."""
+    size = -(-len(content) // parts)
+    for part in order or range(parts):
+        message = {"upload": upload, "part": part, "parts": parts}
+        buffer = memoryview(content[size * part : size * (part + 1)])
+        panel(studio)._field._handle_custom_msg(message, [buffer])
+
+
+def answer(studio: Studio) -> dict[str, Any]:
+    return panel(studio)._field.answer
+
+
+def png(shades: np.ndarray) -> bytes:
+    Image.fromarray(shades).save(buffer := io.BytesIO(), "PNG")
+    return buffer.getvalue()
+
+
+def test_a_picture_is_read_as_the_recognizer_reads_the_file(studio: Studio) -> None:
+    large = png(np.kron(page(7), np.ones((7, 7), np.uint8)))
+    send(studio, large)
+    assert answer(studio) == {"upload": "a", "problem": ""}
+    expected = Recognizer.load().predict(large)
+    assert studio.prediction.probabilities == expected.probabilities
+    assert studio.prediction.digit == 7
+
+
+def test_parts_may_arrive_in_any_order(studio: Studio) -> None:
+    file = png(page(4))
+    send(studio, file, 2, 0, parts=3)
+    assert answer(studio) == {}
+    assert studio.image is None
+    send(studio, png(page(2)), upload="b")  # of another page
+    assert studio.prediction.digit == 2
+    send(studio, file, 1, parts=3)
+    assert studio.prediction.digit == 4
+
+
+def test_strokes_take_the_place_of_the_picture(studio: Studio) -> None:
+    send(studio, png(page(4)))
+    studio.draw([[[0, 0], [60, 0], [30, 50], [22, 100]]])
+    assert studio.image is None
+    assert studio.prediction.digit == 7
+    assert answer(studio) == {}  # what was said of the picture has gone, too
+    send(studio, png(page(4)), upload="b")
+    studio.undo()
+    assert studio.image is None
+    assert studio.prediction.digit == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "it is no PNG, JPEG"),
+        (b"no picture", "it is no PNG, JPEG"),
+        (png(page(4))[:200], "The file cannot be read as a picture"),
+        (png(np.zeros((1, 12_001), np.uint8)), "12001 x 1 px; at most 12000 px a side"),
+    ],
+)
+def test_what_is_no_picture_leaves_the_drawing(
+    studio: Studio, content: bytes, problem: str
+) -> None:
+    send(studio, png(page(4)), upload="first")
+    send(studio, content)
+    assert problem in answer(studio)["problem"]
+    assert studio.prediction.digit == 4
+    assert studio.error == ""
+
+
+def test_a_failure_is_said(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: bytes) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(picture, "read_colours", fail)
+    send(studio, b"any")
+    assert answer(studio)["problem"] == "The picture could not be read: MemoryError: no room"
+
+
+def test_no_ink_is_the_pads_answer(studio: Studio) -> None:
+    send(studio, png(np.full((90, 90), 255, np.uint8)))
+    assert answer(studio)["problem"] == ""
+    assert "one colour" in studio.error
+
+
+def test_memory_is_bounded_whatever_a_page_sends(studio: Studio) -> None:
+    field = panel(studio)._field
+    for number in range(5):
+        send(studio, bytes(MAX_BYTES), 0, parts=2, upload=str(number))
+        assert field._held() <= MAX_BYTES
+    assert [*field._arriving] == ["3", "4"]
+
+
+# --- the samples ---------------------------------------------------------------------------
+
+
+def made() -> dict[str, Image.Image]:
+    """The samples as they were made, before they were compressed."""
+    strokes = {each.label: each.strokes for each in reversed(synthetic.draw_digits(3, 7))}
+    return {
+        "paper.jpg": pictures.photo(strokes[5], 6, side=360),
+        "spray.png": picture_kinds.make("spray", strokes[3], 4),
+        "chalk.jpg": picture_kinds.make("chalk", strokes[2], 0),
+    }
+
+
+def test_the_samples_are_those_that_are_shown() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == {*SAMPLES} == {*made()}
+
+
+@pytest.mark.parametrize(("name", "digit"), [("paper.jpg", 5), ("spray.png", 3), ("chalk.jpg", 2)])
+def test_samples_are_simulated_small_and_read(name: str, digit: int) -> None:
+    path = FOLDER / name
+    assert path.stat().st_size <= 1024 * KIBIBYTES
+    assert np.abs(read_grey(path) - read_grey(made()[name])).mean() < 0.02  # JPEG
+    prediction = Recognizer.load().predict(path)
+    assert (prediction.digit, prediction.rejected) == (digit, False)
