@@ -7,7 +7,7 @@ import html
 import io
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from digitlib.preprocessing.colors import direction_color, picture_planes, time_color
 from digitlib.preprocessing.frame import Frame
 from digitlib.preprocessing.strokes import Planes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 CHIP = "display:inline-block;width:1.5em;text-align:center;color:#000;line-height:1.35"
 ARROWS = {"→": (1, 0), "↓": (0, 1), "←": (-1, 0), "↑": (0, -1)}  # x right, y down
@@ -124,10 +127,15 @@ def figures_html(pictures: Mapping[str, tuple[str, str]]) -> str:
 
 def frame_url(picture: NDArray[np.uint8]) -> str:
     """A frame ``[28, 28]``, or a colour picture ``[H, W, 3]``, as the ``data:`` URL of a PNG."""
-    from PIL import Image
+    from PIL import Image as PILImage
 
+    return image_url(PILImage.fromarray(picture))
+
+
+def image_url(image: Image, **options: Any) -> str:
+    """A PIL image as the ``data:`` URL of a PNG; ``options`` are those of its ``save``."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG")
+    image.save(buffer, format="PNG", **options)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -142,11 +150,16 @@ def image_html(picture: NDArray[np.uint8], side: int, alt: str = "") -> str:
 
 def planes_html(frame: Frame, planes: Planes, side: int) -> dict[str, tuple[str, str]]:
     """Picture and legend of ``direction`` and ``time``, each as HTML."""
-    legends = {"direction": _direction_legend(), "time": _time_legend()}
+    legends = plane_legends()
     return {
         name: (image_html(picture, side, ALT[name]), legends[name])
         for name, picture in picture_planes(frame, planes).items()
     }
+
+
+def plane_legends() -> dict[str, str]:
+    """What the colours of ``direction`` and ``time`` mean, each as HTML."""
+    return {"direction": _direction_legend(), "time": _time_legend()}
 
 
 def _direction_legend() -> str:

@@ -6,6 +6,7 @@ The drawing pad shows these while somebody draws; gradients, which need PyTorch,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +100,18 @@ class Explainer:
         Returns:
             ``[28, 28]``, nats; below 0 where the digit is more probable without the ink.
         """
+        return self.occlusions(frame, planes, [digit], size=size, step=step)[0]
+
+    def occlusions(
+        self,
+        frame: Frame,
+        planes: Planes | None,
+        digits: Sequence[int | None],
+        *,
+        size: int = PATCH,
+        step: int = STEP,
+    ) -> Floats:
+        """As :meth:`occlusion`, ``[D, 28, 28]`` of several digits: the network runs once."""
         patches = _patches(size, step)
         inked = patches[(patches & (frame > 0)).any(axis=(1, 2))]
         kept = ~np.concatenate([np.zeros((1, FRAME_SIZE, FRAME_SIZE), bool), inked])
@@ -106,9 +119,9 @@ class Explainer:
         given: NDArray[Any] | None = None
         if planes is not None:
             given = planes * kept[:, None].astype(np.float32)
-        logits = self.recognizer.logits(frames, given)[:, :10]
-        odds = _log_odds(logits / self.recognizer.temperature, digit)
-        falls = np.einsum("n,nrc->rc", odds[0] - odds[1:], inked.astype(np.float32))
+        logits = self.recognizer.logits(frames, given)[:, :10] / self.recognizer.temperature
+        odds = np.stack([_log_odds(logits, digit) for digit in digits])
+        falls = np.einsum("dn,nrc->drc", odds[:, :1] - odds[:, 1:], inked.astype(np.float32))
         return falls / patches.sum(axis=0, dtype=np.float32)
 
     def nearest(self, frame: Frame, count: int = 5) -> list[TrainingDigit]:

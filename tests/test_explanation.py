@@ -1,0 +1,192 @@
+"""The views of the panel "Why?": HTML against the numbers that it shows."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+from helpers import DIGITS, bundled, page
+from PIL import Image
+
+from digitlib.models.explain import Explainer
+from digitlib.preprocessing.colors import picture_planes
+from digitlib.preprocessing.frame import frame_steps
+from digitlib.preprocessing.strokes import PEN_WIDTH, render
+from digitlib.widgets import drawn
+from digitlib.widgets.explanation import (
+    AGAINST,
+    FOR,
+    GAP,
+    MAPS,
+    NEAREST,
+    VIEWS,
+    Drawing,
+    explanation_html,
+    maps_strip,
+    saliency_picture,
+    static_html,
+)
+
+FOUR = [400 * stroke for stroke in DIGITS[4]]
+
+
+@cache
+def explainer() -> Explainer:
+    return Explainer(bundled())
+
+
+@cache
+def four() -> Drawing:
+    return Drawing(bundled().predict_strokes(FOUR), FOUR)
+
+
+def pictures(html: str) -> list[np.ndarray]:
+    found = re.findall(r'"data:image/png;base64,([^"]+)"', html)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(each)))) for each in found]
+
+
+def captions(html: str) -> list[str]:
+    return re.findall(r"<figcaption>(.*?)</figcaption>", html)
+
+
+def test_views_that_are_off_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("it is off")
+
+    for name in ("occlusions", "nearest"):
+        monkeypatch.setattr(Explainer, name, fail)
+    shown = explanation_html(explainer(), four(), ["Feature maps", "Steps"])
+    assert re.findall("<h4>([A-Z][a-z ]+) <", shown) == ["Steps", "Feature maps"]
+    assert "<section" not in explanation_html(explainer(), four(), [])
+
+
+def test_the_steps_of_strokes_are_those_of_their_rendering() -> None:
+    shown = explanation_html(explainer(), four(), ["Steps"])
+    assert captions(shown) == ["strokes", "centred", "frame", "direction", "time"]
+    prediction = four().prediction
+    expected = [prediction.frame, *picture_planes(prediction.frame, prediction.planes).values()]
+    for picture, other in zip(pictures(shown), expected, strict=True):
+        np.testing.assert_array_equal(picture, other)
+
+
+def test_without_planes_none_are_shown() -> None:
+    bare = Drawing(bundled().predict_frame(render(FOUR)), FOUR)
+    assert (
+        captions(explanation_html(explainer(), bare, ["Steps"]))
+        == captions(explanation_html(explainer(), four(), ["Steps"]))[:3]
+    )
+
+
+def test_the_steps_of_a_picture_are_those_of_frame_steps() -> None:
+    picture = page(3)
+    prediction = bundled().predict(picture)
+    shown = explanation_html(explainer(), Drawing(prediction, picture=picture), ["Steps"])
+    assert captions(shown) == ["grey", "ink", "digit", "crop", "box", "frame"]
+    np.testing.assert_array_equal(pictures(shown)[-1], frame_steps(picture)["frame"])
+    assert all(max(each.shape) <= 192 for each in pictures(shown))
+
+
+def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
+    prediction = four().prediction
+    shown = pictures(explanation_html(explainer(), four(), ["Saliency"]))
+    best = np.argsort(-np.array(prediction.probabilities), kind="stable")[:2]
+    for digit, picture in zip(best, shown, strict=True):
+        falls = explainer().occlusion(prediction.frame, prediction.planes, digit=int(digit))
+        np.testing.assert_array_equal(picture, saliency_picture(falls))
+
+
+def test_red_is_for_and_blue_against() -> None:
+    red, blue, clear = saliency_picture(np.array([[2.0, -1.0, 0.0]]))[0]
+    assert red.tolist() == [*FOR, 255]
+    assert blue.tolist() == [*AGAINST, 128]
+    assert clear[3] == 0
+    assert saliency_picture(np.zeros((28, 28)))[..., 3].max() == 0
+
+
+def test_the_strongest_maps_stand_in_order_with_gaps_between() -> None:
+    maps = np.zeros((20, 6, 6), np.float32)
+    maps[3], maps[7, 2, 4] = 2.0, 4.0  # the sum counts
+    strip = maps_strip(maps)
+    assert strip.shape == (48, 12 * 50 - 2)
+    assert (strip[:, :48] == 127).all()
+    assert strip[16:24, 50 + 32 : 50 + 40].min() == GAP - 1
+    assert (strip[:, 48:50] == GAP).all()
+    assert np.count_nonzero(strip == GAP - 1) == 64
+    assert (maps_strip(0 * maps)[:, :48] == 0).all()
+
+
+def test_every_stage_is_shown_and_pen_stages_with_a_pen_only() -> None:
+    prediction = four().prediction
+    stages = explainer().feature_maps(prediction.frame, prediction.planes)
+    shown = explanation_html(explainer(), four(), ["Feature maps"])
+    for name, maps in stages.items():
+        assert f"{name}<small>{len(maps)} maps" in shown
+    bare = explanation_html(explainer(), Drawing(bundled().predict(page(4))), ["Feature maps"])
+    assert "pen 1" not in bare
+    assert f"the {MAPS} strongest" in bare
+
+
+def test_the_nearest_digits_have_label_and_source() -> None:
+    shown = explanation_html(explainer(), four(), ["Nearest digits"])
+    found = explainer().nearest(four().prediction.frame, NEAREST)
+    assert captions(shown) == [f"<b>{each.label}</b> {each.source.upper()}" for each in found]
+    for picture, digit in zip(pictures(shown), found, strict=True):
+        np.testing.assert_array_equal(picture, digit.frame)
+
+
+def test_a_page_of_its_own_has_all_views_or_a_sentence() -> None:
+    whole = static_html(bundled(), four())
+    assert all(f"<h4>{name}" in whole for name in VIEWS)
+    assert ".dp-why" in whole
+    assert "Draw a digit" in static_html(bundled(), None)
+
+
+# --- drawn strokes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_placed_strokes_lie_where_the_frame_has_their_ink(digit: int) -> None:
+    frame = render(DIGITS[digit])
+    placed = drawn.place_strokes([100 * stroke + 7 for stroke in DIGITS[digit]], frame)
+    points = np.concatenate([dense(stroke) for stroke in placed])
+    rows, columns = np.indices((28, 28)) + 0.5
+    away = np.hypot(rows[..., None] - points[:, 1], columns[..., None] - points[:, 0]).min(axis=2)
+    error = 255 * np.clip(PEN_WIDTH / 2 + 0.5 - away, 0, 1) - frame
+    assert np.abs(error).max() < 40  # rendering cuts corners by a fraction of a pixel
+    assert np.abs(error).mean() < 0.5
+
+
+def dense(stroke: np.ndarray) -> np.ndarray:
+    at = np.linspace(0, len(stroke) - 1, 500)
+    known = np.arange(len(stroke))
+    return np.stack([np.interp(at, known, column) for column in stroke.T], axis=1)
+
+
+def test_a_dot_lies_at_the_middle_of_its_ink() -> None:
+    dot = [np.array([[3.0, 4.0]])]
+    ((x, y),) = drawn.place_strokes(dot, render(dot))[0]
+    rows, columns = np.nonzero(render(dot))
+    assert (x, y) == (columns.mean() + 0.5, rows.mean() + 0.5)
+
+
+def test_stray_taps_are_pale_and_have_no_place() -> None:
+    strokes = [*FOUR, np.array([[1.0, 1.0]]), np.array([[395.0, 900.0]])]
+    svg = drawn.strokes_svg(strokes, 400)
+    assert svg.count("<polyline") == 4
+    assert svg.count("dp-stray") == 4 - len(drawn.place_strokes(strokes, render(strokes)))
+    assert svg.count("dp-stray") >= 1
+
+
+def test_the_outline_goes_around_the_ink() -> None:
+    frame = np.zeros((28, 28), np.uint8)
+    frame[0, 27] = frame[5, 5] = frame[5, 6] = 255
+    path = drawn.outline_path(frame)
+    assert set(re.findall(r"M\d+ \d+[hv]1", path)) == {
+        *("M27 0h1", "M27 1h1", "M27 0v1", "M28 0v1"),
+        *("M5 5h1", "M6 5h1", "M5 6h1", "M6 6h1", "M5 5v1", "M7 5v1"),
+    }
+    assert drawn.outline_path(0 * frame) == ""
