@@ -156,8 +156,8 @@ def test_placed_strokes_lie_where_the_frame_has_their_ink(digit: int) -> None:
     rows, columns = np.indices((28, 28)) + 0.5
     away = np.hypot(rows[..., None] - points[:, 1], columns[..., None] - points[:, 0]).min(axis=2)
     error = 255 * np.clip(PEN_WIDTH / 2 + 0.5 - away, 0, 1) - frame
-    assert np.abs(error).max() < 40  # rendering cuts corners by a fraction of a pixel
-    assert np.abs(error).mean() < 1  # shifted by a pixel: over 10
+    shifted = np.roll(frame, 1, axis=0).astype(float) - frame
+    assert np.abs(error).mean() < 0.1 * np.abs(shifted).mean()  # rendering cuts corners a little
 
 
 def dense(stroke: np.ndarray) -> np.ndarray:
