@@ -69,7 +69,7 @@ def explanation_html(
         explainer = Explainer(explainer)
     shown = [name for name in VIEWS if views is None or name in views]
     sections = (_section(name, *VIEWS[name](explainer, drawing)) for name in shown)
-    return f'<div class="dp-why"><div class="dp-views">{"".join(sections)}</div></div>'
+    return f'<div class="dp-explanation"><div class="dp-views">{"".join(sections)}</div></div>'
 
 
 def static_html(recognizer: Recognizer, drawing: Drawing | None) -> str:
