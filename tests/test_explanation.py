@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Iterator
 from functools import cache
+from typing import cast
 
 import numpy as np
 import pytest
 from helpers import DIGITS, bundled, page
+from ipywidgets import Widget
 from PIL import Image
 
 from digitlib.models.explain import Explainer
+from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_planes
 from digitlib.preprocessing.frame import frame_steps
 from digitlib.preprocessing.strokes import PEN_WIDTH, render
@@ -25,12 +29,16 @@ from digitlib.widgets.explanation import (
     NEAREST,
     VIEWS,
     Drawing,
+    explain,
     explanation_html,
     maps_strip,
     saliency_picture,
-    static_html,
 )
+from digitlib.widgets.pad import DrawingPad
+from digitlib.widgets.panels.why import Why
+from digitlib.widgets.studio import Studio
 
+SEVEN = [400 * stroke for stroke in DIGITS[7]]
 FOUR = [400 * stroke for stroke in DIGITS[4]]
 
 
@@ -138,11 +146,80 @@ def test_the_nearest_digits_have_label_and_source() -> None:
         np.testing.assert_array_equal(picture, digit.frame)
 
 
-def test_a_page_of_its_own_has_all_views_or_a_sentence() -> None:
-    whole = static_html(bundled(), four())
-    assert all(f"<h4>{name}" in whole for name in VIEWS)
-    assert ".dp-explanation" in whole
-    assert "Draw a digit" in static_html(bundled(), None)
+def test_a_notebook_shows_all_views_or_a_sentence() -> None:
+    pad = DrawingPad()
+    assert "Nothing is drawn yet" in explain(pad).data
+    pad.draw(FOUR)
+    assert all(f"<h4>{name}" in explain(pad).data for name in VIEWS)
+    assert ".dp-explanation" in explain(pad).data
+
+
+# --- the panel -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    return Studio(bundled())
+
+
+@pytest.fixture
+def panel(studio: Studio) -> Iterator[Why]:
+    studio.draw(FOUR)
+    studio.show_panel("Why?")
+    yield cast("Why", studio.panels["Why?"])
+    studio.recognizer = bundled()
+    studio.show_panel("Why?")
+
+
+def shown(panel: Why) -> list[str]:
+    return re.findall("<h4>([A-Z][a-z ]+) <", panel._content.value)
+
+
+def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why) -> None:
+    sent: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Widget, "_send", lambda widget, *_, **__: sent.append(type(widget).__name__))
+        studio.draw(SEVEN)
+    assert sent[-2:] == ["HTML", "HTML"]  # the answer, then all views
+    assert "as a 7" in panel._content.value
+    studio.clear()
+    assert panel._content.value == ""
+    assert "Nothing is drawn yet" in panel._message.value
+    studio.draw(SEVEN)
+    assert panel._message.value == ""
+
+
+def test_its_switches_are_remembered_while_it_is_closed(studio: Studio, panel: Why) -> None:
+    panel._switches["Feature maps"].value = False
+    assert shown(panel) == ["Steps", "Saliency", "Nearest digits"]
+    studio.hide_panel("Why?")
+    before = panel._content.value
+    studio.draw(SEVEN)
+    assert panel._content.value == before
+    studio.show_panel("Why?")
+    assert shown(panel) == ["Steps", "Saliency", "Nearest digits"]
+    assert "as a 7" in panel._content.value
+    panel._switches["Feature maps"].value = True
+    assert shown(panel) == [*VIEWS]
+
+
+def test_a_picture_is_explained_as_a_picture(studio: Studio, panel: Why) -> None:
+    studio.show_image(page(3))
+    assert captions(panel._content.value)[:6] == ["grey", "ink", "digit", "crop", "box", "frame"]
+    assert "as a 3" in panel._content.value
+
+
+def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: Why) -> None:
+    class Other:
+        predict = staticmethod(bundled().predict)
+        predict_strokes = staticmethod(bundled().predict_strokes)
+
+    known = panel._explainer
+    studio.recognizer = Recognizer.load()
+    assert panel._explainer is not known
+    studio.recognizer = Other()
+    assert shown(panel) == ["Steps"]
+    assert "Only the steps are known" in panel._message.value
 
 
 # --- drawn strokes -------------------------------------------------------------------------
@@ -175,7 +252,7 @@ def test_a_dot_lies_at_the_middle_of_its_ink() -> None:
 
 def test_stray_taps_are_pale_and_have_no_place() -> None:
     strokes = [*FOUR, np.array([[1.0, 1.0]]), np.array([[395.0, 900.0]])]
-    svg = drawn.strokes_svg(strokes, 400)
+    svg = drawn.strokes_svg(strokes, (400, 400))
     assert svg.count("<polyline") == 4
     assert svg.count("dp-stray") == 4 - len(drawn.place_strokes(strokes, render(strokes)))
     assert svg.count("dp-stray") >= 1

@@ -17,7 +17,7 @@ from digitlib.models.prediction import Prediction
 from digitlib.widgets import pad as pad_module
 from digitlib.widgets.canvas import SHARPNESS
 from digitlib.widgets.examples import EXAMPLES
-from digitlib.widgets.html import result_html, steps_html
+from digitlib.widgets.html import result_html
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.toolbar import Examples
 
@@ -552,21 +552,6 @@ def test_the_picture_is_dark_ink_on_white(pad: DrawingPad) -> None:
     assert picture[140, 100] == picture[200, 200] == 0
     assert picture[10, 10] == 255
     assert (picture[140] < 128).sum() == pytest.approx(16, abs=1)
-
-
-def test_steps_are_shown_or_a_sentence(pad: DrawingPad) -> None:
-    assert "Nothing is drawn yet" in steps_html(pad.picture())
-    pad.draw([LINE])
-    page = steps_html(pad.picture())
-    assert page.index("greyscale") < page.index("ink") < page.index("frame")
-
-
-def test_show_steps_works_without_a_notebook(
-    pad: DrawingPad, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pad.show_steps()
-    stroke_by_mouse(pad, LINE)
-    assert pad.error == ""
 
 
 def test_the_bundled_network_reads_a_drawn_one() -> None:

@@ -17,8 +17,6 @@ from digitlib import Prediction, Recognizer
 from digitlib.models.networks import DigitNet
 from digitlib.preprocessing.colors import direction_color, picture_planes, time_color
 from digitlib.preprocessing.strokes import render_with_planes
-from digitlib.widgets.html import steps_html
-from digitlib.widgets.pad import DrawingPad
 
 LINE = np.array([[0.0, 0.0], [30.0, 0.0]])
 SHARES = (0.1,) * 10
@@ -122,25 +120,3 @@ def test_a_notebook_shows_direction_and_time_beside_the_frame() -> None:
     without = Prediction(SHARES, frame, 0.0)._repr_html_()
     assert len(sent_pictures(without)) == 1
     assert "direction" not in without
-
-
-# --- the pad -------------------------------------------------------------------------------
-
-
-def test_the_steps_show_what_the_network_gets_from_strokes(pen_recognizer: Recognizer) -> None:
-    pad = DrawingPad(pen_recognizer)
-    pad.draw([LINE])
-    page = pad._render_steps().data
-    below = page[page.index("from the strokes") :]
-    assert below.index("frame<") < below.index("direction<") < below.index("time<")
-    frame, direction, time = sent_pictures(below)
-    np.testing.assert_array_equal(frame, pad.prediction.frame)
-    assert direction.shape == time.shape == (28, 28, 3)
-
-
-def test_without_planes_the_steps_are_of_the_picture_alone(pen_recognizer: Recognizer) -> None:
-    pad = DrawingPad(Recognizer.from_model(DigitNet()))
-    pad.draw([LINE])
-    assert pad._render_steps().data == steps_html(pad.picture())
-    pad = DrawingPad(pen_recognizer)
-    assert "Nothing is drawn yet" in pad._render_steps().data

@@ -40,7 +40,7 @@ def test_everything_is_read(picture: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "strokes.npz", *DIGITS[5])
     code = """
 import numpy as np
-from digitlib import BlankDrawingError, DrawingPad, Prediction, Recognizer, WeightsError
+from digitlib import BlankDrawingError, Prediction, Recognizer, Studio, WeightsError
 from digitlib.models.explain import Explainer
 _, picture, folder = sys.argv
 recognizer = Recognizer.load()
@@ -60,9 +60,10 @@ assert set(explainer.feature_maps(found.frame)) < set(
 )
 assert explainer.occlusion(found.frame, found.planes).max() > 0
 assert explainer.nearest(found.frame)[0].label == 5
-pad = DrawingPad(recognizer)
+pad = Studio(recognizer)
 pad.draw(strokes)
-pad.show_steps()
+pad.show_panel("Why?")
+assert pad.panels["Why?"].children[2].value.count("<section") == 4
 print(recognizer.predict(picture).digit, found.digit, photo.digit, pad.prediction.digit)
 """
     done = run(code, picture, str(tmp_path))

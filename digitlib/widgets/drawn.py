@@ -11,21 +11,22 @@ from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, Frame
 from digitlib.preprocessing.strokes import PEN_WIDTH, drop_stray_taps
 from digitlib.widgets.history import Stroke
 
-LINE = 0.05  # of the pad's side: width of the strokes
+LINE = 0.05  # of the pad's shorter side: width of the strokes
 INKED = 127  # a pixel with more is inside the outline
 
 
-def strokes_svg(strokes: Sequence[Stroke], side: float) -> str:
-    """Strokes on a pad of ``side`` px, each with a dot at its start; stray taps are pale."""
+def strokes_svg(strokes: Sequence[Stroke], extent: tuple[int, int]) -> str:
+    """Strokes on a pad of this width and height, each with a dot at its start; taps are pale."""
     kept = {array.tobytes() for array in drop_stray_taps(strokes)}
+    width = LINE * min(extent)
     lines = ""
     for stroke in strokes:
         stray = "" if np.asarray(stroke, float).tobytes() in kept else ' class="dp-stray"'
         x, y = stroke[0]
         lines += f'<polyline{stray} points="{points_text(stroke)}"/>'
-        lines += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{0.7 * LINE * side:.1f}"/>'
+        lines += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{0.7 * width:.1f}"/>'
     about = f"{len(strokes)} {'stroke' if len(strokes) == 1 else 'strokes'}, as drawn"
-    return _svg(side, LINE * side, lines, about)
+    return _svg(extent, width, lines, about)
 
 
 def placed_svg(strokes: Sequence[Stroke], frame: Frame) -> str:
@@ -42,7 +43,7 @@ def placed_svg(strokes: Sequence[Stroke], frame: Frame) -> str:
     box = f'<rect x="{left}" y="{top}" width="{BOX_SIZE}" height="{BOX_SIZE}"/>'
     middle = '<circle cx="14.5" cy="14.5" r="1"/>'
     about = "scaled to a box of 20 by 20 pixels, centre of mass at the middle of the frame"
-    return _svg(FRAME_SIZE, PEN_WIDTH, box + lines + middle, about)
+    return _svg((FRAME_SIZE, FRAME_SIZE), PEN_WIDTH, box + lines + middle, about)
 
 
 def place_strokes(strokes: Sequence[Stroke], frame: Frame) -> list[Stroke]:
@@ -84,8 +85,8 @@ def points_text(stroke: Stroke, digits: int = 1) -> str:
     return " ".join(f"{x:.{digits}f},{y:.{digits}f}" for x, y in points)
 
 
-def _svg(side: float, width: float, content: str, about: str) -> str:
+def _svg(extent: tuple[int, int], width: float, content: str, about: str) -> str:
     return (
-        f'<svg class="dp-pen" viewBox="0 0 {side:g} {side:g}" stroke-width="{width:g}" role="img" '
-        f'aria-label="{about}"><title>{about}</title>{content}</svg>'
+        f'<svg class="dp-pen" viewBox="0 0 {extent[0]} {extent[1]}" stroke-width="{width:g}" '
+        f'role="img" aria-label="{about}"><title>{about}</title>{content}</svg>'
     )

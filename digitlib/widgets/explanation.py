@@ -11,20 +11,23 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+from IPython.display import HTML
 from numpy.typing import NDArray
 from PIL import Image
 
 from digitlib.models.display import ALT, answer_style, frame_url, image_url, plane_legends, ranked
-from digitlib.models.explain import Explainer
+from digitlib.models.explain import EMBEDDING, Explainer
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_planes
 from digitlib.preprocessing.frame import frame_steps
 from digitlib.widgets.drawn import outline_path, placed_svg, strokes_svg
 from digitlib.widgets.history import Stroke
+from digitlib.widgets.pad import DrawingPad, Reader
 
 View = tuple[str, str]  # HTML: a note or legend for its heading, and its pictures
 
+STEPS = "Steps"
 MAPS = 12  # of each stage, the strongest
 MAP_SIDE, MAP_GAP = 48, 2  # px of the picture: a multiple of every stage's side
 NEAREST = 10  # training digits; a wide page shows the first eight, in one row
@@ -35,7 +38,8 @@ GAP = 255  # the level that stands for no map
 RAMP = ((0, 0, 0), (0, 58, 102), (0, 114, 178), (86, 180, 233), (255, 255, 255))
 _AT, _LEVELS = np.linspace(0, 1, len(RAMP)), np.linspace(0, 1, 256)
 HEAT = np.transpose([np.interp(_LEVELS, _AT, part) for part in np.transpose(RAMP)]).astype(np.uint8)
-NOTHING = "Draw a digit: what the network makes of it will show here."
+NOTHING = "Nothing is drawn yet. Draw a digit: what the network makes of it will show here."
+UNKNOWN = "Only the steps are known: this recognizer does not tell what its network computes."
 
 
 @dataclass(frozen=True)
@@ -45,50 +49,68 @@ class Drawing:
     Attributes:
         prediction: its answer.
         strokes: ``(n, 2)`` arrays in px of the pad; empty where a picture was read.
-        picture: uint8 ``[H, W]`` or ``[H, W, 3]``, where one was read.
-        side: px of the square pad.
+        picture: uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``, where one was read.
+        extent: width and height of the pad, px.
     """
 
     prediction: Prediction
     strokes: Sequence[Stroke] = ()
     picture: NDArray[np.uint8] | None = None
-    side: float = 400.0
+    extent: tuple[int, int] = (400, 400)
+
+    @classmethod
+    def of(cls, pad: DrawingPad) -> Drawing | None:
+        """What a pad shows; None while it has no answer."""
+        if pad.prediction is None:
+            return None
+        return cls(pad.prediction, pad.strokes, pad.image, pad.extent)
+
+
+def explain(pad: DrawingPad) -> HTML:
+    """All views of what a pad shows now, for a notebook; a sentence while nothing is drawn."""
+    css = resources.files("digitlib.widgets.panels").joinpath("why.css").read_text(encoding="utf-8")
+    drawing, content = Drawing.of(pad), f"<p>{NOTHING}</p>"
+    if drawing is not None:
+        content = explanation_html(explain_reader(pad.recognizer), drawing)
+    return HTML(f'{answer_style()}<style>{css}</style><div class="dp-answer">{content}</div>')
+
+
+def explain_reader(reader: Reader) -> Explainer | None:
+    """None where a recognizer does not tell what its network computes."""
+    if isinstance(reader, Recognizer) and EMBEDDING in reader.activations:
+        return Explainer(reader)
+    return None
 
 
 def explanation_html(
-    explainer: Explainer | Recognizer, drawing: Drawing, views: Sequence[str] | None = None
+    explainer: Explainer | None, drawing: Drawing, views: Sequence[str] | None = None
 ) -> str:
     """The views of a drawing as one piece of HTML, in the style of ``panels/why.css``.
 
     Args:
-        explainer: of the recognizer that read it, or that recognizer.
+        explainer: of the recognizer that read it; without one there are the steps alone.
         drawing: what was read.
         views: names in ``VIEWS``; all without. What is left out is not computed.
     """
-    if isinstance(explainer, Recognizer):
-        explainer = Explainer(explainer)
-    shown = [name for name in VIEWS if views is None or name in views]
-    sections = (_section(name, *VIEWS[name](explainer, drawing)) for name in shown)
-    return f'<div class="dp-explanation"><div class="dp-views">{"".join(sections)}</div></div>'
-
-
-def static_html(recognizer: Recognizer, drawing: Drawing | None) -> str:
-    """All views with their style sheets, for a page without the pad's; a sentence without."""
-    css = resources.files("digitlib.widgets.panels").joinpath("why.css").read_text(encoding="utf-8")
-    page = f"<p>{NOTHING}</p>" if drawing is None else explanation_html(recognizer, drawing)
-    return f'{answer_style()}<style>{css}</style><div class="dp-answer">{page}</div>'
+    page = ""
+    if views is None or STEPS in views:
+        page += _section(STEPS, *steps_html(drawing))
+    if explainer is not None:
+        shown = [name for name in EXPLANATIONS if views is None or name in views]
+        page += "".join(_section(name, *EXPLANATIONS[name](explainer, drawing)) for name in shown)
+    return f'<div class="dp-explanation"><div class="dp-views">{page}</div></div>'
 
 
 # --- the views: a note or legend for the heading, and the pictures ---------------------------
 
 
-def steps_html(_: Explainer, drawing: Drawing) -> View:
+def steps_html(drawing: Drawing) -> View:
     """From the pen, or from the picture, to what the network is given."""
     if drawing.picture is not None:
         steps = _picture_steps(drawing.picture)
         return "from the picture to the frame", "".join(map(_tile, steps, steps.values()))
     prediction = drawing.prediction
-    page = _figure(strokes_svg(drawing.strokes, drawing.side), "strokes")
+    page = _figure(strokes_svg(drawing.strokes, drawing.extent), "strokes")
     page += _figure(placed_svg(drawing.strokes, prediction.frame), "centred")
     page += _tile("frame", prediction.frame, "the 28 by 28 frame")
     if prediction.planes is None:
@@ -193,12 +215,12 @@ def nearest_html(explainer: Explainer, drawing: Drawing) -> View:
     return "the most similar training digits", page
 
 
-VIEWS: Mapping[str, Callable[[Explainer, Drawing], View]] = {
-    "Steps": steps_html,
+EXPLANATIONS: Mapping[str, Callable[[Explainer, Drawing], View]] = {
     "Saliency": saliency_html,
     "Feature maps": maps_html,
     "Nearest digits": nearest_html,
 }
+VIEWS = (STEPS, *EXPLANATIONS)
 
 
 # --- pieces --------------------------------------------------------------------------------

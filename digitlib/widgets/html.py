@@ -1,30 +1,23 @@
-"""HTML of the drawing pad: its style, the prediction, and the steps of preprocessing."""
+"""HTML of the drawing pad: its style, the prediction, and a picture in place of the drawing."""
 
 from __future__ import annotations
 
 import base64
 import io
 from importlib import resources
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.errors import BlankDrawingError
 from digitlib.models.display import (
     answer_html,
     answer_style,
-    figures_html,
     frame_url,
-    image_html,
-    planes_html,
 )
 from digitlib.models.prediction import Prediction
-from digitlib.preprocessing.frame import frame_steps
 from digitlib.widgets.examples import EXAMPLES
 
-STEP_SIDE = 96  # px on screen
 SHOWN_SIDE = 800  # px of a picture in place of the canvas: twice its usual side
 PIXELS = ((), (3,), (4,))  # shapes of a picture's pixel
 ONE_AT_A_TIME = "One digit at a time."
@@ -101,33 +94,3 @@ def picture_html(image: NDArray[np.uint8]) -> str:
     picture.save(buffer, format="JPEG", quality=90)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="the picture that is read" src="data:image/jpeg;base64,{data}">'
-
-
-def steps_html(picture: NDArray[np.uint8], prediction: Prediction | None = None) -> str:
-    """The steps from a picture ``[H, W]`` to its frame, side by side.
-
-    A prediction with planes adds a second row: what the network got from the strokes.
-    """
-    try:
-        steps = frame_steps(picture)
-    except BlankDrawingError:
-        return "<p>Nothing is drawn yet. Draw a digit in the pad: its steps will show here.</p>"
-    figures = {
-        name: (image_html(_as_grey(step), STEP_SIDE), "")
-        for name, step in steps.items()
-        if name != "input"  # the frame in other units
-    }
-    page = _row_html("The drawing taken as a picture, step by step:", figures)
-    if prediction is not None and prediction.planes is not None:
-        figures = {"frame": (image_html(prediction.frame, STEP_SIDE), "")}
-        figures |= planes_html(prediction.frame, prediction.planes, STEP_SIDE)
-        page += _row_html("What the network gets from the strokes:", figures)
-    return answer_style() + page
-
-
-def _row_html(heading: str, figures: dict[str, tuple[str, str]]) -> str:
-    return f'<p style="margin:.8em 0 .5em">{heading}</p>{figures_html(figures)}'
-
-
-def _as_grey(step: NDArray[Any]) -> NDArray[np.uint8]:
-    return step if step.dtype == np.uint8 else np.rint(255 * step.clip(0, 1)).astype(np.uint8)

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import ipywidgets
 import numpy as np
 import traitlets
-from IPython.display import HTML, DisplayHandle, display
 from numpy.typing import NDArray
 
 from digitlib.errors import BlankDrawingError
@@ -23,7 +22,7 @@ from digitlib.preprocessing import strokes as pen
 from digitlib.widgets.canvas import INK, PenCanvas, fit_to_canvas
 from digitlib.widgets.guard import LOCK, guarded
 from digitlib.widgets.history import Stroke, StrokeHistory
-from digitlib.widgets.html import picture_html, result_html, steps_html, style_html
+from digitlib.widgets.html import picture_html, result_html, style_html
 from digitlib.widgets.ink import InkLayer
 from digitlib.widgets.throttle import Throttle
 from digitlib.widgets.toolbar import Examples, Toolbar
@@ -79,7 +78,6 @@ class DrawingPad(ipywidgets.Box):
         self._top_k = top_k
         self._history = StrokeHistory()
         self._reading = Throttle(self._predict, PREDICT_EVERY, self._guarded)
-        self._steps: DisplayHandle | None = None
         self._tools = Toolbar(
             brush,
             undo=self._guarded(self.undo), redo=self._guarded(self.redo),
@@ -172,16 +170,14 @@ class DrawingPad(ipywidgets.Box):
 
     def picture(self) -> NDArray[np.uint8]:
         """The drawing as a picture, dark ink on white, uint8 ``[height, width]``."""
-        width, height = self._canvas.extent
+        width, height = self.extent
         ink = pen.rasterize(self.strokes, (height, width), self._canvas.brush)
         return np.rint(255 * (1 - ink)).astype(np.uint8)
 
-    def show_steps(self) -> None:
-        """Display the steps of preprocessing the drawing's picture, renewed after each stroke.
-
-        With a network that takes planes, what it gets from the strokes is shown below.
-        """
-        self._steps = display(self._render_steps(), display_id=True)
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Width and height of the canvas, px of its own."""
+        return self._canvas.extent
 
     @property
     def traces(self) -> list[NDArray[np.float64]]:
@@ -259,13 +255,8 @@ class DrawingPad(ipywidgets.Box):
         )
         self.set_trait("error", error)
         self.set_trait("prediction", prediction)  # last: its observers may be slow
-        if self._steps is not None and not drawing:
-            self._steps.update(self._render_steps())
         for callback in self._answered:
             callback()
-
-    def _render_steps(self) -> HTML:
-        return HTML(steps_html(self.picture(), self.prediction))
 
     def _guarded(self, action: Callable[..., None]) -> Callable[..., None]:
         """A callback that takes the lock and shows a failure in the pad."""

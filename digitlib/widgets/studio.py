@@ -25,6 +25,7 @@ def _panel(module: str, name: str) -> Callable[[DrawingPad], Panel]:
 # By the title of their switch.
 PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
     "Picture": _panel("picture", "Picture"),
+    "Why?": _panel("why", "Why"),
 }
 
 

@@ -1,0 +1,58 @@
+"""The panel "Why?": what the network makes of the drawing, renewed after each stroke."""
+
+from __future__ import annotations
+
+import ipywidgets
+
+from digitlib.models.explain import Explainer
+from digitlib.widgets.explanation import (
+    NOTHING,
+    UNKNOWN,
+    VIEWS,
+    Drawing,
+    explain_reader,
+    explanation_html,
+)
+from digitlib.widgets.pad import DrawingPad
+from digitlib.widgets.panels.base import Panel
+
+
+class Why(Panel):
+    """Four views, each with a switch; one message to the page renews all that are on.
+
+    Args:
+        pad: whose drawing is explained.
+    """
+
+    title = "Why?"
+    hint = "what the network makes of it"
+
+    def __init__(self, pad: DrawingPad) -> None:
+        self._explainer: Explainer | None = None
+        self._switches = {name: self._switch(name) for name in VIEWS}
+        self._content = ipywidgets.HTML().add_class("dp-content")
+        bar = ipywidgets.Box([*self._switches.values()]).add_class("dp-bar")
+        super().__init__(pad, [bar, self._content])
+
+    def refresh(self) -> None:
+        """Show the drawing in the views that are on."""
+        drawing = Drawing.of(self.pad)
+        if drawing is None:
+            self._content.value = ""
+            return self.say(NOTHING)
+        shown = [name for name, switch in self._switches.items() if switch.value]
+        explainer = self._explain()
+        self._content.value = explanation_html(explainer, drawing, shown)
+        return self.say("" if explainer else UNKNOWN)
+
+    def _explain(self) -> Explainer | None:
+        """Of the network that reads now: another one may have taken its place."""
+        reader, known = self.pad.recognizer, self._explainer
+        if known is None or known.recognizer is not reader:
+            self._explainer = explain_reader(reader)
+        return self._explainer
+
+    def _switch(self, name: str) -> ipywidgets.ToggleButton:
+        switch = ipywidgets.ToggleButton(True, description=name, tooltip=f"Show or hide: {name}")
+        switch.observe(lambda _: self.guarded(self.refresh)(), "value")
+        return switch.add_class("dp-switch")
