@@ -184,19 +184,8 @@ def test_new_bars_come_within_150_ms(page: Page, canvas: Locator, reports: Path)
     assert median <= 150
 
 
-def test_steps_follow_the_drawing(page: Page, canvas: Locator) -> None:
-    draw_by_mouse(page, canvas, DIGITS[3])
-    expect(page.locator("figcaption", has_text="greyscale")).to_be_visible()
-    frames = page.locator("figcaption", has_text="frame")
-    expect(frames).to_have_count(2)  # of the drawing's picture, and of its strokes
-    for caption in ("direction", "time"):
-        expect(page.locator("figcaption", has_text=caption)).to_be_visible()
-
-
 def test_screenshots(page: Page, canvas: Locator, reports: Path) -> None:
     draw_by_mouse(page, canvas, DIGITS[3])
     expect(page.locator(".dp-digit")).to_have_text("3")
     page.mouse.move(0, 0)
     page.screenshot(path=reports / "screenshots" / "lab.png")
-    steps = page.locator(".jp-OutputArea-output", has=page.locator(".dp-figures")).first
-    steps.screenshot(path=reports / "screenshots" / "steps.png")

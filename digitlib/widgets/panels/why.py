@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ipywidgets
 
 from digitlib.models.explain import Explainer
@@ -53,6 +55,11 @@ class Why(Panel):
         return self._explainer
 
     def _switch(self, name: str) -> ipywidgets.ToggleButton:
-        switch = ipywidgets.ToggleButton(True, description=name, tooltip=f"Show or hide: {name}")
-        switch.observe(lambda _: self.guarded(self.refresh)(), "value")
+        switch = ipywidgets.ToggleButton(True, description=name, tooltip=f"Hide: {name}")
+
+        def turn(change: Any) -> None:
+            switch.tooltip = f"{'Hide' if change.new else 'Show'}: {name}"
+            self.refresh()
+
+        switch.observe(self.guarded(turn), "value")
         return switch.add_class("dp-switch")
