@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets
 
+from digitlib.widgets.correction import Correction
 from digitlib.widgets.pad import DrawingPad, Reader
 from digitlib.widgets.panels.base import Panel
 
@@ -26,11 +27,12 @@ def _panel(module: str, name: str) -> Callable[[DrawingPad], Panel]:
 PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
     "Picture": _panel("picture", "Picture"),
     "Why?": _panel("why", "Why"),
+    "My drawings": _panel("drawings", "Drawings"),
 }
 
 
 class Studio(DrawingPad):
-    """A drawing pad with switches below it that open views of what was drawn.
+    """A drawing pad with a row below it that tells what the drawing is, and switches of views.
 
     Args:
         recognizer: as for :class:`DrawingPad`.
@@ -51,7 +53,10 @@ class Studio(DrawingPad):
             f"<style>{sheet.read_text(encoding='utf-8')}</style>",
             layout=ipywidgets.Layout(display="none"),
         )
-        self.children: tuple[ipywidgets.Widget, ...] = (*self.children, style, bar, self._opened)
+        self._correction = Correction(self, self._refresh)
+        below = (style, self._correction, bar, self._opened)
+        self.children: tuple[ipywidgets.Widget, ...] = (*self.children, *below)
+        self.on_answer(self._correction.refresh)
         self.on_answer(self._refresh)
 
     def show_panel(self, *titles: str) -> None:

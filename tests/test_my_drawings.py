@@ -1,0 +1,343 @@
+"""The row that tells what a drawing is, and the panel of what was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import pytest
+from helpers import page
+from test_pad import BAR, LINE, FakeRecognizer, event, stroke_by_mouse
+
+from digitlib.datasets.drawing import Drawing, encode_picture
+from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
+from digitlib.datasets.labels import NO_DIGIT
+from digitlib.widgets.panels.drawings import PAGE, Drawings
+from digitlib.widgets.studio import Studio
+
+POINT = [[[10.0, 10.0], [60.0, 90.0]]]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DrawingFile:
+    monkeypatch.setenv("DIGITLIB_DRAWINGS", str(tmp_path / "drawings"))
+    return DrawingFile()
+
+
+@pytest.fixture
+def studio(store: DrawingFile) -> Studio:
+    return Studio(FakeRecognizer(), size=280)
+
+
+def button(studio: Studio, label: int) -> ipywidgets.Button:
+    return studio._correction._buttons[label]
+
+
+def told(studio: Studio) -> str:
+    return studio._correction._message.value
+
+
+def labels(store: DrawingFile) -> list[int]:
+    return [drawing.label for drawing in store.read()]
+
+
+# --- the row ---------------------------------------------------------------------------------
+
+
+def test_there_is_nothing_to_tell_of_an_empty_pad(studio: Studio) -> None:
+    assert all(each.disabled for each in studio._correction._buttons.values())
+    stroke_by_mouse(studio, LINE)
+    assert not any(each.disabled for each in studio._correction._buttons.values())
+    studio.clear()
+    assert all(each.disabled for each in studio._correction._buttons.values())
+
+
+def test_the_answer_is_marked_once_the_pen_is_up(studio: Studio) -> None:
+    event(studio, "mouse_down", *LINE[0])
+    event(studio, "mouse_move", *LINE[1])
+    assert button(studio, 2).disabled
+    event(studio, "mouse_up", *LINE[1])
+    assert "dp-answered" in button(studio, 2)._dom_classes
+    assert button(studio, 2).tooltip == "Right: it is a 2"
+    assert button(studio, 8).tooltip == "It is an 8"
+    assert button(studio, NO_DIGIT).description == "no digit"
+
+
+def test_a_click_stores_the_drawing(studio: Studio, store: DrawingFile) -> None:
+    studio._canvas.apply("page", [
+        {"do": "begin", "points": [[10, 20, 5000.25, 0.5]]},
+        {"do": "move", "points": [[11, 40, 5008.5, 0.625], [12, 60, 5016.75, 0.75]]},
+        {"do": "end"},
+    ])  # fmt: skip
+    studio._edited()
+    button(studio, 3).click()
+    assert told(studio) == '<p role="status">Stored: right, it is a 3. 1 in all.</p>'
+    (drawing,) = store.read()
+    assert (drawing.label, drawing.predicted, drawing.weights) == (3, 3, "")
+    assert drawing.strokes[0].tolist() == [
+        [10, 20, 0, 0.5], [11, 40, 8.25, 0.625], [12, 60, 16.5, 0.75],
+    ]  # fmt: skip
+    assert drawing.prediction is not None
+    assert drawing.prediction["probabilities"] == pytest.approx(studio.prediction.probabilities)
+    stroke_by_mouse(studio, LINE)
+    assert told(studio) == ""  # of the drawing before
+    button(studio, 8).click()
+    assert told(studio) == '<p role="status">Stored: an 8, not a 5. 2 in all.</p>'
+    assert labels(store) == [3, 8]
+
+
+def test_another_click_changes_the_label_and_undo_goes_back(
+    studio: Studio, store: DrawingFile
+) -> None:
+    studio.draw(POINT)
+    button(studio, 2).click()
+    button(studio, NO_DIGIT).click()
+    assert (labels(store), "Stored as no digit now." in told(studio)) == ([NO_DIGIT], True)
+    assert "dp-chosen" in button(studio, NO_DIGIT)._dom_classes
+    undo = studio._correction._undo
+    undo.click()
+    assert (labels(store), "Stored as a 2 again." in told(studio)) == ([2], True)
+    undo.click()
+    assert (labels(store), "No longer stored." in told(studio)) == ([], True)
+    assert undo.layout.display == "none"
+    button(studio, 5).click()
+    assert labels(store) == [5]
+
+
+def test_a_cleared_pad_can_still_undo(studio: Studio, store: DrawingFile) -> None:
+    studio.draw(POINT)
+    button(studio, 2).click()
+    studio.clear()
+    assert "Stored: right" in told(studio)
+    studio._correction._undo.click()
+    assert labels(store) == []
+
+
+def test_a_picture_is_stored_as_one(studio: Studio, store: DrawingFile) -> None:
+    studio.show_image(page(7))
+    button(studio, 1).click()
+    (drawing,) = store.read()
+    assert not drawing.strokes
+    assert (drawing.label, drawing.predicted) == (1, 7)
+    button(studio, 7).click()
+    assert labels(store) == [7]
+
+
+def test_what_was_deleted_meanwhile_is_stored_anew(studio: Studio, store: DrawingFile) -> None:
+    studio.draw(POINT)
+    button(studio, 2).click()
+    store.delete([store.read()[0].id])
+    button(studio, 3).click()
+    assert "no longer stored" in told(studio)
+    button(studio, 3).click()
+    assert labels(store) == [3]
+
+
+def test_a_failure_is_told_below_the_pad(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "<b>").write_text("a file in the folder's place")
+    monkeypatch.setenv("DIGITLIB_DRAWINGS", str(tmp_path / "<b>"))
+    studio.draw(POINT)
+    button(studio, 2).click()
+    assert 'data-state="failed">Drawings cannot be stored in ' in told(studio)
+    assert "<b>" not in told(studio)
+    assert studio.error == ""
+
+
+def test_storing_switched_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGITLIB_DRAWINGS", "")
+    studio = Studio(FakeRecognizer(), size=280)
+    assert studio._correction.layout.display == "none"
+    studio.show_panel("My drawings")
+    panel = studio.panels["My drawings"]
+    assert "Storing drawings is switched off here" in panel._message.value
+    assert isinstance(panel, Drawings)
+    assert panel._gallery.layout.display == "none"
+
+
+# --- the panel -------------------------------------------------------------------------------
+
+
+class Page:
+    """A page that shows the panel: what it was sent, and what it asks for."""
+
+    def __init__(self, panel: Drawings) -> None:
+        self.panel, self.buffers = panel, []  # type: Drawings, list[bytes]
+        self.view: dict[str, Any] = {}
+        panel._gallery.show = self._receive  # type: ignore[method-assign]
+        self.ask("show", label=None, misread=False, page=0)
+
+    def _receive(self, view: dict[str, Any], buffers: Any = ()) -> None:
+        if "items" in view:
+            self.view = view
+        self.buffers = [*buffers]
+
+    def ask(self, do: str, *buffers: bytes, **more: Any) -> None:
+        self.panel._gallery._handle_custom_msg({"do": do, **more}, [*buffers])
+
+    @property
+    def labels(self) -> list[int]:
+        return [item["label"] for item in self.view["items"]]
+
+    @property
+    def failure(self) -> str:
+        return self.panel._message.value
+
+
+@pytest.fixture
+def opened(studio: Studio, store: DrawingFile) -> Callable[..., Page]:
+    def open_with(*drawings: Drawing) -> Page:
+        store.append(*drawings)
+        studio.show_panel("My drawings")
+        panel = studio.panels["My drawings"]
+        assert isinstance(panel, Drawings)
+        return Page(panel)
+
+    return open_with
+
+
+def record(label: int, predicted: int | None = None, minute: int = 0, **more: Any) -> Drawing:
+    found = None
+    if predicted is not None:
+        shares = [float(predicted == digit) for digit in range(10)]
+        found = {"probabilities": shares, "score": 0.0, "rejected": predicted == NO_DIGIT}
+    content = more or {"strokes": [np.array(LINE), np.array(BAR)]}
+    return Drawing(label, prediction=found, time=f"2026-01-01T00:{minute:02d}:00", **content)
+
+
+def test_the_newest_drawings_come_first(opened: Callable[..., Page]) -> None:
+    page_ = opened(record(1, minute=5), record(2, minute=9), record(3, 3, minute=1))
+    assert page_.labels == [2, 1, 3]
+    item = page_.view["items"][2]
+    assert item["predicted"] == 3
+    assert len(item["paths"]) == 2
+    numbers = [float(number) for path in item["paths"] for number in path.replace(",", " ").split()]
+    assert min(numbers) >= 0
+    assert max(numbers) <= 48
+
+
+def test_a_label_and_misread_ones_are_chosen(opened: Callable[..., Page]) -> None:
+    page_ = opened(record(1, 7), record(1, 1), record(7, NO_DIGIT), record(NO_DIGIT), record(7, 7))
+    page_.ask("show", label=1, misread=False, page=0)
+    assert page_.labels == [1, 1]
+    page_.ask("show", label=None, misread=True, page=0)
+    assert sorted(page_.labels) == [1, 7]
+    page_.ask("show", label=7, misread=True, page=0)
+    assert page_.labels == [7]
+    assert (page_.view["kept"], page_.view["all"]) == (1, 5)
+
+
+def test_pages_have_sixty(opened: Callable[..., Page]) -> None:
+    page_ = opened(*(record(number % 10) for number in range(2 * PAGE + 5)))
+    assert len(page_.view["items"]) == PAGE
+    page_.ask("show", label=None, misread=False, page=2)
+    assert (len(page_.view["items"]), page_.view["start"]) == (5, 120)
+    page_.ask("show", label=None, misread=False, page=99)
+    assert page_.view["page"] == 2
+    page_.ask("show", label=3, misread=False, page=2)
+    assert page_.view["page"] == 0
+
+
+def test_a_drawing_is_drawn_again(opened: Callable[..., Page], studio: Studio) -> None:
+    strokes, picture = record(4), record(3, picture=encode_picture(page(3)))
+    page_ = opened(strokes, picture)
+    page_.ask("draw", id=strokes.id)
+    assert [stroke.tolist() for stroke in studio.strokes] == [LINE, BAR]
+    page_.ask("draw", id=picture.id)
+    np.testing.assert_array_equal(studio.image, page(3))
+    small = next(item for item in page_.view["items"] if item["label"] == 3)
+    assert small["picture"].startswith("data:image/png;base64,")
+    assert len(small["picture"]) < 20_000
+
+
+def test_a_label_is_changed_and_back(opened: Callable[..., Page], store: DrawingFile) -> None:
+    drawing = record(4)
+    page_ = opened(drawing)
+    page_.ask("relabel", id=drawing.id, label=9)
+    assert labels(store) == page_.labels == [9]
+    assert (page_.view["said"], page_.view["undo"]) == ("9 now, no longer 4.", True)
+    page_.ask("undo")
+    assert labels(store) == page_.labels == [4]
+    assert not page_.view["undo"]
+    page_.ask("undo")  # nothing to undo
+    assert labels(store) == [4]
+
+
+def test_a_drawing_is_deleted_and_back(opened: Callable[..., Page], store: DrawingFile) -> None:
+    first, second = record(4, minute=1), record(5, minute=2)
+    page_ = opened(first, second)
+    page_.ask("delete", id=second.id)
+    assert (labels(store), page_.view["said"]) == ([4], "Deleted.")
+    page_.ask("undo")
+    assert page_.labels == [5, 4]
+    page_.ask("delete", id="0" * 32)
+    assert page_.view["said"] == "It was deleted before."
+
+
+def test_drawings_are_exported_and_imported(
+    opened: Callable[..., Page], store: DrawingFile
+) -> None:
+    page_ = opened(record(4), record(5))
+    page_.ask("export", client="a page")
+    (content,) = page_.buffers
+    assert content == store.export()
+    store.delete([store.read()[0].id])
+    page_.ask("import", content)
+    assert page_.view["said"] == "1 drawing was added. 1 were here already."
+    assert sorted(labels(store)) == [4, 5]
+    page_.ask("import", content + b"<script>")
+    assert "Line 3 cannot be imported: It is no JSON. Nothing was imported." in page_.failure
+    page_.ask("show", label=None, misread=False, page=0)
+    assert page_.failure == ""
+
+
+def test_what_a_page_may_not_send_does_nothing(
+    opened: Callable[..., Page], store: DrawingFile
+) -> None:
+    drawing = record(4)
+    page_ = opened(drawing)
+    page_.ask("relabel", id=drawing.id, label=77)
+    assert "label is 0 to 10" in page_.failure
+    page_.ask("relabel", id="../x", label=7)
+    assert "no longer stored" in page_.failure
+    for message in ({"do": "show", "label": "x"}, {"do": "delete", "id": 5}, {"do": "rm"}, {}):
+        page_.panel._gallery._handle_custom_msg(message, [])
+    assert labels(store) == page_.labels == [4]
+
+
+def test_a_damaged_picture_has_an_empty_thumbnail(opened: Callable[..., Page]) -> None:
+    whole = encode_picture(page(3))
+    page_ = opened(record(3, picture=whole[: len(whole) // 2]))
+    assert page_.view["items"][0]["picture"] == ""
+    page_.ask("draw", id=page_.view["items"][0]["id"])
+    assert "picture is damaged" in page_.failure
+
+
+def test_damaged_lines_are_told(opened: Callable[..., Page], store: DrawingFile) -> None:
+    page_ = opened(record(3))
+    with store.path.open("ab") as file:
+        file.write(b"torn")
+    page_.panel.refresh()
+    assert page_.labels == [3]
+    assert page_.view["remark"].startswith("1 damaged line is kept aside in ")
+    assert (store.folder / DAMAGED).exists()
+
+
+def test_the_panel_follows_the_row_and_other_notebooks(
+    opened: Callable[..., Page], studio: Studio, store: DrawingFile
+) -> None:
+    page_ = opened()
+    assert page_.view["all"] == 0
+    studio.draw(POINT)
+    button(studio, 2).click()
+    assert page_.labels == [2]
+    page_.view = {}
+    studio.draw([*POINT, [[30.0, 30.0]]])
+    assert page_.view == {}  # nothing has changed in the file
+    store.append(record(8, minute=59))
+    studio.draw(POINT)
+    assert sorted(page_.labels) == [2, 8]
