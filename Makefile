@@ -36,7 +36,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two set-ups must not install into one environment
-.PHONY: help lab app reports weights sweep test test-all check format clean force
+.PHONY: help lab app reports weights sweep test test-all check audit format clean force
 
 help: ## List these commands
 	@echo "make …"
@@ -93,6 +93,12 @@ check: $(DEV) ## Check format, lint, types and the direction of imports
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
+
+# In an environment of its own: the packages that it brings are none of ours. Needs a network.
+audit: ## Look up the pinned packages in the list of known vulnerabilities
+	"$(PYTHON)" -m venv --clear build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	build/audit/bin/python -m pip_audit --strict --disable-pip --no-deps -r constraints.txt
 
 format: $(DEV) ## Format the code and apply ruff's fixes
 	$(PY) -m ruff check --fix --exit-zero .
