@@ -24,6 +24,7 @@ from digitlib.preprocessing.colors import picture_planes
 from digitlib.preprocessing.frame import frame_steps
 from digitlib.widgets.drawn import outline_path, placed_svg, strokes_svg
 from digitlib.widgets.history import Stroke
+from digitlib.widgets.html import named
 from digitlib.widgets.pad import DrawingPad, Reader
 
 View = tuple[str, str]  # HTML: a note or legend for its heading, and its pictures
@@ -142,7 +143,7 @@ def saliency_html(explainer: Explainer, drawing: Drawing) -> View:
     digits = [digit for digit, _ in ranked(prediction.probabilities, 2)]
     maps = explainer.occlusions(prediction.frame, prediction.planes, digits)
     for digit, falls in zip(digits, maps, strict=True):
-        name = f"as a{'n' if digit == 8 else ''} {digit}"
+        name = f"as {named(digit)}"
         about = f"read {name}: the strongest ink moves the log-odds by {np.abs(falls).max():.1f}"
         page += _figure(_saliency_svg(falls, prediction, about), name)
     return '<span class="dp-for">for</span><span class="dp-against">against</span>', page

@@ -94,3 +94,8 @@ def picture_html(image: NDArray[np.uint8]) -> str:
     picture.save(buffer, format="JPEG", quality=90)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="the picture that is read" src="data:image/jpeg;base64,{data}">'
+
+
+def named(digit: int) -> str:
+    """A digit with its article."""
+    return f"an {digit}" if digit == 8 else f"a {digit}"

@@ -28,6 +28,7 @@ PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
     "Picture": _panel("picture", "Picture"),
     "Why?": _panel("why", "Why"),
     "My drawings": _panel("drawings", "Drawings"),
+    "Play": _panel("play", "Play"),
 }
 
 
@@ -83,15 +84,10 @@ class Studio(DrawingPad):
         self._opened.children = [
             self.panels[name] for name, switch in self._switches.items() if switch.value
         ]
-        if on:
-            self._refresh_panel(self.panels[title])
+        panel = self.panels[title]
+        panel.guarded(panel.refresh if on else panel.closed)()
 
     def _refresh(self) -> None:
         if not self.pen_down:
             for panel in self._opened.children:
-                self._refresh_panel(panel)
-
-    @staticmethod
-    def _refresh_panel(panel: Panel) -> None:
-        """What fails in a panel is said there, and keeps no other from its turn."""
-        panel.guarded(panel.refresh)()
+                panel.guarded(panel.refresh)()  # what fails keeps no other from its turn

@@ -47,6 +47,9 @@ class Panel(ipywidgets.Box):
     def refresh(self) -> None:
         """Show the pad's drawing: after each answer with the pen up, while the panel is open."""
 
+    def closed(self) -> None:
+        """The panel is no longer seen; what it holds is kept."""
+
     def say(self, sentence: str, *, failed: bool = False) -> None:
         """Show a sentence below the panel's widgets, read out by screen readers; "" removes it."""
         state = "failed" if failed else "said"
