@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import pytest
 from helpers import DIGITS, bundled, page
-from ipywidgets import Widget
+from ipywidgets import HTML, Widget
 from PIL import Image
 
 from digitlib.models.explain import Explainer
@@ -176,11 +176,14 @@ def shown(panel: Why) -> list[str]:
 
 
 def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why) -> None:
-    sent: list[str] = []
+    sent: list[Widget] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Widget, "_send", lambda widget, *_, **__: sent.append(type(widget).__name__))
+        patch.setattr(Widget, "_send", lambda widget, *_, **__: sent.append(widget))
         studio.draw(SEVEN)
-    assert sent[-2:] == ["HTML", "HTML"]  # the answer, then all views
+    assert [widget for widget in sent if isinstance(widget, HTML)] == [
+        studio._result,  # the answer comes first, then all views
+        panel._content,
+    ]
     assert "as a 7" in panel._content.value
     studio.clear()
     assert panel._content.value == ""
