@@ -186,7 +186,7 @@ def test_damaged_mnist_is_named(name: str, damage: str, mnist_copy: Path) -> Non
     with pytest.raises(DataDamagedError) as caught:
         catalog.load("mnist", split, mnist_copy, download=False)
     assert str(path) in str(caught.value)
-    assert "delete it" in str(caught.value)
+    assert "python -m digitlib data mnist fetches it anew" in str(caught.value)
 
 
 def test_a_data_set_that_only_has_the_name_is_no_mnist(mnist_copy: Path) -> None:

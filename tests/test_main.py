@@ -16,7 +16,7 @@ from digitlib.training.config import PRESETS
 
 NAMES = {
     "read", "train", "distil", "weights", "sweep", "experiments", "reports", "export",
-    "onnx", "stamp", "neighbours", "sensitivity", "readme",
+    "onnx", "stamp", "data", "neighbours", "sensitivity", "readme",
 }  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tarfile
+import warnings
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,19 @@ INK = """\
 """
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*no digest of it is known")
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def digests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files made by a test are of no known content; those of the collection are."""
+    if not request.node.get_closest_marker("needs_unipen"):
+        monkeypatch.setattr(unipen, "DIGESTS", {})
 
 
 def write(
@@ -376,6 +387,49 @@ def test_the_page_on_data_has_source_places_and_splits() -> None:
     assert f"{len(SAMPLES)} donors" in page
 
 
+# --- what is not as in the archive -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda ink: ink.replace(" 1 10", " 1 11", 1),
+        lambda ink: ink.replace(".PEN_UP", ".PEN_DOWN", 1),
+        lambda ink: ink[: ink.index(" 62 9")],
+    ],
+    ids=["a coordinate", "a part", "a point"],
+)
+def test_ink_that_still_reads_as_unipen_is_told_by_its_digest(
+    damage: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = unipen.find_unipen(["1a"], "validation", write(tmp_path, '0-3 ? "1"'))
+    whole = unipen._checked("strokes-unipen-validation", files)
+    monkeypatch.setattr(
+        unipen, "DIGESTS", {"strokes-unipen-validation": unipen.content_digest(whole)}
+    )
+    assert len(read(tmp_path)) == 1
+    write(tmp_path, '0-3 ? "1"', ink=damage(INK))
+    with pytest.raises(DataDamagedError, match="python -m digitlib data unipen") as caught:
+        read(tmp_path)
+    assert str(tmp_path / "unipen") in str(caught.value)
+    write(tmp_path, '0-3 ? "1"')
+    assert len(read(tmp_path)) == 1
+
+
+def test_ink_that_includes_itself_is_damage(tmp_path: Path) -> None:
+    write(tmp_path, '0 ? "1"', ink=".INCLUDE tos/a.dat\n" + INK)
+    with pytest.raises(DataDamagedError, match="unipen is damaged"):
+        read(tmp_path)
+
+
+def test_files_of_unknown_content_are_said_once(tmp_path: Path) -> None:
+    write(tmp_path, '0 ? "1"')
+    with pytest.warns(UserWarning, match="unipen is believed as it is"):
+        read(tmp_path)
+    with warnings.catch_warnings(action="error"):
+        read(tmp_path)
+
+
 # --- downloading -----------------------------------------------------------------------------
 
 
@@ -400,7 +454,7 @@ def test_the_donors_files_are_downloaded(tmp_path: Path, monkeypatch: pytest.Mon
     folder = tmp_path / "here" / "unipen"
     assert found == [folder / name for name in WANTED]
     assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted(found)
-    assert [path.name for path in folder.parent.iterdir()] == ["unipen"]
+    assert {path.name for path in folder.parent.iterdir()} - {".unipen.lock"} == {"unipen"}
 
 
 @pytest.mark.parametrize("names", [OTHERS, ()], ids=["other donors", "empty"])
@@ -411,7 +465,7 @@ def test_an_archive_without_the_donors_leaves_no_folder(
     monkeypatch.setattr(unipen, "ARCHIVE_URL", packed(tmp_path / "there", names))
     with pytest.raises(DataMissingError, match=unipen.DOI):
         unipen.find_unipen([unipen.DIGITS], "validation", tmp_path / "here", True)
-    assert not list((tmp_path / "here").iterdir())
+    assert {path.name for path in (tmp_path / "here").iterdir()} <= {".unipen.lock"}
 
 
 def test_a_damaged_archive_leaves_no_folder(
@@ -422,4 +476,4 @@ def test_a_damaged_archive_leaves_no_folder(
     archive.write_bytes(archive.read_bytes()[:-40])
     with pytest.raises(DataMissingError, match=unipen.DOI):
         unipen.find_unipen([unipen.DIGITS], "validation", tmp_path / "here", True)
-    assert not list((tmp_path / "here").iterdir())
+    assert {path.name for path in (tmp_path / "here").iterdir()} <= {".unipen.lock"}

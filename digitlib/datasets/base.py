@@ -85,14 +85,6 @@ class DigitData:
         return self.select(self.sample_indices(size, seed))
 
 
-def remove_empty_folders(folder: Path, root: Path) -> None:
-    """Remove ``folder``, and those above it up to ``root``, that a failed download left empty."""
-    for each in (folder, *folder.parents):
-        if each == root or not each.is_dir() or any(each.iterdir()):
-            return
-        each.rmdir()
-
-
 def missing_error(name: str, path: Path, reason: object) -> DataMissingError:
     """The error for a missing data set: its name, its place, and two remedies."""
     reason = " ".join(str(reason).split())

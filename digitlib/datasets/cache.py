@@ -76,7 +76,7 @@ def _read(path: Path, key: str) -> dict[str, Tensor] | None:
     except (OSError, SafetensorError) as error:
         _warn_damaged(path, str(error))
         return None
-    if about.get("content") != _content(tensors):
+    if about.get("content") != content_digest(tensors):
         _warn_damaged(path, "its content is not as written")
         return None
     return tensors
@@ -87,7 +87,7 @@ def _warn_damaged(path: Path, reason: str) -> None:
 
 
 def _write(path: Path, key: str, tensors: Mapping[str, Tensor]) -> None:
-    content = save(dict(tensors), {"key": key, "content": _content(tensors)})
+    content = save(dict(tensors), {"key": key, "content": content_digest(tensors)})
     try:
         with _WRITING, atomic_write(path) as partial:
             partial.write_bytes(content)
@@ -104,7 +104,7 @@ def _warn_unwritable(folder: Path, reason: str) -> None:
     )
 
 
-def _content(tensors: Mapping[str, Tensor]) -> str:
+def content_digest(tensors: Mapping[str, Tensor]) -> str:
     """Digest of the tensors' names and bytes."""
     parts = ((name.encode(), tensors[name].numpy().tobytes()) for name in sorted(tensors))
     return digest(*(part for pair in parts for part in pair))

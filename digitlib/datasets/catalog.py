@@ -7,6 +7,7 @@ folder. Networks are selected on the ``validation`` split; ``test`` is for repor
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from digitlib.datasets import non_digits, synthetic, unipen
 from digitlib.datasets.base import (
@@ -26,13 +26,13 @@ from digitlib.datasets.base import (
     missing_error,
 )
 from digitlib.datasets.cache import cached
+from digitlib.datasets.downloads import check_file
 from digitlib.datasets.drawings import build_drawings, build_no_digit_drawings, find_drawings
-from digitlib.datasets.mnist import SPLIT_SEED, build_mnist, find_mnist
+from digitlib.datasets.mnist import SPLIT_SEED, build_mnist, fetch_mnist, find_mnist
 from digitlib.datasets.pen import PenDrawing, pen_data
-from digitlib.datasets.pendigits import find_pendigits, read_pen_file
-from digitlib.errors import DataDamagedError
+from digitlib.datasets.pendigits import fetch_pendigits, find_pendigits, read_pen_file
 from digitlib.files import data_root
-from digitlib.preprocessing.frame import ink_to_frame
+from digitlib.preprocessing.frame import FRAME_SIZE, ink_to_frame
 
 
 def load(
@@ -65,6 +65,19 @@ def load(
         return source.build(split, files)
     tensors = cached(f"{name}-{split}", files, lambda: source.build(split, files).tensors())
     return DigitData(name, split, **tensors)
+
+
+def fetch(name: str, root: str | os.PathLike[str] | None = None) -> Path:
+    """Download the files of a data set, in place of those that are there; the data folder.
+
+    Raises:
+        ValueError: it is none of ``DOWNLOADS``.
+        DataMissingError: not downloadable.
+    """
+    if name not in DOWNLOADS:
+        raise ValueError(f"{name!r} is not downloaded; {', '.join(DOWNLOADS)} are.")
+    DOWNLOADS[name](data_root(root))
+    return data_root(root)
 
 
 def _no_files(split: str, root: Path, download: bool) -> list[Path]:
@@ -201,47 +214,33 @@ def _build_typeset(split: str, files: list[Path]) -> DigitData:
     return _non_digits("typeset", split, frames)
 
 
+# SHA-256 of the packed pictures.
+NOTMNIST = "70ae9e06201f2827e5b0a3781a3169d735dd2efc69996b9eeaee7f10ed4044d7"
+IDX_HEADER = 16  # bytes before the pixels: what it is, number, rows, columns
+
+
 def _find_notmnist(split: str, root: Path, download: bool) -> list[Path]:
     if split != "test":
         raise ValueError("notmnist has only a test split: nothing is trained or selected on it.")
     path = root / "notMNIST" / "t10k-images-idx3-ubyte.gz"
     if not path.exists():
         raise missing_error("notMNIST", path, "there is no address to fetch it from")
+    check_file(path, NOTMNIST, "replace it, data/README.md says where it is from.")
     return [path]
 
 
 def _build_notmnist(split: str, files: list[Path]) -> DigitData:
     """10,000 typeset letters A to J (Bulatov, 2011), all of them ``test``: never trained on."""
-    from torchvision.datasets.mnist import read_image_file
-
     (path,) = files
-    try:
-        images = _read_gz(path, read_image_file)
-    except (OSError, EOFError, ValueError, AssertionError) as error:
-        raise DataDamagedError(f"{path} is damaged ({error}): replace it.") from error
-    inks = (image / np.float32(255) for image in images.numpy() if image.any())
+    content = gzip.decompress(path.read_bytes())
+    images = np.frombuffer(content, np.uint8, offset=IDX_HEADER).reshape(-1, FRAME_SIZE, FRAME_SIZE)
+    inks = (image / np.float32(255) for image in images if image.any())
     return _non_digits("notmnist", split, [ink_to_frame(ink) for ink in inks])
 
 
 def _non_digits(name: str, split: str, frames: list[NDArray[np.uint8]]) -> DigitData:
     labels = torch.full((len(frames),), NO_DIGIT)
     return DigitData(name, split, torch.from_numpy(np.stack(frames)), labels)
-
-
-def _read_gz(path: Path, reader: Callable[[str], Tensor]) -> Tensor:
-    """Read a gzipped IDX file through torchvision's reader, which takes plain ones."""
-    import gzip
-    import tempfile
-    import zlib
-
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except zlib.error as error:
-        raise ValueError(error) from error
-    with tempfile.NamedTemporaryFile() as plain:
-        plain.write(content)
-        plain.flush()
-        return reader(plain.name)
 
 
 SOURCES: dict[str, Source] = {
@@ -260,4 +259,11 @@ SOURCES: dict[str, Source] = {
     # Not cached: what is deleted there is gone.
     "drawings": Source(build_drawings, find_drawings, cached=False),
     "no_digit_drawings": Source(build_no_digit_drawings, find_drawings, cached=False),
+}
+
+# Downloads of the files of a data folder, in place of those that are there.
+DOWNLOADS: dict[str, Callable[[Path], None]] = {
+    "mnist": fetch_mnist,
+    "pendigits": fetch_pendigits,
+    "unipen": unipen.fetch_unipen,
 }

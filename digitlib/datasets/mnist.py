@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from digitlib.datasets.base import DigitData, missing_error, remove_empty_folders
-from digitlib.errors import DataDamagedError
+from digitlib.datasets.base import DigitData, missing_error
+from digitlib.datasets.downloads import check_file, fetch_files, refetch
 
 MNIST_VALIDATION = 5_000  # of the 60,000 training images, drawn once and for all
 SPLIT_SEED = 1998  # of the permutation that holds digits out; MNIST's year
@@ -29,37 +29,48 @@ def find_mnist(split: str, root: Path, download: bool) -> list[Path]:
     Raises:
         DataMissingError, DataDamagedError: see :func:`catalog.load`.
     """
-    raw = root / "MNIST" / "raw"
-    if not all((raw / name).exists() for name in MNIST_FILES):
-        _download(root, raw, download)
+    raw = _folder(root)
+    if not _complete(raw):
+        if not download:
+            raise missing_error("MNIST", raw, "downloads are switched off")
+        fetch_mnist(root, lambda: not _complete(raw))
     prefix = "t10k" if split == "test" else "train"
-    files = [raw / name for name in MNIST_FILES if name.startswith(prefix)]
-    for path in files:
-        _check(path)
-    return files
+    return _check(raw, [name for name in MNIST_FILES if name.startswith(prefix)])
 
 
-def _download(root: Path, raw: Path, allowed: bool) -> None:
+def _folder(root: Path) -> Path:
+    return root / "MNIST" / "raw"
+
+
+def _complete(raw: Path) -> bool:
+    return all((raw / name).exists() for name in MNIST_FILES)
+
+
+def _check(raw: Path, names: Iterable[str]) -> list[Path]:
+    for name in names:
+        check_file(raw / name, MNIST_FILES[name], refetch("mnist"))
+    return [raw / name for name in names]
+
+
+def fetch_mnist(root: Path, needed: Callable[[], bool] = lambda: True) -> None:
+    """Download all files, in place of those that are there.
+
+    Raises:
+        DataMissingError: they cannot be downloaded.
+    """
     from torchvision.datasets import MNIST
 
+    def fill(partial: Path) -> None:
+        MNIST(str(partial), download=True)
+        found = _check(_folder(partial), [*MNIST_FILES])
+        _folder(root).mkdir(parents=True, exist_ok=True)
+        for path in found:
+            path.replace(_folder(root) / path.name)
+
     try:
-        if not allowed:
-            raise FileNotFoundError("downloads are switched off")
-        MNIST(str(root), download=True)
+        fetch_files("mnist", root, fill, needed)
     except (OSError, RuntimeError) as error:
-        remove_empty_folders(raw, root)
-        raise missing_error("MNIST", raw, error) from error
-
-
-def _check(path: Path) -> None:
-    known = MNIST_FILES[path.name]
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != known:
-        raise DataDamagedError(
-            f"{path} is damaged (SHA-256 {found[:12]}…, not {known[:12]}…): "
-            "delete it, and it is downloaded again."
-        )
+        raise missing_error("MNIST", _folder(root), error) from error
 
 
 def build_mnist(split: str, files: list[Path]) -> DigitData:

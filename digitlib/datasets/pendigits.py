@@ -6,22 +6,26 @@ Source: Alpaydin and Alimoglu, "Pen-Based Recognition of Handwritten Digits", UC
 from __future__ import annotations
 
 import functools
-import hashlib
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from digitlib.datasets.base import missing_error, remove_empty_folders
+from digitlib.datasets.base import missing_error
 from digitlib.datasets.cache import cached
+from digitlib.datasets.downloads import check_file, fetch_files, refetch
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
-from digitlib.errors import DataDamagedError
-from digitlib.files import data_root, digest
+from digitlib.errors import DataDamagedError, DataMissingError
+from digitlib.files import atomic_write, data_root, digest
 
 PENDIGITS_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/pendigits/"
-# SHA-256 of the unpacked training file (UCI's .Z, 2026-11).
-PENDIGITS_DIGEST = "a66225d68d7d68591e62944df1ad33b3f5aa608e2df2505844b41f5568a80da4"
+TRAINING, TESTING = "pendigits-orig.tra", "pendigits-orig.tes"
+# SHA-256 of the unpacked files (UCI's .Z, 2026-11); that of the test file is not known to us.
+DIGESTS = {TRAINING: "a66225d68d7d68591e62944df1ad33b3f5aa608e2df2505844b41f5568a80da4"}
+COUNTS = {TRAINING: 7494, TESTING: 3498}  # digits of each file, as UCI has it
+REMEDY = refetch("pendigits")
 PEN_VALIDATION_WRITERS = (2, 7, 13, 19, 24, 29)  # of the 30 in pendigits-orig.tra
 
 
@@ -40,48 +44,85 @@ def read_pendigits(
 
 def find_pendigits(split: str, root: Path, download: bool) -> list[Path]:
     """The unpacked file of a split, from its ``.Z`` or from UCI where need be."""
-    folder = root / "pendigits-orig"
-    path = folder / ("pendigits-orig.tes" if split == "test" else "pendigits-orig.tra")
-    if not path.exists():
-        packed = path.with_name(path.name + ".Z")
-        if not packed.exists():
-            _download(packed, path, download)
+    path = _folder(root) / (TESTING if split == "test" else TRAINING)
+    packed = path.with_name(path.name + ".Z")
+    if not path.exists() and packed.exists():
         _unpack(packed, path)
+    elif not path.exists():
+        if not download:
+            raise _missing(path, "downloads are switched off")
+        fetch_pendigits(root, [path.name], lambda: not path.exists())
     _check(path)
     return [path]
 
 
-def _download(packed: Path, path: Path, allowed: bool) -> None:
+def _folder(root: Path) -> Path:
+    return root / "pendigits-orig"
+
+
+def _missing(path: Path, reason: object) -> DataMissingError:
+    return missing_error(f"UCI pendigits ({path.name})", path, reason)
+
+
+def fetch_pendigits(
+    root: Path,
+    names: Sequence[str] = (TRAINING, TESTING),
+    needed: Callable[[], bool] = lambda: True,
+) -> None:
+    """Download files, in place of those that are there.
+
+    Raises:
+        DataMissingError: they cannot be downloaded.
+    """
     import urllib.request
 
+    def fill(partial: Path) -> None:
+        for name in names:
+            packed = partial / f"{name}.Z"
+            urllib.request.urlretrieve(PENDIGITS_URL + packed.name, packed)
+            _unpack(packed, partial / name)
+            if name in DIGESTS:
+                _check(partial / name)
+        folder = _folder(root)
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            (folder / f"{name}.sha256").unlink(missing_ok=True)
+            (partial / name).replace(folder / name)
+
     try:
-        if not allowed:
-            raise FileNotFoundError("downloads are switched off")
-        packed.parent.mkdir(parents=True, exist_ok=True)
-        urllib.request.urlretrieve(PENDIGITS_URL + packed.name, packed)
+        fetch_files("pendigits", root, fill, needed)
     except OSError as error:
-        remove_empty_folders(packed.parent, packed.parents[1])
-        raise missing_error(f"UCI pendigits ({path.name})", path, error) from error
+        raise _missing(_folder(root) / names[0], error) from error
 
 
 def _unpack(packed: Path, path: Path) -> None:
+    """Unpack a ``.Z`` in memory; ``path`` is whole or not there."""
     from unlzw3 import unlzw
 
     try:
-        path.write_bytes(unlzw(packed))
-    except ValueError as error:
-        raise DataDamagedError(f"{packed} is damaged ({error}): delete it.") from error
+        content = unlzw(packed)
+    except (ValueError, IndexError) as error:
+        raise DataDamagedError(f"{packed} is damaged ({error}): {REMEDY}") from error
+    _check_count(packed, content.count(b".SEGMENT DIGIT"), path.name)
+    with atomic_write(path) as partial:
+        partial.write_bytes(content)
 
 
 def _check(path: Path) -> None:
-    if path.suffix == ".tra" and hashlib.sha256(path.read_bytes()).hexdigest() != PENDIGITS_DIGEST:
-        raise DataDamagedError(f"{path} is truncated or altered: delete it, or fetch it anew.")
+    check_file(path, DIGESTS.get(path.name), REMEDY)
+
+
+def _check_count(path: Path, found: int, name: str) -> None:
+    if found != COUNTS[name]:
+        reason = f"{found} digits, not {COUNTS[name]}"
+        raise DataDamagedError(f"{path} is truncated or altered ({reason}): {REMEDY}")
 
 
 def read_pen_file(split: str, files: list[Path]) -> list[PenDrawing]:
     """The digits of a split from the file that :func:`find_pendigits` found."""
     (path,) = files
     digits = _parse(path, digest(path.read_bytes()))
+    _check_count(path, len(digits), path.name)
     if split == "test":
         return list(digits)
     held_out = split == "validation"
@@ -101,7 +142,7 @@ def read_uci(path: Path) -> list[PenDrawing]:
     and strokes of ``x y`` lines between ``.PEN_DOWN`` and ``.PEN_UP``, y pointing up.
 
     Raises:
-        ValueError: a line does not fit; the message names the file and the line.
+        DataDamagedError: a line does not fit; the message names the file and the line.
     """
     lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     return list(_segments(lines, str(path)))
@@ -116,7 +157,8 @@ def _segments(lines: list[str], name: str) -> Iterator[PenDrawing]:
     def finished() -> Iterator[PenDrawing]:
         if label is not None:
             if not any(strokes):
-                raise ValueError(f"{name}: the segment before line {number} has no pen points.")
+                reason = f"{name}: the segment before line {number} has no pen points."
+                raise DataDamagedError(reason)
             flip = np.array([1.0, -1.0])
             yield PenDrawing([np.array(s) * flip for s in strokes if s], label, writer)
 
@@ -142,7 +184,14 @@ def _segments(lines: list[str], name: str) -> Iterator[PenDrawing]:
                 if not down:
                     raise ValueError("a point outside .PEN_DOWN and .PEN_UP")
                 x, y = words
-                strokes[-1].append((float(x), float(y)))
+                strokes[-1].append((_coordinate(x), _coordinate(y)))
         except (ValueError, IndexError) as error:
-            raise ValueError(f"{name}, line {number}: {line.strip()!r}: {error}.") from error
+            reason = f"{name}, line {number}: {line.strip()!r:.80}: {error}."
+            raise DataDamagedError(reason) from error
     yield from finished()
+
+
+def _coordinate(word: str) -> float:
+    if not math.isfinite(value := float(word)):
+        raise ValueError("a coordinate that is not finite")
+    return value

@@ -14,13 +14,14 @@ import os
 import re
 import tarfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from digitlib.datasets.base import (
@@ -29,7 +30,8 @@ from digitlib.datasets.base import (
     SPLITS,
     missing_error,
 )
-from digitlib.datasets.cache import cached
+from digitlib.datasets.cache import cached, content_digest
+from digitlib.datasets.downloads import fetch_files, refetch, say_unknown
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
 from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.files import data_root
@@ -47,6 +49,19 @@ DONORS = {
     "validation": ("tos",),
     "test": ("cea", "ceb", "ced"),
 }
+# Of the strokes of a data set's split, as they are read.
+DIGESTS = {
+    "strokes-unipen-train": "1426a986939b",
+    "strokes-unipen-validation": "d6459cb31d89",
+    "strokes-unipen-test": "d9313389801b",
+    "strokes-letters-train": "81f1944caa1b",
+    "strokes-letters-validation": "1bf7794f603a",
+    "strokes-letters-test": "00ad4e9a63d1",
+    "strokes-signs-train": "4312fce51fc6",
+    "strokes-signs-validation": "9d2f61a7699e",
+    "strokes-signs-test": "b3cb99580f86",
+}
+REMEDY = refetch("unipen")
 EVERY_DONOR = [donor for split in SPLITS for donor in DONORS[split]]
 WRITERS_PER_DONOR = 1000  # a writer's number is this times the donor's, plus a rank
 
@@ -78,7 +93,9 @@ def find_unipen(
     """
     folder = data_root(root) / "unipen"
     if not folder.exists():
-        _download(folder, download)
+        if not download:
+            raise _missing(folder, "downloads are switched off")
+        fetch_unipen(data_root(root), lambda: not folder.exists())
     named = [
         path
         for part in parts
@@ -96,25 +113,36 @@ def _missing(folder: Path, reason: object) -> DataMissingError:
     return missing_error(f"UNIPEN (train_r01_v07, doi {DOI})", folder, reason)
 
 
-def _download(folder: Path, allowed: bool) -> None:
-    """Unpack the donors' files of the archive; the folder is whole or not there."""
-    if not allowed:
-        raise _missing(folder, "downloads are switched off")
+def fetch_unipen(root: Path, needed: Callable[[], bool] = lambda: True) -> None:
+    """Download the donors' files, in place of the folder that is there; it is whole or not there.
+
+    Raises:
+        DataMissingError: they cannot be downloaded.
+    """
+    folder = root / "unipen"
+
+    def fill(partial: Path) -> None:
+        _unpack(partial)
+        (top,) = partial.iterdir()
+        if folder.exists():
+            folder.rename(partial / "old")
+        top.rename(folder)
+
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            TemporaryDirectory(dir=folder.parent, prefix=".unipen-") as partial,
-            urllib.request.urlopen(ARCHIVE_URL) as packed,
-            _with_bar(packed) as read,
-            tarfile.open(fileobj=read, mode="r|gz") as archive,
-        ):
-            for member in archive:
-                if _is_wanted(PurePosixPath(member.name).parts[1:]):
-                    archive.extract(member, partial, filter="data")
-            (top,) = Path(partial).iterdir()
-            top.rename(folder)
-    except (OSError, ValueError, tarfile.TarError) as error:
+        fetch_files("unipen", root, fill, needed)
+    except (OSError, ValueError, EOFError, zlib.error, tarfile.TarError) as error:
         raise _missing(folder, error) from error
+
+
+def _unpack(folder: Path) -> None:
+    with (
+        urllib.request.urlopen(ARCHIVE_URL) as packed,
+        _with_bar(packed) as read,
+        tarfile.open(fileobj=read, mode="r|gz") as archive,
+    ):
+        for member in archive:
+            if _is_wanted(PurePosixPath(member.name).parts[1:]):
+                archive.extract(member, folder, filter="data")
 
 
 def _with_bar(packed: Any) -> Any:
@@ -156,9 +184,27 @@ def read_unipen(name: str, files: Sequence[Path]) -> list[PenDrawing]:
         files: as found.
 
     Raises:
-        DataDamagedError: a file does not read as UNIPEN; the message names it.
+        DataDamagedError: a file does not read as UNIPEN, or the drawings are not the archive's.
     """
-    return unpack_strokes(cached(name, files, lambda: pack_strokes(_parse(files))))
+    return unpack_strokes(cached(name, files, lambda: _checked(name, files)))
+
+
+def _checked(name: str, files: Sequence[Path]) -> dict[str, Tensor]:
+    """The drawings, packed: of thousands of files, what is read of them has a digest."""
+    folder = _archive(files[0])
+    try:
+        drawings = pack_strokes(_parse(files))
+    except DataDamagedError as error:
+        raise DataDamagedError(f"{error} {REMEDY}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataDamagedError(f"{folder} is damaged ({error}): {REMEDY}") from error
+    found = content_digest(drawings)
+    if name not in DIGESTS:
+        say_unknown(folder, found)
+    elif found != DIGESTS[name]:
+        reason = f"drawings of {name} with the digest {found}, not {DIGESTS[name]}"
+        raise DataDamagedError(f"{folder} is incomplete or altered ({reason}): {REMEDY}")
+    return drawings
 
 
 def _parse(files: Sequence[Path]) -> list[PenDrawing]:
