@@ -303,7 +303,7 @@ def test_what_a_page_may_not_send_does_nothing(
     page_.ask("relabel", id=drawing.id, label=77)
     assert "label is 0 to 10" in page_.failure
     page_.ask("relabel", id="../x", label=7)
-    assert "no longer stored" in page_.failure
+    assert "no longer shown" in page_.failure
     for message in ({"do": "show", "label": "x"}, {"do": "delete", "id": 5}, {"do": "rm"}, {}):
         page_.panel._gallery._handle_custom_msg(message, [])
     assert labels(store) == page_.labels == [4]

@@ -57,7 +57,8 @@ class Drawings(Panel):
 
     def __init__(self, pad: DrawingPad) -> None:
         self._filter: tuple[int | None, bool, int] = None, False, 0  # label, misread only, page
-        self._shown: Any = None  # the state of the file
+        self._state: Any = None  # of the file, as it is shown
+        self._shown: dict[str, Drawing] = {}  # by id: the page of the gallery
         self._undo: Callable[[], Any] | None = None
         self._gallery = Gallery(self._do, self.guarded)
         super().__init__(pad, [self._gallery])
@@ -66,7 +67,7 @@ class Drawings(Panel):
 
     def refresh(self) -> None:
         """Show the drawings where the file has changed."""
-        if self._shown != _state(DrawingFile()):
+        if self._state != _state(DrawingFile()):
             self._show()
 
     def _do(self, message: dict[str, Any], buffers: Sequence[Any]) -> None:
@@ -94,11 +95,9 @@ class Drawings(Panel):
                 self._show(f"{_count(added)} added.{here}")
 
     def _find(self, identity: str) -> Drawing:
-        for drawing in DrawingFile().read():
-            if drawing.id == identity:
-                return drawing
-        self._show()
-        raise DrawingFileError("This drawing is no longer stored: it has been deleted.")
+        if identity not in self._shown:
+            raise DrawingFileError("This drawing is no longer shown: choose another one.")
+        return self._shown[identity]
 
     def _draw(self, drawing: Drawing) -> None:
         if drawing.strokes:
@@ -120,6 +119,7 @@ class Drawings(Panel):
     def _show(self, said: str = "", undo: Callable[[], Any] | None = None) -> None:
         """Send the page of the gallery; a sentence on what was done, and how to undo it."""
         store, self._undo = DrawingFile(), undo
+        self._state = _state(store)
         label, misread, page = self._filter
         everything = sorted(store.read(), key=lambda each: each.time)[::-1]
         kept = [
@@ -128,9 +128,9 @@ class Drawings(Panel):
             if label in (None, each.label) and not (misread and not _misread(each))
         ]
         page = min(max(page, 0), max(len(kept) - 1, 0) // PAGE)
-        self._shown = _state(store)
+        self._shown = {each.id: each for each in kept[page * PAGE : (page + 1) * PAGE]}
         self._gallery.show({
-            "items": [_item(each) for each in kept[page * PAGE : (page + 1) * PAGE]],
+            "items": [*map(_item, self._shown.values())],
             "page": page, "start": page * PAGE, "kept": len(kept), "all": len(everything),
             "said": said, "undo": undo is not None, "remark": store.remark, "limit": MAX_IMPORT,
         })  # fmt: skip
