@@ -49,8 +49,9 @@ class View {
     this.status.setAttribute("role", "status");
     this.pager = element("div", {className: "dp-pager"});
     this.remark = element("p", {className: "dp-remark"});
+    this.folder = element("p", {className: "dp-folder"});
     el.classList.add("dp-gallery");
-    el.replaceChildren(this.#controls(), this.status, this.grid, this.pager, this.remark);
+    el.replaceChildren(this.#controls(), this.status, this.grid, this.pager, this.remark, this.folder);
     this.#show({});
   }
 
@@ -119,6 +120,7 @@ class View {
     this.export.disabled = !view.all;
     this.#say(view.said, view.undo);
     this.remark.textContent = view.remark;
+    this.folder.textContent = view.all ? `Kept in ${view.folder}, on the machine that runs this.` : "";
     this.#fill();
     const last = view.start + view.items.length;
     this.pager.replaceChildren(...(view.kept > view.items.length ? [

@@ -133,6 +133,7 @@ class Drawings(Panel):
             "items": [*map(_item, self._shown.values())],
             "page": page, "start": page * PAGE, "kept": len(kept), "all": len(everything),
             "said": said, "undo": undo is not None, "remark": store.remark, "limit": MAX_IMPORT,
+            "folder": str(store.folder),
         })  # fmt: skip
 
 
