@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -181,6 +182,21 @@ def test_the_history_shows_its_size(history: StrokeHistory) -> None:
     assert repr(history) == "StrokeHistory(1 strokes, 1 to undo, 1 to redo)"
 
 
+def test_what_is_kept_grows_with_the_strokes_and_not_with_their_square(
+    history: StrokeHistory,
+) -> None:
+    for _ in range(50):
+        for _ in range(40):
+            stroke(history, LINE)
+        history.undo()
+        history.redo()
+    history.clear()
+    history.undo()
+    kept = [*history._past, *history._future]
+    assert sum(len(step.removed) + len(step.added) for step in kept) == 2 * 2000  # drawn, cleared
+    assert len({id(each) for step in kept for each in (*step.removed, *step.added)}) == 2000
+
+
 # --- the throttle --------------------------------------------------------------------------
 
 
@@ -215,6 +231,26 @@ def test_now_runs_at_once_and_meets_the_request() -> None:
         assert len(runs) == 1
         await asyncio.sleep(0.1)
         assert len(runs) == 1
+
+    asyncio.run(request())
+
+
+def test_a_slow_action_leaves_time_for_what_asks_for_it() -> None:
+    runs: list[int] = []
+
+    def slow() -> None:
+        runs.append(1)
+        time.sleep(0.2)
+
+    throttle = Throttle(slow, 0.001, unguarded)
+
+    async def request() -> None:
+        throttle.now()
+        throttle.request()
+        await asyncio.sleep(0.1)
+        assert len(runs) == 1
+        await asyncio.sleep(0.3)
+        assert len(runs) == 2
 
     asyncio.run(request())
 

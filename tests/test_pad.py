@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import cProfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -416,6 +417,28 @@ def test_the_traits_are_read_only(pad: DrawingPad) -> None:
 
 
 # --- timing --------------------------------------------------------------------------------
+
+
+def calls_of_a_stroke(pad: DrawingPad) -> int:
+    """Number of calls that an event of the pen takes, all functions counted."""
+    profile = cProfile.Profile()
+    profile.runcall(stroke_by_mouse, pad, LINE)
+    return sum(entry.callcount for entry in profile.getstats())
+
+
+def test_an_event_costs_the_same_however_much_is_drawn() -> None:
+    class Constant(FakeRecognizer):
+        def predict_strokes(self, drawing: Sequence[Any], /) -> Prediction:
+            return prediction(3)
+
+    pad = DrawingPad(Constant(), size=280)
+    stroke_by_mouse(pad, LINE)
+    stroke_by_mouse(pad, LINE)
+    before = calls_of_a_stroke(pad)
+    for _ in range(1000):
+        pad._history.begin(*LINE)
+        pad._history.end()
+    assert calls_of_a_stroke(pad) <= before + 10
 
 
 def test_predictions_are_throttled_and_the_last_state_is_read(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from digitlib.errors import InputError
-from digitlib.preprocessing.drawing import Strokes, around, as_arrays, bounds, extent
+from digitlib.preprocessing.drawing import Strokes, all_bounds, around, as_arrays, bounds, extent
 from digitlib.preprocessing.frame import (
     BOX_SIZE,
     Frame,
@@ -150,8 +150,7 @@ _MIDDLE = complex(BOX_SIZE / 2, BOX_SIZE / 2)
 def validate_strokes(strokes: Strokes) -> list[NDArray[np.float64]]:
     """Return the strokes as float arrays ``[n, 2]`` without empty ones; raise as ``render``."""
     arrays = as_arrays(strokes)
-    for array in arrays:
-        bounds(array)  # raises for NaN
+    all_bounds(arrays)  # raises for NaN
     return arrays
 
 
@@ -164,7 +163,7 @@ def drop_stray_taps(strokes: Strokes) -> list[NDArray[np.float64]]:
     arrays = as_arrays(strokes)
     if len(arrays) == 1:
         return arrays
-    boxes = [bounds(array) for array in arrays]
+    boxes = all_bounds(arrays)
     largest = max(map(extent, boxes))
     longer = [box for box in boxes if extent(box) > MAX_TAP_SIZE * largest]
     if len(longer) in (0, len(arrays)):
@@ -183,7 +182,7 @@ def side_by_side(strokes: Strokes) -> bool:
     Raises:
         as :func:`render`.
     """
-    boxes = sorted(bounds(array) for array in as_arrays(strokes))
+    boxes = sorted(all_bounds(as_arrays(strokes)))
     parts = [boxes[0]]
     for box in boxes[1:]:
         if box[0] > parts[-1][2]:

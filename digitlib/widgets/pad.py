@@ -248,7 +248,8 @@ class DrawingPad(ipywidgets.Box):
 
     def _show(self, prediction: Prediction | None, error: str) -> None:
         drawing = self.pen_down
-        several = prediction is not None and bool(self.strokes) and pen.side_by_side(self.strokes)
+        rejected = prediction is not None and prediction.rejected
+        several = rejected and bool(self.strokes) and pen.side_by_side(self.strokes)
         self._tools.update(self._history, shows_image=self.image is not None)
         self._result.value = result_html(
             prediction, error, self._top_k, pen="down" if drawing else "up", several=several

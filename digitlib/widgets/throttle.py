@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 Action = Callable[[], None]
@@ -11,14 +12,17 @@ Action = Callable[[], None]
 class Throttle:
     """Runs an action now, or once within an interval, however often it is requested.
 
+    A slow action takes half of the time at most: the rest is for what asks for it.
+
     Args:
         action: the function to run.
-        interval: seconds from the first request to the run.
+        interval: seconds from the first request to the run, if the last run was not slower.
         guard: wraps the delayed run, whose exceptions nobody would see.
     """
 
     def __init__(self, action: Action, interval: float, guard: Callable[[Action], Action]) -> None:
         self.action, self.interval, self._guard = action, interval, guard
+        self._took = 0.0  # seconds of the last run
         self._timer: asyncio.TimerHandle | None = None
 
     def now(self) -> None:
@@ -26,7 +30,9 @@ class Throttle:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        start = time.perf_counter()
         self.action()
+        self._took = time.perf_counter() - start
 
     def request(self) -> None:
         """Run the action at the end of the interval; now, where no event loop runs."""
@@ -37,4 +43,4 @@ class Throttle:
         except RuntimeError:
             self.now()
         else:
-            self._timer = loop.call_later(self.interval, self._guard(self.now))
+            self._timer = loop.call_later(max(self.interval, self._took), self._guard(self.now))
