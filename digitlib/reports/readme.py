@@ -93,6 +93,7 @@ def results(reports: Path = REPORTS) -> str:
         ],
         large_group=LARGE_GROUP,
         latency=read("latency.json"),
+        why=read("why.json") if (reports / "why.json").exists() else None,
         setup=read("setup.json"),
         visitors=read("visitors.json"),
         quick=speed["times"]["race"]["quick"] | {"size": speed["numbers"]["parameters"]["quick"]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from drawing import DIGITS, draw_by_mouse
@@ -27,7 +28,7 @@ def button(page: Page, name: str) -> Locator:
     return page.locator(".dp-play").get_by_role("button", name=name)
 
 
-def test_a_game_by_keyboard_and_pen(page: Page) -> None:
+def test_a_game_by_keyboard_and_pen(page: Page, reports: Path) -> None:
     board = page.locator(".dp-board > * > [data-game]")
     button(page, "Start").press("Enter")
     expect(page.locator(".dp-play [data-asked]")).to_be_visible()
@@ -39,6 +40,7 @@ def test_a_game_by_keyboard_and_pen(page: Page) -> None:
     draw_by_mouse(page, page.locator(".dp-ink"), DIGITS[int(first or 0)])
     expect(board).to_have_attribute("data-game", "hit")
     expect(page.locator(".dp-play [role=alert]")).to_contain_text("Yes!")
+    page.locator(".dp-pad").screenshot(path=reports / "screenshots" / "play.png")
     expect(board).to_have_attribute("data-game", "asked")  # the next, on an empty pad
     expect(page.locator(".dp-result [data-state]")).to_have_attribute("data-state", "empty")
     second = board.get_attribute("data-asked")

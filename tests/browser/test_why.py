@@ -115,6 +115,7 @@ def test_all_views_come_within_200_ms_and_the_answer_no_later(
     page: Page, panel: Locator, studio: Server, report: dict[str, Any]
 ) -> None:
     """With the panel open and closed by turns, a digit each; medians over all strokes drawn."""
+    load = os.getloadavg()[0]
     page.evaluate(STOPWATCH)
     ms: dict[str, list[float]] = {"answer, panel closed": [], "answer": [], "views": []}
     for digit in [*DIGITS, *DIGITS] if FULL else [*DIGITS][::2]:
@@ -134,6 +135,7 @@ def test_all_views_come_within_200_ms_and_the_answer_no_later(
         "median_ms": found,
         "max_ms": {name: round(max(times), 1) for name, times in ms.items()},
         "strokes": len(ms["views"]),
+        "load_before": round(load, 1),  # the browser and server of this test add about 1
     }
     assert len(ms["views"]) >= (20 if FULL else 5)
     assert found["views"] <= 200
@@ -163,4 +165,6 @@ def test_screenshot(page: Page, panel: Locator, studio: Server, reports: Path) -
     draw_by_mouse(page, page.locator(".dp-ink"), DIGITS[3])
     expect(panel.locator("section")).to_have_count(4)
     page.mouse.move(0, 0)
+    page.set_viewport_size({"width": 1280, "height": 1500})  # none of it lies below a toolbar
     panel.locator(".dp-content").screenshot(path=reports / "screenshots" / "steps.png")
+    panel.screenshot(path=reports / "screenshots" / "why.png")
