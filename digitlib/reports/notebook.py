@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from digitlib.models.card import BASELINE_WEIGHTS
 from digitlib.models.recognizer import Recognizer
 from digitlib.reports import plotting
 from digitlib.reports.parameters import LENGTHS, PLACES, check_parameters, standing_parameters
-from digitlib.reports.report import Report, say
+from digitlib.reports.report import Report, read_object, say
 
 SEEDS = REPORTS / "seeds.json"
 
@@ -61,7 +60,7 @@ def _changed_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, A
     record = REPORTS / "metrics" / f"{name}.json"
     if not record.is_file():
         return {}
-    full = json.loads(record.read_text(encoding="utf-8")).get("parameters", {})
+    full = read_object(record).get("parameters", {})
     return {
         key: value
         for key, value in parameters.items()
@@ -131,7 +130,7 @@ def seed_runs(path: Path = SEEDS) -> dict[str, list[Any]] | None:
     if not path.is_file():
         say("**Skipped: there is no `reports/seeds.json` with runs over several seeds.**")
         return None
-    runs: list[dict[str, Any]] = json.loads(path.read_text())["runs"]
+    runs: list[dict[str, Any]] = read_object(path)["runs"]
     tests = [run["test"].get("mnist", run["test"]) for run in runs]
     counts = [test["accuracy"]["count"] for test in tests]
     return {

@@ -6,7 +6,6 @@ reports together, so that no number there is typed by hand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from digitlib.evaluation import handwriting, readers
 from digitlib.evaluation.metrics import LARGE_GROUP
 from digitlib.files import REPORTS, REPOSITORY, write_text
 from digitlib.reports.render import render
+from digitlib.reports.report import read_object
 
 Numbers = Mapping[str, Any]
 
@@ -74,7 +74,7 @@ def results(reports: Path = REPORTS) -> str:
     """The tables as Markdown, from the files below ``reports``; without rows not measured."""
 
     def read(file: str) -> dict[str, Any]:
-        return json.loads((reports / file).read_text(encoding="utf-8"))
+        return read_object(reports / file)
 
     speed = read("metrics/11_speed.json")
     networks = {title: read(f"weights/{name}.json") for title, name in PRESETS}

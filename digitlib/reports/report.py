@@ -6,14 +6,19 @@ nothing is written: running a notebook leaves no files behind.
 
 from __future__ import annotations
 
+import json
 import os
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digitlib.errors import DataDamagedError
 from digitlib.files import atomic_write, to_jsonable, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+REMEDY = "delete it, and python -m digitlib reports makes it anew."
 
 
 class Report:
@@ -74,6 +79,22 @@ class Report:
                 path.unlink()
         made = {"numbers": self.numbers, "times": self.times, "figures": self.figures}
         write_json(self.folder / "metrics" / f"{self.name}.json", made)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of the reports.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        DataDamagedError: it is no JSON object; the message names it.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataDamagedError(f"{path} cannot be read ({error}): {REMEDY}") from error
+    if not isinstance(found, dict):
+        raise DataDamagedError(f"{path} holds no JSON object ({reprlib.repr(found)}): {REMEDY}")
+    return found
 
 
 def say(*parts: str) -> None:

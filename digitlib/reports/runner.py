@@ -8,7 +8,6 @@ notebooks themselves keep the outputs of this run.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -38,6 +37,7 @@ from digitlib.reports.dependencies import notebook_key
 from digitlib.reports.execution import Failure
 from digitlib.reports.model_card import render_model_card
 from digitlib.reports.parameters import NOTEBOOKS, PLACES, Notebook, standing_parameters
+from digitlib.reports.report import read_object
 
 BUNDLED_NUMBERS = REPORTS / "weights" / f"{BUNDLED_WEIGHTS.stem}.json"
 
@@ -151,10 +151,14 @@ def _is_current(plan: ReportPlan, path: Path, key: str) -> bool:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    """Numbers of a notebook; empty where they are missing or the file is damaged."""
+    """Numbers of a notebook; empty where they are missing.
+
+    Raises:
+        DataDamagedError: the file is no record of numbers.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_object(path)
+    except FileNotFoundError:
         return {}
 
 
