@@ -64,50 +64,76 @@ def remove_rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     A single line may be a stroke of the digit: it counts only if it is thinner than the strokes.
     """
-    from scipy import ndimage
-
     whole = mask
     for turned in (False, True):
-        rules = _rules(whole.T if turned else whole)
-        if not rules.any():
+        found = _rules(whole.T if turned else whole)
+        if found is None:
             continue
+        rules, thickest = found
         view = mask.T if turned else mask
-        depth = BRIDGE_MARGIN + round(rules.sum() / max(1, int(rules.any(axis=0).sum())))
         left = view & ~rules
-        bridged = ndimage.binary_closing(np.pad(left, depth), np.ones((2 * depth + 1, 3)))
-        left |= bridged[depth:-depth, depth:-depth] & rules & view
+        left |= _bridge(left, BRIDGE_MARGIN + round(thickest + 2 * RULE_EDGE)) & rules & view
         mask = left.T if turned else left
     return mask if mask.sum() > MIN_MASK_LEFT * whole.sum() else whole
 
 
-def _rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Bands along the straight lines that cross the picture from left to right."""
+def _bridge(mask: NDArray[np.bool_], depth: int) -> NDArray[np.bool_]:
+    """The closing of a mask: gaps of up to ``2 * depth`` rows between strokes are filled."""
+    padded, high = np.pad(mask, depth), 2 * depth + 1
+    grown = _spread(_spread(padded, high, axis=0), 3, axis=1)
+    closed = ~_spread(_spread(~grown, high, axis=0), 3, axis=1)
+    return closed[depth:-depth, depth:-depth]
+
+
+def _spread(mask: NDArray[np.bool_], size: int, axis: int, origin: int = 0) -> NDArray[np.bool_]:
+    """Dilation by a line of so many px along one axis, in time that does not grow with it."""
+    from scipy import ndimage
+
+    return ndimage.maximum_filter1d(mask, size, axis, mode="constant", origin=origin)
+
+
+def _long_runs(mask: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    """The runs of at least so many px along rows: an opening."""
+    from scipy import ndimage
+
+    starts = ndimage.minimum_filter1d(mask, length, axis=1, mode="constant")
+    return _spread(starts, length, axis=1, origin=length % 2 - 1)
+
+
+def _rules(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
+    """Bands along the straight lines that cross the picture from left to right, if there are any.
+
+    Returns:
+        the bands ``[H, W]``, and the thickness of the thickest one, px."""
     from scipy import ndimage
 
     width = mask.shape[1]
     rules, count, thickest = np.zeros_like(mask), 0, 0.0
     # A slight tilt is bridged by thickening; the opening leaves long straight runs.
-    thick = ndimage.binary_dilation(mask, np.ones((3, 1)))
-    runs = ndimage.binary_opening(thick, np.ones((1, max(MIN_RUN, width // RUN_PART))))
+    runs = _long_runs(_spread(mask, 3, axis=0), max(MIN_RUN, width // RUN_PART))
     labels, _ = ndimage.label(runs, NEIGHBOURS_8)
-    for number, box in enumerate(ndimage.find_objects(labels), 1):
-        if box[1].stop - box[1].start < MIN_RULE_LENGTH * width:
+    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
+        if columns.stop - columns.start < MIN_RULE_LENGTH * width:
             continue
-        found = _band((labels == number) & mask)
+        found = _band((labels[rows] == number) & mask[rows], rules, rows.start)
         if found is not None:
-            rules |= found[0]
-            count, thickest = count + 1, max(thickest, found[1])
+            count, thickest = count + 1, max(thickest, found)
     if count < 2:
         depth = ndimage.distance_transform_edt(mask & ~rules)
         if 2 * float(depth.max(initial=0)) < LONE_RULE * thickest:
-            return np.zeros_like(mask)
-    return rules
+            return None
+    return (rules, thickest) if count else None
 
 
-def _band(line: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
-    """The band ``[H, W]`` along a line and its thickness in px, if it is as thin as print."""
-    height, width = line.shape
-    rows = np.arange(height)[:, None]
+def _band(line: NDArray[np.bool_], rules: NDArray[np.bool_], top: int) -> float | None:
+    """Add the band along a line to the rules, if it is as thin as print; return its thickness, px.
+
+    Args:
+        line: the rows from ``top`` on that it takes.
+        rules: the bands of the whole picture ``[H, W]``.
+    """
+    height, width = rules.shape
+    rows = top + np.arange(len(line))[:, None]
     columns = np.flatnonzero(line.any(axis=0))
     counts = line[:, columns].sum(axis=0)
     thickness = float(np.quantile(counts, BARE_QUANTILE))
@@ -115,8 +141,12 @@ def _band(line: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
     if thickness > max(MAX_RULE_PX, MAX_RULE_PART * width) or len(bare) < MIN_BARE * width:
         return None
     middle = (line * rows).sum(axis=0)[bare] / line.sum(axis=0)[bare]
-    center = _course(bare, middle, width)
-    return np.abs(rows - center) <= thickness / 2 + RULE_EDGE, thickness
+    center, half = _course(bare, middle, width), thickness / 2 + RULE_EDGE
+    # Around the line alone: a page may have hundreds.
+    near = np.floor(center - half).astype(int) + np.arange(int(2 * half) + 2)[:, None]
+    inside = (np.abs(near - center) <= half) & (near >= 0) & (near < height)
+    rules[near[inside], np.broadcast_to(np.arange(width), near.shape)[inside]] = True
+    return thickness
 
 
 def _course(
