@@ -22,6 +22,7 @@ from scipy import ndimage
 
 from digitlib import BlankDrawingError
 from digitlib.datasets import catalog, pictures
+from digitlib.preprocessing import ruling
 from digitlib.preprocessing.frame import (
     BOX_SIZE,
     MAX_STROKE,
@@ -599,6 +600,25 @@ def test_ruled_paper(shade: float, squared: bool, noise: float) -> None:
         rows = np.flatnonzero((to_frame(picture) > 100).any(axis=1))
         columns = np.flatnonzero((to_frame(picture) > 100).any(axis=0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 >= 18, digit
+
+
+def test_a_digit_on_paper_lined_as_dark_as_the_pen() -> None:
+    lined = np.asarray(page(5, page=(400, 400), height=220, brush=24)).copy()
+    lined[::20] = 0
+    prediction = bundled().predict(lined)
+    assert prediction.digit == 5
+    assert not prediction.rejected
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 14), st.sampled_from([0.05, 0.3, 0.9, 0.97]))
+@settings(max_examples=40)
+def test_runs_and_bridges_are_openings_and_closings(seed: int, size: int, share: float) -> None:
+    random = np.random.default_rng(seed)
+    mask = random.random(random.integers(5, 60, 2)) < share
+    runs = ndimage.binary_opening(mask, np.ones((1, size)))
+    np.testing.assert_array_equal(ruling._long_runs(mask, size), runs)
+    closed = ndimage.binary_closing(np.pad(mask, size), np.ones((2 * size + 1, 3)))
+    np.testing.assert_array_equal(ruling._bridge(mask, size), closed[size:-size, size:-size])
 
 
 @pytest.mark.parametrize("shaded", [False, True])
