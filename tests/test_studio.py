@@ -43,6 +43,8 @@ def test_a_panel_is_made_when_it_is_first_shown(studio: Studio) -> None:
     studio.show_panel("Second")
     assert [*studio.panels] == ["Second"]
     assert studio._opened.children == (studio.panels["Second"],)
+    assert studio._switches["Second"].tooltip == "Hide: Second"
+    assert studio._switches["Counting"].tooltip == "Show: Counting"
     assert ".dp-test" in studio.panels["Second"].children[0].value
 
 

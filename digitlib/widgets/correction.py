@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import ipywidgets
-import numpy as np
 
 from digitlib.datasets.drawing import Drawing, encode_picture
 from digitlib.datasets.drawing_file import DrawingFile, drawings_folder
 from digitlib.datasets.labels import NO_DIGIT, label_name
 from digitlib.widgets.guard import guarded
+from digitlib.widgets.history import from_zero
+from digitlib.widgets.html import named
 from digitlib.widgets.pad import DrawingPad
 
 
@@ -127,7 +128,7 @@ class Correction(ipywidgets.Box):
         }
         weights = getattr(pad.recognizer, "weights", "")
         if pad.image is None:
-            strokes = _from_zero(pad.traces)
+            strokes = from_zero(pad.traces)
             return Drawing(label, strokes=strokes, prediction=prediction, weights=weights)
         picture = encode_picture(pad.image)
         return Drawing(label, picture=picture, prediction=prediction, weights=weights)
@@ -155,11 +156,4 @@ def _label(prediction: Any) -> int | None:
 
 
 def _named(label: int | None) -> str:
-    return "no digit" if label == NO_DIGIT else f"an {label}" if label == 8 else f"a {label}"
-
-
-def _from_zero(traces: list[np.ndarray]) -> list[np.ndarray]:
-    """Traces whose time starts at 0: that of the page is nobody's business."""
-    timed = [trace for trace in traces if trace.shape[1] == 4]
-    start = timed[0][0, 2] if timed else 0.0
-    return [trace - [0, 0, start, 0] if trace.shape[1] == 4 else trace for trace in traces]
+    return "no digit" if label == NO_DIGIT else named(label)

@@ -124,3 +124,10 @@ class StrokeHistory:
         keep = len(self.traces) - removed
         self.traces = [*self.traces[:keep], *added]
         self.strokes = [*self.strokes[:keep], *(trace[:, :2] for trace in added)]
+
+
+def from_zero(traces: Sequence[Stroke]) -> list[Stroke]:
+    """Traces whose time starts at 0: that of the page is nobody's business."""
+    timed = [trace for trace in traces if trace.shape[1] == 4]
+    start = timed[0][0, 2] if timed else 0.0
+    return [trace - [0, 0, start, 0] if trace.shape[1] == 4 else trace for trace in traces]

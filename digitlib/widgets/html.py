@@ -96,6 +96,6 @@ def picture_html(image: NDArray[np.uint8]) -> str:
     return f'<img alt="the picture that is read" src="data:image/jpeg;base64,{data}">'
 
 
-def named(digit: int) -> str:
+def named(digit: int | None) -> str:
     """A digit with its article."""
     return f"an {digit}" if digit == 8 else f"a {digit}"

@@ -74,7 +74,7 @@ class Studio(DrawingPad):
         self._switches[title].value = False
 
     def _switch(self, title: str) -> ipywidgets.ToggleButton:
-        switch = ipywidgets.ToggleButton(description=title, tooltip=f"Show or hide: {title}")
+        switch = ipywidgets.ToggleButton(description=title, tooltip=f"Show: {title}")
         switch.observe(self._guarded(lambda change: self._turn(title, change.new)), "value")
         return switch.add_class("dp-switch")
 
@@ -84,6 +84,7 @@ class Studio(DrawingPad):
         self._opened.children = [
             self.panels[name] for name, switch in self._switches.items() if switch.value
         ]
+        self._switches[title].tooltip = f"{'Hide' if on else 'Show'}: {title}"
         panel = self.panels[title]
         panel.guarded(panel.refresh if on else panel.closed)()
 

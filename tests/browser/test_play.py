@@ -78,6 +78,7 @@ def test_files_are_saved(page: Page) -> None:
         page.locator(".dp-files").get_by_text("JSON").click()
     record = json.loads(download.value.path().read_bytes())
     assert [len(stroke[0]) for stroke in record["strokes"]] == [4, 4]
+    assert record["strokes"][0][0][2] == 0 < record["strokes"][1][0][2]  # ms
     assert record["prediction"]["digit"] == 4
 
 

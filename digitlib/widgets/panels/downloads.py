@@ -13,6 +13,7 @@ from PIL import Image
 from digitlib.datasets.drawing import encode_picture
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
+from digitlib.widgets.history import from_zero
 from digitlib.widgets.pad import DrawingPad
 
 DECIMALS = 3  # of coordinates, ms and pressure
@@ -50,7 +51,7 @@ def to_record(pad: DrawingPad, png: bytes) -> dict[str, Any]:
     """
     drawn: dict[str, Any] = {"picture": base64.b64encode(png).decode()}
     if pad.image is None:
-        drawn = {"strokes": [trace.round(DECIMALS).tolist() for trace in pad.traces]}
+        drawn = {"strokes": [trace.round(DECIMALS).tolist() for trace in from_zero(pad.traces)]}
     weights = pad.recognizer.weights if isinstance(pad.recognizer, Recognizer) else ""
     return drawn | {"prediction": _as_json(pad.prediction), "weights": weights}
 
