@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def said(page: Page) -> Locator:
 def is_read(page: Page, digit: int, sentence: str) -> None:
     """The picture is on the canvas and its digit beside it."""
     expect(said(page)).to_have_text(sentence)
-    expect(page.locator(".dp-head .dp-digit")).to_have_text(str(digit))
+    expect(page.locator(".dp-result .dp-digit")).to_have_text(str(digit))
     expect(page.locator(".dp-paper .dp-image img")).to_be_visible()
 
 
@@ -83,11 +84,11 @@ def test_a_photo_is_read_upright_and_goes_with_the_first_stroke(page: Page, side
     choose(page, "<b>seven</b>.jpg", large)
     is_read(page, 7, "<b>seven</b>.jpg is on the canvas.")
     draw_by_mouse(page, page.locator(".dp-paper"), DIGITS[3])
-    expect(page.locator(".dp-head .dp-digit")).to_have_text("3")
+    expect(page.locator(".dp-result .dp-digit")).to_have_text("3")
     expect(page.locator(".dp-paper .dp-image img")).to_have_count(0)
     expect(said(page)).to_have_text("")
     page.locator(".dp-clear").click()
-    expect(page.locator(".dp-answer")).to_have_attribute("data-state", "empty")
+    expect(page.locator(".dp-result .dp-answer")).to_have_attribute("data-state", "empty")
 
 
 def test_a_picture_is_pasted(page: Page) -> None:
@@ -126,17 +127,19 @@ def test_what_is_no_picture_is_refused(page: Page, content: bytes) -> None:
 def test_a_picture_without_ink_is_said_beside_the_canvas(page: Page) -> None:
     Image.new("L", (90, 90), 255).save(buffer := io.BytesIO(), "PNG")
     choose(page, "white.png", buffer.getvalue())
-    expect(page.locator(".dp-answer")).to_have_attribute("data-state", "failed")
+    expect(page.locator(".dp-result .dp-answer")).to_have_attribute("data-state", "failed")
     expect(page.locator(".dp-verdict")).to_contain_text("The picture has one colour")
 
 
-def test_the_samples_are_read_by_keyboard_alone(page: Page) -> None:
+def test_the_samples_are_read_by_keyboard_alone(page: Page, reports: Path) -> None:
     page.locator(".dp-choose").focus()
-    for digit in (5, 3, 2):
+    for digit in (2, 3, 5):
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        expect(page.locator(".dp-head .dp-digit")).to_have_text(str(digit))
+        expect(page.locator(".dp-result .dp-digit")).to_have_text(str(digit))
         expect(said(page)).to_contain_text("is on the canvas")
+    page.mouse.move(0, 0)
+    page.locator(".dp-pad").screenshot(path=reports / "screenshots" / "picture.png")
 
 
 def test_only_fingers_are_offered_the_camera(

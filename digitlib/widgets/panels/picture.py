@@ -17,9 +17,9 @@ from digitlib.widgets.panels.base import Panel
 
 MAX_BYTES = 20_000_000  # of a file; the page makes photos smaller where its browser can
 SAMPLES = {  # made by digitlib.datasets; tests/test_picture_panel.py says how
-    "paper.jpg": "a photo of ruled paper",
-    "spray.png": "spray paint",
     "chalk.jpg": "chalk on a board",
+    "spray.png": "spray paint",
+    "paper.jpg": "a photo of ruled paper",
 }
 
 
