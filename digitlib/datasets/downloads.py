@@ -80,7 +80,7 @@ def _kept_digest(path: Path, found: str) -> str:
     """The digest beside a file, in the form of ``sha256sum``; this one where there is none."""
     record = path.with_name(f"{path.name}.sha256")
     if record.exists():
-        return record.read_text(encoding="ascii", errors="replace").partition(" ")[0]
+        return (record.read_text(encoding="ascii", errors="replace").split() or [""])[0]
     say_unknown(path, found)
     try:
         write_text(record, f"{found}  {path.name}\n")

@@ -58,6 +58,8 @@ def well_formed(path: Path, count: int, seed: int = 0) -> Iterator[Damage]:
             tensors[chance.choice(changed)].zero_()
         elif kind == "swapped tensors":
             first, second = chance.sample(changed, 2)
+            while torch.equal(tensors[first], tensors[second]):  # counters of batches are
+                first, second = chance.sample(changed, 2)
             tensors[first], tensors[second] = tensors[second], tensors[first]
         elif kind == "flipped bit":
             bits = tensors[chance.choice(changed)].reshape(-1).view(torch.uint8)
