@@ -324,6 +324,30 @@ def sensitivity() -> None:
 
 
 @main.command()
+def numbers() -> None:
+    """Measure how well whole numbers are read.
+
+    Rows of pen strokes of UNIPEN's test donors, as strokes and as pictures, touching pairs, and
+    pages; some minutes; writes reports/numbers.json.
+    """
+    from digitlib.evaluation import numbers as rows_read
+
+    rows_read.write()
+
+
+@main.command()
+def fit_numbers() -> None:
+    """Fit the weights that divide numbers.
+
+    On rows of UNIPEN's training and validation writers; about ten minutes; writes
+    digitlib/models/numbers.json.
+    """
+    from digitlib.training import number_fit
+
+    number_fit.write()
+
+
+@main.command()
 def readme() -> None:
     """Write the tables of results in README.md."""
     from digitlib.reports import readme as tables

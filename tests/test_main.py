@@ -16,7 +16,7 @@ from digitlib.training.config import PRESETS
 
 NAMES = {
     "read", "train", "distil", "weights", "sweep", "experiments", "reports", "export",
-    "onnx", "stamp", "data", "neighbours", "sensitivity", "readme",
+    "onnx", "stamp", "data", "neighbours", "numbers", "fit-numbers", "sensitivity", "readme",
 }  # fmt: skip
 
 

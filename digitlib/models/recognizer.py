@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.errors import WeightsError
 from digitlib.files import atomic_write
+from digitlib.models.arrays import Numbers, check_frames, like, to_array, to_bytes
 from digitlib.models.card import BUNDLED_NETWORK, Card, require_file
 from digitlib.models.prediction import BatchPrediction, Prediction
 from digitlib.models.seal import unseal
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from torch import Tensor, nn
 
+    from digitlib.models.reading import Reading
+
 CHUNK = 128  # frames per pass: memory is bounded, and their maps stay in the processor's cache
 MIN_CHUNK = 32  # frames that are worth a thread of their own
-
-Numbers = TypeVar("Numbers", NDArray[Any], "Tensor")
 
 
 class Recognizer:
@@ -128,6 +128,20 @@ class Recognizer:
             return self._predict(*strokes.render_with_planes(kept))
         return self._predict(strokes.render(kept))
 
+    def read(self, source: Any) -> Reading:
+        """Read numbers, line by line, each from left to right; ``?`` where it is not sure.
+
+        Args:
+            source: a picture as for :meth:`predict`, or a list of pen strokes as for
+                :meth:`predict_strokes`, in any order.
+
+        Raises:
+            BlankDrawingError, ValueError: as there.
+        """
+        from digitlib.models.number_reader import read
+
+        return read(self, source)
+
     def predict_frame(self, frame: Frame, planes: Planes | None = None) -> Prediction:
         """Read the digit in one frame.
 
@@ -175,7 +189,7 @@ class Recognizer:
         probabilities, scores = self.outputs(frames, planes, "probabilities", "score")
         threshold: Any = self.threshold
         if planes is not None:
-            drawn = _to_array(planes).reshape(len(planes), -1).any(axis=1)
+            drawn = to_array(planes).reshape(len(planes), -1).any(axis=1)
             threshold = np.where(drawn, self.stroke_threshold, self.threshold)
         return BatchPrediction(probabilities, scores, scores < threshold)
 
@@ -184,14 +198,14 @@ class Recognizer:
 
         Arguments and errors as :meth:`predict_batch`.
         """
-        return _like(frames, *self.outputs(frames, planes, "probabilities"))
+        return like(frames, *self.outputs(frames, planes, "probabilities"))
 
     def logits(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
         """Output of the network before temperature and softmax, ``[N, 10]`` or ``[N, 11]``.
 
         An array or a tensor, like ``frames``; arguments and errors as :meth:`predict_batch`.
         """
-        return _like(frames, *self.outputs(frames, planes, "logits"))
+        return like(frames, *self.outputs(frames, planes, "logits"))
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the computation from frames to probabilities as ONNX, for any runtime.
@@ -211,16 +225,16 @@ class Recognizer:
 
         Arguments and errors as :meth:`predict_batch`.
         """
-        _check_frames(frames)
+        check_frames(frames)
         if planes is not None:
-            self._check_planes(planes.shape, _to_array(planes[:0]).dtype, (len(frames),))
+            self._check_planes(planes.shape, to_array(planes[:0]).dtype, (len(frames),))
         shapes = {each.name: each.shape[1:] for each in self._session.get_outputs()}
         results = [np.empty((len(frames), *shapes[name]), np.float32) for name in names]
 
         def read(part: slice) -> None:
-            inputs = {"frames": _to_bytes(_to_array(frames[part]))}
+            inputs = {"frames": to_bytes(to_array(frames[part]))}
             if planes is not None:
-                inputs["planes"] = _to_array(planes[part])
+                inputs["planes"] = to_array(planes[part])
             for result, found in zip(results, self._session.run(names, inputs), strict=True):
                 result[part] = found
 
@@ -267,36 +281,3 @@ def _make_session(network: bytes) -> InferenceSession:
     except Exception as error:  # its errors have no other class in common
         reason = " ".join(str(error).split())
         raise WeightsError(f"It is no ONNX file, or a damaged one ({reason}).") from error
-
-
-def _is_tensor(values: Any) -> bool:
-    """Whether it is PyTorch's, which need not be there."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(values, torch.Tensor)
-
-
-def _to_array(values: Any) -> NDArray[Any]:
-    return values.detach().cpu().numpy() if _is_tensor(values) else np.asarray(values)
-
-
-def _like(given: Any, found: NDArray[Any]) -> Any:
-    """The numbers as an array, or as a tensor where a tensor was given."""
-    return sys.modules["torch"].from_numpy(found) if _is_tensor(given) else found
-
-
-def _check_frames(frames: Any) -> None:
-    """ValueError where frames are of another shape or type."""
-    if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
-        raise ValueError(f"frames are [N, 28, 28]; these are {tuple(frames.shape)}.")
-    kind = _to_array(frames[:0]).dtype
-    if kind != np.uint8 and not np.issubdtype(kind, np.floating):
-        raise ValueError(f"frames are uint8 0-255 or float 0-1, not {kind}.")
-
-
-def _to_bytes(frames: NDArray[Any]) -> NDArray[np.uint8]:
-    """Frames of 0-1 as 0-255; ValueError where they are NaN or outside 0-1."""
-    if frames.dtype == np.uint8:
-        return frames
-    if not (frames.min() >= 0 and frames.max() <= 1):
-        raise ValueError("float frames run from 0 to 1, without NaN: scale them first.")
-    return np.rint(frames * np.float32(255)).astype(np.uint8)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import os
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ COLOUR_SAMPLES = 64  # rows and columns of the pixels sampled to find out if the
 CHANNEL_GAIN = 2  # times the luminance's contrast that a colour channel has to offer to replace it
 
 Picture = NDArray[np.float32]  # [H, W], 0-1
+Made = TypeVar("Made")
 
 
 def read_grey(image: Any) -> Picture:
@@ -55,15 +57,23 @@ def read_colours(image: Any) -> NDArray[np.uint8]:
     return np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
 
 
+def reduction(image: Any) -> int:
+    """How many px of a picture are one px of what :func:`read_grey`, with its errors, returns."""
+    if isinstance(image, str | os.PathLike | bytes):
+        return _from_file(image, reduction)
+    size = image.size if hasattr(image, "getbands") else np.shape(image)[:2]
+    return max(max(size) // WORK_SIDE, 1)
+
+
 def _read_pixels(image: Any) -> NDArray[Any]:
     """An upright array, reduced towards ``WORK_SIDE``; arrays stay as they are."""
     if isinstance(image, str | os.PathLike | bytes):
-        return _from_file(image)
+        return _from_file(image, _from_pil)
     return _from_pil(image) if hasattr(image, "getbands") else np.asarray(image)
 
 
-def _from_file(source: str | os.PathLike[str] | bytes) -> NDArray[Any]:
-    """A path, or the content of a file."""
+def _from_file(source: str | os.PathLike[str] | bytes, then: Callable[[Image], Made]) -> Made:
+    """What ``then`` makes of the picture at a path, or in the content of a file."""
     from PIL import Image as PILImage
 
     name = "The file" if isinstance(source, bytes) else os.fspath(source)
@@ -71,7 +81,7 @@ def _from_file(source: str | os.PathLike[str] | bytes) -> NDArray[Any]:
         with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
             teach_pillow(file)
             with PILImage.open(file) as opened:
-                return _from_pil(opened)
+                return then(opened)
     except FileNotFoundError:
         raise
     except PILImage.UnidentifiedImageError as error:

@@ -1,0 +1,159 @@
+"""Pen strokes become lines of pieces: whole strokes, and parts of strokes across two digits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitlib.preprocessing import segmentation, strokes
+from digitlib.preprocessing.frame import Frame
+from digitlib.preprocessing.segmentation import Bounds, Candidate, Line
+from digitlib.preprocessing.strokes import Planes, Strokes
+
+Points = NDArray[np.float64]
+NEAR, CUT = (segmentation.BORDER.index(name) for name in ("near", "cut"))
+LATER = segmentation.FORM.index("later")
+
+# Of a line's height:
+MIN_CUT_WIDTH = 0.5  # of a stroke that may go through two digits
+MIN_END = 0.25  # the size of what is cut off
+STEP = 0.03  # between the points at which a stroke may be cut
+MAX_BACK = 0.45  # how far the part after a cut reaches back to the left of that before it
+MAX_CUTS = 6  # of one stroke
+TOUCHING = 0.08  # apart, ink of a usual pen meets
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A stroke or a part of one: points ``[n, 2]``, which stroke, which of how many parts."""
+
+    points: Points
+    stroke: int
+    part: int
+    count: int
+
+
+def segment_strokes(drawing: Strokes, planes: bool = True) -> list[Line]:
+    """The lines of a drawing, from above, with all groups of pieces that may be digits.
+
+    Args:
+        drawing: ``(n, 2)`` arrays of points, x right, y down, any unit, in any order.
+        planes: make candidates' planes, too.
+
+    Raises:
+        BlankDrawingError: there are no points.
+        ValueError: a stroke has another shape, or NaN.
+    """
+    arrays = strokes.validate_strokes(drawing)
+    bounds = _bounds(arrays)
+    return [
+        _line([arrays[number] for number in np.sort(line)], planes)
+        for line in segmentation.find_lines(bounds)
+    ]
+
+
+def _bounds(arrays: Sequence[Points]) -> Bounds:
+    return np.array([[*each.min(axis=0), *each.max(axis=0)] for each in arrays])
+
+
+def _line(arrays: list[Points], planes: bool) -> Line:
+    """The line of these strokes, in the order in which they were drawn."""
+    height = segmentation.line_height(_bounds(arrays))
+    pieces = [
+        _Piece(points, number, part, len(parts))
+        for number, stroke in enumerate(arrays)
+        for parts in [_cut(stroke, height)]
+        for part, points in enumerate(parts)
+    ]
+    order = segmentation.reading_order(_bounds([piece.points for piece in pieces]))
+    ranks = {int(number): rank for rank, number in enumerate(order)}
+    placed = [pieces[number] for number in order]
+    bounds = _bounds([piece.points for piece in placed])
+    apart = segmentation.distances([_resample(piece.points, STEP * height) for piece in placed])
+    borders = segmentation.border_features(bounds, apart, height)
+    touching = borders[:, NEAR] > segmentation.FAR - TOUCHING
+    for first, second in pairwise(range(len(pieces))):
+        if pieces[first].stroke == pieces[second].stroke:  # a cut is between them
+            low, high = sorted((ranks[first], ranks[second]))
+            borders[low + 1 : high + 1, CUT] += 1
+            touching[low + 1 : high + 1] = True
+    candidates = []
+    for start, stop in segmentation.groups(bounds, height):
+        part = slice(start, stop)
+        form = segmentation.form_features(bounds[part], apart[part, part], height)
+        form[LATER] = np.count_nonzero(np.diff(np.sort(order[part])) > 1)
+        drawn = _draw(_join(placed[part], order[part], arrays), planes)
+        outline = segmentation.union(bounds[part])
+        candidates.append(Candidate(start, stop, outline, drawn[0], form, drawn[1]))
+    skippable = np.array([0 < piece.part < piece.count - 1 for piece in placed])
+    return Line(bounds, height, candidates, borders, touching, skippable)
+
+
+def _join(placed: list[_Piece], times: NDArray[np.intp], arrays: Sequence[Points]) -> list[Points]:
+    """Pieces as strokes in the order in which they were drawn, cut ones joined again."""
+    joined: list[list[_Piece]] = []
+    last: tuple[int, int] | None = None
+    for rank in np.argsort(times):
+        time, piece = int(times[rank]), placed[rank]
+        if last == (time - 1, piece.stroke):
+            joined[-1].append(piece)
+        else:
+            joined.append([piece])
+        last = time, piece.stroke
+    return [
+        arrays[parts[0].stroke]  # with the points that were given
+        if len(parts) == parts[0].count
+        else np.concatenate([part.points for part in parts])
+        for parts in joined
+    ]
+
+
+def _draw(drawing: list[Points], planes: bool) -> tuple[Frame, Planes | None]:
+    kept = strokes.drop_stray_taps(drawing)
+    return strokes.render_with_planes(kept) if planes else (strokes.render(kept), None)
+
+
+def _cut(stroke: Points, height: float) -> list[Points]:
+    """The parts of a stroke, neighbours sharing their point; the stroke alone where it has none.
+
+    A stroke may be cut where all that comes before is left of all that comes after, or nearly.
+    """
+    if np.ptp(stroke[:, 0]) < MIN_CUT_WIDTH * height:
+        return [stroke]
+    dense = _resample(stroke, STEP * height)
+    back = _reach_back(dense) / height
+    good = back <= MAX_BACK
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]])))
+    cuts: list[int] = []
+    for start, stop in edges.reshape(-1, 2):
+        low = start + int(back[start:stop].argmin())
+        cuts += [int(start), low, int(stop) - 1]
+    parts, begin = [], 0
+    for cut in sorted(set(cuts)):
+        long = np.ptp(dense[begin : cut + 1], axis=0).max() >= MIN_END * height
+        if long and np.ptp(dense[cut:], axis=0).max() >= MIN_END * height:
+            parts.append(dense[begin : cut + 1])
+            begin = cut
+    return [*parts, dense[begin:]] if parts and len(parts) <= MAX_CUTS else [stroke]
+
+
+def _reach_back(points: Points) -> NDArray[np.float64]:
+    """How far the part after each point reaches to the left of that before it, either way round."""
+    x = points[:, 0]
+
+    def back(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.maximum.accumulate(x) - np.minimum.accumulate(x[::-1])[::-1]
+
+    return np.minimum(back(x), back(-x))
+
+
+def _resample(stroke: Points, spacing: float) -> Points:
+    """Points along the stroke, ``spacing`` apart or less."""
+    steps = np.hypot(*np.diff(stroke, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    at = np.linspace(0, along[-1], max(2, int(np.ceil(along[-1] / spacing)) + 1))
+    return np.stack([np.interp(at, along, axis) for axis in stroke.T], axis=1)
