@@ -181,7 +181,7 @@ def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why
         patch.setattr(Widget, "_send", lambda widget, *_, **__: sent.append(widget))
         studio.draw(SEVEN)
     assert [widget for widget in sent if isinstance(widget, HTML)] == [
-        studio._result,  # the answer comes first, then all views
+        studio._answer.widget,  # the answer comes first, then all views
         panel._content,
     ]
     assert "as a 7" in panel._content.value

@@ -90,7 +90,7 @@ def test_a_new_pad_is_empty(pad: DrawingPad) -> None:
     assert pad.strokes == []
     assert pad.prediction is None
     assert pad.error == ""
-    assert 'data-state="empty"' in pad._result.value
+    assert 'data-state="empty"' in pad._answer.widget.value
     assert pad._tools.undo.disabled
     assert pad._tools.redo.disabled
     assert pad._tools.clear.disabled
@@ -102,7 +102,7 @@ def test_the_mouse_draws_strokes_in_px_of_the_screen(pad: DrawingPad) -> None:
     stroke_by_mouse(pad, BAR)
     assert drawn(pad) == [LINE, BAR]
     assert pad.prediction.digit == 4
-    assert 'data-state="read"' in pad._result.value
+    assert 'data-state="read"' in pad._answer.widget.value
 
 
 def test_a_click_is_a_dot(pad: DrawingPad) -> None:
@@ -472,7 +472,7 @@ def test_a_failing_network_is_shown_in_the_pad(pad: DrawingPad, recognizer: Fake
     stroke_by_mouse(pad, LINE)
     assert "no <weights>" in pad.error
     assert pad.prediction is None
-    assert "no &lt;weights&gt;" in pad._result.value
+    assert "no &lt;weights&gt;" in pad._answer.widget.value
     recognizer.failure = None
     stroke_by_mouse(pad, BAR)
     assert pad.error == ""
@@ -492,7 +492,7 @@ def test_a_failing_observer_is_shown_in_the_pad(pad: DrawingPad) -> None:
     pad.observe(fail, "prediction")
     stroke_by_mouse(pad, LINE)
     assert "observer" in pad.error
-    assert "observer" in pad._result.value
+    assert "observer" in pad._answer.widget.value
 
 
 # --- display -------------------------------------------------------------------------------
@@ -525,12 +525,12 @@ def test_what_is_no_digit_says_so_first() -> None:
 def test_several_digits_are_asked_for_one_at_a_time(pad: DrawingPad) -> None:
     pad._recognizer.predict_strokes = lambda drawing: prediction(3, rejected=True)  # type: ignore[method-assign]
     pad.draw([LINE])
-    assert "One digit" not in pad._result.value
+    assert "One digit" not in pad._answer.widget.value
     pad.draw([LINE, [[180.0, 50.0], [200.0, 230.0]]])
-    assert "One digit at a time" in pad._result.value
+    assert "One digit at a time" in pad._answer.widget.value
     pad._recognizer.predict_strokes = lambda drawing: prediction(3)  # type: ignore[method-assign]
     pad.draw([LINE, [[181.0, 50.0], [200.0, 230.0]]])
-    assert "One digit" not in pad._result.value
+    assert "One digit" not in pad._answer.widget.value
 
 
 def test_an_empty_pad_shows_examples_that_can_be_drawn(
@@ -602,7 +602,7 @@ def test_events_on_several_threads_take_turns(
     mouse.join()
     assert pad._tools.clear.disabled == (pad.strokes == [])
     assert (pad.prediction is None) == (pad.strokes == [])
-    assert ('data-state="empty"' in pad._result.value) == (pad.strokes == [])
+    assert ('data-state="empty"' in pad._answer.widget.value) == (pad.strokes == [])
 
 
 # --- a picture in place of strokes -------------------------------------------------------------
@@ -665,7 +665,7 @@ def test_another_recognizer_reads_the_drawing_anew(pad: DrawingPad) -> None:
 
 def test_listeners_hear_of_each_answer_after_the_page(pad: DrawingPad) -> None:
     heard: list[str] = []
-    pad.on_answer(lambda: heard.append(pad._result.value))
+    pad.on_answer(lambda: heard.append(pad._answer.widget.value))
     pad.draw([LINE])
-    assert heard == [pad._result.value]
+    assert heard == [pad._answer.widget.value]
     assert 'data-state="read"' in heard[0]

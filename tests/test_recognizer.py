@@ -34,6 +34,7 @@ from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize, to_frame
 from digitlib.training.calibration import fit_temperature
 from digitlib.training.trainer import predict_logits
+from digitlib.widgets.examples import EXAMPLES
 from digitlib.widgets.html import result_html, style_html
 
 
@@ -428,7 +429,7 @@ def test_the_answer_is_the_same_in_a_notebook_and_in_the_pad() -> None:
         drawn = result_html(prediction(rejected))
         without_frame = re.sub(r"<img[^>]*>", "", drawn)
         assert without_frame in prediction(rejected)._repr_html_()
-    assert answer_style() in style_html(400)
+    assert answer_style() in style_html((400, 400), EXAMPLES["3"])
     assert answer_style() in prediction()._repr_html_()
     assert "--jp-" not in answer_style()
 

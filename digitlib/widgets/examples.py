@@ -1,4 +1,4 @@
-"""Drawings to try: two digits, a letter that is none, and two digits at once."""
+"""Drawings to try: two digits and a letter that is none, and numbers of these digits."""
 
 from __future__ import annotations
 
@@ -32,3 +32,16 @@ _LETTER = [
     ),
 ]
 EXAMPLES = {"3": _THREE, "7": _SEVEN, "R": _LETTER}
+ADVANCE = 110  # from one character of a number to the next
+
+
+def write(text: str) -> list[Stroke]:
+    """Characters of ``EXAMPLES`` side by side."""
+    return [
+        stroke + np.array([ADVANCE * place, 0.0])
+        for place, character in enumerate(text)
+        for stroke in EXAMPLES[character]
+    ]
+
+
+NUMBERS = {text: write(text) for text in ("37", "7337")}

@@ -16,29 +16,44 @@ from digitlib.models.display import (
     frame_url,
 )
 from digitlib.models.prediction import Prediction
-from digitlib.widgets.examples import EXAMPLES
+from digitlib.widgets.history import Stroke
 
+GHOST = 180  # height of the canvas in units of an example
 SHOWN_SIDE = 800  # px of a picture in place of the canvas: twice its usual side
 PIXELS = ((), (3,), (4,))  # shapes of a picture's pixel
-ONE_AT_A_TIME = "One digit at a time."
+ONE_AT_A_TIME = "One digit at a time; DrawingPad(wide=True) reads numbers."
 FRAME = "what the network sees: 28 by 28 pixels"
 
 
-def style_html(size: int) -> str:
-    """The style sheets of a pad of at most ``size`` px."""
-    css = resources.files("digitlib.widgets").joinpath("pad.css").read_text(encoding="utf-8")
-    own = f".dp-pad {{ --dp-size: {size}px; --dp-ghost: url('{_ghost_url()}'); }}"
+def style_html(extent: tuple[int, int], example: list[Stroke]) -> str:
+    """The style sheets of a pad, wide if its canvas is.
+
+    Args:
+        extent: width and height of the canvas at most, px.
+        example: shown dotted on the empty canvas.
+    """
+    wide = extent[0] > extent[1]
+    sheets = ["pad.css", "wide.css"] if wide else ["pad.css"]
+    folder = resources.files("digitlib.widgets")
+    css = "".join(folder.joinpath(sheet).read_text(encoding="utf-8") for sheet in sheets)
+    pad = ".dp-wide" if wide else ".dp-pad"
+    ghost = _ghost_url(extent[0] / extent[1], example)
+    own = f"{pad} {{ --dp-size: {extent[0]}px; --dp-ghost: url('{ghost}'); }}"
     return f"{answer_style()}<style>{css}{own}</style>"
 
 
-def _ghost_url() -> str:
-    """The first example, dotted, for the empty canvas."""
-    (line,) = next(iter(EXAMPLES.values()))
-    points = " ".join(f"{x:.0f},{y:.0f}" for x, y in line)
+def _ghost_url(aspect: float, example: list[Stroke]) -> str:
+    """An example, dotted, in the middle of a canvas of this width per height."""
+    every = np.concatenate(example)
+    left, top = (every.min(axis=0) + every.max(axis=0)) / 2 - GHOST / 2 * np.array([aspect, 1])
+    lines = "".join(
+        f'<polyline points="{" ".join(f"{x:.0f},{y:.0f}" for x, y in line)}"/>' for line in example
+    )
     svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-42 -37 180 180" fill="none" '
+        '<svg xmlns="http://www.w3.org/2000/svg" fill="none" '
+        f'viewBox="{left:.0f} {top:.0f} {GHOST * aspect:.0f} {GHOST}" '
         'stroke="gray" stroke-opacity=".45" stroke-width="3" stroke-linecap="round" '
-        f'stroke-dasharray=".1 8"><polyline points="{points}"/></svg>'
+        f'stroke-dasharray=".1 8">{lines}</svg>'
     )
     return f"data:image/svg+xml,{quote(svg)}"
 

@@ -1,4 +1,4 @@
-"""The drawing pad: draw a digit in a notebook and watch the network read it.
+"""The drawing pad: draw a digit, or a number, in a notebook and watch the network read it.
 
 The page draws ink at the pointer and sends its points; the pen strokes stay in Python and go, as
 they grow, to a recognizer. The canvas shows the drawing as Python has it.
@@ -8,7 +8,7 @@ The result is one HTML widget: one message from the kernel updates it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from digitlib.errors import BlankDrawingError
 from digitlib.models.prediction import Prediction
+from digitlib.models.reading import Reading
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes as pen
+from digitlib.widgets.answers import DigitAnswer, NumberAnswer, Reader
 from digitlib.widgets.canvas import INK, PenCanvas, fit_to_canvas
 from digitlib.widgets.guard import LOCK, guarded
-from digitlib.widgets.history import Stroke, StrokeHistory
-from digitlib.widgets.html import picture_html, result_html, style_html
+from digitlib.widgets.history import StrokeHistory
+from digitlib.widgets.html import picture_html, style_html
 from digitlib.widgets.ink import InkLayer
 from digitlib.widgets.throttle import Throttle
 from digitlib.widgets.toolbar import Examples, Toolbar
@@ -31,32 +33,25 @@ PREDICT_EVERY = 0.06  # s between predictions while the pen is down: 16 a second
 SLOW = "This page could not load anywidget: the kernel draws the ink, a little late."
 
 
-class Reader(Protocol):
-    """The part of a recognizer that the pad needs."""
-
-    def predict_strokes(self, drawing: Sequence[Stroke], /) -> Prediction:
-        """Read strokes; raise ``BlankDrawingError`` when there are none."""
-
-    def predict(self, image: Any, /) -> Prediction:
-        """Read a picture; raise ``BlankDrawingError`` where there is no ink."""
-
-
 class DrawingPad(ipywidgets.Box):
-    """A canvas to draw one digit on, and beside it the prediction.
+    """A canvas to draw one digit on, and beside it the prediction; a wide one for a number.
 
     Args:
         recognizer: reads the strokes; ``Recognizer.load()``, the bundled network, when None.
-        size: side of the square canvas, in px of its own; on screen it is as large at most, and
-            smaller where the answer would else be out of sight.
-        brush: width of the ink, in the same px; the prediction does not depend on it.
+        size: width of the canvas, in px of its own; on screen it is as wide at most, and smaller
+            where the answer would else be out of sight. None is 400, for a wide canvas 700.
+        brush: width of the ink, in the same px; the prediction does not depend on it. None is 22,
+            for a wide canvas 12.
         top_k: number of bars, of the ten, that are highlighted.
+        wide: the canvas is 2.5 times as wide as high, and a row of digits is read.
 
     Attributes (observable traits, read-only; use the methods to change the drawing):
         strokes: list of ``(n, 2)`` arrays in px of the canvas, x right, y down; a new list each
             time the drawing changes.
         image: the picture that is shown and read in place of strokes, uint8 ``[H, W]``,
             ``[H, W, 3]`` or ``[H, W, 4]``; None while there is none.
-        prediction: the ``Prediction`` of the drawing or picture, None while there is none.
+        prediction: the ``Prediction`` of the drawing or picture, of a wide pad its ``Reading``;
+            None while there is none.
         error: why there is no prediction, in a sentence; empty without a failure.
     """
 
@@ -69,27 +64,31 @@ class DrawingPad(ipywidgets.Box):
         self,
         recognizer: Reader | None = None,
         *,
-        size: int = 400,
-        brush: int = 22,
+        size: int | None = None,
+        brush: int | None = None,
         top_k: int = 3,
+        wide: bool = False,
     ) -> None:
+        kind = NumberAnswer if wide else DigitAnswer
+        width = size or kind.size
+        extent = width, round(width / kind.aspect)
+        self._answer = NumberAnswer(extent) if wide else DigitAnswer(top_k)
         self._recognizer: Reader = recognizer or Recognizer.load()
         self._answered: list[Callable[[], None]] = []
-        self._top_k = top_k
         self._history = StrokeHistory()
         self._reading = Throttle(self._predict, PREDICT_EVERY, self._guarded)
         self._tools = Toolbar(
-            brush,
+            brush or kind.brush,
             undo=self._guarded(self.undo), redo=self._guarded(self.redo),
             clear=self._guarded(self.clear), set_brush=self._guarded(self._set_brush),
         )  # fmt: skip
         self._canvas = PenCanvas(
-            self._history, (size, size), self._tools.brush.value,
+            self._history, extent, self._tools.brush.value,
             changed=self._edited, guard=self._guarded,
         )  # fmt: skip
         self._canvas.on_key_down(self._guarded(self._key))
         self._layer = InkLayer(
-            self._canvas.extent, self._canvas.brush, INK,
+            extent, self._canvas.brush, INK,
             apply=self._canvas.apply, then=self._edited, guard=self._guarded,
         )  # fmt: skip
         # Events of the canvas come where a page has no ink layer, which would lie over it.
@@ -97,16 +96,19 @@ class DrawingPad(ipywidgets.Box):
         self._canvas.on_touch_start(self._guarded(self._say_slow))
         self._slow = ipywidgets.HTML(SLOW, layout=ipywidgets.Layout(display="none"))
         self._slow.add_class("dp-note").add_class("dp-slow")
-        self._result = ipywidgets.HTML().add_class("dp-result")
         box = ipywidgets.Box
         self._picture = ipywidgets.HTML().add_class("dp-image")
-        parts = [self._picture, self._canvas, self._layer, self._slow]
+        parts = [self._picture, self._canvas, self._layer, *self._answer.over, self._slow]
         paper = box(parts).add_class("dp-paper")
         left = box([paper, self._tools]).add_class("dp-left")
-        right = box([self._result, Examples(self._guarded(self.draw))]).add_class("dp-right")
-        style = ipywidgets.HTML(style_html(size), layout=ipywidgets.Layout(display="none"))
+        tries = Examples(self._guarded(self.draw), kind.examples)
+        right = box([self._answer.widget, tries]).add_class("dp-right")
+        look = style_html(extent, next(iter(kind.examples.values())))
+        style = ipywidgets.HTML(look, layout=ipywidgets.Layout(display="none"))
         super().__init__([box([left, right]).add_class("dp-body"), style])
         self.add_class("dp-pad")
+        if wide:
+            self.add_class("dp-wide")
         self._redraw()
 
     def __repr__(self) -> str:
@@ -235,10 +237,8 @@ class DrawingPad(ipywidgets.Box):
         """Read the drawing and show the result; a failure is shown in its place."""
         prediction, error = None, ""
         try:
-            if self.image is not None:
-                prediction = self._recognizer.predict(self.image)
-            elif self.strokes:
-                prediction = self._recognizer.predict_strokes(self.strokes)
+            if self.image is not None or self.strokes:
+                prediction = self._answer.read(self._recognizer, self.strokes, self.image)
         except BlankDrawingError as problem:
             error = "" if self.image is None else str(problem)
         except Exception as problem:
@@ -246,14 +246,10 @@ class DrawingPad(ipywidgets.Box):
             error = f"The {what} could not be read: {problem}"
         self._show(prediction, error)
 
-    def _show(self, prediction: Prediction | None, error: str) -> None:
+    def _show(self, prediction: Prediction | Reading | None, error: str) -> None:
         drawing = self.pen_down
-        rejected = prediction is not None and prediction.rejected
-        several = rejected and bool(self.strokes) and pen.side_by_side(self.strokes)
         self._tools.update(self._history, shows_image=self.image is not None)
-        self._result.value = result_html(
-            prediction, error, self._top_k, pen="down" if drawing else "up", several=several
-        )
+        self._answer.show(prediction, error, drawing, self.strokes)
         self.set_trait("error", error)
         self.set_trait("prediction", prediction)  # last: its observers may be slow
         for callback in self._answered:
@@ -265,7 +261,7 @@ class DrawingPad(ipywidgets.Box):
 
     def _fail(self, problem: Exception) -> None:
         error = f"The pad failed: {type(problem).__name__}: {problem}"
-        self._result.value = result_html(self.prediction, error, self._top_k)
+        self._answer.show(self.prediction, error, self.pen_down, self.strokes)
         self.set_trait("error", error)
 
     def _say_slow(self, *_: Any) -> None:

@@ -37,13 +37,15 @@ class Studio(DrawingPad):
 
     Args:
         recognizer: as for :class:`DrawingPad`.
-        options: further arguments of :class:`DrawingPad`.
+        options: further arguments of :class:`DrawingPad`, but ``wide``.
 
     Attributes:
         panels: the panels that were shown so far, by title.
     """
 
     def __init__(self, recognizer: Reader | None = None, **options: Any) -> None:
+        if options.get("wide"):
+            raise ValueError("The views are of one digit: use DrawingPad(wide=True).")
         super().__init__(recognizer, **options)
         self.panels: dict[str, Panel] = {}
         self._switches = {title: self._switch(title) for title in PANELS}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ipywidgets import Box, Button, RadioButtons
 
-from digitlib.widgets.examples import EXAMPLES
 from digitlib.widgets.history import Stroke, StrokeHistory
 
 BRUSHES = {"thin brush": 0.5, "medium brush": 1.0, "thick brush": 1.75}  # of the pad's own width
@@ -50,13 +49,15 @@ class Toolbar(Box):
 class Examples(Box):
     """A button for each drawing to try; ``draw`` is called with its strokes."""
 
-    def __init__(self, draw: Callable[[list[Stroke]], None]) -> None:
+    def __init__(
+        self, draw: Callable[[list[Stroke]], None], drawings: Mapping[str, list[Stroke]]
+    ) -> None:
         def example(name: str, strokes: list[Stroke]) -> Button:
             button = Button(description=name, tooltip=f"Draw the example {name}")
             button.on_click(lambda _: draw(strokes))
             return button.add_class("dp-example")
 
-        super().__init__([example(*each) for each in EXAMPLES.items()])
+        super().__init__([example(*each) for each in drawings.items()])
         self.add_class("dp-examples")
 
 
