@@ -145,8 +145,7 @@ class Explainer:
 
     @cached_property
     def _digits(self) -> dict[str, NDArray[Any]]:
-        with np.load(TRAINING_DIGITS) as stored:
-            return dict(stored)
+        return read_training_digits(TRAINING_DIGITS)
 
     @cached_property
     def _directions(self) -> Floats:
@@ -154,6 +153,26 @@ class Explainer:
         if str(self._digits["weights"]) == self.recognizer.weights:
             return _unit(self._digits["embeddings"].astype(np.float32))
         return _unit(self.embed(self._digits["frames"]))
+
+
+TRAINING_ARRAYS = {"frames", "labels", "sets", "set", "rows", "embeddings", "weights"}
+
+
+def read_training_digits(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of the index, whose zip file has a checksum of each.
+
+    Raises:
+        WeightsError: the file is not there or damaged; ``python -m digitlib neighbours`` makes it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found = {name: stored[name] for name in TRAINING_ARRAYS}
+    except Exception as error:  # of zip, zlib, NumPy's format: they have no class in common
+        raise WeightsError(
+            f"{path} is missing or damaged ({' '.join(str(error).split())}): "
+            "python -m digitlib neighbours makes it anew."
+        ) from error
+    return found
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from digitlib import Recognizer, WeightsError
 from digitlib.datasets import catalog, mnist, pendigits, unipen
 from digitlib.datasets.base import DigitData
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, Card
+from digitlib.models.explain import TRAINING_DIGITS, read_training_digits
 from digitlib.models.networks import build_network
 from digitlib.models.weights import load_model, model_digest, write_tensors
 from digitlib.training.trainer import _Run, fit
@@ -191,6 +192,18 @@ def test_damaged_checkpoints(tmp_path: Path) -> None:
 
 def well_formed_checkpoints(path: Path) -> list[Damage]:
     return [each for each in well_formed(path, COUNT) if each[0] != "edited card"]
+
+
+def test_damaged_training_digits(tmp_path: Path) -> None:
+    path, content = tmp_path / "digits.npz", TRAINING_DIGITS.read_bytes()
+
+    def read() -> list[tuple[str, str, bytes]]:
+        found = read_training_digits(path)
+        return [(name, str(found[name].dtype), found[name].tobytes()) for name in sorted(found)]
+
+    path.write_bytes(content)
+    found = judge(path, damages(content, COUNT), read, read())
+    record("damage", {"training digits": found})
 
 
 # --- data ------------------------------------------------------------------------------------
