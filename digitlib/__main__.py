@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from digitlib.errors import DigitlibError
 from digitlib.reports.parameters import DATASETS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Program(click.Group):
             status = super().invoke(context)
         except KeyboardInterrupt:
             sys.exit("\nStopped. Complete parts are kept: the same command continues from there.")
-        except (ValueError, OSError, ImportError) as error:
+        except (DigitlibError, ValueError, OSError, ImportError) as error:
             sys.exit(str(error))
         sys.exit(status or 0)
 
@@ -180,6 +181,32 @@ def train(
             share = numbers.get("accuracy", {}).get("value")
             right = f"{share:.2%} right, ECE {numbers['ece']:.2%}, " if share else ""
             print(f"{name} {split}: {right}{numbers['rejected']:.1%} rejected")
+
+
+@main.command()
+@click.option("--drawings", type=PATH, help="Their folder, in place of the data folder's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for programs.")
+def teach(drawings: Path | None, as_json: bool) -> int:
+    """Teach the bundled network your stored drawings.
+
+    Writes personal.safetensors and personal.onnx beside them where that makes it better; the
+    status is 1 where it does not.
+    """
+    from digitlib.training import teach as lessons
+
+    def show(step: dict[str, Any]) -> None:
+        text = f"[{step['step'] + 1}/{step['steps']}] {step['stage']}"
+        print(json.dumps(step) if as_json else text, flush=True)
+
+    try:
+        result = lessons.run(drawings, show)
+    except (DigitlibError, OSError) as error:
+        if as_json:
+            print(json.dumps({"failed": str(error)}), flush=True)
+            return 1
+        raise
+    print(json.dumps({"result": result}) if as_json else lessons.describe(result), flush=True)
+    return 0 if result["kept"] else 1
 
 
 @main.command()
