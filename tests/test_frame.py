@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from digitlib import BlankDrawingError
+from digitlib import BlankDrawingError, InputError
 from digitlib.datasets import catalog, pictures
 from digitlib.preprocessing import ruling
 from digitlib.preprocessing.frame import (
@@ -852,6 +854,65 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 # --- thicken and steps ---------------------------------------------------------------------
+
+
+def fifo(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe.png")
+    return folder / "pipe.png"
+
+
+def padded(folder: Path) -> Path:
+    (folder / "giant.webp").write_bytes(as_file(Image.fromarray(page(5)), "WEBP"))
+    with (folder / "giant.webp").open("r+b") as file:
+        file.truncate(2**31)
+    return folder / "giant.webp"
+
+
+def postscript(folder: Path) -> Path:
+    (folder / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n")
+    return folder / "script.png"
+
+
+def endless_rows(folder: Path) -> Path:
+    Image.new("RGB", (9000, 9000)).save(folder / "large.png", compress_level=1)
+    return folder / "large.png"
+
+
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (fifo, "no regular file"),
+        (padded, "at most 67 MB are read"),
+        (postscript, "it is no PNG"),
+        (endless_rows, "81.0 megapixels; of its kind at most 64 are read"),
+    ],
+)
+def test_files_that_would_take_too_long_are_refused_unread(
+    make: Callable[[Path], Path], advice: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=advice):
+        to_frame(make(tmp_path))
+
+
+def test_a_damaged_picture_of_pil_is_refused_with_its_cause() -> None:
+    truncated = as_file(Image.fromarray(np.tile(page(5), (4, 4))), "JPEG")[:2000]
+    turned_badly = as_file(Image.fromarray(page(5)), "PNG", exif=b"?")
+    for damaged in (truncated, turned_badly):
+        with pytest.raises(InputError, match=r"cannot be read as a picture: .*Save it") as caught:
+            to_frame(Image.open(io.BytesIO(damaged)))
+        assert caught.value.__cause__ is not None
+
+
+def test_a_mask_of_0_and_1_is_a_picture() -> None:
+    mask = page(3) < 128
+    for kind in (np.uint8, np.uint16):
+        np.testing.assert_array_equal(to_frame(mask.astype(kind)), to_frame(mask))
+
+
+@pytest.mark.parametrize("times", [7, 9, 10, 20, 40])
+def test_large_jpegs_are_reduced_while_they_are_decoded(times: int) -> None:
+    large = Image.fromarray(page(4)).resize((200 * times, 200 * times), Image.Resampling.BICUBIC)
+    assert difference(to_frame(as_file(large, "JPEG")), to_frame(large)) < 2
 
 
 def test_thicken_is_a_max_filter() -> None:

@@ -58,7 +58,7 @@ def to_frame(image: Any, *, thicken: int = 0) -> Frame:
 
     Raises:
         BlankDrawingError: the picture has one colour, or no ink that stands out.
-        ValueError: the picture cannot be read as one; the message names the remedy.
+        InputError: the picture cannot be read as one; the message names the remedy.
     """
     return _run(image, thicken, {})
 

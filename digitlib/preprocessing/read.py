@@ -5,20 +5,14 @@ The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
 
 from __future__ import annotations
 
-import io
 import os
-import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.errors import BlankDrawingError as BlankDrawingError
-from digitlib.preprocessing.formats import KINDS, teach_pillow
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from digitlib.errors import InputError
+from digitlib.preprocessing import decode
 
 MAX_SIDE = 12_000  # px; a larger picture is refused before it fills the memory
 WORK_SIDE = 640  # px; larger pictures are reduced to this by area averaging first
@@ -29,7 +23,6 @@ COLOUR_SAMPLES = 64  # rows and columns of the pixels sampled to find out if the
 CHANNEL_GAIN = 2  # times the luminance's contrast that a colour channel has to offer to replace it
 
 Picture = NDArray[np.float32]  # [H, W], 0-1
-Made = TypeVar("Made")
 
 
 def read_grey(image: Any) -> Picture:
@@ -39,7 +32,7 @@ def read_grey(image: Any) -> Picture:
         image: path, content of a file, PIL image or array.
 
     Raises:
-        ValueError: it is no picture that is read, or too large; the message says what to do.
+        InputError: it is no picture that is read, or too large; the message says what to do.
     """
     values = _to_unit(_read_pixels(image))
     return values if values.ndim == 2 else _grey(_on_paper(values))
@@ -60,7 +53,8 @@ def read_colours(image: Any) -> NDArray[np.uint8]:
 def reduction(image: Any) -> int:
     """How many px of a picture are one px of what :func:`read_grey`, with its errors, returns."""
     if isinstance(image, str | os.PathLike | bytes):
-        return _from_file(image, reduction)
+        with decode.opened(image) as opened:
+            return reduction(opened)
     size = image.size if hasattr(image, "getbands") else np.shape(image)[:2]
     return max(max(size) // WORK_SIDE, 1)
 
@@ -68,92 +62,80 @@ def reduction(image: Any) -> int:
 def _read_pixels(image: Any) -> NDArray[Any]:
     """An upright array, reduced towards ``WORK_SIDE``; arrays stay as they are."""
     if isinstance(image, str | os.PathLike | bytes):
-        return _from_file(image, _from_pil)
-    return _from_pil(image) if hasattr(image, "getbands") else np.asarray(image)
-
-
-def _from_file(source: str | os.PathLike[str] | bytes, then: Callable[[Image], Made]) -> Made:
-    """What ``then`` makes of the picture at a path, or in the content of a file."""
-    from PIL import Image as PILImage
-
-    name = "The file" if isinstance(source, bytes) else os.fspath(source)
+        return decode.read_file(image, WORK_SIDE, _check_size)
+    if hasattr(image, "getbands"):
+        return decode.read_image(image, WORK_SIDE, _check_size)
     try:
-        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
-            teach_pillow(file)
-            with PILImage.open(file) as opened:
-                return then(opened)
-    except FileNotFoundError:
-        raise
-    except PILImage.UnidentifiedImageError as error:
-        raise ValueError(f"{name} cannot be read as a picture: it is no {KINDS}.") from error
-    except (OSError, SyntaxError, struct.error, PILImage.DecompressionBombError) as error:
-        raise ValueError(f"{name} cannot be read as a picture: {error}") from error
-
-
-def _from_pil(image: Image) -> NDArray[Any]:
-    from PIL import ImageOps
-
-    _check_size(image.width, image.height)
-    factor = max(image.size) // WORK_SIDE
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        values = np.asarray(image, np.float32)
-        if not np.isfinite(values).all():
-            raise ValueError("The picture has NaN or infinite values: clean it first.")
-        top = float(values.max(initial=0))
-        full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
-        return _reduce(np.maximum(values / full, 0))
-    transparent = "A" in image.getbands() or "transparency" in image.info
-    mode = "RGBA" if transparent else "L" if image.mode in ("1", "L") else "RGB"
-    if image.mode != mode:
-        image = image.convert(mode)
-    if factor >= 2:
-        image = image.reduce(factor)  # area averaging, in C, before anything is copied
-    return np.asarray(image)
+        return np.asarray(image)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"A picture is a file, a PIL image or an array: {error}.") from error
 
 
 def _to_unit(array: NDArray[Any]) -> NDArray[np.float32]:
     """Check an array and make it float 0-1, of the same channels, reduced."""
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ValueError(
+        raise InputError(
             f"A picture is an array [H, W], [H, W, 3] or [H, W, 4]; this one is {array.shape}."
         )
     height, width = array.shape[:2]
     if not height or not width:
-        raise ValueError(f"The picture is empty: its shape is {array.shape}.")
+        raise InputError(f"The picture is empty: its shape is {array.shape}.")
     _check_size(width, height)
-    if array.dtype == np.bool_:
-        scale = 1.0
-    elif array.dtype in (np.uint8, np.uint16):
-        scale = float(np.iinfo(array.dtype).max)
-    elif np.issubdtype(array.dtype, np.floating):
-        scale = 1.0
-        if not np.isfinite(array).all():
-            raise ValueError("The picture has NaN or infinite values: clean the array first.")
-        if array.min() < -RANGE_TOLERANCE or array.max() > 1 + RANGE_TOLERANCE:
-            raise ValueError(
-                f"Float pictures run from 0 to 1; this one from {array.min():g} to "
-                f"{array.max():g}. Scale it, or pass uint8."
+    if array.dtype != np.bool_ and array.dtype not in (np.uint8, np.uint16):
+        if not np.issubdtype(array.dtype, np.floating):
+            raise InputError(
+                f"Pictures are uint8, uint16, bool or float arrays, not {array.dtype}."
             )
-    else:
-        raise ValueError(f"Pictures are uint8, uint16, bool or float arrays, not {array.dtype}.")
+        _check_floats(array)
+    scale = 1.0
+    # 0 and 1 alone are a mask: no such shades could be told apart.
+    if np.issubdtype(array.dtype, np.integer) and array.max() > 1:
+        scale = float(np.iinfo(array.dtype).max)
+    factor = max(height, width) // WORK_SIDE
+    if factor < 2:
+        return _scaled(array, scale)
+    if array.dtype == np.uint8 and scale > 1:
+        return _scaled(_reduce_bytes(array, factor), scale)
+    rows = factor * max(decode.STRIP // (factor * width), 1)
+    whole = height // factor * factor or height
+    strips = (array[top : min(top + rows, whole)] for top in range(0, whole, rows))
+    return np.concatenate([block_mean(_scaled(strip, scale), factor) for strip in strips])
+
+
+def _scaled(array: NDArray[Any], scale: float) -> NDArray[np.float32]:
     values = array.astype(np.float32)
     values *= np.float32(1 / scale)
-    return _reduce(values)
+    return values
+
+
+def _reduce_bytes(array: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Strip by strip, as PIL images are."""
+    from PIL import Image as PILImage
+
+    rows = factor * max(decode.STRIP // (factor * array.shape[1]), 1)
+    strips = (array[top : top + rows] for top in range(0, len(array), rows))
+    images = (PILImage.fromarray(np.ascontiguousarray(strip)) for strip in strips)
+    return np.concatenate([np.asarray(image.reduce(factor)) for image in images])
+
+
+def _check_floats(array: NDArray[np.floating[Any]]) -> None:
+    """InputError where a float picture is not of 0-1."""
+    low, high = float(array.min()), float(array.max())
+    if not np.isfinite(high - low):
+        raise InputError("The picture has NaN or infinite values: clean the array first.")
+    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
+        raise InputError(
+            f"Float pictures run from 0 to 1; this one from {low:g} to {high:g}. "
+            "Scale it, or pass uint8."
+        )
 
 
 def _check_size(width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE:
-        raise ValueError(
+        raise InputError(
             f"The picture is {width} x {height} px; at most {MAX_SIDE} px a side are read. "
             "Make it smaller, or crop it to the digit."
         )
-
-
-def _reduce(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average whole blocks of pixels until the longer side fits ``WORK_SIDE``."""
-    factor = max(values.shape[:2]) // WORK_SIDE
-    return block_mean(values, factor) if factor >= 2 else values
 
 
 def block_mean(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
