@@ -903,6 +903,13 @@ def test_a_damaged_picture_of_pil_is_refused_with_its_cause() -> None:
         assert caught.value.__cause__ is not None
 
 
+def test_a_page_of_dots_is_too_busy() -> None:
+    dots = np.full((640, 640), 255, np.uint8)
+    dots[::4, ::4] = 0
+    with pytest.raises(InputError, match="too busy to find a digit in: its ink has 25,600 parts"):
+        to_frame(dots)
+
+
 def test_a_mask_of_0_and_1_is_a_picture() -> None:
     mask = page(3) < 128
     for kind in (np.uint8, np.uint16):

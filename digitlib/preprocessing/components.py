@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.errors import InputError
 from digitlib.preprocessing.read import Box, Picture
 from digitlib.preprocessing.ruling import NEIGHBOURS_8, remove_rules
 
@@ -20,6 +21,7 @@ MAX_GAP = 0.3  # of the main component's longer side; a part farther away is not
 MIN_SECOND, MAX_SECOND = 0.5, 2  # of the main component's longer side: as long as another digit
 WHOLE_MARGIN = 1  # px between a second digit and the picture's border; else it may be a shadow
 
+MAX_COMPONENTS = 10_000  # more are no digit, chalk and spray have hundreds
 MAX_STROKES = 8  # components; more may be chalk, spray or dots, whose grains are one stroke
 MAX_GRAIN_GAP = 0.04  # of the drawing's longer side: half the widest gap between grains
 MIN_GRAIN_GAP = 2  # px: half the widest gap between grains in small drawings
@@ -66,11 +68,19 @@ def isolate_digit(ink: Picture) -> Picture:
 
     The grains of chalk, spray or dots become one component. A second digit beside the first stays:
     the network rejects the picture then, as it should.
+
+    Raises:
+        InputError: there are more than ``MAX_COMPONENTS``.
     """
     if (window := bounding_box(ink > MIN_INK)) is None:
         return ink
     mask = ink[window] > MIN_INK  # labelling takes long: only where there is ink
     labels, count = _components(mask)
+    if count > MAX_COMPONENTS:
+        raise InputError(
+            f"The picture is too busy to find a digit in: its ink has {count:,} parts, at most "
+            f"{MAX_COMPONENTS:,} are looked at. Crop it to the digit, or write on plain paper."
+        )
     if (lines := _box_around(labels, count)) is not None:
         ink = _erase(ink, window, lines, mask & ~lines)
         mask &= ~lines
