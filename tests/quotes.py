@@ -24,6 +24,7 @@ CONVENTIONS = {
     784.0: "pixels of a frame",
     280.0: "side of a drawing as a picture (px)",
     255.0: "full ink in 8 bits",
+    98.0: "share of a writer read right, below which he is hard (writers.HARD, %)",
     100.0: "in a hundred",
 }
 NOT_PROSE = re.compile(

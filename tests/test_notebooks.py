@@ -28,7 +28,7 @@ NOTEBOOKS = {path.stem: path for path in execution.find_notebooks()}
 SANITIZE = REPOSITORY / "tests" / "nbval_sanitize.cfg"
 # Minutes at full length: run with their fast parameters, and compared where the output of a cell
 # does not depend on them (nbval-check-output).
-LONG = ("04_train", "09_pictures", "10_writers", "11_speed")
+LONG = ("04_train", "09_pictures", "10_writers", "11_speed", "12_teach")
 LAX = (*LONG, "01_draw")  # drawn by hand
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
 MAX_LINES, MEDIAN_LINES = 15, 8

@@ -170,4 +170,5 @@ NOTEBOOKS: dict[str, Notebook] = {
         fast={"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
         ignores=("digitlib.reports",),
     ),
+    "12_teach": Notebook(fast={"count": 3}),
 }
