@@ -28,6 +28,7 @@ PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
     "Picture": _panel("picture", "Picture"),
     "Why?": _panel("why", "Why"),
     "My drawings": _panel("drawings", "Drawings"),
+    "Learn my handwriting": _panel("teach", "Teach"),
     "Play": _panel("play", "Play"),
 }
 
