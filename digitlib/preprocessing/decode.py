@@ -48,8 +48,8 @@ def read_file(source: str | os.PathLike[str] | bytes, side: int, check: CheckSiz
     """
     with opened(source) as image:
         check(image.width, image.height)
-        if image.format in ("JPEG", "MPO"):
-            _draft(image, side)
+        if image.format in ("JPEG", "MPO") and not image.info.get("progressive"):
+            _draft(image, side)  # progressive ones are kept whole by their decoder, drafted or not
         _limit(image)
         return _read(image, side)
 
@@ -117,7 +117,7 @@ def _limit(image: Image) -> None:
     if image.format is None:  # it was made in memory, or is decoded already
         return
     most = MAX_DECODED // BYTES.get(image.mode, OTHER_BYTES)
-    if image.info.get("progressive"):  # its decoder keeps the whole picture, drafted or not
+    if image.info.get("progressive"):
         most = MAX_PROGRESSIVE
     if image.format in SLOW:
         most = MAX_SLOW

@@ -1,0 +1,157 @@
+"""Generated pictures and drawings are read in a process of their own; what the worst one took.
+
+Run as ``python inputs.py pictures|drawings COUNT``: it prints JSON, or ends with the traceback of
+the first input that raised another error than InputError.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from digitlib import InputError, Recognizer
+
+SIDES = st.one_of(st.integers(1, 64), st.integers(65, 700), st.sampled_from([1279, 1300, 2600]))
+KINDS = ("L", "RGB", "RGBA", "LA", "P", "1", "I;16", "F", "bool", "uint16", "float64", "mask")
+FILES = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+ODD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e155, 1e-320, 0.0)
+
+
+@st.composite
+def patterns(draw: st.DrawFn) -> np.ndarray:
+    """Shades ``[H, W]``, uint8: noise, rulings, dots, rings, light, perhaps a stroke."""
+    height, width = draw(SIDES), draw(SIDES)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    y, x = np.ogrid[:height, :width]
+    period, ink = draw(st.integers(2, 60)), draw(st.integers(1, 8))
+    away = np.hypot(y - height / 2, x - width / 2)
+    base = {
+        "noise": lambda: random.random((height, width)) < 1 / period,
+        "lines": lambda: np.broadcast_to(y % period < ink, (height, width)),
+        "columns": lambda: np.broadcast_to(x % period < ink, (height, width)),
+        "tilted": lambda: (y + x // draw(st.integers(1, 90))) % period < ink,
+        "squares": lambda: (y % period < ink) | (x % period < ink),
+        "dots": lambda: (y % period < ink) & (x % period < ink),
+        "checks": lambda: (y // ink + x // ink) % 2 == 0,
+        "rings": lambda: away % period < ink,
+        "frames": lambda: (
+            np.minimum.reduce([y + 0 * x, x + 0 * y, height - 1 - y + 0 * x]) % period < ink
+        ),
+        "blank": lambda: np.zeros((height, width), bool),
+    }
+    dark = base[draw(st.sampled_from([*base]))]()
+    shades = np.where(dark, draw(st.integers(0, 255)), draw(st.integers(0, 255))).astype(float)
+    if draw(st.booleans()):  # a stroke
+        shades[height // 4 : 3 * height // 4, width // 2 : width // 2 + 1 + width // 12] = 0
+    if draw(st.booleans()):  # light and grain, as in photos
+        shades = shades * (1 - 0.4 * x / width) + random.normal(0, draw(st.integers(0, 20)))
+        shades = shades + random.normal(0, draw(st.integers(0, 12)), shades.shape)
+    return np.clip(shades, 0, 255).astype(np.uint8)
+
+
+@st.composite
+def inputs_of_pictures(draw: st.DrawFn) -> Any:
+    """An array, a PIL image, or the content of a file, whole or damaged."""
+    shades, kind = draw(patterns()), draw(st.sampled_from(KINDS))
+    if kind == "bool":
+        return shades > 127
+    if kind == "mask":
+        return (shades > 127).astype(np.uint8)
+    if kind == "uint16":
+        return shades.astype(np.uint16) * 257
+    if kind == "float64":
+        return shades / 255
+    deep = {"I;16": np.uint16, "F": np.float32}
+    image = Image.fromarray(shades)
+    image = Image.fromarray(shades.astype(deep[kind])) if kind in deep else image.convert(kind)
+    if draw(st.booleans()):
+        return image if draw(st.booleans()) or kind in deep else np.asarray(image.convert("RGB"))
+    try:
+        image.save(buffer := io.BytesIO(), draw(st.sampled_from(FILES)))
+    except (OSError, ValueError):  # not every format has every mode
+        image.convert("RGB").save(buffer := io.BytesIO(), "PNG")
+    content = bytearray(buffer.getvalue())
+    for _ in range(draw(st.integers(0, 3))):
+        content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+    whole = bytes(content[: draw(st.integers(len(content) // 3, len(content)))])
+    return whole if draw(st.booleans()) else bytes(content)
+
+
+@st.composite
+def inputs_of_drawings(draw: st.DrawFn) -> Any:
+    """Strokes: few or many points, jittered or random, tiny or endless, odd numbers and types."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count = draw(st.sampled_from([1, 2, 5, 30, 1000, 25_000]))
+    length = draw(st.sampled_from([0, 1, 2, 50, 1000, 100_000])) // max(count // 30, 1)
+    scale = draw(st.sampled_from([0.0, 1e-320, 1e-9, 1.0, 500.0, 1e15, 1e155, 1e308]))
+    make: Callable[[], np.ndarray] = draw(
+        st.sampled_from(
+            [
+                lambda: random.random((length, 2)),
+                lambda: random.normal(0, 0.01, (length, 2)).cumsum(axis=0),
+                lambda: np.stack([np.sin(np.linspace(0, 9, length))] * 2, axis=1),
+            ]
+        )
+    )
+    drawing: list[Any] = [make() * scale for _ in range(count)]
+    if length and draw(st.integers(0, 3)) == 0:
+        drawing[-1][-1, 0] = draw(st.sampled_from(ODD))
+    kind = draw(
+        st.sampled_from(["float64"] * 5 + ["float16", "int64", "complex128", "M8[s]", "U8"])
+    )
+    with np.errstate(all="ignore"):
+        drawing[0] = drawing[0].astype("int64" if kind == "M8[s]" else kind).astype(kind)
+    return drawing
+
+
+def _memory(name: str) -> float:
+    """MB of this process: VmRSS now, VmHWM at most."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{name}:")[1].split()[0]) / 1024
+
+
+def measure(kind: str, count: int) -> dict[str, Any]:
+    """The worst CPU time, s, and growth of memory, MB, of ``count`` inputs; outcomes."""
+    recognizer = Recognizer.load()
+    recognizer.predict_strokes([np.array([[0.0, 0.0], [1.0, 5.0]])])
+    read, inputs = {
+        "pictures": (recognizer.predict, inputs_of_pictures()),
+        "drawings": (recognizer.predict_strokes, inputs_of_drawings()),
+    }[kind]
+    worst, outcomes = {"cpu_seconds": 0.0, "memory_mb": 0.0}, Counter[str]()
+
+    @given(inputs)
+    @settings(
+        max_examples=count, deadline=None, database=None, derandomize=True,
+        suppress_health_check=[*HealthCheck],
+    )  # fmt: skip
+    def run(given_: Any) -> None:
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+        before, start = _memory("VmRSS"), time.process_time()
+        try:
+            prediction = read(given_)
+            outcome = "rejected" if prediction.rejected else "read"
+        except InputError as error:
+            outcome = "refused" if "\n" not in str(error) else "refused in several lines"
+        took = time.process_time() - start
+        worst["cpu_seconds"] = max(worst["cpu_seconds"], took)
+        worst["memory_mb"] = max(worst["memory_mb"], _memory("VmHWM") - before)
+        outcomes[outcome] += 1
+
+    run()
+    return {**worst, "inputs": sum(outcomes.values()), "outcomes": dict(outcomes)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))

@@ -1,0 +1,31 @@
+"""Whatever is given as picture or drawing is read within a second and 400 MB, or refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from reliability import LONG, record
+
+COUNTS = {"pictures": 25_000 if LONG else 150, "drawings": 25_000 if LONG else 150}
+MAX_CPU, MAX_MEMORY = 1.0, 400  # s, MB over the start
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read as on Linux")
+@pytest.mark.parametrize("kind", COUNTS)
+def test_every_input_is_read_or_refused_in_time(kind: str) -> None:
+    worker = Path(__file__).with_name("inputs.py")
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", worker, kind, str(COUNTS[kind])],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    found = json.loads(answer.stdout)
+    assert found["inputs"] >= COUNTS[kind] / 2
+    assert found["outcomes"].keys() == {"read", "rejected", "refused"}
+    assert found["cpu_seconds"] < MAX_CPU
+    assert found["memory_mb"] < MAX_MEMORY
+    record(kind, found)
