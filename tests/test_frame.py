@@ -910,6 +910,19 @@ def test_a_page_of_dots_is_too_busy() -> None:
         to_frame(dots)
 
 
+def test_a_picture_of_a_few_pixels_may_have_no_inside() -> None:
+    shades = np.tile(np.array([22, 20, 19, 18, 16, 15, 14], np.uint16), (7, 1))
+    shades[1:4, 3] = shades[3, 4:] = 0
+    with pytest.raises(BlankDrawingError):
+        to_frame(shades * 257)
+
+
+def test_a_large_progressive_jpeg_is_refused() -> None:
+    large = as_file(Image.new("RGB", (9000, 6000)), "JPEG", progressive=True)
+    with pytest.raises(InputError, match=r"54\.0 megapixels; of its kind at most 40 are read"):
+        to_frame(large)
+
+
 def test_a_mask_of_0_and_1_is_a_picture() -> None:
     mask = page(3) < 128
     for kind in (np.uint8, np.uint16):

@@ -177,6 +177,8 @@ def _page_on_desk(small: Picture) -> NDArray[np.bool_] | None:
     if page.sum() < MIN_CONVEX * hull_area(page):
         return None
     inner, step = _step_at_edge(small, page)
+    if not inner.any():
+        return None
     clear = step > max(MIN_STEP, MIN_STEP_PART * float(np.ptp(small[inner]))) or step > SURE_STEP
     return inner if clear else None
 
@@ -219,6 +221,8 @@ def _step_at_edge(small: Picture, page: NDArray[np.bool_]) -> tuple[NDArray[np.b
     outer = ndimage.binary_dilation(page, iterations=SHEET_RIM)
     sheet = inner & ~ndimage.binary_erosion(inner, iterations=SHEET_RIM)
     desk = ndimage.binary_dilation(outer, iterations=SHEET_RIM) & ~outer
+    if not sheet.any() or not desk.any():  # the picture is too small to show both
+        return inner, 0.0
     return inner, float(np.median(small[sheet]) - np.median(small[desk]))
 
 
