@@ -13,7 +13,7 @@ from digitlib.preprocessing.strokes import rasterize
 
 Points = NDArray[np.float64]
 
-FIELD, WRITTEN = 165, 74  # px: height of a form's field, and of a digit in it
+FIELD, WRITTEN = 190, 74  # px: height of a form's field, and of a digit in it
 PRINT = (
     "Please write in capital letters", "Amount due in full", "Invoice number and date",
     "Name of the account holder", "Return this form by post", "Total including shipping",

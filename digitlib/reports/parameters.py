@@ -171,4 +171,5 @@ NOTEBOOKS: dict[str, Notebook] = {
         ignores=("digitlib.reports",),
     ),
     "12_teach": Notebook(fast={"count": 3}),
+    "13_numbers": Notebook(fast={"count": 10}),
 }
