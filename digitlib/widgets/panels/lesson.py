@@ -17,6 +17,7 @@ from typing import Any
 
 PERSONAL = "personal.onnx"
 NICENESS = 5  # the pad goes first
+ONE_CORE = {"OMP_NUM_THREADS": "1"}  # the pad has another
 MISSING = "Learning needs PyTorch, which is not installed here: pip install 'digitlib[train]'."
 
 Told = Callable[[dict[str, Any]], None]
@@ -46,6 +47,7 @@ class LessonProcess:
         arguments = ["teach", "--json", "--drawings", str(folder)]
         self._process = subprocess.Popen(
             command or [sys.executable, "-m", "digitlib", *arguments],
+            env=os.environ | ONE_CORE,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         if hasattr(os, "setpriority"):
