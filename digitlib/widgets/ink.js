@@ -157,7 +157,8 @@ class Layer {
     el.classList.add("dp-ink");
     el.tabIndex = 0;
     el.setAttribute("role", "application");
-    el.setAttribute("aria-label", "Canvas: draw a digit");
+    const [width, height] = this.extent;
+    el.setAttribute("aria-label", `Canvas: draw ${width > height ? "a row of digits" : "a digit"}`);
     this.canvas = document.createElement("canvas");
     [this.canvas.width, this.canvas.height] = this.extent.map(side => SHARPNESS * side);
     this.note = document.createElement("p");
