@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
@@ -21,7 +22,7 @@ from digitlib.datasets.synthetic import draw_digits
 from digitlib.models.networks import DigitNet
 from digitlib.models.recognizer import Recognizer
 from digitlib.models.weights import load_model, model_digest
-from digitlib.training import teach
+from digitlib.training import teach, writers
 from digitlib.training.head import (
     HeadConfig,
     HeadTuner,
@@ -134,6 +135,34 @@ def test_a_form_drawn_some_times_is_learned(tuner: HeadTuner, data: DigitData) -
     before = (examples.read @ tuner.head.T)[:, :10].argmax(dim=1)
     assert (before[sevens] == 7).sum() <= 2
     assert (after[sevens, :10].argmax(dim=1) == 7).sum() >= 6
+
+
+def test_a_writers_habit_is_counted_before_and_after(
+    tuner: HeadTuner, model: DigitNet, data: DigitData
+) -> None:
+    mine = replace(data, writers=torch.full((len(data),), 5))
+    (writer,) = writers.writers_of(tuner, mine)
+    found = writers.teach_writer(tuner, load_model()[1], writer)
+    assert (found["writer"], found["drawings"]) == (5, 20)
+    assert found["misread"] >= 6
+    assert found["misread after"] <= 2
+    assert writers.accuracy(tuner, writer) == 1 - found["misread"] / 20
+    assert len(writers.misread(tuner, writer).frames) == found["misread"]
+    labels, nearest = writers.nearest_own(tuner, writer)
+    assert len(labels) == found["misread"]
+    assert (labels == nearest).float().mean() > 0.7  # the sevens have each other
+
+
+def test_writers_with_too_few_drawings_are_left_out(tuner: HeadTuner, data: DigitData) -> None:
+    few = torch.arange(20) % 10
+    assert [*writers.writers_of(tuner, replace(data, writers=few))] == []
+
+
+def test_the_share_that_is_left_is_the_median_over_writers() -> None:
+    table = pd.DataFrame({"misread": [4, 2, 1], "misread after": [1, 1, 1]})
+    left = writers.remaining_share(table)
+    assert (left["value"], left["before"], left["after"]) == (0.5, 7, 3)
+    assert (left["low"], left["high"]) == (0.25, 1.0)
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,15 @@ REJECTED = (
     ("symbols (stars, hearts, arrows …), a kind never trained on", "no_digits", "validation"),
     ("typeset letters A to J (notMNIST), never trained on", "notmnist", "test"),
 )
+# Of the table of whole numbers: title, and group and name in reports/numbers.json.
+NUMBER_ROWS = (
+    ("rows of 2 to 8 digits, usual spacing, pen strokes", "rows", "usual"),
+    ("… just apart", "rows", "just apart"),
+    ("rows of 2 to 8 digits, usual spacing, pictures", "pictures of rows", "usual"),
+    ("… just apart", "pictures of rows", "just apart"),
+    ("two digits that just touch, pen strokes", "pairs", "just touching, as strokes"),
+    ("two digits that just touch, pictures", "pairs", "just touching, as pictures"),
+)
 PRESETS = (("`default`, with pen branch", "digitnet"), ("`wide`", "wide"))
 
 
@@ -76,6 +85,10 @@ def results(reports: Path = REPORTS) -> str:
     def read(file: str) -> dict[str, Any]:
         return read_object(reports / file)
 
+    def read_optional(file: str) -> dict[str, Any]:
+        return read(file) if (reports / file).exists() else {}
+
+    whole_numbers = read_optional("numbers.json")
     speed = read("metrics/11_speed.json")
     networks = {title: read(f"weights/{name}.json") for title, name in PRESETS}
     digitnet, baseline = (read(f"weights/{name}.json") for name in ("digitnet", "baseline"))
@@ -93,7 +106,12 @@ def results(reports: Path = REPORTS) -> str:
         ],
         large_group=LARGE_GROUP,
         latency=read("latency.json"),
-        why=read("why.json") if (reports / "why.json").exists() else None,
+        why=read_optional("why.json"),
+        numbers=whole_numbers,
+        number_rows=[(title, whole_numbers[group][name]) for title, group, name in NUMBER_ROWS]
+        if whole_numbers
+        else [],
+        taught=read_optional("metrics/12_teach.json").get("numbers"),
         setup=read("setup.json"),
         visitors=read("visitors.json"),
         quick=speed["times"]["race"]["quick"] | {"size": speed["numbers"]["parameters"]["quick"]},

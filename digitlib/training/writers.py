@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from digitlib.datasets.base import DigitData
 from digitlib.evaluation.compare import predict_data
@@ -113,6 +114,18 @@ def misread(tuner: HeadTuner, writer: Writer, seed: int = 0, per_digit: int = 5)
         for row in rows
     ]
     return Misread([*writer.data.images[rows].numpy()], captions)
+
+
+def nearest_own(tuner: HeadTuner, writer: Writer) -> tuple[Tensor, Tensor]:
+    """Of each misread drawing its label, and that of the writer's most similar other drawing.
+
+    Similar is what has nearly the same features (cosine); int64 ``[M]`` each.
+    """
+    features = F.normalize(writer.examples.read, dim=1)
+    similarity = (features @ features.T).fill_diagonal_(-2)
+    labels = writer.data.labels
+    wrong = _misread(writer.examples.read @ tuner.head.T, writer.data)
+    return labels[wrong], labels[similarity.argmax(dim=1)][wrong]
 
 
 def hard_writers(recognizer: Recognizer, data: DigitData) -> list[int]:
