@@ -160,7 +160,7 @@ def counts_html(counts: Counter[int]) -> str:
         total, f"{total:,} drawings are stored"
     )
     return (
-        f"<p>{stored}: tell below the pad what each really is. Five of each digit teach well.</p>"
+        f"<p>{stored}: tell below the pad what each really is.</p>"
         f"<dl>{cells}</dl>"
     )
 
