@@ -159,10 +159,7 @@ def counts_html(counts: Counter[int]) -> str:
     stored = {0: "No drawing is stored yet", 1: "One drawing is stored"}.get(
         total, f"{total:,} drawings are stored"
     )
-    return (
-        f"<p>{stored}: tell below the pad what each really is.</p>"
-        f"<dl>{cells}</dl>"
-    )
+    return f"<p>{stored}: tell below the pad what each really is.</p><dl>{cells}</dl>"
 
 
 def progress_html(step: dict[str, Any]) -> str:
