@@ -94,10 +94,11 @@ def test_views_go_and_come_back_by_keyboard_and_stay_so(page: Page, panel: Locat
     expect(panel.locator("section")).to_have_count(4)
 
 
-@pytest.mark.parametrize("width", [360, 1366])
+# JupyterLab's own parts leave a notebook no room in a narrow window.
+@pytest.mark.parametrize(
+    ("studio", "width"), [("lab", 1366), ("app", 360), ("app", 1366)], indirect=["studio"]
+)
 def test_the_views_fit_the_page(page: Page, panel: Locator, studio: Server, width: int) -> None:
-    if is_lab(studio) and width < 500:
-        pytest.skip("JupyterLab's own parts leave a notebook no room there.")
     draw_by_mouse(page, page.locator(".dp-ink"), DIGITS[4])
     expect(panel.locator("section")).to_have_count(4)
     page.set_viewport_size({"width": width, "height": 900})
@@ -158,10 +159,9 @@ def report(reports: Path, request: pytest.FixtureRequest) -> Iterator[dict[str, 
     file.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def test_screenshot(page: Page, panel: Locator, studio: Server, reports: Path) -> None:
+@pytest.mark.parametrize("studio", ["lab"], indirect=True)
+def test_screenshot(page: Page, panel: Locator, reports: Path) -> None:
     """The picture in the notebook, for pages where no kernel runs."""
-    if not is_lab(studio):
-        pytest.skip("one picture is enough")
     draw_by_mouse(page, page.locator(".dp-ink"), DIGITS[3])
     expect(panel.locator("section")).to_have_count(4)
     page.mouse.move(0, 0)
