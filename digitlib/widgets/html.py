@@ -21,7 +21,7 @@ from digitlib.widgets.history import Stroke
 GHOST = 180  # height of the canvas in units of an example
 SHOWN_SIDE = 800  # px of a picture in place of the canvas: twice its usual side
 PIXELS = ((), (3,), (4,))  # shapes of a picture's pixel
-ONE_AT_A_TIME = "One digit at a time; DrawingPad(wide=True) reads numbers."
+ONE_AT_A_TIME = "One digit at a time."
 FRAME = "what the network sees: 28 by 28 pixels"
 
 

@@ -203,6 +203,7 @@ def test_ink_is_at_the_pointer(
 ) -> None:
     """From the pointer's move to the frame that shows its ink."""
     pad.clear()
+    pad.layer.scroll_into_view_if_needed()  # JupyterLab shows the last cell that was run
     pad.page.evaluate(STOPWATCH)
     for stroke in DIGITS[8] + DIGITS[2]:
         first, *others = steps_along(stroke)
