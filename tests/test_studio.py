@@ -17,7 +17,6 @@ class Counting(Panel):
     """Counts what it is told."""
 
     title = "Counting"
-    hint = "counts"
 
     def __init__(self, pad: Any) -> None:
         self.digits: list[int | None] = []

@@ -26,11 +26,9 @@ class Panel(ipywidgets.Box):
 
     Attributes:
         title: of the switch that opens it, and of the panel.
-        hint: what it is for, in a few words.
     """
 
     title: ClassVar[str]
-    hint: ClassVar[str]
 
     def __init__(self, pad: DrawingPad, children: Sequence[ipywidgets.Widget]) -> None:
         self.pad = pad

@@ -53,7 +53,6 @@ class Drawings(Panel):
     """
 
     title = "My drawings"
-    hint = "what you stored, to relabel, delete, export"
 
     def __init__(self, pad: DrawingPad) -> None:
         self._filter: tuple[int | None, bool, int] = None, False, 0  # label, misread only, page

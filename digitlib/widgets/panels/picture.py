@@ -80,7 +80,6 @@ class Picture(Panel):
     """Reads a picture in place of a drawing."""
 
     title = "Picture"
-    hint = "read a photo or a file"
 
     def __init__(self, pad: DrawingPad) -> None:
         self._field = PictureInput(self._show, self.guarded)

@@ -25,7 +25,6 @@ class Play(Panel):
     """
 
     title = "Play"
-    hint = "draw what is asked"
 
     def __init__(self, pad: DrawingPad) -> None:
         self.game = Game()

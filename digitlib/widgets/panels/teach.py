@@ -28,7 +28,6 @@ class Teach(Panel):
     """
 
     title = "Learn my handwriting"
-    hint = "teach the network your drawings"
 
     def __init__(self, pad: DrawingPad) -> None:
         self._lesson: LessonProcess | None = None

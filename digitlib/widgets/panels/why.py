@@ -27,7 +27,6 @@ class Why(Panel):
     """
 
     title = "Why?"
-    hint = "what the network makes of it"
 
     def __init__(self, pad: DrawingPad) -> None:
         self._explainer: Explainer | None = None
