@@ -22,12 +22,13 @@ def seams(ink: NDArray[np.float32], found: Sequence[Seam]) -> Figure:
     place = axes[0, 0]
     hide_axes(place)
     place.imshow(1 - 0.75 * ink, vmin=0, vmax=1)
-    for seam in found:
+    for number, seam in enumerate(found):
         strength = 1 / max(seam.crossed, 1)
         place.plot(seam.columns, np.arange(high), color=PALETTE[1], lw=1.6, alpha=strength)
+        below = number % 2  # in turn at the seam's upper and lower end: neighbours would touch
         place.text(
-            seam.columns.mean(), -0.03 * high, f"{seam.crossed:.1f}",
-            ha="center", va="bottom", fontsize=8, color=INK,
+            seam.columns[-below], (1.03 if below else -0.03) * high, f"{seam.crossed:.1f}",
+            ha="center", va="top" if below else "bottom", fontsize=8, color=INK,
         )  # fmt: skip
     return figure
 
