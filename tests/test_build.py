@@ -25,7 +25,8 @@ from digitlib.models.weights import load_model, model_digest
 from digitlib.training import build, calibration
 from digitlib.training.calibration import make_card
 from digitlib.training.config import PRESETS, TrainConfig
-from digitlib.training.trainer import TrainResult, _Run, fit, predict_logits
+from digitlib.training.logits import predict_logits
+from digitlib.training.trainer import TrainResult, _Run, fit
 
 DIGIT_SETS = ("sample", "mnist", "unipen", "pendigits", "styles")
 

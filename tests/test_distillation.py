@@ -21,7 +21,9 @@ from digitlib.training.distillation import (
     select_teachers,
 )
 from digitlib.training.loader import Batch, BatchLoader, Splits, as_input
-from digitlib.training.trainer import _Run, fit, predict_logits
+from digitlib.training.logits import predict_logits
+from digitlib.training.optimization import training_loss
+from digitlib.training.trainer import fit
 
 PASSES = 2
 
@@ -314,15 +316,15 @@ def test_a_checkpoint_of_other_soft_labels_is_refused(
 
 
 def test_the_loss_is_least_where_the_network_agrees_with_its_teachers() -> None:
-    run = _Run(config(distill_weight=1.0), sample_splits(), torch.device("cpu"))
+    alone = config(distill_weight=1.0)
     logits = torch.randn(6, 10) * 3
     batch = Batch(torch.zeros(6, 28, 28), torch.zeros(6, dtype=torch.long), logits)
     output = logits.clone().requires_grad_()
-    loss = run._loss(output, batch)
+    loss = training_loss(alone, output, batch)
     loss.backward()
     assert output.grad is not None
     assert output.grad.abs().max() < 1e-6
-    assert run._loss(logits + torch.randn(6, 10), batch) > loss
+    assert training_loss(alone, logits + torch.randn(6, 10), batch) > loss
 
 
 def test_the_command_writes_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from digitlib.models.seal import seal, unseal
 from digitlib.models.weights import load_model, model_digest
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize, to_frame
-from digitlib.training.trainer import predict_logits
+from digitlib.training.logits import predict_logits
 
 Inputs = tuple[np.ndarray, np.ndarray | None]
 

@@ -27,7 +27,9 @@ from digitlib.preprocessing import strokes
 from digitlib.preprocessing.strokes import render, render_with_planes
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Batch, BatchLoader, Splits
-from digitlib.training.trainer import TrainResult, _Run, fit, model_accuracy
+from digitlib.training.logits import model_accuracy
+from digitlib.training.optimization import training_loss
+from digitlib.training.trainer import TrainResult, fit
 
 CPU = torch.device("cpu")
 RIGHT, DOWN, TIME = range(3)
@@ -621,14 +623,14 @@ def test_a_start_may_lack_whole_parts_and_nothing_else(mixed: Splits) -> None:
 
 @pytest.mark.parametrize("weight", [1.0, 0.5, 0.0])
 def test_the_weight_of_no_digit_is_that_of_its_labels_in_the_loss(
-    weight: float, mixed: Splits
+    weight: float,
 ) -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(60, 11), torch.arange(60) % 11
     weights = torch.where(labels == NO_DIGIT, weight, 1.0)
     each = -logits.log_softmax(dim=1)[torch.arange(60), labels]
-    run = _Run(pen_config(no_digit_weight=weight), mixed, CPU)
-    found = run._loss(logits, Batch(torch.empty(0), labels))
+    config = pen_config(no_digit_weight=weight)
+    found = training_loss(config, logits, Batch(torch.empty(0), labels))
     torch.testing.assert_close(found, (each * weights).sum() / weights.sum())
 
 

@@ -16,8 +16,9 @@ from digitlib.evaluation import speed
 from digitlib.models.weights import load_model
 from digitlib.reports import speed_plots
 from digitlib.training import baselines, profiling, race
+from digitlib.training.logits import model_accuracy
 from digitlib.training.race import Run
-from digitlib.training.trainer import fit, model_accuracy
+from digitlib.training.trainer import fit
 
 SMALL = {"quick": small_config(epochs=2)}
 

@@ -33,7 +33,7 @@ from digitlib.models.weights import load_model, save_model
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize, to_frame
 from digitlib.training.calibration import fit_temperature
-from digitlib.training.trainer import predict_logits
+from digitlib.training.logits import predict_logits
 from digitlib.widgets.examples import EXAMPLES
 from digitlib.widgets.html import result_html, style_html
 

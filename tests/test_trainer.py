@@ -24,14 +24,9 @@ from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training import trainer
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.loader import Splits
+from digitlib.training.logits import model_accuracy, predict_logits
 from digitlib.training.optimization import learning_rate
-from digitlib.training.trainer import (
-    TrainResult,
-    _Run,
-    fit,
-    model_accuracy,
-    predict_logits,
-)
+from digitlib.training.trainer import TrainResult, _Run, fit
 
 
 def run(config: TrainConfig, checkpoint: Path | None = None) -> TrainResult:
@@ -229,7 +224,7 @@ def test_an_epoch_is_one_pass_over_the_first_set(monkeypatch: pytest.MonkeyPatch
         seen.extend(labels.tolist())
         return whole(logits, labels, **options)
 
-    monkeypatch.setattr(trainer.F, "cross_entropy", look)
+    monkeypatch.setattr(F, "cross_entropy", look)
     run(small_config(epochs=1, batch_size=100))
     assert sorted(seen) == sorted(data.train[0].labels.tolist())
     assert seen != data.train[0].labels.tolist()  # in another order
@@ -253,7 +248,7 @@ def test_further_sets_get_their_share_of_every_batch(monkeypatch: pytest.MonkeyP
         batches.append(labels)
         return whole(logits, labels, **options)
 
-    monkeypatch.setattr(trainer.F, "cross_entropy", look)
+    monkeypatch.setattr(F, "cross_entropy", look)
     fit(config, Splits(sets, sets), progress=False)
     assert [int((labels < 5).sum()) for labels in batches] == [40, 40, 40, 10]
     assert [int((labels >= 5).sum()) for labels in batches] == [10, 10, 10, 10]
@@ -403,7 +398,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     config, whole = kind
     checkpoint = tmp_path / "folder" / "run.checkpoint"
     with monkeypatch.context() as patched:
-        patched.setattr(trainer.F, "cross_entropy", stop_in_step(step))
+        patched.setattr(F, "cross_entropy", stop_in_step(step))
         with pytest.raises(KeyboardInterrupt):
             run(config, checkpoint)
     done = (step - 1) // 4
@@ -422,7 +417,7 @@ def test_a_finished_run_is_not_repeated(
 ) -> None:
     config, whole = kind
     run(config, tmp_path / "run.checkpoint")
-    monkeypatch.setattr(trainer.F, "cross_entropy", stop_in_step(1))
+    monkeypatch.setattr(F, "cross_entropy", stop_in_step(1))
     assert same_weights(run(config, tmp_path / "run.checkpoint"), whole)
 
 

@@ -17,7 +17,8 @@ from digitlib.models.card import Card
 from digitlib.models.inference import digit_score
 from digitlib.models.networks import reads_planes
 from digitlib.models.recognizer import Recognizer
-from digitlib.training.trainer import TrainResult, predict_logits
+from digitlib.training.logits import predict_logits
+from digitlib.training.trainer import TrainResult
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

@@ -27,7 +27,8 @@ from digitlib.training.calibration import FALSE_REJECTION
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.experiment_log import Line
 from digitlib.training.loader import Splits
-from digitlib.training.trainer import data_logits, fit, model_accuracy
+from digitlib.training.logits import data_logits, model_accuracy
+from digitlib.training.trainer import fit
 
 
 @dataclass(frozen=True)

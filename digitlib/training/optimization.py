@@ -1,4 +1,4 @@
-"""Optimizer, learning rate schedule and average of weights, from a configuration."""
+"""Loss, optimizer, learning rate schedule and average of weights, from a configuration."""
 
 from __future__ import annotations
 
@@ -8,12 +8,33 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
+from digitlib.datasets.base import NO_DIGIT
 from digitlib.training.config import TrainConfig
+from digitlib.training.loader import Batch
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
+DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
+
+
+def training_loss(config: TrainConfig, logits: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of logits ``[B, outputs]`` with the labels and, if any, the soft labels."""
+    weight = None
+    if config.no_digit_weight != 1:
+        weight = torch.ones(logits.shape[1], device=logits.device)
+        weight[NO_DIGIT] = config.no_digit_weight
+    loss = F.cross_entropy(
+        logits, batch.labels, weight=weight, label_smoothing=config.label_smoothing
+    )
+    if batch.teacher_logits is None:
+        return loss
+    # Softened as by Hinton et al. (arXiv 1503.02531); the square keeps the gradient's size.
+    target = (batch.teacher_logits / DISTILL_TEMPERATURE).softmax(dim=1)
+    distilled = F.cross_entropy(logits / DISTILL_TEMPERATURE, target) * DISTILL_TEMPERATURE**2
+    return (1 - config.distill_weight) * loss + config.distill_weight * distilled
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:

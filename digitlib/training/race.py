@@ -21,7 +21,8 @@ from digitlib.models.networks import build_network, count_parameters, pick_devic
 from digitlib.training import baselines
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Splits, private_random_state
-from digitlib.training.trainer import fit, model_accuracy
+from digitlib.training.logits import model_accuracy
+from digitlib.training.trainer import fit
 
 ACCURACY_TARGETS = (0.98, 0.99)  # validation accuracies to be reached
 REFERENCE = "textbook"  # the recipe by whose time ratios are computed

@@ -16,10 +16,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from digitlib.datasets.augment import drawn_planes
-from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.models.networks import build_network, pick_device, reads_planes
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
@@ -32,14 +29,14 @@ from digitlib.training.loader import (
     private_random_state,
     steps_per_epoch,
 )
+from digitlib.training.logits import model_accuracy
 from digitlib.training.optimization import (
     make_ema_model,
     make_optimizer,
     make_scheduler,
     move_towards,
+    training_loss,
 )
-
-DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
 
 
 @dataclass(frozen=True)
@@ -226,30 +223,13 @@ class _Run:
             inputs.append(batch.planes)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             logits = self.forward(*inputs)
-        loss = self._loss(logits.float(), batch)
+        loss = training_loss(self.config, logits.float(), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         if self.ema_model is not None:
             self.ema_model.update_parameters(self.model)
         return loss.detach()
-
-    def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Cross-entropy with the labels, and with the soft labels where there are some."""
-        config = self.config
-        weight = None
-        if config.no_digit_weight != 1:
-            weight = torch.ones(logits.shape[1], device=logits.device)
-            weight[NO_DIGIT] = config.no_digit_weight
-        loss = F.cross_entropy(
-            logits, batch.labels, weight=weight, label_smoothing=config.label_smoothing
-        )
-        if batch.teacher_logits is None:
-            return loss
-        # Softened as by Hinton et al. (arXiv 1503.02531); the square keeps the gradient's size.
-        target = (batch.teacher_logits / DISTILL_TEMPERATURE).softmax(dim=1)
-        distilled = F.cross_entropy(logits / DISTILL_TEMPERATURE, target) * DISTILL_TEMPERATURE**2
-        return (1 - config.distill_weight) * loss + config.distill_weight * distilled
 
     def finish(self) -> nn.Module:
         """The trained network, on the CPU, averaged with the initial one by ``init_weight``."""
@@ -312,45 +292,3 @@ def _initialize(model: nn.Module, init: nn.Module) -> None:
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-@torch.inference_mode()
-def predict_logits(
-    model: nn.Module,
-    images: Tensor,
-    planes: Tensor | None = None,
-    device: torch.device | None = None,
-    chunk: int = 2048,
-) -> Tensor:
-    """Logits ``[N, outputs]`` on the CPU for uint8 frames ``[N, 28, 28]``, in bounded memory.
-
-    For networks in training: ``Recognizer.logits`` reads with an optimised copy of the network.
-    ``planes`` are the frames' own, ``[N, 3, 28, 28]``.
-    """
-    device = device or next(model.parameters()).device
-    model.eval()
-    logits = []
-    for start in range(0, len(images), chunk):
-        part = slice(start, start + chunk)
-        inputs = [as_input(images[part].to(device).float() / 255)]
-        if planes is not None:
-            inputs.append(planes[part].to(device))
-        logits.append(model(*inputs).float().cpu())
-    return torch.cat(logits)
-
-
-def data_logits(model: nn.Module, data: DigitData, device: torch.device | None = None) -> Tensor:
-    """Logits ``[N, outputs]`` of a data set; pen data go in with the way of the pen.
-
-    A network that takes none gets frames alone.
-    """
-    planes = drawn_planes(data) if reads_planes(model) and data.points is not None else None
-    return predict_logits(model, data.images, planes, device)
-
-
-def model_accuracy(model: nn.Module, data: DigitData, device: torch.device | None = None) -> float:
-    """Accuracy, 0-1: of digits among the ten classes, of "no digit" among all eleven."""
-    logits = data_logits(model, data, device)
-    digits = data.labels < 10
-    predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
-    return float((predicted == data.labels).double().mean())
