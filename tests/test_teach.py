@@ -31,7 +31,9 @@ from digitlib.training.head import (
     read_inputs,
     varied_inputs,
 )
-from digitlib.training.teach import Counts, TeachError, Yardstick
+from digitlib.training.judging import Counts, Yardstick, judge
+from digitlib.training.replay import load_replay
+from digitlib.training.teach import TeachError
 
 
 def drawings() -> list[Drawing]:
@@ -60,7 +62,7 @@ def data() -> DigitData:
 
 @pytest.fixture(scope="module")
 def tuner(model: DigitNet, tmp_path_factory: pytest.TempPathFactory) -> HeadTuner:
-    replay, _ = teach.load_replay(tmp_path_factory.mktemp("empty"))
+    replay, _ = load_replay(tmp_path_factory.mktemp("empty"))
     return HeadTuner(model, replay, HeadConfig(copies=3))
 
 
@@ -153,6 +155,18 @@ def test_a_writers_habit_is_counted_before_and_after(
     assert (labels == nearest).float().mean() > 0.7  # the sevens have each other
 
 
+def test_settings_are_tried_on_writers_of_whom_much_is_misread(
+    tuner: HeadTuner, model: DigitNet, data: DigitData
+) -> None:
+    often = data.select(torch.arange(len(data)).repeat(3))
+    mirrored = often.labels == 7
+    mine = replace(often, writers=torch.where(mirrored, 6, 5))
+    left = writers.try_settings(model, load_model()[1], tuner.replay, mine, tuner.config)
+    assert left["writers"] == 1
+    assert left["before"] >= 18
+    assert left["value"] == left["after"] / left["before"] < 0.2
+
+
 def test_writers_with_too_few_drawings_are_left_out(tuner: HeadTuner, data: DigitData) -> None:
     few = torch.arange(20) % 10
     assert [*writers.writers_of(tuner, replace(data, writers=few))] == []
@@ -191,7 +205,7 @@ def test_without_data_sets_others_stand_in_and_are_named(yardstick: Yardstick) -
 def test_what_is_kept(
     yardstick: Yardstick, counts: tuple[Counts, Counts, Counts], kept: bool, words: str
 ) -> None:
-    found, verdict = teach.judge(*counts, yardstick)
+    found, verdict = judge(*counts, yardstick)
     assert found is kept
     assert words in verdict
 

@@ -26,9 +26,11 @@ from digitlib.training.head import (
     cross_validate,
     make_folds,
 )
-from digitlib.training.teach import MIN_DRAWINGS, are_right
+from digitlib.training.judging import are_right
+from digitlib.training.teach import MIN_DRAWINGS
 
 PARTS = 8  # of a writer's drawings, each held out once: a few from each digit
+PER_DIGIT = 5  # drawings taught of each digit, at most
 HARD = 0.98  # writers of whom less is read right at first
 
 
@@ -65,6 +67,7 @@ def accuracy(tuner: HeadTuner, writer: Writer) -> float:
     return 1 - float(wrong.double().mean())
 
 
+ROUNDS = 2000  # of writers drawn with replacement
 COLUMNS = (
     "writer", "drawings", "taught", "misread", "misread after", "newly misread", "not read",
     "not read after",
@@ -72,7 +75,7 @@ COLUMNS = (
 
 
 def teach_writer(
-    tuner: HeadTuner, card: Card, writer: Writer, per_digit: int = 5, seed: int = 0
+    tuner: HeadTuner, card: Card, writer: Writer, per_digit: int = PER_DIGIT, seed: int = 0
 ) -> dict[str, Any]:
     """How many drawings of a writer are misread and refused, before and after.
 
@@ -102,9 +105,9 @@ class Misread(NamedTuple):
     captions: list[str]
 
 
-def misread(tuner: HeadTuner, writer: Writer, seed: int = 0, per_digit: int = 5) -> Misread:
-    """The misread drawings of a writer, for a figure."""
-    folds = make_folds(writer.data.labels, PARTS, per_digit, seed)
+def misread(tuner: HeadTuner, writer: Writer, seed: int = 0) -> Misread:
+    """The misread drawings of a writer, for a figure; taught as by :func:`teach_writer`."""
+    folds = make_folds(writer.data.labels, PARTS, PER_DIGIT, seed)
     logits = [writer.examples.read @ tuner.head.T, cross_validate(tuner, writer.examples, folds)]
     before, after = (each[:, :10].argmax(dim=1).tolist() for each in logits)
     labels = writer.data.labels.tolist()
@@ -128,27 +131,35 @@ def nearest_own(tuner: HeadTuner, writer: Writer) -> tuple[Tensor, Tensor]:
     return labels[wrong], labels[similarity.argmax(dim=1)][wrong]
 
 
-def hard_writers(recognizer: Recognizer, data: DigitData) -> list[int]:
-    """Writers with many drawings of whom less than ``HARD`` is read right."""
+def try_settings(
+    model: DigitNet, card: Card, replay: Tensor, data: DigitData, config: HeadConfig
+) -> dict[str, Any]:
+    """:func:`remaining_share` of the hard writers of a data set, taught with these settings.
+
+    Hard are writers with many drawings of whom less than ``HARD`` is read right. ``HeadConfig`` has
+    the settings with which least was left of those of the training donors, by the network ``wide``.
+
+    Args:
+        model, card: a network that was not trained on these writers.
+        replay: see :func:`load_replay`.
+        data: their drawings.
+        config: the settings.
+
+    Returns:
+        as :func:`remaining_share`, and ``newly misread`` drawings.
+    """
+    tuner = HeadTuner(model, replay, config)
+    numbers = _hard_writers(Recognizer.from_model(model, card), data)
+    rows = [teach_writer(tuner, card, each) for each in writers_of(tuner, data, numbers)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return remaining_share(table) | {"newly misread": int(table["newly misread"].sum())}
+
+
+def _hard_writers(recognizer: Recognizer, data: DigitData) -> list[int]:
     found = predict_data(recognizer, data)
     assert found.groups is not None
     shares = found.accuracy_by(found.groups)
     return [n for n, share in shares.items() if share.total >= LARGE_GROUP and share.value < HARD]
-
-
-def try_settings(
-    model: DigitNet, card: Card, replay: Tensor, data: DigitData, numbers: Sequence[int],
-    config: HeadConfig,
-) -> dict[str, float]:  # fmt: skip
-    """Drawings of some writers misread before and after, and the median share that is left."""
-    tuner = HeadTuner(model, replay, config)
-    rows = [teach_writer(tuner, card, each) for each in writers_of(tuner, data, numbers)]
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    left = remaining_share(table)
-    return {
-        "writers": len(table), "misread": left["before"], "misread after": left["after"],
-        "newly misread": int(table["newly misread"].sum()), "median share left": left["value"],
-    }  # fmt: skip
 
 
 def is_hard(table: pd.DataFrame) -> pd.Series:
@@ -156,8 +167,12 @@ def is_hard(table: pd.DataFrame) -> pd.Series:
     return 1 - table["misread"] / table["drawings"] < HARD
 
 
-def remaining_share(table: pd.DataFrame, seed: int = 0, draws: int = 2000) -> dict[str, Any]:
+def remaining_share(table: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     """The median over writers of misread drawings after, as a share of those before.
+
+    Args:
+        table: rows of :func:`teach_writer`, each with misread drawings before.
+        seed: of the bootstrap.
 
     Returns:
         ``value``; ``low`` and ``high``, by bootstrap over writers; ``writers``; ``before`` and
@@ -165,7 +180,7 @@ def remaining_share(table: pd.DataFrame, seed: int = 0, draws: int = 2000) -> di
     """
     shares = (table["misread after"] / table["misread"]).to_numpy()
     random = np.random.RandomState(seed)
-    medians = np.median(shares[random.randint(len(shares), size=(draws, len(shares)))], axis=1)
+    medians = np.median(shares[random.randint(len(shares), size=(ROUNDS, len(shares)))], axis=1)
     low, high = np.quantile(medians, [0.025, 0.975])
     return {
         "value": float(np.median(shares)), "low": float(low), "high": float(high),
