@@ -10,9 +10,9 @@ import torch
 from helpers import DIGITS
 
 from digitlib.datasets import catalog
-from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.datasets.rendering import drawn_planes
 from digitlib.errors import DataMissingError
 from digitlib.evaluation import compare
 from digitlib.models.card import BUNDLED_WEIGHTS, Card

@@ -16,7 +16,7 @@ from helpers import bundled
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
-from digitlib.datasets import augment, catalog
+from digitlib.datasets import catalog, rendering
 from digitlib.datasets.base import (
     NO_DIGIT,
     SPLITS,
@@ -453,7 +453,7 @@ def test_pen_data_is_rendered_and_can_be_rendered_anew(pendigits_file: Path) -> 
         expected = strokes.render(digits[row].strokes)
         np.testing.assert_array_equal(data.images[row].numpy(), expected)
     # The samples kept are enough to draw the same frame again.
-    again = augment.render_batch(data.points[::5], torch.full((300,), strokes.PEN_WIDTH)) * 255
+    again = rendering.render_batch(data.points[::5], torch.full((300,), strokes.PEN_WIDTH)) * 255
     assert (again - data.images[::5]).abs().mean(dim=(1, 2)).median() < 0.2
     assert (again - data.images[::5]).abs().mean() < 1.5
 

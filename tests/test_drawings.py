@@ -12,11 +12,11 @@ import torch
 from helpers import DIGITS, page, small_config
 
 from digitlib.datasets import catalog, drawings
-from digitlib.datasets.augment import render_data
 from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
 from digitlib.datasets.drawing import Drawing, encode_picture
 from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
 from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.datasets.rendering import render_data
 from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.reports.parameters import check_parameters
 from digitlib.training.calibration import make_card

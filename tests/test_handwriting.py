@@ -14,8 +14,8 @@ from sklearn.metrics import accuracy_score
 
 from digitlib import Recognizer
 from digitlib.datasets import catalog, picture_kinds, pictures
-from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.datasets.rendering import drawn_planes
 from digitlib.errors import BlankDrawingError
 from digitlib.evaluation import compare, handwriting, readers
 from digitlib.evaluation.compare import Predictions

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from digitlib import BlankDrawingError, Recognizer
-from digitlib.datasets import augment, catalog
+from digitlib.datasets import augment, catalog, rendering
 from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
 from digitlib.datasets.pendigits import read_pendigits
@@ -162,7 +162,7 @@ def test_planes_of_a_batch_are_those_of_its_drawings(width: float) -> None:
     # In another unit, to see that each drawing is fitted by itself.
     assert_alike(
         drawn,
-        augment.render_batch_with_planes(points * 37 - 5, numbers, torch.full((10,), width)),
+        rendering.render_batch_with_planes(points * 37 - 5, numbers, torch.full((10,), width)),
         width,
     )
 
@@ -170,18 +170,18 @@ def test_planes_of_a_batch_are_those_of_its_drawings(width: float) -> None:
 @pytest.mark.needs_pendigits
 def test_planes_of_real_drawings_are_the_same_in_batches() -> None:
     drawn = [digit.strokes for digit in read_pendigits("validation", download=False)[::15]]
-    batch = augment.render_batch_with_planes(*padded(drawn), torch.full((len(drawn),), 2.5))
+    batch = rendering.render_batch_with_planes(*padded(drawn), torch.full((len(drawn),), 2.5))
     assert_alike(drawn, batch, 2.5)
 
 
 def test_planes_are_drawn_from_a_data_set() -> None:
     drawn = {digit: DIGITS[digit] for digit in DIGITS if digit != 8}  # it has more samples
     data = pen_data("made", "test", [PenDrawing(list(d), n, 0) for n, d in drawn.items()])
-    planes = augment.drawn_planes(data)
+    planes = rendering.drawn_planes(data)
     frames = data.images[:, None] / 255
     assert_alike([*drawn.values()], torch.cat([frames, planes], dim=1), strokes.PEN_WIDTH)
     with pytest.raises(ValueError, match="sample is no pen data"):
-        augment.drawn_planes(sample_splits().train[0])
+        rendering.drawn_planes(sample_splits().train[0])
 
 
 def test_stroke_numbers_are_kept_with_the_samples() -> None:
@@ -282,8 +282,8 @@ def test_frames_do_not_know_the_order_and_planes_do() -> None:
     torch.manual_seed(0)
     points, numbers = padded([*DIGITS.values()])
     width = torch.full((10,), 2.5)
-    before = augment.render_batch_with_planes(points, numbers, width)
-    after = augment.render_batch_with_planes(
+    before = rendering.render_batch_with_planes(points, numbers, width)
+    after = rendering.render_batch_with_planes(
         *augment.reorder_strokes(points, numbers, reverse=1, shuffle=0), width
     )
     torch.testing.assert_close(after[:, 0], before[:, 0], atol=1e-5, rtol=0)
@@ -300,11 +300,11 @@ def test_channels_are_placed_with_the_first() -> None:
     boxes[:, 0] *= torch.linspace(0, 1, 20) ** 6  # mass to the right
     boxes[:, 1] *= torch.linspace(1, 0, 20) ** 6
     boxes[:, 2] = -boxes[:, 0]
-    placed = augment.place_boxes(boxes)
+    placed = rendering.place_boxes(boxes)
     assert placed.shape == (6, 3, 28, 28)
     torch.testing.assert_close(placed[:, 2], -placed[:, 0])
-    torch.testing.assert_close(placed[:, :1], augment.place_boxes(boxes[:, :1]))
-    alone = augment.place_boxes(boxes[:, 1:2])[:, 0]
+    torch.testing.assert_close(placed[:, :1], rendering.place_boxes(boxes[:, :1]))
+    alone = rendering.place_boxes(boxes[:, 1:2])[:, 0]
     assert not torch.equal(placed[:, 1], alone)
     torch.testing.assert_close(placed.sum(dim=(2, 3)), boxes.sum(dim=(2, 3)))
 
@@ -638,7 +638,7 @@ def test_accuracy_of_pen_data_is_that_of_its_strokes() -> None:
     model = pen_network().eval()
     digits = [PenDrawing(list(DIGITS[n]), n, 0) for n in DIGITS if n != 8]
     data = pen_data("made", "test", digits)
-    logits = Recognizer.from_model(model).logits(data.images, augment.drawn_planes(data))
+    logits = Recognizer.from_model(model).logits(data.images, rendering.drawn_planes(data))
     read = dataclasses.replace(data, labels=logits[:, :10].argmax(dim=1))
     assert model_accuracy(model, read) == 1.0
     as_pictures: DigitData = dataclasses.replace(read, points=None, stroke_numbers=None)

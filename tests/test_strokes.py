@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from digitlib import BlankDrawingError, InputError, Recognizer
-from digitlib.datasets import augment
+from digitlib.datasets import rendering
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.pendigits import read_pendigits, read_uci
 from digitlib.preprocessing import strokes
@@ -257,7 +257,7 @@ def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
         [np.concatenate([s, np.repeat(s[-1:], most - len(s), axis=0)]) for s in samples]
     )
     # In another unit, to see that each drawing is fitted by itself.
-    batch = augment.render_batch(torch.from_numpy(padded) * 37 - 5, torch.full((10,), width))
+    batch = rendering.render_batch(torch.from_numpy(padded) * 37 - 5, torch.full((10,), width))
     assert batch.shape == (10, 28, 28)
     assert batch.min() >= 0
     assert batch.max() <= 1
@@ -267,7 +267,7 @@ def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
 
 def test_a_batch_has_a_pen_for_each_drawing() -> None:
     samples = torch.from_numpy(strokes.resample(DIGITS[8])[0])[None].expand(3, -1, -1)
-    batch = augment.render_batch(samples, torch.tensor([1.5, 3.0, 6.0]))
+    batch = rendering.render_batch(samples, torch.tensor([1.5, 3.0, 6.0]))
     for made, width in zip(batch.numpy(), (1.5, 3.0, 6.0), strict=True):
         close(np.rint(made * 255).astype(np.uint8), render(DIGITS[8], width=width), most=2)
 
@@ -278,7 +278,7 @@ def test_batches_are_placed_as_single_frames(seed: int) -> None:
     random = np.random.RandomState(seed)
     boxes = random.rand(8, 20, 20).astype(np.float32) ** 4
     boxes *= np.linspace(0, 1, 20) ** random.choice([0, 1, 6])  # mass to the right
-    placed = augment.place_boxes(torch.from_numpy(boxes)[:, None])[:, 0].numpy()
+    placed = rendering.place_boxes(torch.from_numpy(boxes)[:, None])[:, 0].numpy()
     for box, frame in zip(boxes, placed, strict=True):
         close(np.rint(frame * 255).astype(np.uint8), place_box(box), most=1)
         assert frame.sum() == pytest.approx(box.sum(), rel=1e-5)

@@ -13,167 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.datasets.base import DigitData
-from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, MASS_CENTER
-from digitlib.preprocessing.strokes import PEN_WIDTH, SMALLEST_MOVE
-
-RENDERED = 256  # drawings rendered at once: 0.2 MB of distances each
-
-
-def render_batch(points: Tensor, width: Tensor) -> Tensor:
-    """Draw many sampled drawings at once, on the tensors' device, for training.
-
-    Args:
-        points: float ``[N, P, 2]``, samples of each drawing in any unit
-            (see :func:`strokes.resample`), shorter drawings padded by repeating a point.
-        width: float ``[N]``, pen widths in frame px.
-
-    Returns:
-        float ``[N, 28, 28]``, 0-1, the same frames as :func:`strokes.render` up to rounding.
-    """
-    squares = _squared_distances(points, width)
-    return place_boxes(_ink(squares.amin(dim=3), width)[:, None])[:, 0]
-
-
-def render_batch_with_planes(points: Tensor, numbers: Tensor, width: Tensor) -> Tensor:
-    """As :func:`render_batch`, with the planes of :func:`strokes.render_with_planes`.
-
-    Args:
-        points, width: as for :func:`render_batch`.
-        numbers: stroke number of each sample, ``[N, P]``, -1 where a point is repeated.
-
-    Returns:
-        float ``[N, 4, 28, 28]``: the frame, 0-1, and its planes, -1 to 1.
-    """
-    least, nearest = _squared_distances(points, width).min(dim=3)
-    ink = _ink(least, width)
-    about = _pen_state(points, numbers)  # [N, P, 3]
-    index = nearest.flatten(1)[:, :, None].expand(-1, -1, about.shape[2])
-    planes = about.gather(1, index).transpose(1, 2).unflatten(2, ink.shape[1:])
-    return place_boxes(torch.cat([ink[:, None], planes * ink[:, None]], dim=1))
-
-
-def split_strokes(numbers: Tensor, share: float, pieces: int = 4) -> Tensor:
-    """Stroke numbers ``[N, P]`` of drawings, for a ``share`` of them as if drawn in pieces.
-
-    The samples of such a drawing are parted into ``pieces`` of equal length, which strokes part
-    further. :func:`reorder_strokes` then draws these in any order and direction.
-    """
-    samples = (numbers >= 0).sum(dim=1, keepdim=True)
-    place = torch.arange(numbers.shape[1], device=numbers.device)
-    parted = numbers * pieces + place * pieces // samples
-    applied = torch.rand(len(numbers), 1, device=numbers.device) < share
-    return torch.where(applied & (numbers >= 0), parted, numbers).to(numbers.dtype)
-
-
-def drawn_planes(data: DigitData) -> Tensor:
-    """Planes float32 ``[N, 3, 28, 28]`` of pen data whose frames are in ``data``, 0 for pictures.
-
-    Drawings with more than ``pen.PEN_SAMPLES`` samples are a little coarser than from
-    :func:`strokes.render_with_planes`.
-
-    Raises:
-        ValueError: the data set has no pen samples.
-    """
-    return render_data(data)[:, 1:]
-
-
-def render_data(data: DigitData) -> Tensor:
-    """Frames 0-1 and planes, float32 ``[N, 4, 28, 28]``, of pen data at the default pen width.
-
-    Pictures among them have their frames, and planes of 0.
-
-    Raises:
-        ValueError: the data set has no pen samples.
-    """
-    if data.points is None or data.stroke_numbers is None:
-        raise ValueError(f"{data.name} is no pen data: the way of the pen is unknown.")
-    parts = zip(data.points.split(RENDERED), data.stroke_numbers.split(RENDERED), strict=True)
-    rendered = torch.cat([
-        render_batch_with_planes(points, numbers, torch.full((len(points),), PEN_WIDTH))
-        for points, numbers in parts
-    ])  # fmt: skip
-    if not (drawn := data.drawn).all():
-        rendered[~drawn] = F.pad(data.images[~drawn, None].float() / 255, (0, 0, 0, 0, 0, 3))
-    return rendered
-
-
-def _squared_distances(points: Tensor, width: Tensor) -> Tensor:
-    """From the centres of the box's pixels to the samples, fitted to it: ``[N, 20, 20, P]``."""
-    low, high = points.amin(dim=1), points.amax(dim=1)  # [N, 2]
-    scale = (BOX_SIZE - width) / (high - low).amax(dim=1).clamp_min(1e-9)
-    points = (points - ((low + high) / 2)[:, None]) * scale[:, None, None] + BOX_SIZE / 2
-    grid = torch.arange(BOX_SIZE, device=points.device) + 0.5
-    dx = (grid[:, None] - points[:, None, :, 0]) ** 2  # [N, 20, P]
-    dy = (grid[:, None] - points[:, None, :, 1]) ** 2
-    return dy[:, :, None] + dx[:, None]
-
-
-def _ink(squares: Tensor, width: Tensor) -> Tensor:
-    """Ink ``[N, 20, 20]``, 0-1, by the squared distance to the nearest sample."""
-    return ((width / 2 + 0.5)[:, None, None] - squares.sqrt()).clamp(0, 1)
-
-
-def _pen_state(points: Tensor, numbers: Tensor) -> Tensor:
-    """Direction (x, y) and time of each sample, ``[N, P, 3]``; as ``strokes._pen_state``."""
-    steps = points.diff(dim=1) * (numbers[:, 1:] == numbers[:, :-1])[:, :, None]
-    moves = F.pad(steps, (0, 0, 1, 0)) + F.pad(steps, (0, 0, 0, 1))
-    direction = F.normalize(moves, dim=2, eps=SMALLEST_MOVE)
-    last = (numbers >= 0).sum(dim=1, keepdim=True) - 1
-    rank = torch.arange(numbers.shape[1], device=points.device).minimum(last)
-    time = 2 * rank / last.clamp_min(1) - (last > 0).float()
-    return torch.cat([direction, time[:, :, None]], dim=2)
-
-
-def reorder_strokes(
-    points: Tensor, numbers: Tensor, *, reverse: float = 0.15, shuffle: float = 0.15
-) -> tuple[Tensor, Tensor]:
-    """Samples ``[N, P, 2]`` and stroke numbers ``[N, P]`` as other hands draw them.
-
-    Args:
-        points, numbers: as for :func:`render_batch_with_planes`.
-        reverse: share of the strokes drawn from their end to their start.
-        shuffle: share of the drawings whose strokes come in another order.
-    """
-    count, length = numbers.shape
-    strokes = int(numbers.max()) + 1
-    device = points.device
-    place = torch.arange(length, device=device).expand(count, -1)
-    of = numbers.clamp_min(0).long()
-    turned = (torch.rand(count, strokes, device=device) < reverse).gather(1, of)
-    shuffled = torch.rand(count, 1, device=device) < shuffle
-    order = torch.rand(count, strokes, device=device).argsort(dim=1).gather(1, of)
-    rank = torch.where(shuffled, order, of)
-    key = rank * 2 * length + torch.where(turned, length - place, place)
-    key = torch.where(numbers < 0, strokes * 2 * length, key)  # repeated points stay last
-    index = key.argsort(dim=1, stable=True)
-    return points.gather(1, index[:, :, None].expand(-1, -1, 2)), numbers.gather(1, index)
-
-
-def place_boxes(boxes: Tensor) -> Tensor:
-    """Place boxes ``[N, C, 20, 20]`` in frames ``[N, C, 28, 28]`` as :func:`frame.place_box` does.
-
-    The centre of mass is that of the first channel.
-    """
-    margin, ink = FRAME_SIZE - BOX_SIZE, boxes[:, 0]
-    ramp = torch.arange(BOX_SIZE, device=boxes.device, dtype=boxes.dtype)
-    total = ink.sum(dim=(1, 2)).clamp_min(1e-9)
-    frame = torch.arange(FRAME_SIZE, device=boxes.device)
-    picks = []
-    for axis in (2, 1):  # the axis summed away: rows first, then columns
-        mass = (ink.sum(dim=axis) @ ramp) / total
-        corner = (MASS_CENTER - mass).round().clamp(0, margin).long()
-        picks.append(frame[None] - corner[:, None])  # [N, 28] index into the box
-    rows, columns = picks
-    batch = torch.arange(len(boxes), device=boxes.device)[:, None, None]
-    inside = ((rows >= 0) & (rows < BOX_SIZE))[:, :, None] & (
-        (columns >= 0) & (columns < BOX_SIZE)
-    )[:, None]
-    last = BOX_SIZE - 1
-    rows, columns = rows.clamp(0, last)[:, :, None], columns.clamp(0, last)[:, None]
-    placed = boxes.permute(0, 2, 3, 1)[batch, rows, columns]  # [N, 28, 28, C]
-    return placed.permute(0, 3, 1, 2) * inside[:, None]
-
 
 def uniform(count: int, low: float, high: float, like: Tensor) -> Tensor:
     """Uniform random numbers ``[count]`` on the device of ``like``."""
@@ -195,6 +34,15 @@ def affine(count: int, like: Tensor, *, rotation: float, slant: float, stretch: 
     zero = torch.zeros_like(wide)
     shape = torch.stack([torch.stack([wide, lean], -1), torch.stack([zero, high], -1)], -2)
     return turn @ shape
+
+
+def apply_to_share(frames: Tensor, changed: Tensor, share: float) -> Tensor:
+    """``changed`` for a random ``share`` of the frames or drawings, the others as they are."""
+    applied = torch.rand(len(frames), device=frames.device) < share
+    return torch.where(applied.view(-1, *[1] * (frames.ndim - 1)), changed, frames)
+
+
+# --- frames --------------------------------------------------------------------------------
 
 
 def warp(
@@ -262,12 +110,6 @@ def degrade(frames: Tensor, *, share: float = 0.3, noise: float = 0.08) -> Tenso
     return apply_to_share(frames, changed, share)
 
 
-def apply_to_share(frames: Tensor, changed: Tensor, share: float) -> Tensor:
-    """``changed`` for a random ``share`` of the frames or drawings, the others as they are."""
-    applied = torch.rand(len(frames), device=frames.device) < share
-    return torch.where(applied.view(-1, *[1] * (frames.ndim - 1)), changed, frames)
-
-
 @dataclass(frozen=True)
 class FrameVariation:
     """Strength of the variations of frames.
@@ -298,6 +140,14 @@ def distort_frames(frames: Tensor, variation: FrameVariation = FRAME_VARIATIONS[
     return apply_to_share(frames, change_stroke_width(frames), variation.width_prob)
 
 
+# --- pen strokes ---------------------------------------------------------------------------
+
+
+def pen_widths(count: int, like: Tensor, low: float = 1.2, high: float = 8.5) -> Tensor:
+    """Random pen widths ``[count]`` in frame px, log-uniform: most are near MNIST's."""
+    return uniform(count, math.log(low), math.log(high), like).exp()
+
+
 def distort_points(
     points: Tensor,
     *,
@@ -321,6 +171,44 @@ def distort_points(
     return (unit + torch.sin(unit @ waves + phase) @ push) @ matrix.transpose(1, 2)
 
 
+def split_strokes(numbers: Tensor, share: float, pieces: int = 4) -> Tensor:
+    """Stroke numbers ``[N, P]`` of drawings, for a ``share`` of them as if drawn in pieces.
+
+    The samples of such a drawing are parted into ``pieces`` of equal length, which strokes part
+    further. :func:`reorder_strokes` then draws these in any order and direction.
+    """
+    samples = (numbers >= 0).sum(dim=1, keepdim=True)
+    place = torch.arange(numbers.shape[1], device=numbers.device)
+    parted = numbers * pieces + place * pieces // samples
+    applied = torch.rand(len(numbers), 1, device=numbers.device) < share
+    return torch.where(applied & (numbers >= 0), parted, numbers).to(numbers.dtype)
+
+
+def reorder_strokes(
+    points: Tensor, numbers: Tensor, *, reverse: float = 0.15, shuffle: float = 0.15
+) -> tuple[Tensor, Tensor]:
+    """Samples ``[N, P, 2]`` and stroke numbers ``[N, P]`` as other hands draw them.
+
+    Args:
+        points, numbers: as for :func:`rendering.render_batch_with_planes`.
+        reverse: share of the strokes drawn from their end to their start.
+        shuffle: share of the drawings whose strokes come in another order.
+    """
+    count, length = numbers.shape
+    strokes = int(numbers.max()) + 1
+    device = points.device
+    place = torch.arange(length, device=device).expand(count, -1)
+    of = numbers.clamp_min(0).long()
+    turned = (torch.rand(count, strokes, device=device) < reverse).gather(1, of)
+    shuffled = torch.rand(count, 1, device=device) < shuffle
+    order = torch.rand(count, strokes, device=device).argsort(dim=1).gather(1, of)
+    rank = torch.where(shuffled, order, of)
+    key = rank * 2 * length + torch.where(turned, length - place, place)
+    key = torch.where(numbers < 0, strokes * 2 * length, key)  # repeated points stay last
+    index = key.argsort(dim=1, stable=True)
+    return points.gather(1, index[:, :, None].expand(-1, -1, 2)), numbers.gather(1, index)
+
+
 def move_strokes(
     points: Tensor, numbers: Tensor, share: float, *, shift: float = 0.04, stretch: float = 0.12
 ) -> Tensor:
@@ -329,7 +217,7 @@ def move_strokes(
     A bar floats away or crosses, a stroke is too short for its partner, parts meet too early.
 
     Args:
-        points, numbers: as for :func:`render_batch_with_planes`.
+        points, numbers: as for :func:`rendering.render_batch_with_planes`.
         share: of the drawings.
         shift: standard deviation of a stroke's movement, as part of the drawing's longer side.
         stretch: standard deviation of the logarithm of its scale, about its own middle.
@@ -363,9 +251,8 @@ def add_tremor(points: Tensor, *, cut: float = 0.1) -> Tensor:
     """
     kept = _cut_ends(points, cut)  # before the tremor: the order of the random numbers
     shaken = (points + _tremor(points)).gather(1, kept[:, :, None].expand(-1, -1, 2))
-    return shaken @ affine(len(points), points, rotation=10, slant=0.15, stretch=0.35).transpose(
-        1, 2
-    )
+    matrix = affine(len(points), points, rotation=10, slant=0.15, stretch=0.35)
+    return shaken @ matrix.transpose(1, 2)
 
 
 def _cut_ends(points: Tensor, cut: float) -> Tensor:
@@ -393,8 +280,3 @@ def _tremor(points: Tensor) -> Tensor:
     largest = torch.tensor([amplitude for _, amplitude in TREMORS], device=points.device)[kind]
     size = (points.amax(dim=1) - points.amin(dim=1)).amax(dim=1)
     return (largest * size * uniform(count, 0, 1, points))[:, None, None] * shape
-
-
-def pen_widths(count: int, like: Tensor, low: float = 1.2, high: float = 8.5) -> Tensor:
-    """Random pen widths ``[count]`` in frame px, log-uniform: most are near MNIST's."""
-    return uniform(count, math.log(low), math.log(high), like).exp()

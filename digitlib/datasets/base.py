@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
-from digitlib.errors import DataDamagedError as DataDamagedError
 from digitlib.errors import DataMissingError
 from digitlib.files import digest
 
@@ -30,7 +29,7 @@ class DigitData:
         writers: int64 ``[N]`` or None where unknown.
         characters: Unicode code points of pen data, int64 ``[N]``, 0 where unknown; else None.
         points: float ``[N, PEN_SAMPLES, 2]`` for pen data: evenly sampled strokes, to be rendered
-            anew at any pen width with :func:`augment.render_batch`; else None.
+            anew at any pen width with :func:`rendering.render_batch`; else None.
         stroke_numbers: int16 ``[N, PEN_SAMPLES]`` for pen data, of each point, from 0; -1 where
             the last point is repeated, and throughout for a picture among them; else None.
     """

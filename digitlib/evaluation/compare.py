@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from digitlib.datasets import catalog
-from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.base import DigitData
+from digitlib.datasets.rendering import drawn_planes
 from digitlib.errors import DataMissingError
 from digitlib.evaluation import metrics
 from digitlib.evaluation.metrics import GroupedProportion, Interval, Proportion

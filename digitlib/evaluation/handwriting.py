@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib.datasets import augment, catalog, picture_kinds, pictures
+from digitlib.datasets import augment, catalog, picture_kinds, pictures, rendering
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.pen import PenDrawing
 from digitlib.errors import BlankDrawingError
@@ -60,7 +60,7 @@ class DigitSet:
     @classmethod
     def of_frames(cls, data: DigitData) -> DigitSet:
         """A data set whose frames are made already; pen data as strokes."""
-        planes = None if data.points is None else augment.drawn_planes(data)
+        planes = None if data.points is None else rendering.drawn_planes(data)
         groups = known_writers(data)
         return cls({"digitlib": data.images}, data.labels.numpy(), planes, groups)
 
@@ -112,7 +112,7 @@ def with_tremor(pens: DigitData, seed: int = 0) -> DigitSet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         points = augment.add_tremor(pens.points)
-    rendered = augment.render_data(replace(pens, points=points))
+    rendered = rendering.render_data(replace(pens, points=points))
     frames = (rendered[:, 0] * 255).round().to(torch.uint8)
     labels = pens.labels.numpy()
     return DigitSet({"digitlib": frames}, labels, rendered[:, 1:], known_writers(pens))

@@ -17,10 +17,9 @@ from joblib import Parallel, delayed
 from numpy.random import RandomState
 
 from digitlib.datasets import catalog, number_pages, rows, synthetic
-from digitlib.datasets.base import DataMissingError
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.rows import Row
-from digitlib.errors import BlankDrawingError
+from digitlib.errors import BlankDrawingError, DataMissingError
 from digitlib.evaluation.metrics import GroupedProportion
 from digitlib.files import REPORTS, write_json
 from digitlib.models.prediction import Prediction

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.base import NO_DIGIT, DigitData
+from digitlib.datasets.rendering import drawn_planes
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
 from digitlib.models.card import Card

@@ -18,7 +18,7 @@ from numpy.random import RandomState
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitlib.datasets import augment
+from digitlib.datasets import augment, rendering
 from digitlib.datasets.base import DigitData
 from digitlib.models.inference import optimize_for_inference
 from digitlib.models.networks import DigitNet
@@ -54,7 +54,7 @@ def read_inputs(data: DigitData) -> Tensor:
     """Frames 0-1 and planes ``[N, 4, 28, 28]`` as they are read; planes are 0 for pictures."""
     inputs = F.pad(data.images[:, None].float() / 255, (0, 0, 0, 0, 0, 3))
     if data.points is not None:
-        inputs[:, 1:] = augment.drawn_planes(data)
+        inputs[:, 1:] = rendering.drawn_planes(data)
     return inputs
 
 
@@ -86,7 +86,7 @@ def _vary(data: DigitData, way: Variation) -> Tensor:
         )  # fmt: skip
         points = augment.move_strokes(points, numbers, way.move_prob)
         widths = augment.pen_widths(len(points), points, *way.pen)
-        inputs[drawn] = augment.render_batch_with_planes(points, numbers, widths)
+        inputs[drawn] = rendering.render_batch_with_planes(points, numbers, widths)
     return inputs
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.datasets import augment, catalog
+from digitlib.datasets import augment, catalog, rendering
 from digitlib.datasets.base import DigitData
 from digitlib.preprocessing.frame import normalize
 from digitlib.preprocessing.strokes import PLANES
@@ -184,8 +184,8 @@ class BatchLoader:
         """Frames ``[N, 1, 28, 28]``, or with planes, 0 for some, ``[N, 4, 28, 28]``."""
         share = self.config.planes_prob
         if not share:
-            return augment.render_batch(points, widths)[:, None]
-        frames = augment.render_batch_with_planes(points, numbers, widths)
+            return rendering.render_batch(points, widths)[:, None]
+        frames = rendering.render_batch_with_planes(points, numbers, widths)
         frames[:, 1:] = augment.apply_to_share(
             torch.zeros_like(frames[:, 1:]), frames[:, 1:], share
         )

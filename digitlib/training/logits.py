@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from digitlib.datasets.augment import drawn_planes
 from digitlib.datasets.base import DigitData
+from digitlib.datasets.rendering import drawn_planes
 from digitlib.models.networks import reads_planes
 from digitlib.training.loader import as_input
 
