@@ -11,7 +11,8 @@ import pytest
 from helpers import page
 from PIL import Image
 
-from digitlib.__main__ import PRESET, main
+from digitlib.__main__ import main
+from digitlib.training.commands import PRESET
 from digitlib.training.config import PRESETS
 
 NAMES = {
