@@ -12,12 +12,13 @@ from helpers import bundled, sample_splits, small_config
 from torch import nn
 
 from digitlib.datasets import catalog
-from digitlib.evaluation import speed
+from digitlib.evaluation.flops import flops
 from digitlib.models.weights import load_model
 from digitlib.reports import speed_plots
-from digitlib.training import baselines, profiling, race
+from digitlib.training import baselines, profiling, race, race_results
 from digitlib.training.logits import model_accuracy
 from digitlib.training.race import Run
+from digitlib.training.targets import check_targets
 from digitlib.training.trainer import fit
 
 SMALL = {"quick": small_config(epochs=2)}
@@ -47,18 +48,20 @@ def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_with_it() -> None:
     assert RUNS[0].epochs_to(0.99) == 2
     assert RUNS[0].epochs_to(0.95) == 1
     assert RUNS[0].epochs_to(0.994) is None
-    assert race.costs_to(0.98, RUNS[1:2]).tolist() == [[50.0, 1.0]]
+    assert race_results.costs_to(0.98, RUNS[1:2]).tolist() == [[50.0, 1.0]]
 
 
 def test_a_run_that_misses_the_target_counts_with_the_next_that_reaches_it() -> None:
     missed, good = run("a", [3.0], [0.9]), run("a", [2.0], [0.99])
-    assert race.costs_to(0.99, [missed, good, good]).tolist() == [[5.0, 2.0], [2.0, 1.0]]
-    assert race.costs_to(0.99, [good, missed]).tolist() == [[5.0, 2.0]]  # nothing is left out
-    assert race.costs_to(0.99, [missed, missed]).shape == (0, 2)
+    assert race_results.costs_to(0.99, [missed, good, good]).tolist() == [[5.0, 2.0], [2.0, 1.0]]
+    assert race_results.costs_to(0.99, [good, missed]).tolist() == [
+        [5.0, 2.0]
+    ]  # nothing is left out
+    assert race_results.costs_to(0.99, [missed, missed]).shape == (0, 2)
 
 
 def test_ratios_are_of_geometric_means() -> None:
-    table = race.race_table(RUNS, 1000)
+    table = race_results.race_table(RUNS, 1000)
     own, textbook = math.sqrt(4.0 * 9.4), math.sqrt(150.0 * 100.0)
     found = table["quick"]["0.99"]
     assert found["seconds"] == pytest.approx(own)
@@ -72,13 +75,13 @@ def test_ratios_are_of_geometric_means() -> None:
     assert table["quick"]["median_test"] == 0.98
     assert table["quick"]["frames_per_second"] == pytest.approx(2000 / 4.4)
     assert table["quick"]["cores"] == 2
-    alone = race.race_table(RUNS[:1], 1000)["quick"]["0.99"]
+    alone = race_results.race_table(RUNS[:1], 1000)["quick"]["0.99"]
     assert (alone["ratio"], alone["interval"]) == (None, None)
 
 
 def test_a_race_is_told_by_what_came_out() -> None:
-    table = race.race_table(RUNS, 1000)
-    first, second = race.tell(table, "quick")
+    table = race_results.race_table(RUNS, 1000)
+    first, second = race_results.tell(table, "quick")
     assert "reached in 2 of 3 runs" in first
     own = table["quick"]["0.99"]
     assert own["fewer_epochs"] * own["faster_epochs"] == pytest.approx(own["ratio"])
@@ -86,10 +89,10 @@ def test_a_race_is_told_by_what_came_out() -> None:
     low, high = own["interval"]
     assert f"{own['ratio']:.0f} times as fast, 95 % interval {low:.0f} to {high:.0f}" in second
     assert ("perhaps as fast" in second) == (low < 1)
-    (_, alone) = race.tell(race.race_table(RUNS[:2], 1000), "quick")
+    (_, alone) = race_results.tell(race_results.race_table(RUNS[:2], 1000), "quick")
     assert "no interval" in alone
     missed = [RUNS[1], run("quick", [1.0], [0.9])]
-    (nothing,) = race.tell(race.race_table(missed, 1000), "quick")
+    (nothing,) = race_results.tell(race_results.race_table(missed, 1000), "quick")
     assert "not reached by `quick`:" in nothing
 
 
@@ -98,10 +101,10 @@ def test_the_interval_of_a_ratio_covers_it_nineteen_times_in_twenty() -> None:
     covered = 0
     for _ in range(1000):
         slow, fast = np.exp(random.normal(4, 0.3, 3)), np.exp(random.normal(1, 0.1, 12))
-        low, high = race.ratio_interval(slow, fast) or (0, 0)
+        low, high = race_results.ratio_interval(slow, fast) or (0, 0)
         covered += low < np.exp(3) < high
     assert 915 <= covered <= 975
-    assert race.ratio_interval(slow[:1], fast) is None
+    assert race_results.ratio_interval(slow[:1], fast) is None
 
 
 def test_recipes_race_in_turn(raced: list[Run]) -> None:
@@ -172,7 +175,7 @@ def test_achieved_speed_is_a_share_of_the_peak(monkeypatch: pytest.MonkeyPatch) 
     found = profiling.achieved_flops(SMALL, {"quick": 10.0}, bundled(), 20.0)
     for each in found.values():
         assert each["share"] == pytest.approx(each["achieved"] / 1e9)
-    assert found["reading: many frames"]["achieved"] == 20 * speed.flops(load_model()[0])
+    assert found["reading: many frames"]["achieved"] == 20 * flops(load_model()[0])
 
 
 def test_the_time_of_training_is_counted_by_kind_of_operation() -> None:
@@ -197,7 +200,7 @@ def found(**changes: Any) -> dict[str, Any]:
 
 
 def test_targets_are_met_or_not() -> None:
-    rows = race.check_targets(found())
+    rows = check_targets(found())
     assert [row["met"] for row in rows.values()] == [
         True,
         False,
@@ -209,7 +212,7 @@ def test_targets_are_met_or_not() -> None:
         True,
         True,
     ]
-    unknown = race.check_targets(found(race={}, growth=[{"memory": float("nan")}]))
+    unknown = check_targets(found(race={}, growth=[{"memory": float("nan")}]))
     assert [row["met"] for row in unknown.values()] == [
         None,
         None,

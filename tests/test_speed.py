@@ -12,7 +12,8 @@ from helpers import DIGITS, bundled, small_config
 from threadpoolctl import threadpool_info
 from torch import nn
 
-from digitlib.evaluation import speed
+from digitlib.evaluation import resources, speed
+from digitlib.evaluation.flops import flops, matrix_peak
 from digitlib.models.networks import Deskew, build_network, count_parameters
 from digitlib.preprocessing.frame import normalize
 from digitlib.reports import speed_plots
@@ -87,7 +88,7 @@ def test_a_call_takes_as_long_as_it_sleeps() -> None:
 
 
 def test_the_peak_of_memory_is_seen_after_it_was_freed() -> None:
-    with speed.peak_memory() as memory:
+    with resources.peak_memory() as memory:
         block = np.ones(2**24)  # 128 MiB
         time.sleep(0.1)
         del block
@@ -96,7 +97,7 @@ def test_the_peak_of_memory_is_seen_after_it_was_freed() -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_frames() -> None:
-    few, many = speed.memory_growth([1500, 60_000])
+    few, many = resources.memory_growth([1500, 60_000])
     assert (few["frames"], many["frames"]) == (1500, 60_000)
     assert few["seconds"] < many["seconds"]
     # Of the 300 MiB allowed for 1,000,000 frames, 38 are the probabilities themselves.
@@ -106,7 +107,7 @@ def test_memory_does_not_grow_with_the_frames() -> None:
 
 @pytest.mark.slow
 def test_the_pad_starts_without_what_only_training_needs() -> None:
-    found = speed.startup_time(1)
+    found = resources.startup_time(1)
     assert set(found) == {"import", "first_prediction", "pad", "pad_memory"}
     assert 0 < found["import"] < found["first_prediction"]
     assert found["pad"] > 0
@@ -119,13 +120,13 @@ def test_the_pad_starts_without_what_only_training_needs() -> None:
 def test_operations_are_counted() -> None:
     layer = nn.Sequential(nn.Conv2d(1, 3, 5), nn.Flatten(), nn.Linear(3 * 24 * 24, 7))
     expected = 2 * (3 * 25 * 24 * 24 + 3 * 24 * 24 * 7)
-    assert speed.flops(layer) == expected
+    assert flops(layer) == expected
     # The backward pass: as much for the weights, and for the input of the second layer.
-    assert expected * 2 <= speed.flops(layer, learning=True) <= expected * 3
+    assert expected * 2 <= flops(layer, learning=True) <= expected * 3
 
 
 def test_the_matrix_product_has_a_speed() -> None:
-    assert speed.matrix_peak(sizes=(64,), rounds=1) > 1e6
+    assert matrix_peak(sizes=(64,), rounds=1) > 1e6
 
 
 # --- targets and figures -------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Latency, throughput, memory and start-up time, beside a baseline on the same machine.
+"""Latency and throughput, beside a baseline on the same machine.
 
 Two times are compared only where they were measured in turns in the same run: machines differ,
 and the speed of one machine changes over time.
@@ -6,14 +6,10 @@ and the speed of one machine changes over time.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
 import statistics
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,25 +18,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import psutil
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from digitlib.datasets import pictures, synthetic
 from digitlib.files import versions
 from digitlib.models.networks import build_network, pick_device
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.frame import (
-    Frame,
-    baseline_frame,
-    ink_to_frame,
-    normalize,
-)
+from digitlib.preprocessing.frame import Frame, baseline_frame, ink_to_frame, normalize
 from digitlib.preprocessing.paper import find_ink
 from digitlib.preprocessing.read import read_grey
 
@@ -183,8 +171,11 @@ def _predict_baseline(model: nn.Module, frame: Frame) -> list[float]:
 # --- many frames -----------------------------------------------------------------------------
 
 
+TURNS = 3  # of each network at each size
+
+
 def throughput(
-    recognizer: Recognizer, sizes: Sequence[int], *, seconds: float = 0.3, rounds: int = 3
+    recognizer: Recognizer, sizes: Sequence[int], *, seconds: float = 0.3
 ) -> dict[str, dict[int, float]]:
     """Frames per second by batch size, of ``digitnet``, the recognizer, and of ``baseline``.
 
@@ -206,7 +197,7 @@ def throughput(
         frames = torch.randint(0, 256, (size, 28, 28), dtype=torch.uint8)
         turns = [
             {name: _seconds_per_call(read, frames, seconds) for name, read in networks.items()}
-            for _ in range(rounds)
+            for _ in range(TURNS)
         ]
         for name in networks:
             rates[name][size] = size / statistics.median(turn[name] for turn in turns)
@@ -227,164 +218,7 @@ def _seconds_per_call(read: Callable[[Tensor], Any], frames: Tensor, seconds: fl
     return timer.blocked_autorange(min_run_time=seconds).median
 
 
-# --- memory and start ------------------------------------------------------------------------
-
-SAMPLE_SECONDS = 0.002  # between two readings of the memory in use
-
-
-def memory_growth(counts: Sequence[int]) -> list[dict[str, float]]:
-    """Seconds and memory of ``Recognizer.probabilities`` by number of frames.
-
-    Each number has a process of its own, so that memory freed by one is not reused by the next.
-
-    Returns:
-        for each count ``frames``, ``seconds``, and ``memory``: MiB that the process held at most
-        during the call over that before it (libraries, network and input).
-    """
-    return [_run_python(MEASURE_MEMORY.format(count)) for count in counts]
-
-
-MEASURE_MEMORY = """
-import json
-from digitlib.evaluation.speed import measure_memory
-print(json.dumps(measure_memory({})))
-"""
-
-
-def measure_memory(count: int) -> dict[str, float]:
-    """:func:`memory_growth` for one number of frames, in this process."""
-    recognizer = Recognizer.load()
-    frames = torch.randint(0, 256, (count, 28, 28), dtype=torch.uint8)
-    recognizer.probabilities(frames[:64])
-    with peak_memory() as memory:
-        milliseconds, _ = _timed(partial(recognizer.probabilities, frames))
-    return {"frames": count, "seconds": milliseconds / 1000, "memory": memory() / 2**20}
-
-
-@contextmanager
-def peak_memory() -> Iterator[Callable[[], float]]:
-    """Give a function that returns the most resident memory since the start of the block, bytes.
-
-    It counts from the memory at the start. psutil has the peak of a process on Windows alone, and
-    ``getrusage`` inherits it from the parent process, so a thread samples the memory in use.
-    """
-    process, stop = psutil.Process(), threading.Event()
-    start = process.memory_info().rss
-    samples = [start]
-
-    def sample() -> None:
-        while not stop.wait(SAMPLE_SECONDS):
-            samples.append(process.memory_info().rss)
-
-    sampler = threading.Thread(target=sample, daemon=True)
-    sampler.start()
-    try:
-        yield lambda: float(max(samples) - start)
-    finally:
-        samples.append(process.memory_info().rss)
-        stop.set()
-        sampler.join()
-
-
-STARTUP = """
-import json, time
-begin = time.perf_counter()
-import digitlib
-imported = time.perf_counter()
-recognizer = digitlib.Recognizer.load()
-recognizer.predict_strokes([[[0.0, 0.0], [1.0, 0.0], [0.4, 2.0]]])
-print(json.dumps({"import": imported - begin, "first_prediction": time.perf_counter() - imported}))
-"""
-
-
-# After STARTED, the time of the start by its parent's clock: the creation time of a process is
-# counted from a boot time that may be a second off.
-PAD = """
-import json, time
-from digitlib import DrawingPad
-pad = DrawingPad()
-ready = time.time()
-import psutil
-memory = psutil.Process().memory_info().rss
-print(json.dumps({"pad": ready - STARTED, "pad_memory": memory / 1e6}))
-"""
-
-
-def startup_time(rounds: int = 5) -> dict[str, float]:
-    """Times of starting, medians over new processes.
-
-    Returns:
-        ``import``, seconds of ``import digitlib``; ``first_prediction``, seconds from
-        ``Recognizer.load()`` to it; ``pad``, seconds from the interpreter's start until
-        ``DrawingPad()`` is there; ``pad_memory``, MB of a Jupyter kernel with a pad.
-    """
-    rows = [_run_python(_pad_code()) | _run_python(STARTUP) for _ in range(rounds)]
-    memory = _run_kernel(_pad_code())["pad_memory"]
-    return pd.DataFrame(rows).median().to_dict() | {"pad_memory": memory}
-
-
-def _pad_code() -> str:
-    """The code that shows a pad, to be run at once."""
-    return f"STARTED = {time.time()}\n{PAD}"
-
-
-def _run_kernel(code: str) -> dict[str, float]:
-    """The JSON that code prints in a Jupyter kernel of its own."""
-    import nbformat
-    from nbclient import NotebookClient
-
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    NotebookClient(notebook).execute(stderr=subprocess.DEVNULL)  # its warnings are not ours
-    (printed,) = (out.text for out in notebook.cells[0].outputs if out.name == "stdout")
-    return json.loads(printed)
-
-
-def _run_python(code: str) -> dict[str, float]:
-    """The JSON that code prints in an interpreter of its own."""
-    command = [sys.executable, "-c", code]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-# --- the machine's limit ---------------------------------------------------------------------
-
-
-def matrix_peak(
-    precision: str = "float32", sizes: Sequence[int] = (256, 512, 1024, 2048), rounds: int = 20
-) -> float:
-    """FLOP/s of the machine's matrix product: the upper limit for any network.
-
-    The best of several square products of each size, as a product and as a 1x1 convolution: on
-    many CPUs another library computes the latter, twice as fast.
-    """
-    device = pick_device()
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-    best = 0.0
-    for size in sizes:
-        a = torch.randn(size, size, device=device).to(dtype)
-        # Channels last in memory: rows are pixels, columns are channels.
-        pixels = a.T.reshape(1, size, size // 16, 16).contiguous(memory_format=torch.channels_last)
-        kernel = a[:, :, None, None].contiguous(memory_format=torch.channels_last)
-        for product in (lambda a=a: a @ a, lambda p=pixels, k=kernel: F.conv2d(p, k)):
-            for _ in range(rounds + 1):
-                start = time.perf_counter()
-                with torch.inference_mode():
-                    float(product().flatten()[0])  # waits until the device is done
-                best = max(best, 2 * size**3 / (time.perf_counter() - start))
-    return best
-
-
-def flops(model: nn.Module, *, learning: bool = False) -> float:
-    """Floating-point operations of convolutions and matrices for one frame, forward or both ways.
-
-    A multiplication and an addition count as two.
-    """
-    frames = 8
-    given = torch.zeros(frames, 1, 28, 28)
-    with FlopCounterMode(display=False) as counter:
-        logits = model(given)
-        if learning:
-            F.cross_entropy(logits, torch.zeros(frames, dtype=torch.int64)).backward()
-    return counter.get_total_flops() / frames
+# --- the machine ----------------------------------------------------------------------------
 
 
 def machine() -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from digitlib.evaluation.speed import flops, matrix_peak
+from digitlib.evaluation.flops import flops, matrix_peak
 from digitlib.models.networks import build_network
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.config import TrainConfig
