@@ -29,3 +29,13 @@ class DataMissingError(DigitlibError, FileNotFoundError):
 
 class DataDamagedError(DigitlibError, ValueError):
     """A data file is truncated or altered."""
+
+
+class WriteError(DigitlibError, OSError):
+    """A file cannot be written; what was there is as it was. Arguments are those of an OSError."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename} cannot be written ({self.strerror}): nothing there was changed. Make "
+            "room on the disk, or see that the folder can be written, and repeat the command."
+        )

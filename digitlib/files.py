@@ -1,23 +1,29 @@
-"""Files: atomic writes, JSON, digests, paths of the repository, versions of the libraries."""
+"""Files: the one way to write them, locks, digests, paths, versions of the libraries."""
 
 from __future__ import annotations
 
 import ast
+import glob
 import hashlib
 import importlib.metadata
 import json
 import math
 import os
 import platform
+import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from digitlib.errors import WriteError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 REPORTS = REPOSITORY / "reports"
 NOTEBOOK_FOLDER = REPOSITORY / "notebooks"
+WAITING_IS_SAID = 2.0  # s that a process waits for another one before it says so
 PACKAGES = (
     "digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow",
     "onnxruntime", "matplotlib", "pandas",
@@ -37,19 +43,104 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     return Path(os.environ.get("DIGITLIB_DATA") or REPOSITORY / "data")
 
 
-@contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; the file written there replaces ``path`` at the end.
+# --- writing -------------------------------------------------------------------------------
 
-    Where the block raises, ``path`` stays as it was and the temporary file is removed.
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file: it is whole and on the disk, or as it was.
+
+    Processes and threads may write the same file at once: the last one's stays. What a killed
+    process left of an earlier write is removed.
+
+    Raises:
+        WriteError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.partial")
+    with telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(path)
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            with suppress(OSError):  # the first error is the one to tell
+                partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text; see :func:`write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, keys sorted; see :func:`write_bytes`."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """An OSError in this block is told as a WriteError of ``path``."""
     try:
-        yield partial
-        partial.replace(path)
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _remove_left(path: Path) -> None:
+    """Remove partial files of processes that are no more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        process = left.suffixes[-2][1:].partition("-")[0]
+        if process.isdecimal() and not _runs(int(process)):
+            with suppress(OSError):  # Windows does not remove what is being written
+                left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process with this id runs; never on Windows, where asking would end it."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def locked(path: Path, waiting: str) -> Iterator[None]:
+    """Alone among all that lock this file, which stays; the lock ends with its process.
+
+    Args:
+        path: of the lock's own file.
+        waiting: said on stderr, once, where another process has had it for two seconds.
+
+    Raises:
+        WriteError: the file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    with telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(WAITING_IS_SAID)
+        except Timeout:
+            print(waiting, file=sys.stderr, flush=True)
+            lock.acquire()
+    try:
+        yield
     finally:
-        partial.unlink(missing_ok=True)
+        lock.release()
+
+
+# --- content -------------------------------------------------------------------------------
 
 
 def to_jsonable(value: Any) -> Any:
@@ -65,17 +156,6 @@ def to_jsonable(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     raise TypeError(f"A report takes numbers, strings, lists and dicts, not {type(value)}.")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text; the file is whole or as it was."""
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON, keys sorted; the file is whole or as it was."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
 def digest(*parts: bytes | memoryview) -> str:

@@ -291,7 +291,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.monotonic() + 120
-    while not (output / "executed" / "02_slow.ipynb").exists():
+    while not (output / "executed" / ".02_slow.ipynb").exists():
         assert time.monotonic() < deadline, "the second notebook has not begun"
         assert run.poll() is None
         time.sleep(0.1)

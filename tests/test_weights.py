@@ -97,24 +97,6 @@ def test_saving_replaces_the_file_at_once(saved: Path, model: torch.nn.Module) -
     assert [*saved.parent.iterdir()] == [saved]
 
 
-def test_a_failed_save_leaves_the_old_file(
-    saved: Path, model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = saved.read_bytes()
-
-    write = Path.write_bytes
-
-    def fail(path: Path, content: bytes) -> None:
-        write(path, content[:100])
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(OSError, match="full"):
-        save_model(saved, model, replace(CARD, temperature=2.0))
-    assert saved.read_bytes() == before
-    assert [*saved.parent.iterdir()] == [saved]
-
-
 def test_folders_are_made(model: torch.nn.Module, tmp_path: Path) -> None:
     save_model(tmp_path / "a" / "b" / "net.safetensors", model, CARD)
     assert load_model(tmp_path / "a" / "b" / "net.safetensors")[1] == CARD

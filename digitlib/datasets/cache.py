@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,13 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from digitlib.files import REPOSITORY, atomic_write, digest, syntax_digest
+from digitlib.errors import WriteError
+from digitlib.files import REPOSITORY, digest, syntax_digest, write_bytes
 
 # Installed libraries whose version may change a pixel of a built data set.
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pillow")
 ROOMS = ("preprocessing", "datasets")  # the code that data sets are built by
-
-_WRITING = threading.Lock()  # two threads would share the temporary file of ``atomic_write``
 
 
 def cache_root() -> Path:
@@ -89,10 +87,9 @@ def _warn_damaged(path: Path, reason: str) -> None:
 def _write(path: Path, key: str, tensors: Mapping[str, Tensor]) -> None:
     content = save(dict(tensors), {"key": key, "content": content_digest(tensors)})
     try:
-        with _WRITING, atomic_write(path) as partial:
-            partial.write_bytes(content)
-    except OSError as error:
-        _warn_unwritable(path.parent, str(error))
+        write_bytes(path, content)
+    except WriteError as error:
+        _warn_unwritable(path.parent, str(error.strerror))
 
 
 @functools.cache  # once for each folder

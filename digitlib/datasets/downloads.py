@@ -5,16 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import shutil
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from digitlib.datasets.base import BAR_DELAY
-from digitlib.errors import DataDamagedError
-from digitlib.files import write_text
+from digitlib.errors import DataDamagedError, WriteError
+from digitlib.files import locked, write_text
 
 
 def fetch_files(
@@ -29,31 +26,14 @@ def fetch_files(
             places. What a killed process left in such a folder is removed.
         needed: asked once nobody else is downloading: another process may have been first.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    with _locked(root, name):
+    waiting = f"Another process is downloading {name}: waiting for it."
+    with locked(root / f".{name}.lock", waiting):
         if not needed():
             return
         for left in root.glob(f".{name}-*"):
             shutil.rmtree(left)
         with TemporaryDirectory(dir=root, prefix=f".{name}-") as partial:
             fill(Path(partial))
-
-
-@contextmanager
-def _locked(root: Path, name: str) -> Iterator[None]:
-    """Alone among all processes that fetch this data set; the lock ends with its process."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(root / f".{name}.lock")
-    try:
-        lock.acquire(BAR_DELAY)
-    except Timeout:
-        print(f"Another process is downloading {name}: waiting for it.", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def check_file(path: Path, known: str | None, remedy: str) -> None:
@@ -84,8 +64,9 @@ def _kept_digest(path: Path, found: str) -> str:
     say_unknown(path, found)
     try:
         write_text(record, f"{found}  {path.name}\n")
-    except OSError as error:
-        warnings.warn(f"{record} cannot be written ({error}): damage will not show.", stacklevel=2)
+    except WriteError as error:
+        reason = f"{record} cannot be written ({error.strerror})"
+        warnings.warn(f"{reason}: damage will not show.", stacklevel=2)
     return found
 
 

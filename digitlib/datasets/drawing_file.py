@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from digitlib.datasets.drawing import Drawing
 from digitlib.errors import DigitlibError
-from digitlib.files import atomic_write, data_root
+from digitlib.files import data_root, write_bytes
 
 FILE, LOCK, DAMAGED = "drawings.jsonl", "drawings.lock", "damaged.jsonl"
 PATIENCE = 10.0  # s to wait for the lock: writing takes milliseconds
@@ -178,12 +178,7 @@ class DrawingFile:
 
     def _write(self, drawings: Sequence[Drawing]) -> None:
         """Replace the file."""
-        for partial in self.folder.glob(f".{FILE}.*"):  # of a process that was killed
-            partial.unlink()
-        with atomic_write(self.path) as partial, partial.open("wb") as file:
-            file.writelines(drawing.to_line() for drawing in drawings)
-            file.flush()
-            os.fsync(file.fileno())
+        write_bytes(self.path, b"".join(drawing.to_line() for drawing in drawings))
 
     @staticmethod
     def _append(path: Path, lines: bytes) -> None:
@@ -197,6 +192,8 @@ class DrawingFile:
             os.fsync(file)
         except OSError:
             os.ftruncate(file, size)
+            if not size:  # it was made here
+                path.unlink()
             raise
         finally:
             os.close(file)

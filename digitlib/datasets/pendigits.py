@@ -18,7 +18,7 @@ from digitlib.datasets.cache import cached
 from digitlib.datasets.downloads import check_file, fetch_files, refetch
 from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
 from digitlib.errors import DataDamagedError, DataMissingError
-from digitlib.files import atomic_write, data_root, digest
+from digitlib.files import data_root, digest, write_bytes
 
 PENDIGITS_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/pendigits/"
 TRAINING, TESTING = "pendigits-orig.tra", "pendigits-orig.tes"
@@ -104,8 +104,7 @@ def _unpack(packed: Path, path: Path) -> None:
     except (ValueError, IndexError) as error:
         raise DataDamagedError(f"{packed} is damaged ({error}): {REMEDY}") from error
     _check_count(packed, content.count(b".SEGMENT DIGIT"), path.name)
-    with atomic_write(path) as partial:
-        partial.write_bytes(content)
+    write_bytes(path, content)
 
 
 def _check(path: Path) -> None:

@@ -6,6 +6,7 @@ makes it anew.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from digitlib.datasets import catalog
 from digitlib.evaluation.exploration import rows_by_class
-from digitlib.files import atomic_write
+from digitlib.files import write_bytes
 from digitlib.models.explain import TRAINING_DIGITS, Explainer
 from digitlib.models.recognizer import Recognizer
 
@@ -59,5 +60,6 @@ def training_digits(recognizer: Recognizer) -> dict[str, NDArray[Any]]:
 def write(path: Path = TRAINING_DIGITS) -> None:
     """Write the index of the bundled network."""
     found = training_digits(Recognizer.load())
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **found)  # type: ignore[arg-type]
+    content = io.BytesIO()
+    np.savez_compressed(content, **found)  # type: ignore[arg-type]
+    write_bytes(path, content.getbuffer())

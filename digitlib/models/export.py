@@ -18,7 +18,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from digitlib.files import atomic_write
+from digitlib.files import write_bytes
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, EMBEDDING, FORMAT, Card
 from digitlib.models.inference import digit_score, optimize_for_inference
 from digitlib.models.networks import count_parameters, reads_planes
@@ -160,6 +160,4 @@ def _trace(classifier: FrameClassifier) -> bytes:
 
 def export_bundled() -> None:
     """Write the bundled network as ONNX, from the bundled weights."""
-    content = to_onnx(*load_model(BUNDLED_WEIGHTS))
-    with atomic_write(BUNDLED_NETWORK) as partial:
-        partial.write_bytes(content)
+    write_bytes(BUNDLED_NETWORK, to_onnx(*load_model(BUNDLED_WEIGHTS)))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.errors import WeightsError
-from digitlib.files import atomic_write
+from digitlib.files import write_bytes
 from digitlib.models.arrays import Numbers, check_frames, like, to_array, to_bytes
 from digitlib.models.card import BUNDLED_NETWORK, Card, require_file
 from digitlib.models.prediction import BatchPrediction, Prediction
@@ -217,8 +217,7 @@ class Recognizer:
         the file's metadata is probably no digit, one given with planes below
         ``stroke_rejection_threshold``. ``card`` is there, too: :meth:`load` reads the file.
         """
-        with atomic_write(Path(path)) as partial:
-            partial.write_bytes(self.network)
+        write_bytes(Path(path), self.network)
 
     def outputs(self, frames: Any, planes: Any, *names: str) -> list[NDArray[np.float32]]:
         """Outputs of the network by name, for all frames, chunk by chunk, on all cores.

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import nn
 
 from digitlib.errors import WeightsError
-from digitlib.files import atomic_write, digest
+from digitlib.files import digest, write_bytes
 from digitlib.models.card import (
     BUNDLED_WEIGHTS,
     FORMAT,
@@ -38,9 +38,7 @@ def write_tensors(path: Path, tensors: Tensors, card: dict[str, Any]) -> None:
 def _write(path: Path, tensors: Tensors, card: str) -> None:
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "card": card, DIGEST: _content_digest(whole, card)}
-    content = save(whole, metadata=metadata)
-    with atomic_write(path) as partial:
-        partial.write_bytes(content)
+    write_bytes(path, save(whole, metadata=metadata))
 
 
 def _content_digest(tensors: Tensors, card: str) -> str:

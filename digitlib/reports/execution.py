@@ -8,7 +8,8 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, atomic_write, digest, write_text
+from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, digest, telling, write_text
 from digitlib.reports.dependencies import code_cells
 from digitlib.reports.parameters import standing_parameters
 from digitlib.widgets.saving import LIVE
@@ -40,6 +41,11 @@ def find_notebooks(folder: Path = NOTEBOOK_FOLDER) -> list[Path]:
 def read_notebook(path: Path) -> NotebookNode:
     """A notebook in the current format."""
     return nbformat.read(path, as_version=4)
+
+
+def write_notebook(path: Path, notebook: NotebookNode) -> None:
+    """Write a notebook, whole or not at all."""
+    write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
 
 
 def code_digest(notebook: NotebookNode) -> str:
@@ -90,32 +96,50 @@ def execute(
 ) -> Failure | None:
     """Run a notebook; write ``executed/NAME.ipynb`` and ``.html`` below ``output``.
 
-    Where a cell fails, the executed notebook ends there.
+    Where a cell fails, the executed notebook ends there. One process runs a notebook for the same
+    folder at a time: see :func:`runner.make_reports`.
 
     Args:
         path: of the notebook.
         output: folder of the reports.
         parameters: to change.
         keep: write the outputs into the notebook itself, too; see :func:`keep_outputs`.
+
+    Raises:
+        WriteError: a file cannot be written.
     """
     from papermill.exceptions import PapermillExecutionError
 
     executed = output / "executed" / path.name
-    executed.parent.mkdir(parents=True, exist_ok=True)
-    executed.with_suffix(".html").unlink(missing_ok=True)
     failure = None
-    try:
-        _run_papermill(path, executed, parameters)
-        if keep:
-            keep_outputs(path, executed)
-    except PapermillExecutionError as error:
-        message = f"{error.ename}: {error.evalue}"
-        failure = Failure(path.stem, _failed_cell(executed), error.source.strip(), message)
-    except Exception as error:  # a kernel that died, a time limit: the others still run
-        failure = Failure(path.stem, None, "", f"{type(error).__name__}: {error}")
-    if executed.exists():
-        _write_html(executed)
+    with _running(executed) as running:
+        try:
+            _run_papermill(path, running, parameters)
+            if keep:
+                keep_outputs(path, running)
+        except PapermillExecutionError as error:
+            message = f"{error.ename}: {error.evalue}"
+            failure = Failure(path.stem, _failed_cell(running), error.source.strip(), message)
+        except OSError:  # the next notebook would find the disk as full
+            raise
+        except Exception as error:  # a kernel that died, a time limit: the others still run
+            failure = Failure(path.stem, None, "", f"{type(error).__name__}: {error}")
+        if running.exists():
+            running.replace(executed)
+            _write_html(executed)
     return failure
+
+
+@contextmanager
+def _running(executed: Path) -> Iterator[Path]:
+    """The file that papermill writes after each cell; gone at the end, or with the next run."""
+    running = executed.with_name(f".{executed.name}")
+    with telling(executed):
+        executed.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield running
+        finally:
+            running.unlink(missing_ok=True)
 
 
 def _run_papermill(
@@ -188,8 +212,7 @@ def keep_outputs(path: Path, executed: Path) -> None:
     remove_machine_traces(notebook)
     if found := machine_paths(notebook):
         raise ValueError(f"{path.name} shows a path of this machine: {found[0]}")
-    with atomic_write(path) as partial:
-        nbformat.write(notebook, partial)
+    write_notebook(path, notebook)
 
 
 def outputs_are_current(notebook: NotebookNode) -> bool:

@@ -6,6 +6,7 @@ nothing is written: running a notebook leaves no files behind.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import reprlib
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitlib.errors import DataDamagedError
-from digitlib.files import atomic_write, to_jsonable, write_json
+from digitlib.files import to_jsonable, write_bytes, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,9 +53,10 @@ class Report:
         self.figures.append(file)
         if self.folder is None:
             return
-        with atomic_write(self.folder / "figures" / file) as path:
-            # Without matplotlib's version inside, the same picture is the same file.
-            figure.savefig(path, format="png", metadata={"Software": None})
+        content = io.BytesIO()
+        # Without matplotlib's version inside, the same picture is the same file.
+        figure.savefig(content, format="png", metadata={"Software": None})
+        write_bytes(self.folder / "figures" / file, content.getbuffer())
 
     def add(self, **numbers: Any) -> None:
         """Add numbers, strings, and lists and dicts of them; NumPy and torch are converted."""

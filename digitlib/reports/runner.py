@@ -13,6 +13,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from digitlib.files import (
     REPORTS,
     REPOSITORY,
     digest,
+    locked,
     versions,
     write_json,
     write_text,
@@ -95,11 +97,13 @@ def make_reports(
 ) -> list[Failure]:
     """Run the notebooks that are not current, all or those named; write the reports.
 
-    The numbers of the others stay. Failures are printed at the end.
+    The numbers of the others stay. Failures are printed at the end. Several processes may make the
+    reports of one folder: a notebook is run by one of them, the others wait for it.
 
     Raises:
         ValueError: a name that is no notebook, or a parameter that a notebook does not have.
         DataMissingError: the data set is not there.
+        WriteError: a file cannot be written.
     """
     paths = {path.stem: path for path in execution.find_notebooks(folder)}
     for name in names:
@@ -111,7 +115,8 @@ def make_reports(
     failures = [
         f for name, path in chosen.items() if (f := _bring_up_to_date(plan, path, keys[name]))
     ]
-    _collect(plan, keys, data)
+    with _locked(plan, "metrics"):
+        _collect(plan, keys, data)
     if failures:
         print(f"\n{len(failures)} of {len(chosen)} notebooks failed:")
         print(*failures, sep="\n")
@@ -122,11 +127,22 @@ def _key(plan: ReportPlan, path: Path) -> str:
     return notebook_key(path.stem, execution.read_notebook(path), plan.parameters(path))
 
 
+def _locked(plan: ReportPlan, name: str) -> AbstractContextManager[None]:
+    """Alone among the processes that make these reports, with one notebook or with all numbers."""
+    waiting = f"{name}: another process is at it, waiting for it"
+    return locked(plan.output / "executed" / f"{name}.lock", waiting)
+
+
 def _bring_up_to_date(plan: ReportPlan, path: Path, key: str) -> Failure | None:
-    """Run a notebook if its results are not current."""
-    if _is_current(plan, path, key):
-        print(f"{path.stem}: current", flush=True)
-        return None
+    """Run a notebook if its results are not current, once nobody else does."""
+    with _locked(plan, path.stem):
+        if not _is_current(plan, path, key):
+            return _run(plan, path, key)
+    print(f"{path.stem}: current", flush=True)
+    return None
+
+
+def _run(plan: ReportPlan, path: Path, key: str) -> Failure | None:
     record = plan.record(path.stem)
     record.unlink(missing_ok=True)
     print(f"{path.stem}: ", end="", flush=True)

@@ -17,12 +17,11 @@ before the stroke teachers had fewer digit styles and non-digits.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from digitlib.evaluation.compare import measure_weights
-from digitlib.files import REPORTS, atomic_write, write_json
+from digitlib.files import REPORTS, write_bytes, write_json
 from digitlib.models.card import BASELINE_WEIGHTS, BUNDLED_WEIGHTS
 from digitlib.models.export import export_bundled
 from digitlib.training.config import PRESETS, TrainConfig
@@ -182,7 +181,6 @@ def install(folder: Path, root: str | None = None) -> None:
     The bundled network is written as ONNX, too.
     """
     for name, target in INSTALLED.items():
-        with atomic_write(target) as partial:
-            shutil.copyfile(folder / f"{name}.safetensors", partial)
+        write_bytes(target, (folder / f"{name}.safetensors").read_bytes())
         write_json(REPORTS / "weights" / f"{name}.json", measure_weights(target, root))
     export_bundled()

@@ -19,10 +19,11 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from digitlib.datasets import catalog
+from digitlib.errors import DataDamagedError
 from digitlib.evaluation import compare
 from digitlib.evaluation.metrics import Proportion
 from digitlib.evaluation.speed import limit_threads
-from digitlib.files import REPORTS, digest, write_json, write_text
+from digitlib.files import REPORTS, digest, locked, write_json, write_text
 from digitlib.models.networks import count_parameters
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.calibration import make_card
@@ -145,7 +146,7 @@ def sweep(
     Args:
         configs: by name.
         seeds: of each.
-        table: a JSON Lines file, one run a line, appended to as runs finish.
+        table: a JSON Lines file, one run a line, added as runs finish.
         workers: as :func:`fan_out`.
         cluster: as :func:`fan_out`; workers there find data by ``DIGITLIB_DATA`` or ``root``.
         progress: show a bar.
@@ -158,24 +159,33 @@ def sweep(
     finished = read(table)
     known = {row["key"] for row in finished}
     missing = [job for key, job in wanted.items() if key not in known]
-    write_text(table, "".join(map(_line, finished)))  # without an incomplete line
     rows = fan_out(train, missing, workers=workers, cluster=cluster, **options)
     for row in tqdm(rows, total=len(missing), disable=not progress, unit="run"):
-        with table.open("a", encoding="utf-8") as file:
-            file.write(_line(row))
+        _add(table, row)
     found = pd.DataFrame([row for row in read(table) if row["key"] in wanted])
     return found.sort_values(["name", "seed"], ignore_index=True)
 
 
-def _line(row: Row) -> str:
-    return json.dumps(row) + "\n"
+def _add(table: Path, row: Row) -> None:
+    """Add a row, where another sweep may do so, too."""
+    waiting = f"Another sweep is writing {table}: waiting for it."
+    with locked(table.with_name(f".{table.name}.lock"), waiting):
+        rows = [*read(table), row]
+        write_text(table, "".join(json.dumps(each) + "\n" for each in rows))
 
 
 def read(table: Path) -> list[Row]:
-    """The rows of a table, none where there is no file; an incomplete line is left out."""
+    """The rows of a table, none where there is no file.
+
+    Raises:
+        DataDamagedError: a line is no row.
+    """
     text = table.read_text(encoding="utf-8") if table.exists() else ""
-    # A sweep that is stopped during a write leaves a line without its end.
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    try:
+        return [json.loads(line) for line in text.splitlines()]
+    except ValueError as error:
+        message = f"{table} is damaged ({error}): remove the line, and its run is made again."
+        raise DataDamagedError(message) from error
 
 
 def write_seeds(rows: Sequence[Row], path: Path = REPORTS / "seeds.json") -> None:

@@ -21,7 +21,7 @@ from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.datasets.drawings import drawing_data
 from digitlib.errors import DigitlibError
-from digitlib.files import atomic_write, versions
+from digitlib.files import locked, versions, write_bytes
 from digitlib.models.card import Card
 from digitlib.models.export import to_onnx
 from digitlib.models.networks import DigitNet
@@ -165,7 +165,7 @@ def run(folder: Path | None, report: Report, root: Path | None = None) -> dict[s
         TeachError: there are too few drawings.
         DrawingFileError: they cannot be read.
         DataDamagedError: one of them cannot.
-        OSError: the weights cannot be written.
+        WriteError: the weights cannot be written.
     """
     start = time.perf_counter()
     store = DrawingFile(folder)
@@ -185,14 +185,13 @@ def run(folder: Path | None, report: Report, root: Path | None = None) -> dict[s
 
 
 def write_personal(folder: Path, lesson: Lesson) -> None:
-    """Write ``personal.safetensors`` and ``personal.onnx``, each whole or as it was."""
-    for partial in folder.glob(f".{PERSONAL}.*"):  # of a lesson that was killed
-        partial.unlink()
+    """Write ``personal.safetensors`` and ``personal.onnx``, each whole, both of one lesson."""
     path = folder / f"{PERSONAL}.safetensors"
     content = to_onnx(lesson.model, lesson.card)
-    save_model(path, lesson.model, lesson.card)
-    with atomic_write(path.with_suffix(".onnx")) as partial:
-        partial.write_bytes(content)
+    waiting = "Another lesson is writing its network: waiting for it."
+    with locked(folder / f"{PERSONAL}.lock", waiting):
+        save_model(path, lesson.model, lesson.card)
+        write_bytes(path.with_suffix(".onnx"), content)
 
 
 def describe(result: dict[str, Any]) -> str:
