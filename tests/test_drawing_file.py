@@ -407,7 +407,7 @@ def test_a_kill_while_the_file_is_replaced_loses_nothing(store: DrawingFile) -> 
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    (store.folder / ".drawings.jsonl.1").write_bytes(b"left over")
+    (store.folder / ".drawings.jsonl.9999999-1.partial").write_bytes(b"left over")
     assert [drawing.id for drawing in store.read()] == ids
     store.relabel(ids[0], 3)
     assert sorted(path.name for path in store.folder.iterdir()) == [

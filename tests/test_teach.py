@@ -212,7 +212,7 @@ def test_what_is_kept(
 
 def test_the_personal_network_is_written_with_its_card(tmp_path: Path, model: DigitNet) -> None:
     DrawingFile(tmp_path / "drawings").append(*drawings())
-    leftover = tmp_path / "drawings" / ".personal.onnx.1"
+    leftover = tmp_path / "drawings" / ".personal.onnx.9999999-1.partial"
     leftover.touch()
     steps: list[dict[str, Any]] = []
     result = teach.run(tmp_path / "drawings", steps.append, tmp_path)
