@@ -10,8 +10,7 @@ from scipy.optimize import check_grad
 
 from digitlib.models.lattice import FEATURES, Lattice
 from digitlib.models.number_reader import EVIDENCE, WEIGHTS, load_weights
-from digitlib.training import number_fit
-from digitlib.training.number_fit import Ways
+from digitlib.training.lattice_fit import Ways, loss_of_prices
 
 
 def make_lattice(random: np.random.RandomState, count: int = 4) -> Lattice:
@@ -73,8 +72,8 @@ def test_a_text_that_no_way_says_has_no_weight_and_counts_for_nothing() -> None:
     prices = np.full(len(FEATURES), 0.3)
     costs = lattices[1].features @ prices
     assert Ways([(lattices[1], "9")]).shares(costs, every=False)[1] == -np.inf
-    alone = number_fit.loss_of_prices(prices, Ways(known[:1]))
-    both = number_fit.loss_of_prices(prices, Ways([known[0], (lattices[1], "9")]))
+    alone = loss_of_prices(prices, Ways(known[:1]))
+    both = loss_of_prices(prices, Ways([known[0], (lattices[1], "9")]))
     assert both[0] == pytest.approx(alone[0])
     assert both[1] == pytest.approx(alone[1])
 
@@ -85,8 +84,8 @@ def test_the_slope_of_the_loss_is_that_of_finite_differences() -> None:
     known = Ways([(lattice, say(lattice, ways(lattice)[0])) for lattice in lattices])
     prices = random.uniform(size=len(FEATURES))
     off = check_grad(
-        lambda x: number_fit.loss_of_prices(x, known)[0],
-        lambda x: number_fit.loss_of_prices(x, known)[1],
+        lambda x: loss_of_prices(x, known)[0],
+        lambda x: loss_of_prices(x, known)[1],
         prices,
     )
     assert off < 1e-4
