@@ -250,7 +250,7 @@ def test_installing_copies_weights_and_writes_their_numbers(
     target = tmp_path / "models" / "alone.safetensors"
     monkeypatch.setattr(stages, "INSTALLED", {"alone": target})
     monkeypatch.setattr(stages, "REPORTS", tmp_path / "reports")
-    monkeypatch.setattr(stages, "measure_weights", lambda path, root: {"of": path.name})
+    monkeypatch.setattr(stages, "measure_weights", lambda path: {"of": path.name})
     stages.install(folder)
     assert target.read_bytes() == (folder / "alone.safetensors").read_bytes()
     assert "alone.safetensors" in (tmp_path / "reports/weights/alone.json").read_text()

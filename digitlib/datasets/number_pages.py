@@ -21,10 +21,15 @@ PRINT = (
 
 
 def page(
-    strokes: Sequence[Points] | None, seed: int, *,
-    ruled: bool = True, ring: bool = True, printed: bool = True,
-) -> Image.Image:  # fmt: skip
-    """A sheet with a number, or none: ruled, beside the number a coffee ring and a line of print.
+    strokes: Sequence[Points] | None, seed: int, *, ruled: bool = True, printed: bool = True
+) -> Image.Image:
+    """A sheet with a number, or none, and a coffee ring.
+
+    Args:
+        strokes: of the number, in any unit; None for none.
+        seed: of paper, ruling, ring, print and places.
+        ruled: with ruling.
+        printed: with a line of print beside the number.
 
     Returns:
         A colour picture (mode ``RGB``), 720 px wide.
@@ -39,8 +44,7 @@ def page(
         lines = np.clip(1.5 - np.abs((y - step * random.rand()) % step - step / 2), 0, 1) * 0.6
         scene = _blend(scene, lines, (150, 175, 215))
     top = random.rand() < 0.5  # the number is in the upper half, the ring in the lower
-    if ring:
-        scene = _blend(scene, *_coffee_ring((height, width), not top, random))
+    scene = _blend(scene, *_coffee_ring((height, width), not top, random))
     if strokes is not None:
         scene = _blend(scene, _written(strokes, (height, width), top, random), (30, 35, 70))
     drawn = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))

@@ -1,7 +1,7 @@
 """Misread drawings, grouped by a computed cause or by the pair of true and predicted digit.
 
 A cause follows from the drawing (a stray mark, a missing stroke) or from the predictions (a label
-in doubt), never from the number of a drawing: other networks, other groups.
+in doubt), never from the number of a drawing, so it holds for other networks, too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ STRAY, UNCROSSED, DOUBTED, OTHER = (
     "stray mark", "four without a crossing", "label in doubt", "other",
 )  # fmt: skip
 CONFIDENT = 0.9  # least probability of every network where a label is in doubt
+STRAY_SIZE, STRAY_GAP = 0.2, 0.2  # of a stray mark: at most, at least; shares of the drawing's size
+ENLARGED = 4  # times a frame's pixels, in figures
+ROUNDS = 2000  # of dealing out mistakes at random
 FREQUENT = 3  # least number of mistakes with the same two digits that make a group
 
 Groups = dict[str, dict[str, list[int]]]  # group → network → rows of drawings
@@ -48,16 +51,16 @@ def crossings(strokes: Strokes) -> int:
     return int(np.triu(parted & parted.T).sum())
 
 
-def has_stray_mark(strokes: Strokes, *, size: float = 0.2, gap: float = 0.2) -> bool:
-    """Whether a stroke is small and far from the others, both as shares of the drawing's size."""
+def has_stray_mark(strokes: Strokes) -> bool:
+    """Whether a stroke is small and far from the others."""
     arrays = validate_strokes(strokes)
     extent = float(np.ptp(np.concatenate(arrays), axis=0).max())
     for n, stroke in enumerate(arrays):
         rest = arrays[:n] + arrays[n + 1 :]
-        if not rest or np.ptp(stroke, axis=0).max() > size * extent:
+        if not rest or np.ptp(stroke, axis=0).max() > STRAY_SIZE * extent:
             continue
         apart = stroke[:, None] - np.concatenate(rest)[None]
-        if np.hypot(apart[..., 0], apart[..., 1]).min() > gap * extent:
+        if np.hypot(apart[..., 0], apart[..., 1]).min() > STRAY_GAP * extent:
             return True
     return False
 
@@ -129,8 +132,9 @@ def photo_errors(
     return {"photo only": int((wrong & read).sum()), "strokes too": int((wrong & ~read).sum())}
 
 
-def thumbnails(images: Iterable[Image.Image], side: int = 4 * FRAME_SIZE) -> NDArray[np.uint8]:
-    """Pictures as grey squares ``[N, side, side]``, uncropped, with white margins."""
+def thumbnails(images: Iterable[Image.Image]) -> NDArray[np.uint8]:
+    """Pictures as grey squares ``[N, 112, 112]``, uncropped, with white margins."""
+    side = ENLARGED * FRAME_SIZE
     squares = [
         ImageOps.pad(image.convert("L"), (side, side), color=255, centering=(0.5, 0.5))
         for image in images
@@ -138,27 +142,24 @@ def thumbnails(images: Iterable[Image.Image], side: int = 4 * FRAME_SIZE) -> NDA
     return np.stack([np.asarray(square) for square in squares])
 
 
-def enlarge(frames: NDArray[np.uint8], times: int = 4) -> NDArray[np.uint8]:
+def enlarge(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Frames ``[N, 28, 28]`` with every pixel repeated, of the size of :func:`thumbnails`."""
-    return frames.repeat(times, axis=1).repeat(times, axis=2)
+    return frames.repeat(ENLARGED, axis=1).repeat(ENLARGED, axis=2)
 
 
-def writers_hit(
-    wrong: NDArray[np.bool_], writers: NDArray[np.integer[Any]], rounds: int = 2000
-) -> dict[str, float]:
+def writers_hit(wrong: NDArray[np.bool_], writers: NDArray[np.integer[Any]]) -> dict[str, float]:
     """How many writers have a mistake, and how many would if mistakes fell on digits at random.
 
     Args:
         wrong: mistakes, bool ``[N]``.
         writers: numbers ``[N]``.
-        rounds: of dealing out the mistakes at random.
 
     Returns:
         ``mistakes``, ``writers`` with any; of the random rounds the mean number of writers,
         ``expected``, and ``low`` and ``high``, between which 95 % of the numbers lie.
     """
     random = np.random.RandomState(0)
-    dealt = [len(np.unique(writers[random.permutation(wrong)])) for _ in range(rounds)]
+    dealt = [len(np.unique(writers[random.permutation(wrong)])) for _ in range(ROUNDS)]
     low, high = np.percentile(dealt, (2.5, 97.5))
     return {
         "mistakes": int(wrong.sum()),

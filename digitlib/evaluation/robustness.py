@@ -26,6 +26,7 @@ from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
 
 Change = Callable[[Tensor, float, torch.Generator], Tensor]
 CONFIDENCE, REJECTED = "confidence of digitnet", "rejected by digitnet"
+TOLERATED = 0.9  # least accuracy
 LINE_STYLES = {CONFIDENCE: "--", REJECTED: ":"}
 
 
@@ -189,12 +190,12 @@ class RobustnessCurve:
         """Confidence minus accuracy at the greatest strength."""
         return self.confidence[-1] - self.accuracy[-1].value
 
-    def tolerated_range(self, change: Perturbation, least: float = 0.9) -> str:
-        """The strengths around the neutral one with at least this accuracy, as text.
+    def tolerated_range(self, change: Perturbation) -> str:
+        """The strengths around the neutral one that the network tolerates, as text.
 
-        The whole 95 % interval of the accuracy is at least ``least``.
+        There the whole 95 % interval of the accuracy is at least ``TOLERATED``.
         """
-        tolerated = [share.interval[0] >= least for share in self.accuracy]
+        tolerated = [share.interval[0] >= TOLERATED for share in self.accuracy]
         first = last = change.neutral_place
         if not tolerated[first]:
             return "none"

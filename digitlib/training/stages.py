@@ -175,12 +175,12 @@ INSTALLED = {
 }
 
 
-def install(folder: Path, root: str | None = None) -> None:
+def install(folder: Path) -> None:
     """Copy the bundled weights into the repository, with all their numbers in reports/weights.
 
     The bundled network is written as ONNX, too.
     """
     for name, target in INSTALLED.items():
         write_bytes(target, (folder / f"{name}.safetensors").read_bytes())
-        write_json(REPORTS / "weights" / f"{name}.json", measure_weights(target, root))
+        write_json(REPORTS / "weights" / f"{name}.json", measure_weights(target))
     export_bundled()
