@@ -906,7 +906,7 @@ def test_a_damaged_picture_of_pil_is_refused_with_its_cause() -> None:
 def test_a_page_of_dots_is_too_busy() -> None:
     dots = np.full((640, 640), 255, np.uint8)
     dots[::4, ::4] = 0
-    with pytest.raises(InputError, match="too busy to find a digit in: its ink has 25,600 parts"):
+    with pytest.raises(InputError, match="too busy to find a digit in: it has 25,600 parts of ink"):
         to_frame(dots)
 
 

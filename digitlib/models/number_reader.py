@@ -26,7 +26,7 @@ from digitlib.preprocessing.ink_pieces import segment_ink
 from digitlib.preprocessing.paper import find_ink
 from digitlib.preprocessing.read import read_grey, reduction
 from digitlib.preprocessing.segmentation import Line
-from digitlib.preprocessing.stroke_pieces import segment_strokes
+from digitlib.preprocessing.stroke_pieces import segment_strokes, thin
 
 WEIGHTS = Path(__file__).with_name("numbers.json")  # of ``python -m digitlib fit-numbers``
 EVIDENCE = "constant", "share", "confidence", "score", "touching", "thin", "low", "alone"
@@ -144,8 +144,9 @@ def _logit(share: float) -> float:
 def read(recognizer: Reader, source: Any) -> Reading:
     """As :meth:`Recognizer.read`."""
     if isinstance(source, list | tuple):
-        lines = segment_strokes(source, recognizer.takes_planes)
-        picture, extent = _picture(strokes.validate_strokes(source))
+        drawing = thin(strokes.validate_strokes(source))
+        lines = segment_strokes(drawing, recognizer.takes_planes)
+        picture, extent = _picture(drawing)
         return _collect(recognizer, lines, "strokes", picture, extent)
     grey = read_grey(source)
     scale = reduction(source)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.errors import InputError
+from digitlib.preprocessing.limits import check_busy
 from digitlib.preprocessing.read import Box, Picture
 from digitlib.preprocessing.ruling import NEIGHBOURS_8, remove_rules
 
@@ -76,11 +76,7 @@ def isolate_digit(ink: Picture) -> Picture:
         return ink
     mask = ink[window] > MIN_INK  # labelling takes long: only where there is ink
     labels, count = _components(mask)
-    if count > MAX_COMPONENTS:
-        raise InputError(
-            f"The picture is too busy to find a digit in: its ink has {count:,} parts, at most "
-            f"{MAX_COMPONENTS:,} are looked at. Crop it to the digit, or write on plain paper."
-        )
+    check_busy("picture", count, MAX_COMPONENTS, "parts of ink")
     if (lines := _box_around(labels, count)) is not None:
         ink = _erase(ink, window, lines, mask & ~lines)
         mask &= ~lines

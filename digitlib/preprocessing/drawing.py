@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.errors import BlankDrawingError, InputError
+from digitlib.preprocessing.limits import check_busy
 
 MAX_STROKES, MAX_POINTS = 20_000, 1_000_000  # of a drawing; more are refused
 REAL = "fiub"  # kinds of NumPy's types that coordinates may have: floats, integers, bool
@@ -33,22 +34,15 @@ def as_arrays(strokes: Strokes) -> list[NDArray[np.float64]]:
     except TypeError as error:
         kind = type(strokes).__name__
         raise InputError(f"A drawing is a list of strokes, (n, 2) each, not {kind}.") from error
-    if count > MAX_STROKES:
-        raise InputError(_too_much(f"{count:,} strokes"))
+    check_busy("drawing", count, MAX_STROKES, "strokes")
     arrays = [array for array in map(_as_array, strokes) if array.size]
     if not arrays:
         raise BlankDrawingError("There are no strokes in the drawing: draw a digit first.")
     for array in arrays:
         if array.ndim != 2 or array.shape[1] != 2:
             raise InputError(f"A stroke is an array (n, 2) of x and y; this one is {array.shape}.")
-    if (points := sum(map(len, arrays))) > MAX_POINTS:
-        raise InputError(_too_much(f"{points:,} points"))
+    check_busy("drawing", sum(map(len, arrays)), MAX_POINTS, "points")
     return arrays
-
-
-def _too_much(found: str) -> str:
-    limits = f"at most {MAX_STROKES:,} strokes and {MAX_POINTS:,} points are read"
-    return f"The drawing is too busy to find a digit in: it has {found}, {limits}."
 
 
 def _as_array(stroke: Any) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ to bottom through as little ink as possible.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.preprocessing import seams, segmentation
-from digitlib.preprocessing.components import MIN_INK, SOFT_EDGE
+from digitlib.preprocessing.components import MAX_COMPONENTS, MIN_INK, SOFT_EDGE
 from digitlib.preprocessing.frame import (
     Frame,
     even_strokes,
@@ -23,10 +24,11 @@ from digitlib.preprocessing.frame import (
     square_window,
     stroke_width,
 )
+from digitlib.preprocessing.limits import check_busy
 from digitlib.preprocessing.read import Box, Picture
 from digitlib.preprocessing.rings import on_rings
-from digitlib.preprocessing.ruling import NEIGHBOURS_8
-from digitlib.preprocessing.segmentation import Bounds, Candidate, Line
+from digitlib.preprocessing.ruling import NEIGHBOURS_8, spread
+from digitlib.preprocessing.segmentation import MOST_PIECES, Bounds, Candidate, Line
 
 Labels = NDArray[np.intp]  # [H, W], 0 for paper
 CUT, CROSSED = (segmentation.BORDER.index(name) for name in ("cut", "crossed"))
@@ -42,9 +44,14 @@ MAX_SIDES = 6.0  # times as long as high: a line under the number
 MAX_ACROSS = 0.9  # of the picture's width or height: the edge of the page
 MIN_SHADE = 0.6  # of the darkest component; paler ones are stains …
 SHADE_QUANTILE = 0.8  # … by this quantile of their ink
-MAX_COMPONENTS = 300  # the largest are read
+MAX_PARTS = 300  # the largest components are read
 
 SHARED = 0.75  # widths of a stroke beyond a cut that belong to both sides
+
+# --- what is too busy; the fullest page of 300 digits has about half of it
+MAX_CANDIDATES = 50_000
+MAX_COVERED = 4  # times the picture's area in the boxes of components, or of lines
+MAX_DRAWN = 1_000_000_000  # px of the squares in which candidates are drawn
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,41 @@ class _Component:
         """x and y of its pixels in the picture, ``[n, 2]``."""
         rows, columns = np.nonzero(self.mask)
         return np.stack([columns + self.box[1].start, rows + self.box[0].start], axis=1) * 1.0
+
+
+@dataclass(frozen=True)
+class _Divided:
+    """A line cut into pieces.
+
+    Attributes:
+        window: its ink, and where that lies in the picture …
+        corner: … left, top, left, top.
+        height: of its digits, px.
+        pieces: numbered from 1 in reading order, in the window.
+        bounds: of the pieces, in the window, ``[N, 4]``.
+        crossings: number of cuts, and ink crossed by them, at each border, ``[N + 1, 2]``.
+        groups: start and stop of those that may be digits, ``[G, 2]``.
+    """
+
+    window: Picture
+    corner: NDArray[np.intp]
+    height: float
+    pieces: Labels
+    bounds: Bounds
+    crossings: NDArray[np.float64]
+    groups: NDArray[np.intp]
+
+    @property
+    def touching(self) -> NDArray[np.bool_]:
+        """Whether ink was cut at each border, ``[N + 1]``."""
+        return self.crossings[:, 0] > 0
+
+    def drawn_areas(self) -> NDArray[np.float64]:
+        """Pixels of the squares in which candidates are drawn: one or two of each group."""
+        left, top, right, bottom = self.bounds.T
+        wide = [right[a:b].max() - left[a:b].min() for a, b in self.groups]
+        areas = np.maximum(wide, bottom.max() - top.min()) ** 2
+        return np.repeat(areas, 1 + self.touching[self.groups].any(axis=1))
 
 
 def segment_ink(ink: Picture) -> list[Line]:
@@ -87,18 +129,26 @@ def segment_ink(ink: Picture) -> list[Line]:
         least = MIN_AREA * np.count_nonzero(tallest.mask)
         kept = [part for part in parts if np.count_nonzero(part.mask) >= least]
         if len(tallest.mask) >= MIN_HEIGHT:
-            lines.append(_line(kept, ink, width))
-    return lines
+            lines.append(kept)
+    _check_covered([_around(parts) for parts in lines], ink)
+    divided = [_divide(parts, ink, width) for parts in lines]
+    _check_work(divided)
+    return [_line(each, width) for each in divided]
 
 
 def _find_components(ink: Picture) -> list[_Component]:
     """The components that may be digits or parts of them."""
     from scipy import ndimage
 
-    labels, _ = ndimage.label(ink > MIN_INK, NEIGHBOURS_8)
-    boxes = ndimage.find_objects(labels)
-    found = [_Component(box, labels[box] == number) for number, box in enumerate(boxes, 1)]
-    found = [each for each in found if not _is_no_digit(each, ink.shape)]
+    labels, count = ndimage.label(ink > MIN_INK, NEIGHBOURS_8)
+    check_busy("picture", count, MAX_COMPONENTS, "parts of ink")
+    boxes = {
+        number: box
+        for number, box in enumerate(ndimage.find_objects(labels), 1)
+        if not _is_no_digit(box, ink.shape)
+    }
+    _check_covered([*boxes.values()], ink)
+    found = [_Component(box, labels[box] == number) for number, box in boxes.items()]
     rings = on_rings([each.points() for each in found])
     found = [each for each, ring in zip(found, rings, strict=True) if not ring]
     if not found:
@@ -107,52 +157,81 @@ def _find_components(ink: Picture) -> list[_Component]:
     found = [
         each for each, shade in zip(found, shades, strict=True) if shade > MIN_SHADE * shades.max()
     ]
-    return sorted(found, key=lambda each: -each.mask.sum())[:MAX_COMPONENTS]
+    return sorted(found, key=lambda each: -each.mask.sum())[:MAX_PARTS]
 
 
-def _is_no_digit(part: _Component, shape: tuple[int, ...]) -> bool:
-    """Whether a component is an edge of the page, or a line under the number."""
-    high, wide = part.mask.shape
+def _check_covered(boxes: Sequence[Box], ink: Picture) -> None:
+    """InputError where boxes lie over each other again and again."""
+    areas = sum((y.stop - y.start) * (x.stop - x.start) for y, x in boxes)
+    check_busy("picture", -(-areas // ink.size), MAX_COVERED, "layers of ink")
+
+
+def _is_no_digit(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether the component in a box is an edge of the page, or a line under the number."""
+    high, wide = (side.stop - side.start for side in box)
     across = wide > MAX_ACROSS * shape[1] or high > MAX_ACROSS * shape[0]
     at_rim = any(
-        side.start == 0 or side.stop == length for side, length in zip(part.box, shape, strict=True)
+        side.start == 0 or side.stop == length for side, length in zip(box, shape, strict=True)
     )
     return (across and at_rim) or wide > MAX_SIDES * high
 
 
-def _line(parts: list[_Component], ink: Picture, width: float) -> Line:
-    """The line of these components.
+def _around(parts: list[_Component]) -> Box:
+    """The box around components and their soft edges."""
+    left, top, right, bottom = map(int, segmentation.union(np.array([p.bounds for p in parts])))
+    return slice(max(top - RIM, 0), bottom + RIM), slice(max(left - RIM, 0), right + RIM)
+
+
+def _divide(parts: list[_Component], ink: Picture, width: float) -> _Divided:
+    """The line of these components, cut into pieces.
 
     Args:
         parts: in any order.
         ink: of the whole picture.
         width: of its strokes, px.
     """
-    from scipy import ndimage
-
-    left, top, right, bottom = map(int, segmentation.union(np.array([p.bounds for p in parts])))
-    left, top = max(left - RIM, 0), max(top - RIM, 0)
-    corner = np.array([left, top, left, top])
+    rows, columns = _around(parts)
+    window = ink[rows, columns]
+    corner = np.array([columns.start, rows.start] * 2)
     height = segmentation.line_height(np.array([part.bounds for part in parts], float))
-    window = ink[top : bottom + RIM, left : right + RIM]
     pieces, cuts = _pieces(parts, corner, window, height, width)
     pieces, bounds, ranks = _in_order(pieces)
+    crossings = np.zeros((len(bounds) + 1, 2))
+    for first, second, crossed in cuts:
+        low, high = sorted((ranks[first], ranks[second]))
+        crossings[low + 1 : high + 1] += 1, crossed
+    groups = np.array(segmentation.groups(bounds, height))
+    return _Divided(window, corner, height, pieces, bounds, crossings, groups)
+
+
+def _check_work(divided: list[_Divided]) -> None:
+    """InputError where it takes too long to draw and read all groups."""
+    pieces = sum(len(each.bounds) for each in divided)
+    check_busy("picture", pieces, MOST_PIECES, "parts of digits")
+    areas = [area for each in divided for area in each.drawn_areas().tolist()]
+    check_busy("picture", len(areas), MAX_CANDIDATES, "possible digits")
+    check_busy("picture", int(sum(areas)), MAX_DRAWN, "pixels in possible digits")
+
+
+def _line(divided: _Divided, width: float) -> Line:
+    """The line with its candidates; strokes of the picture are ``width`` px wide."""
+    from scipy import ndimage
+
+    window, pieces, bounds, height = (
+        divided.window, divided.pieces, divided.bounds, divided.height,
+    )  # fmt: skip
     apart = segmentation.distances(
         [_outline(pieces, rank + 1, box) for rank, box in enumerate(ndimage.find_objects(pieces))]
     )
     apart = np.maximum(apart - 1, 0)  # neighbouring pixels touch
     borders = segmentation.border_features(bounds, apart, height)
-    for first, second, crossed in cuts:
-        low, high = sorted((ranks[first], ranks[second]))
-        borders[low + 1 : high + 1, CUT] += 1
-        borders[low + 1 : high + 1, CROSSED] += crossed
+    borders[:, [CUT, CROSSED]] = divided.crossings
     borders[:, SQUARED] = borders[:, CROSSED] ** 2
-    touching = borders[:, CUT] > 0
-    inked = _with_edges(pieces, window)
+    inked, touching = _with_edges(pieces, window), divided.touching
     candidates = []
-    for start, stop in segmentation.groups(bounds, height):
+    for start, stop in divided.groups.tolist():
         part = slice(start, stop)
-        bounded = segmentation.union(bounds[part] + corner)
+        bounded = segmentation.union(bounds[part] + divided.corner)
         form = segmentation.form_features(bounds[part], apart[part, part], height)
         near = slice(max(int(bounds[part, 0].min()) - RIM, 0), int(bounds[part, 2].max()) + RIM)
         edges = touching[[start, stop]]
@@ -162,7 +241,7 @@ def _line(parts: list[_Component], ink: Picture, width: float) -> Line:
             form[UNSHARED] = edges.any() and not beyond
             candidates.append(Candidate(start, stop, bounded, _frame(digit), form))
     joints = np.zeros(len(bounds), bool)
-    return Line(bounds + corner, height, candidates, borders, touching, joints)
+    return Line(bounds + divided.corner, height, candidates, borders, touching, joints)
 
 
 def _pieces(
@@ -238,10 +317,9 @@ def _digit(
     """
     own = (inked > start) & (inked <= stop)
     if edges.any() and beyond:
-        from scipy import ndimage
-
         beside = (edges[0] & (inked == start)) | (edges[1] & (inked == stop + 1))
-        own |= beside & ndimage.binary_dilation(own, NEIGHBOURS_8, max(round(beyond), 1))
+        reach = 2 * max(round(beyond), 1) + 1
+        own |= beside & spread(spread(own, reach, axis=0), reach, axis=1)
     return np.where(own, window, 0)
 
 

@@ -58,23 +58,24 @@ def on_rings(components: Sequence[Points]) -> NDArray[np.bool_]:
     Args:
         components: the pixels of each.
     """
-    thinned = [points[:: -(-len(points) // MAX_POINTS)] for points in components]
     found = np.zeros(len(components), bool)
+    if not len(found):
+        return found
+    thinned = [points[:: -(-len(points) // MAX_POINTS)] for points in components]
+    every, counts = np.concatenate(thinned), np.array([*map(len, thinned)])
+    starts = np.cumsum(counts) - counts
     for number in np.argsort([-len(points) for points in components], kind="stable")[:MOST]:
         if found[number]:
             continue
         arc = thinned[number]
         circle = fit_circle(arc)
-        ring = np.array([_is_on(circle, points) for points in thinned])
+        near = np.abs(circle.off(every)) < RING_LINE
+        ring = np.add.reduceat(near, starts, dtype=np.intp) / counts > MIN_ON_RING
         if ring.any():
             arc = np.concatenate([thinned[each] for each in np.flatnonzero(ring)])
             if _is_ring(fit_circle(arc), arc):
                 found |= ring
     return found
-
-
-def _is_on(circle: Circle, points: Points) -> bool:
-    return bool((np.abs(circle.off(points)) < RING_LINE).mean() > MIN_ON_RING)
 
 
 def _is_ring(circle: Circle, points: Points) -> bool:

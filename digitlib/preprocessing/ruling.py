@@ -80,12 +80,12 @@ def remove_rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _bridge(mask: NDArray[np.bool_], depth: int) -> NDArray[np.bool_]:
     """The closing of a mask: gaps of up to ``2 * depth`` rows between strokes are filled."""
     padded, high = np.pad(mask, depth), 2 * depth + 1
-    grown = _spread(_spread(padded, high, axis=0), 3, axis=1)
-    closed = ~_spread(_spread(~grown, high, axis=0), 3, axis=1)
+    grown = spread(spread(padded, high, axis=0), 3, axis=1)
+    closed = ~spread(spread(~grown, high, axis=0), 3, axis=1)
     return closed[depth:-depth, depth:-depth]
 
 
-def _spread(mask: NDArray[np.bool_], size: int, axis: int, origin: int = 0) -> NDArray[np.bool_]:
+def spread(mask: NDArray[np.bool_], size: int, axis: int, origin: int = 0) -> NDArray[np.bool_]:
     """Dilation by a line of so many px along one axis, in time that does not grow with it."""
     from scipy import ndimage
 
@@ -97,7 +97,7 @@ def _long_runs(mask: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
     from scipy import ndimage
 
     starts = ndimage.minimum_filter1d(mask, length, axis=1, mode="constant")
-    return _spread(starts, length, axis=1, origin=length % 2 - 1)
+    return spread(starts, length, axis=1, origin=length % 2 - 1)
 
 
 def _rules(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
@@ -110,7 +110,7 @@ def _rules(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
     width = mask.shape[1]
     rules, count, thickest = np.zeros_like(mask), 0, 0.0
     # A slight tilt is bridged by thickening; the opening leaves long straight runs.
-    runs = _long_runs(_spread(mask, 3, axis=0), max(MIN_RUN, width // RUN_PART))
+    runs = _long_runs(spread(mask, 3, axis=0), max(MIN_RUN, width // RUN_PART))
     labels, _ = ndimage.label(runs, NEIGHBOURS_8)
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         if columns.stop - columns.start < MIN_RULE_LENGTH * width:

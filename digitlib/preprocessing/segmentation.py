@@ -8,8 +8,9 @@ between them. A linear model (:mod:`digitlib.models.lattice`) makes prices of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ MAX_ABOVE = 0.06  # … the widest gap between one loop of an 8 and the other be
 MAX_WIDTH = 1.4  # of a group of several pieces
 MAX_GAP = 0.35  # in it
 MAX_PIECES = 16  # in it: wide digits are cut at many places, to be put together again
+
+# Of a page; more is refused. One with 300 digits has half as many pieces:
+MOST_PIECES = 3_000
+BLOCK = 64  # parts of a line whose neighbours are sought at once
 
 # Features, lengths in line heights …
 FORM = "low", "high", "wide", "gap", "loose", "parts", "tall parts", "later", "unshared"
@@ -103,37 +108,47 @@ def find_lines(bounds: Bounds) -> list[NDArray[np.intp]]:
         height = float(heights[first])
         line = np.arange(len(bounds)) == first
         tall = left & (heights >= MIN_TALL * height)
-        line = _grow(line, tall, _abreast(bounds, height))
-        line = _grow(line, left & ~tall, _distances(bounds) <= MAX_LOOSE * height)
+        line = _grow(bounds, line, tall, partial(_abreast, height=height))
+        line = _grow(bounds, line, left & ~tall, partial(_beside, height=height))
         left &= ~line
         lines.append(np.flatnonzero(line))
     return sorted(lines, key=lambda line: float(bounds[line][:, [1, 3]].mean()))
 
 
 def _grow(
-    line: NDArray[np.bool_], among: NDArray[np.bool_], near: NDArray[np.bool_]
+    bounds: Bounds,
+    line: NDArray[np.bool_],
+    among: NDArray[np.bool_],
+    near: Callable[[Bounds, Bounds], NDArray[np.bool_]],
 ) -> NDArray[np.bool_]:
-    """The line with those parts that are near it or near one that is."""
-    while (more := among & ~line & near[line].any(axis=0)).any():
-        line = line | more
+    """The line with those parts that are near it or near one that is; each is looked at once."""
+    line, new = line.copy(), [*np.flatnonzero(line)]
+    left = np.flatnonzero(among & ~line)
+    while new and left.size:
+        some, new = new[:BLOCK], new[BLOCK:]
+        more = near(bounds[some], bounds[left]).any(axis=0)
+        new += [*left[more]]
+        line[left[more]] = True
+        left = left[~more]
     return line
 
 
-def _abreast(bounds: Bounds, height: float) -> NDArray[np.bool_]:
-    """Which two parts ``[N, N]`` may be digits of one line."""
-    left, top, right, bottom = bounds.T
-    away = np.maximum(left[:, None] - right, left - right[:, None])
-    common = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
-    lower = np.minimum((bottom - top)[:, None], bottom - top)
+def _abreast(some: Bounds, others: Bounds, height: float) -> NDArray[np.bool_]:
+    """Which of some parts may be digits of one line with which others, ``[N, M]``."""
+    left, top, right, bottom = some.T[..., None]
+    left_, top_, right_, bottom_ = others.T
+    away = np.maximum(left - right_, left_ - right)
+    common = np.minimum(bottom, bottom_) - np.maximum(top, top_)
+    lower = np.minimum(bottom - top, bottom_ - top_)
     abreast = (away <= MAX_AWAY * height) & (common >= MIN_ABREAST * lower)
-    narrower = np.minimum((right - left)[:, None], right - left)
+    narrower = np.minimum(right - left, right_ - left_)
     return abreast | ((-away >= MIN_ABREAST * narrower) & (common >= -MAX_ABOVE * height))
 
 
-def _distances(bounds: Bounds) -> NDArray[np.float64]:
-    """The wider of the gaps from left to right and from top to bottom of two parts, ``[N, N]``."""
-    low, high = bounds[:, :2], bounds[:, 2:]
-    return np.maximum(low[:, None] - high, low - high[:, None]).max(axis=2)
+def _beside(some: Bounds, others: Bounds, height: float) -> NDArray[np.bool_]:
+    """Which of some parts are near which others, across the wider of their gaps, ``[N, M]``."""
+    gaps = np.maximum(some[:, None, :2] - others[:, 2:], others[:, :2] - some[:, None, 2:])
+    return gaps.max(axis=2) <= MAX_LOOSE * height
 
 
 def line_height(pieces: Bounds) -> float:
@@ -179,7 +194,8 @@ def border_features(pieces: Bounds, apart: NDArray[np.float64], height: float) -
     after = np.minimum.accumulate(pieces[::-1, 0])[::-1][1:]
     found[1:-1, 0] = np.clip((before - after) / height, 0, MAX_OVERLAP)
     for place in range(1, len(pieces)):
-        nearest = float(apart[:place, place:].min()) / height
+        around = slice(max(place - MAX_PIECES, 0), place), slice(place, place + MAX_PIECES)
+        nearest = float(apart[around].min()) / height  # those farther in order are infinite
         found[place, 1] = max(FAR - nearest, 0)
     return found
 
