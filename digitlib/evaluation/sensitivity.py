@@ -39,7 +39,8 @@ KINDS: dict[str, Callable[..., Image.Image]] = {
 # Not chosen: MNIST's convention, standards, mathematics, limits and the baseline of the textbook.
 FIXED = {
     "BASELINE_THICKEN", "BOX_SIZE", "FRAME_SIZE", "HULL_TOLERANCE", "MAD_TO_SIGMA", "MASS_CENTER",
-    "MAX_COMPONENTS", "MAX_SIDE", "MNIST_MEAN", "MNIST_STD", "OTSU_BINS", "RANGE_TOLERANCE",
+    "MAX_COMPONENTS", "MAX_RULES", "MAX_SIDE", "MNIST_MEAN", "MNIST_STD", "OTSU_BINS",
+    "RANGE_TOLERANCE",
 }  # fmt: skip
 RESULT = REPORTS / "preprocessing_constants.json"
 HEAD = """# Sensitivity of preprocessing to its constants

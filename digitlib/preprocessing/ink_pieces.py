@@ -48,10 +48,10 @@ MAX_PARTS = 300  # the largest components are read
 
 SHARED = 0.75  # widths of a stroke beyond a cut that belong to both sides
 
-# --- what is too busy; the fullest page of 300 digits has about half of it
-MAX_CANDIDATES = 50_000
+# --- what is too busy; a page full of digits, 300 that touch, has less
+MAX_CANDIDATES = 32_000
 MAX_COVERED = 4  # times the picture's area in the boxes of components, or of lines
-MAX_DRAWN = 1_000_000_000  # px of the squares in which candidates are drawn
+MAX_DRAWN = 300_000_000  # px of the squares in which candidates are drawn
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ NEIGHBOURS_8 = np.ones((3, 3), np.int8)  # the eight neighbours of a pixel
 MIN_MASK_LEFT = 0.02  # of the ink; where less is left, the "lines" were the drawing itself
 RUN_PART = 6  # a line is found by straight runs of 1/6 of the picture's width …
 MIN_RUN = 5  # … and of at least 5 px, longer than noise
+MAX_RULES = 200  # in one direction; more are a pattern and left alone
 MIN_RULE_LENGTH = 0.8  # of the picture's width that a printed line spans, broken or not
 BARE_QUANTILE = 0.3  # of a line's thickness over its columns: that of columns without strokes
 MAX_RULE_PX = 4  # px; a thicker line is a stroke …
@@ -112,9 +113,14 @@ def _rules(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
     # A slight tilt is bridged by thickening; the opening leaves long straight runs.
     runs = _long_runs(spread(mask, 3, axis=0), max(MIN_RUN, width // RUN_PART))
     labels, _ = ndimage.label(runs, NEIGHBOURS_8)
-    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
-        if columns.stop - columns.start < MIN_RULE_LENGTH * width:
-            continue
+    long = [
+        (number, rows)
+        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1)
+        if columns.stop - columns.start >= MIN_RULE_LENGTH * width
+    ]
+    if len(long) > MAX_RULES:
+        return None
+    for number, rows in long:
         found = _band((labels[rows] == number) & mask[rows], rules, rows.start)
         if found is not None:
             count, thickest = count + 1, max(thickest, found)

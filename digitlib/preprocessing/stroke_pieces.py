@@ -34,7 +34,7 @@ MAX_POINTS = 50_000  # more are thinned
 LARGEST_SIDE = 1e150  # of a drawing in its own unit: the squares of some above are infinite
 MAX_SAMPLES = 100_000  # of all strokes, to find cuts and distances
 MAX_CANDIDATES = 10_000
-MAX_DRAWN = 6_000_000  # samples and points of all candidates
+MAX_DRAWN = 3_000_000  # samples and points of all candidates
 
 
 @dataclass(frozen=True)
