@@ -41,7 +41,7 @@ def _start() -> Values:
 
 
 def loss_of_prices(prices: Values, known: Ways) -> tuple[float, Values]:
-    """The mean loss of lattices and what they should say, and its slope ``[F]``."""
+    """The mean loss of lattices with their texts, and its gradient ``[F]``."""
     costs = known.features @ prices
     every, weights = known.shares(costs, every=True)
     right, right_weights = known.shares(costs, every=False)
@@ -55,10 +55,10 @@ def loss_of_prices(prices: Values, known: Ways) -> tuple[float, Values]:
 
 
 class Ways:
-    """Many lattices with what they should say, as one graph, for speed.
+    """Many lattices with their texts, as one graph, for speed.
 
-    A node is a border and a number of digits said so far; where every way counts, digits say
-    nothing, and the number stays 0.
+    A node is a border between pieces and the number of digits of the text so far. Where every way
+    counts, the text does not matter, and the number stays 0.
 
     Attributes:
         features: of all steps, ``[S, F]``.

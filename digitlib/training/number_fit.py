@@ -35,7 +35,7 @@ Values = NDArray[np.float64]
 
 SPLITS = "train", "validation"
 SHRINK = 0.001  # towards zero, per squared weight of the evidence
-SILENT = 6.0  # a row that is wrong without a rejection is as bad as so many that have one
+SILENT = 6.0  # rows with a rejection that are as bad as one that is wrong without any
 
 
 def fit(seed: int = 0, part: float = 1.0, workers: int = -1) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _fit_kind(segment: Segment, seed: int, part: float, workers: int) -> dict[st
 
 
 def fit_evidence(examples: Sequence[Example], prices: Values) -> Values:
-    """Weights of ``EVIDENCE`` for a digit's being right: logistic regression, ``[E]``."""
+    """Weights ``[E]`` of ``EVIDENCE`` by logistic regression of whether a digit is right."""
     found = [_judge(each, prices) for each in examples if each.read is not None]
     evidence = np.concatenate([each.evidence for each in found])
     right = np.concatenate([each.right for each in found])
@@ -105,7 +105,7 @@ def fit_evidence(examples: Sequence[Example], prices: Values) -> Values:
 
 
 class _Judged(NamedTuple):
-    """The best way through a row: its digits, what speaks for each, whether each is right."""
+    """The best way through a row: its digits, their evidence, and whether each is right."""
 
     text: str
     evidence: Values
@@ -137,11 +137,18 @@ def _overlap(first: Sequence[float], second: Sequence[float]) -> float:
 def choose_certain(
     examples: Sequence[Example], prices: Values, evidence: Values
 ) -> tuple[float, dict[str, Any]]:
-    """The bar for a digit that is best for these rows: a right one counts 1, a silent error
-    minus ``SILENT``.
+    """The rejection threshold for digits that is best for these rows.
+
+    A row read right counts 1, one that is wrong without a rejection minus ``SILENT``.
+
+    Args:
+        examples: rows without letters.
+        prices: ``[F]``, of :func:`fit_prices`.
+        evidence: ``[E]``, of :func:`fit_evidence`.
 
     Returns:
-        A probability of being right, and shares of rows read right, and silently wrong, by gap.
+        the least probability of being right of a digit that is accepted, and by gap the shares of
+        rows read right and silently wrong.
     """
     judged = [None if each.read is None else _judge(each, prices) for each in examples]
     least = np.array([
