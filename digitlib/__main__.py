@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import click
@@ -38,4 +39,6 @@ main = Program(
 )
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):  # Windows' code pages lack many characters
+        sys.stdout.reconfigure(errors="backslashreplace")
     main()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -208,7 +207,7 @@ def pen_copy(pendigits_file: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("damage", ["at a line", "at a segment", "in a number", "in the label"])
 def test_damaged_pendigits_are_named(damage: str, pen_copy: Path) -> None:
-    text = pen_copy.read_text()
+    text = pen_copy.read_text(encoding="utf-8")
     middle = text.index(".SEGMENT", len(text) // 2)
     if damage == "at a line":
         text = text[: text.index("\n", middle + 200)]
@@ -221,7 +220,7 @@ def test_damaged_pendigits_are_named(damage: str, pen_copy: Path) -> None:
     else:
         quote = text.index('"', middle) + 1
         text = text[:quote] + str((int(text[quote]) + 1) % 10) + text[quote + 1 :]
-    pen_copy.write_text(text)
+    pen_copy.write_text(text, encoding="utf-8")
     with pytest.raises(DataDamagedError, match=r"pendigits-orig\.tra"):
         read_pendigits("train", pen_copy.parent.parent, download=False)
 

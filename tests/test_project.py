@@ -9,11 +9,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from repository import REPOSITORY, repository_files, shell_environment
 
@@ -22,6 +26,8 @@ ENVIRONMENT = (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
 
 CONDA_NAMES = {"pytorch": "torch"}  # conda's name → ours
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
+WORKFLOW = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+PYTHONS = WORKFLOW["jobs"]["ci"]["strategy"]["matrix"]["python"]
 
 
 def requirements() -> dict[str, Requirement]:
@@ -88,6 +94,51 @@ def test_constraints_cover_every_dependency() -> None:
     for name, requirement in requirements().items():
         assert name in pinned, f"{name} is not pinned"
         assert requirement.specifier.contains(pinned[name]), f"{requirement} against the pin"
+
+
+def test_every_pin_is_for_the_oldest_python() -> None:
+    """Debian 12 has Python 3.11.2: a package that needs 3.11.5 would end its set-up."""
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=") + ".0"
+    for name, version in pins().items():
+        with suppress(PackageNotFoundError):  # of another system
+            if distribution(name).version == version:
+                needed = SpecifierSet(distribution(name).metadata["Requires-Python"] or "")
+                assert needed.contains(oldest), f"{name}=={version} needs Python {needed}"
+
+
+@pytest.mark.parametrize("system", [("linux", "posix"), ("darwin", "posix"), ("win32", "nt")])
+@pytest.mark.parametrize("python", PYTHONS)
+def test_constraints_cover_every_python_and_system(python: str, system: tuple[str, str]) -> None:
+    platform, family = system
+    names = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
+    there = {
+        "python_version": python, "python_full_version": f"{python}.0",
+        "sys_platform": platform, "os_name": family, "platform_system": names[platform],
+    }  # fmt: skip
+    missing = set(needed(requirements().values(), there, set())) - pins().keys() - {"pip"}
+    assert not missing
+
+
+def needed(wanted: Iterable[Requirement], there: dict[str, str], seen: set[str]) -> Iterator[str]:
+    """Names of all packages that the requirements bring, as far as this machine has them."""
+    for requirement in wanted:
+        name = canonicalize_name(requirement.name)
+        for extra in ("", *requirement.extras):
+            if (key := f"{name}[{extra}]") not in seen:
+                seen.add(key)
+                yield name
+                with suppress(PackageNotFoundError):
+                    lines = map(Requirement, distribution(name).requires or ())
+                    chosen = there | {"extra": extra}
+                    yield from needed(
+                        [r for r in lines if not r.marker or r.marker.evaluate(chosen)], there, seen
+                    )
+
+
+def test_classifiers_and_workflow_name_the_same_pythons() -> None:
+    listed = [c.rpartition(" :: ")[2] for c in PYPROJECT["project"]["classifiers"]]
+    assert [version for version in listed if version[0].isdigit()] == PYTHONS
+    assert PYTHONS[0] == PYPROJECT["project"]["requires-python"].removeprefix(">=")
 
 
 # --- imports between rooms -------------------------------------------------------------------

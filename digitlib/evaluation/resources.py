@@ -131,4 +131,4 @@ def _run_kernel(code: str) -> dict[str, float]:
 def _run_python(code: str) -> dict[str, float]:
     """The JSON that code prints in an interpreter of its own."""
     command = [sys.executable, "-c", code]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)

@@ -165,7 +165,8 @@ def read_training_digits(path: Path) -> dict[str, NDArray[Any]]:
         WeightsError: the file is not there or damaged; ``python -m digitlib neighbours`` makes it.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # A file of our own: NumPy leaves its open where the content is damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found = {name: stored[name] for name in TRAINING_ARRAYS}
     except Exception as error:  # of zip, zlib, NumPy's format: they have no class in common
         raise WeightsError(

@@ -97,9 +97,12 @@ def stamp(path: Path) -> None:
     Raises:
         WeightsError: it is no file of digitlib's.
     """
-    tensors, metadata = _read(path)
+    views, metadata = _read(path)
     parse_card(metadata)
-    _write(path, tensors, metadata["card"])
+    # Copies: Windows does not replace a file while tensors are views of it.
+    copies = {name: each.clone() for name, each in views.items()}
+    del views
+    _write(path, copies, metadata["card"])
 
 
 def _is_pickle(path: Path) -> bool:

@@ -153,7 +153,7 @@ def _on_paper(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return values
     colour, alpha = values[..., :3], values[..., 3:]
     if alpha.min() == 1:
-        return colour
+        return np.ascontiguousarray(colour)  # as of a picture without: to the last bit
     weight = float(alpha.sum())
     light = float((colour * alpha).sum(axis=(0, 1)) @ LUMINANCE) / weight if weight else 0.0
     return colour * alpha + (1 - alpha) * np.float32(light < 0.5)

@@ -195,7 +195,7 @@ def _revision() -> dict[str, Any]:
     changes = ["status", "--porcelain", "--", "digitlib"]
     try:
         head, status = (
-            subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout
+            subprocess.run([*git, *command], capture_output=True, check=True).stdout.decode()
             for command in (["rev-parse", "HEAD"], changes)
         )
     except (OSError, subprocess.CalledProcessError):

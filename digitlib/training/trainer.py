@@ -273,7 +273,8 @@ class _Run:
         state["state"] = {}
         for name, tensor in _under("optimizer.", tensors).items():
             index, key = name.split(".")
-            state["state"].setdefault(int(index), {})[key] = tensor
+            # A copy: Windows does not replace a file while a tensor is a view of it.
+            state["state"].setdefault(int(index), {})[key] = tensor.clone()
         self.optimizer.load_state_dict(state)
         self.history = card["history"]
         self.epoch = len(self.history)

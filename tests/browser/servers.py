@@ -91,7 +91,9 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.1)
-    pytest.fail(f"The server did not start:\n{log.read_text(errors='replace')[-3000:]}")
+    pytest.fail(
+        f"The server did not start:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}"
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

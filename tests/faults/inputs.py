@@ -117,7 +117,7 @@ def inputs_of_drawings(draw: st.DrawFn) -> Any:
 
 def _memory(name: str) -> float:
     """MB of this process: VmRSS now, VmHWM at most."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split(f"{name}:")[1].split()[0]) / 1024
 
 
@@ -137,7 +137,9 @@ def measure(kind: str, count: int) -> dict[str, Any]:
         suppress_health_check=[*HealthCheck],
     )  # fmt: skip
     def run(given_: Any) -> None:
-        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+        Path("/proc/self/clear_refs").write_text(
+            "5", encoding="utf-8"
+        )  # the high-water mark starts anew
         before, start = _memory("VmRSS"), time.process_time()
         try:
             prediction = read(given_)

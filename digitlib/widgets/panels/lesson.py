@@ -50,7 +50,7 @@ class LessonProcess:
             env=os.environ | ONE_CORE,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
-        if hasattr(os, "setpriority"):
+        if sys.platform != "win32":
             with suppress(OSError):  # it is over already, or has a lower one
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
         atexit.register(self.stop)
@@ -64,14 +64,14 @@ class LessonProcess:
     def _listen(self) -> None:
         last: dict[str, Any] = {}
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            try:
-                last = json.loads(line)
-            except ValueError:  # a library's own line
-                continue
-            if not self._stopped and not {"result", "failed"} & last.keys():
-                self._told(last)
-        self._process.wait()
+        with self._process:  # closes the pipe and waits for the end
+            for line in self._process.stdout:
+                try:
+                    last = json.loads(line)
+                except ValueError:  # a library's own line
+                    continue
+                if not self._stopped and not {"result", "failed"} & last.keys():
+                    self._told(last)
         atexit.unregister(self.stop)
         if self._stopped:
             last = {}
