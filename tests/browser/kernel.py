@@ -46,10 +46,17 @@ class Kernel:
 
     def arrived(self) -> tuple[list[np.ndarray], tuple[int, bool] | None]:
         """The strokes with ms and pressure; digit and rejection of their prediction."""
-        reply = self._execute("", value="arrived()")
-        text = reply["user_expressions"]["value"]["data"]["text/plain"]
-        traces, read = json.loads(ast.literal_eval(text))
+        traces, read = json.loads(self.value("arrived()"))
         return [np.array(trace) for trace in traces], read and tuple(read)
+
+    def value(self, expression: str) -> Any:
+        """The value of an expression that is written as a literal."""
+        reply = self._execute("", value=expression)
+        return ast.literal_eval(reply["user_expressions"]["value"]["data"]["text/plain"])
+
+    def run(self, code: str) -> None:
+        """Run code as a cell does."""
+        self._execute(code)
 
     def be_busy(self, seconds: float) -> None:
         """From now on, for so long, nothing that the page sends is answered."""

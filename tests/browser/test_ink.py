@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawing import DIGITS, steps_along, to_page
-from live import Pad, live_pad
+from live import INK_TIMES, Pad, live_pad
 from playwright.sync_api import BrowserContext, expect
 from servers import machine
 
@@ -32,22 +32,6 @@ RECOGNIZER = Recognizer.load()
 EXACT = 0.02  # px of the pad: the page rounds to hundredths
 
 MOVE = f"points => pen.move(points, {SPACING})"
-
-
-# Per event of a real pointer: ms until its place is inked and the frame that shows it begins.
-STOPWATCH = """() => {
-    const times = window.inkTimes = [];
-    const canvas = document.querySelector('.dp-pad .dp-ink canvas');
-    addEventListener('pointermove', event => {
-        const box = canvas.getBoundingClientRect();
-        const scale = canvas.width / box.width;
-        const [x, y] = [scale * (event.clientX - box.left), scale * (event.clientY - box.top)];
-        const inked = canvas.getContext('2d').getImageData(x, y, 1, 1).data[3] > 128;
-        if (event.buttons === 1)
-            requestAnimationFrame(now => times.push(inked ? now - event.timeStamp : null));
-    });
-}"""
-
 
 WAYS = ["app near", "app far", "lab near", "lab far"]
 TROUBLES = ["", "busy kernel", "slow page", "cut line"]
@@ -204,7 +188,7 @@ def test_ink_is_at_the_pointer(
     """From the pointer's move to the frame that shows its ink."""
     pad.clear()
     pad.layer.scroll_into_view_if_needed()  # JupyterLab shows the last cell that was run
-    pad.page.evaluate(STOPWATCH)
+    pad.page.evaluate(INK_TIMES)
     for stroke in DIGITS[8] + DIGITS[2]:
         first, *others = steps_along(stroke)
         pad.page.mouse.move(*to_page(pad.layer, first))
