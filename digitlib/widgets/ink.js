@@ -28,6 +28,7 @@ class Outbox extends EventTarget {
   client = [...crypto.getRandomValues(new Uint8Array(8))].map(byte => byte.toString(16)).join("");
   brush;
   said = ""; // the trouble that the views show
+  shown = false; // a view has been
   #events = []; // the last one may still grow
   #first = 0; // number of the first of them
   #sent = 0; // number of the first that was never sent
@@ -168,6 +169,7 @@ class Layer {
     this.#hold([]);
     this.#listen();
     this.#say();
+    this.#show();
   }
 
   #listen() {
@@ -192,6 +194,18 @@ class Layer {
     if (!canvas.matches(".dp-canvas") || !this.el.closest(".dp-pad")?.contains(canvas)) return;
     canvas.tabIndex = -1;
     this.el.focus({preventScroll: true});
+  }
+
+  /** JupyterLab has scrolled to the last cell that it runs: a new pad comes into view, once. */
+  #show() {
+    if (this.outbox.shown || document.body.dataset.voila) return;
+    this.outbox.shown = true;
+    const laidOut = new ResizeObserver(() => {
+      if (!this.el.clientHeight) return;
+      laidOut.disconnect();
+      this.el.closest(".dp-pad").scrollIntoView({block: "nearest"});
+    });
+    laidOut.observe(this.el);
   }
 
   remove() {

@@ -172,16 +172,6 @@ def test_undo_does_not_bring_back_what_was_cleared_long_ago(pad: Pad) -> None:
 # --- the page at its start and its end -----------------------------------------------------
 
 
-def test_a_drawing_of_the_first_moment_counts(
-    app: Server, open_context: Callable[..., BrowserContext]
-) -> None:
-    page = open_context().new_page()
-    page.goto(app.url)
-    page.locator(".dp-pad .dp-ink canvas").wait_for()
-    draw_by_mouse(page, page.locator(".dp-pad .dp-ink"), DIGITS[7])
-    expect(page.locator(".dp-digit")).to_have_text("7")
-
-
 def test_without_the_module_the_kernel_draws_and_the_pad_says_so(
     app: Server, open_context: Callable[..., BrowserContext]
 ) -> None:
