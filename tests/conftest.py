@@ -19,6 +19,8 @@ import matplotlib
 import pytest
 from needs import DATA_SETS, data_root, find_chromium, missing_chromium, missing_data
 
+from digitlib.datasets.drawing_file import DrawingFile
+
 # Set here and not by MPLBACKEND, which the kernels of notebooks under test would inherit:
 # they would lose their inline figures.
 matplotlib.use("Agg")
@@ -59,6 +61,13 @@ def drawings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIGITLIB_DRAWINGS", str(folder))
         yield folder
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DrawingFile:
+    """Stored drawings in a folder of the test, which is the one where they are looked for."""
+    monkeypatch.setenv("DIGITLIB_DRAWINGS", str(tmp_path / "drawings"))
+    return DrawingFile()
 
 
 def _folder(marker: str) -> Path:

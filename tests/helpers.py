@@ -1,14 +1,19 @@
-"""What several test files need: digits as strokes, pictures of them, a small training run."""
+"""What several test files need: digits, pictures, the bundled network, a small training run."""
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from digitlib.datasets import pictures
+from digitlib.models.explain import Explainer
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Splits
@@ -104,6 +109,18 @@ def page(digit: int, **options: object) -> NDArray[np.uint8]:
 def bundled() -> Recognizer:
     """The recognizer with the bundled weights, loaded once."""
     return Recognizer.load()
+
+
+@cache
+def explainer() -> Explainer:
+    """The explainer of the bundled network, made once."""
+    return Explainer(bundled())
+
+
+def pictures_in(html: str) -> list[NDArray[np.uint8]]:
+    """The PNG pictures that a page contains, in its order."""
+    found = re.findall(r'"data:image/png;base64,([^"]+)"', html)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(each)))) for each in found]
 
 
 def small_config(**changes: object) -> TrainConfig:

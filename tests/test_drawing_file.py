@@ -54,11 +54,6 @@ def pictured(label: int = 3) -> Drawing:
     return Drawing(label, picture=encode_picture(page(3)))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> DrawingFile:
-    return DrawingFile(tmp_path / "drawings")
-
-
 def lines(drawings: list[Drawing]) -> list[bytes]:
     return [drawing.to_line() for drawing in drawings]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -38,12 +37,6 @@ def drawn(number: int, label: int | None = None) -> Drawing:
 
 def pictured(number: int, label: int = 3) -> Drawing:
     return Drawing(label, picture=encode_picture(page(3)), id=identity(number))
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DrawingFile:
-    monkeypatch.setenv("DIGITLIB_DRAWINGS", str(tmp_path / "mine"))
-    return DrawingFile()
 
 
 @pytest.fixture

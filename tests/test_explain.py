@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from helpers import DIGITS, bundled
+from helpers import DIGITS, bundled, explainer
 from torch import Tensor, nn
 
 from digitlib import Recognizer, WeightsError
@@ -25,11 +25,6 @@ from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize
 
 FRAME, PLANES = strokes.render_with_planes(DIGITS[4])
-
-
-@cache
-def explainer() -> Explainer:
-    return Explainer(bundled())
 
 
 @cache

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -11,9 +9,8 @@ from typing import cast
 
 import numpy as np
 import pytest
-from helpers import DIGITS, bundled, page
+from helpers import DIGITS, bundled, explainer, page, pictures_in
 from ipywidgets import HTML, Widget
-from PIL import Image
 
 from digitlib.models.explain import Explainer
 from digitlib.models.recognizer import Recognizer
@@ -43,18 +40,8 @@ FOUR = [400 * stroke for stroke in DIGITS[4]]
 
 
 @cache
-def explainer() -> Explainer:
-    return Explainer(bundled())
-
-
-@cache
 def four() -> Drawing:
     return Drawing(bundled().predict_strokes(FOUR), FOUR)
-
-
-def pictures(html: str) -> list[np.ndarray]:
-    found = re.findall(r'"data:image/png;base64,([^"]+)"', html)
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(each)))) for each in found]
 
 
 def captions(html: str) -> list[str]:
@@ -77,7 +64,7 @@ def test_the_steps_of_strokes_are_those_of_their_rendering() -> None:
     assert captions(shown) == ["strokes", "centred", "frame", "direction", "time"]
     prediction = four().prediction
     expected = [prediction.frame, *picture_planes(prediction.frame, prediction.planes).values()]
-    for picture, other in zip(pictures(shown), expected, strict=True):
+    for picture, other in zip(pictures_in(shown), expected, strict=True):
         np.testing.assert_array_equal(picture, other)
 
 
@@ -94,13 +81,13 @@ def test_the_steps_of_a_picture_are_those_of_frame_steps() -> None:
     prediction = bundled().predict(picture)
     shown = explanation_html(explainer(), Drawing(prediction, picture=picture), ["Steps"])
     assert captions(shown) == ["grey", "ink", "digit", "crop", "box", "frame"]
-    np.testing.assert_array_equal(pictures(shown)[-1], frame_steps(picture)["frame"])
-    assert all(max(each.shape) <= 192 for each in pictures(shown))
+    np.testing.assert_array_equal(pictures_in(shown)[-1], frame_steps(picture)["frame"])
+    assert all(max(each.shape) <= 192 for each in pictures_in(shown))
 
 
 def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
     prediction = four().prediction
-    shown = pictures(explanation_html(explainer(), four(), ["Saliency"]))
+    shown = pictures_in(explanation_html(explainer(), four(), ["Saliency"]))
     best = np.argsort(-np.array(prediction.probabilities), kind="stable")[:2]
     for digit, picture in zip(best, shown, strict=True):
         falls = explainer().occlusion(prediction.frame, prediction.planes, digit=int(digit))
@@ -142,7 +129,7 @@ def test_the_nearest_digits_have_label_and_source() -> None:
     shown = explanation_html(explainer(), four(), ["Nearest digits"])
     found = explainer().nearest(four().prediction.frame, NEAREST)
     assert captions(shown) == [f"<b>{each.label}</b> {each.source.upper()}" for each in found]
-    for picture, digit in zip(pictures(shown), found, strict=True):
+    for picture, digit in zip(pictures_in(shown), found, strict=True):
         np.testing.assert_array_equal(picture, digit.frame)
 
 

@@ -22,12 +22,6 @@ POINT = [[[10.0, 10.0], [60.0, 90.0]]]
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DrawingFile:
-    monkeypatch.setenv("DIGITLIB_DRAWINGS", str(tmp_path / "drawings"))
-    return DrawingFile()
-
-
-@pytest.fixture
 def studio(store: DrawingFile) -> Studio:
     return Studio(FakeRecognizer(), size=280)
 

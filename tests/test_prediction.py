@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import colorsys
-import io
-import re
 
 import numpy as np
 import pytest
 import torch
+from helpers import pictures_in
 from numpy.typing import NDArray
-from PIL import Image
 
 from digitlib import Prediction, Recognizer
 from digitlib.models.networks import DigitNet
@@ -31,11 +28,6 @@ def hues(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Hues in degrees of the pixels with much ink."""
     inked = picture[picture.max(axis=-1) > 100] / 255
     return np.array([360 * colorsys.rgb_to_hsv(*color)[0] for color in inked])
-
-
-def sent_pictures(page: str) -> list[NDArray[np.uint8]]:
-    found = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(each)))) for each in found]
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +106,9 @@ def test_a_notebook_shows_direction_and_time_beside_the_frame() -> None:
     frame, planes = render_with_planes([LINE])
     colored = picture_planes(frame, planes)
     page = Prediction(SHARES, frame, 0.0, planes=planes)._repr_html_()
-    for shown, expected in zip(sent_pictures(page), [frame, *colored.values()], strict=True):
+    for shown, expected in zip(pictures_in(page), [frame, *colored.values()], strict=True):
         np.testing.assert_array_equal(shown, expected)
     assert page.count("right orange, down green, left blue, up pink") == 2  # alt and title
     without = Prediction(SHARES, frame, 0.0)._repr_html_()
-    assert len(sent_pictures(without)) == 1
+    assert len(pictures_in(without)) == 1
     assert "direction" not in without

@@ -15,6 +15,7 @@ from PIL import Image
 
 from digitlib.datasets import number_pages, rows
 from digitlib.errors import BlankDrawingError
+from digitlib.files import REPOSITORY
 from digitlib.models.lattice import FEATURES, Lattice
 from digitlib.models.reading import Reading
 from digitlib.preprocessing import segmentation
@@ -23,7 +24,6 @@ from digitlib.preprocessing.rings import fit_circle, on_rings
 from digitlib.preprocessing.seams import find_seams
 
 Points = NDArray[np.float64]
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def write(text: str, gap: float = 0.25, down: float = 0.0) -> list[Points]:
