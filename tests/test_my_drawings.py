@@ -237,10 +237,13 @@ def test_pages_have_sixty(opened: Callable[..., Page]) -> None:
 
 
 def test_a_drawing_is_drawn_again(opened: Callable[..., Page], studio: Studio) -> None:
-    strokes, picture = record(4), record(3, picture=encode_picture(page(3)))
+    timed = [np.column_stack([line, np.arange(len(line)), np.full(len(line), 0.5)])
+             for line in (LINE, BAR)]  # fmt: skip
+    strokes, picture = record(4, strokes=timed), record(3, picture=encode_picture(page(3)))
     page_ = opened(strokes, picture)
     page_.ask("draw", id=strokes.id)
     assert [stroke.tolist() for stroke in studio.strokes] == [LINE, BAR]
+    assert [trace.tolist() for trace in studio.traces] == [trace.tolist() for trace in timed]
     page_.ask("draw", id=picture.id)
     np.testing.assert_array_equal(studio.image, page(3))
     small = next(item for item in page_.view["items"] if item["label"] == 3)

@@ -393,7 +393,27 @@ def test_draw_fits_other_units_to_the_canvas(pad: DrawingPad) -> None:
     assert np.ptp(points[:, 1]) == pytest.approx(2 * np.ptp(points[:, 0]))
 
 
-@pytest.mark.parametrize("bad", [[[1, 2, 3]], [1, 2], [[float("nan"), 1]], [[[1, 2]]]])
+def test_what_was_drawn_is_drawn_again_with_time_and_pressure(pad: DrawingPad) -> None:
+    trace = [[20.0, 30.0, 5.0, 0.25], [120.0, 130.0, 21.0, 0.75]]
+    pad.draw([np.array(trace), LINE, []])
+    assert [each.tolist() for each in pad.traces] == [trace, np.array(LINE, float).tolist()]
+    pad.draw([np.array(trace) * [10, 10, 1, 1]])  # other units: moved to the canvas
+    (drawn_again,) = pad.traces
+    assert drawn_again[:, 2:].tolist() == [[5.0, 0.25], [21.0, 0.75]]
+    assert pad.strokes[0].max() <= 280
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [[1, 2, 3]],
+        [[1, 2, float("nan"), 1]],
+        [[1, 2], [3]],
+        [1, 2],
+        [[float("nan"), 1]],
+        [[[1, 2]]],
+    ],
+)
 def test_draw_refuses_what_is_no_stroke_and_keeps_the_drawing(pad: DrawingPad, bad: Any) -> None:
     pad.draw([LINE])
     with pytest.raises(ValueError, match="A stroke"):

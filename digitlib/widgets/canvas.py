@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ipycanvas import Canvas, hold_canvas
 
+from digitlib.preprocessing.strokes import validate_strokes
 from digitlib.widgets.history import Point, Stroke, StrokeHistory
 from digitlib.widgets.ink import InkEvent
 
@@ -166,15 +167,39 @@ class PenCanvas(Canvas):
         self.redraw()
 
 
-def fit_to_canvas(strokes: list[Stroke], extent: tuple[int, int]) -> list[Stroke]:
+def as_traces(strokes: Sequence[Any]) -> list[Stroke]:
+    """Copies of strokes, ``[n, 2]``, or with ms and pressure ``[n, 4]``; empty ones are left out.
+
+    Raises:
+        InputError: as :func:`digitlib.preprocessing.strokes.validate_strokes`.
+    """
+    try:
+        shapes = [np.shape(each) for each in strokes]
+    except (TypeError, ValueError):
+        validate_strokes(strokes)  # says why
+        raise
+    widths = [4 if shape[1:] == (4,) else 2 for shape in shapes]
+    pairs = [
+        np.reshape(each, (-1, 2)) if width == 4 else each
+        for each, width in zip(strokes, widths, strict=True)
+    ]
+    checked = validate_strokes(pairs)  # time and pressure are finite numbers, too
+    kept = [width for width, shape in zip(widths, shapes, strict=True) if 0 not in shape]
+    return [each.reshape(-1, width).copy() for each, width in zip(checked, kept, strict=True)]
+
+
+def fit_to_canvas(traces: list[Stroke], extent: tuple[int, int]) -> list[Stroke]:
     """Strokes as they are if they lie on the canvas, else scaled and moved to fill it."""
-    if not strokes:
+    if not traces:
         return []
-    points = np.concatenate(strokes)
+    points = np.concatenate([trace[:, :2] for trace in traces])
     low, high = points.min(axis=0), points.max(axis=0)
     canvas = np.array(extent, float)
     parts = (high - low) / canvas
     if low.min() >= 0 and (high <= canvas).all() and parts.max() > MIN_EXTENT:
-        return strokes
+        return traces
     scale = FILL / parts.max() if parts.any() else 1.0
-    return [(stroke - (low + high) / 2) * scale + canvas / 2 for stroke in strokes]
+    middle = (low + high) / 2
+    return [
+        np.hstack([(trace[:, :2] - middle) * scale + canvas / 2, trace[:, 2:]]) for trace in traces
+    ]

@@ -21,7 +21,7 @@ from digitlib.models.reading import Reading
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes as pen
 from digitlib.widgets.answers import DigitAnswer, NumberAnswer, Reader
-from digitlib.widgets.canvas import INK, PenCanvas, fit_to_canvas
+from digitlib.widgets.canvas import INK, PenCanvas, as_traces, fit_to_canvas
 from digitlib.widgets.guard import LOCK, guarded
 from digitlib.widgets.history import StrokeHistory
 from digitlib.widgets.html import picture_html, style_html
@@ -122,13 +122,14 @@ class DrawingPad(ipywidgets.Box):
 
         Args:
             strokes: ``(n, 2)`` arrays or lists of points, x right, y down, in any unit: strokes
-                that do not lie on the canvas are scaled and moved to fill it.
+                that do not lie on the canvas are scaled and moved to fill it. ``(n, 4)`` where
+                ms and pressure are known, as :attr:`traces` has them.
 
         Raises:
-            ValueError: a stroke is no ``(n, 2)`` array of finite numbers.
+            ValueError: a stroke is no such array of finite numbers.
         """
         try:
-            arrays = [array.copy() for array in pen.validate_strokes(strokes)]
+            arrays = as_traces(strokes)
         except BlankDrawingError:
             arrays = []
         with LOCK:
@@ -185,7 +186,7 @@ class DrawingPad(ipywidgets.Box):
     def traces(self) -> list[NDArray[np.float64]]:
         """The strokes with what else the pointer told: ``(n, 4)`` arrays of x, y, ms, pressure.
 
-        Strokes of ``draw`` have x and y alone.
+        Strokes have x and y alone where ``draw`` was given no more.
         """
         return self._history.traces
 

@@ -100,7 +100,7 @@ class Drawings(Panel):
 
     def _draw(self, drawing: Drawing) -> None:
         if drawing.strokes:
-            self.pad.draw(drawing.points)
+            self.pad.draw(drawing.strokes)
         else:
             self.pad.show_image(decode_picture(drawing.picture))
 
