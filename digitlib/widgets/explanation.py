@@ -5,6 +5,7 @@ The functions behind are those of :mod:`digitlib.models.explain`; colouring need
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -175,6 +176,7 @@ def maps_html(explainer: Explainer, drawing: Drawing) -> View:
 
 def _stage(name: str, maps: NDArray[Any]) -> str:
     count, rows, columns = maps.shape
+    name = html.escape(name)  # the file of a network names them as it likes
     about = f"the {min(MAPS, count)} strongest of {count} maps of {name}"
     strip = f'<img alt="{about}" title="{about}" src="{heat_url(maps_strip(maps))}">'
     size = f"<small>{count} maps</small><small>{rows} × {columns}</small>"

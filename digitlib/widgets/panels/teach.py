@@ -189,7 +189,7 @@ def result_html(result: dict[str, Any]) -> str:
 def use_html(recognizer: Any, *, there: bool) -> str:
     """Which network reads the pad, and whether there is a personal one."""
     if _is_personal(recognizer):
-        about = recognizer.card.training["personal"]
-        return f"<p>Your network reads the pad, taught {about['drawings']['total']} drawings.</p>"
+        count = html.escape(str(recognizer.card.training["personal"]["drawings"]["total"]))
+        return f"<p>Your network reads the pad, taught {count} drawings.</p>"
     rest = " Your own is ready." if there else ""
     return f"<p>The bundled network reads the pad.{rest}</p>"
