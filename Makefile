@@ -56,14 +56,17 @@ lab: $(TRAIN) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 		--ServerApp.jpserver_extensions=digitlib.widgets.saving=True $(NO_BROWSER) $(ALLOW_ROOT)
 
 # POOL kernels wait for visitors with the notebook already run; whoever comes when all are taken
-# waits for a new one. Settings: digitlib/widgets/jupyter/voila.py.
+# waits for a new one, and whoever comes when MAX_VISITORS are there is asked to come again. HOSTS
+# are the names of a proxy before it. Settings: digitlib/widgets/jupyter/voila.py.
 app: PORT ?= 8866
 app: POOL ?= 1
+app: MAX_VISITORS ?= 40
 app: JUPYTER := $(CURDIR)/digitlib/widgets/jupyter
-app: $(APP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=1)
-	JUPYTER_PATH="$(JUPYTER)" exec $(PY) -m voila $(NOTEBOOK) \
+app: $(APP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=1 MAX_VISITORS=40)
+	JUPYTER_PATH="$(JUPYTER)" exec $(PY) -m digitlib.widgets.jupyter.page $(NOTEBOOK) \
 		--Voila.config_file_paths="$(JUPYTER)" --Voila.ip=127.0.0.1 --port=$(PORT) \
-		--pool_size=$(POOL) $(NO_BROWSER) $(ARGS)
+		--pool_size=$(POOL) --PageServer.max_visitors=$(MAX_VISITORS) \
+		$(HOSTS:%=--PageServer.hosts=%) $(NO_BROWSER) $(ARGS)
 
 # FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with the rest.
 reports: $(TRAIN) ## Run the notebooks at full length, keep their outputs (FAST=1: a subset, in minutes)

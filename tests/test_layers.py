@@ -26,7 +26,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-
 EXTRAS = PROJECT["optional-dependencies"]
 OWN = {"digitlib", *(path.stem for path in (REPOSITORY / "tests").rglob("*.py"))}
 # They come with a package that is listed, as parts of its interface: ipywidgets, dask, voila.
-PARTS = {"ipython", "traitlets", "distributed", "jupyter-server", "jupyter-client"}
+PARTS = {"ipython", "traitlets", "distributed", "jupyter-server", "jupyter-client", "tornado"}
 
 HIDE = """
 import json, sys
