@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from digitlib.errors import InputError
 from digitlib.preprocessing.formats import FORMATS, KINDS, teach_pillow
+from digitlib.preprocessing.tags import check_file, check_tags
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +30,14 @@ OTHER_BYTES = 16  # of a pixel of other modes, with its copies in floating point
 MAX_PROGRESSIVE, MAX_SLOW, MAX_IN_PYTHON = 40_000_000, 16_000_000, 250_000
 SLOW = ("WEBP", "HEIF")
 STRIP = 2**22  # pixels that are converted at once
+MAX_SCANNED = 1.6e9  # pixels of all scans of a JPEG, which may have thousands of a few bytes
+SCAN = b"\xff\xda"
 ORIENTATION = 0x0112  # EXIF's number of it
+EXIF_SOURCES = ("exif", "Raw profile type exif")  # names in Pillow's ``info``
+TURNS = {
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+    6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
+}  # fmt: skip
 DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
 
 CheckSize = Callable[[int, int], None]
@@ -62,6 +70,8 @@ def opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image]:
     name = "The file" if isinstance(source, bytes) else os.fspath(source)
     with _refusing(name), _opened(source, name) as file:
         kinds = ("HEIF",) if teach_pillow(file) else FORMATS
+        check_file(file.read())
+        file.seek(0)
         try:
             image = PILImage.open(file, formats=kinds)
         except PILImage.UnidentifiedImageError as error:
@@ -123,11 +133,28 @@ def _limit(image: Image) -> None:
         most = MAX_SLOW
     if any(tile[0] in PILImage.DECODERS for tile in getattr(image, "tile", ())):
         most = MAX_IN_PYTHON
+    if image.width * image.height * _scans(image) > MAX_SCANNED:
+        raise InputError(
+            f"The picture has {_scans(image):,} scans: decoding it would take too long. "
+            "Save it anew as PNG or JPEG."
+        )
     if image.width * image.height > most:
         raise InputError(
             f"The picture has {image.width * image.height / 1e6:.1f} megapixels; of its kind at "
             f"most {most / 1e6:g} are read. Make it smaller, or crop it to the digit."
         )
+
+
+def _scans(image: Image) -> int:
+    """How many times a JPEG's pixels are decoded."""
+    file = getattr(image, "fp", None)
+    if image.format not in ("JPEG", "MPO") or file is None:
+        return 1
+    place = file.tell()
+    file.seek(0)
+    count: int = file.read(MAX_BYTES).count(SCAN)
+    file.seek(place)
+    return count
 
 
 def _draft(image: Image, side: int) -> None:
@@ -142,15 +169,14 @@ def _draft(image: Image, side: int) -> None:
 def _read(image: Image, side: int) -> NDArray[Any]:
     """The pixels: uint8, or float where they are deeper."""
     from PIL import Image as PILImage
-    from PIL import ImageOps
 
     if image.mode in DEEP:
-        return _deep(np.asarray(ImageOps.exif_transpose(image), np.float32))
+        return _deep(np.asarray(_upright(image), np.float32))
     transparent = "A" in image.getbands() or "transparency" in image.info
     mode = "RGBA" if transparent else "L" if image.mode in ("1", "L") else "RGB"
     factor = max(image.size) // side
     if factor < 2:
-        upright = ImageOps.exif_transpose(image)
+        upright = _upright(image)
         return np.asarray(upright if upright.mode == mode else upright.convert(mode))
     rows = factor * max(STRIP // (factor * image.width), 1)
     strips = []
@@ -159,8 +185,30 @@ def _read(image: Image, side: int) -> NDArray[Any]:
         strip = strip if strip.mode == mode else strip.convert(mode)
         strips.append(np.asarray(strip.reduce(factor)))  # area averaging, in C
     small = PILImage.fromarray(np.concatenate(strips))
-    small.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
-    return np.asarray(ImageOps.exif_transpose(small))
+    return np.asarray(_upright(small, _orientation(image)))
+
+
+def _upright(image: Image, orientation: int | None = None) -> Image:
+    """The image, decoded and turned as its EXIF data, or ``orientation``, say."""
+    from PIL.Image import Transpose
+
+    image.load()
+    turn = TURNS.get(_orientation(image) if orientation is None else orientation)
+    return image.transpose(Transpose[turn]) if turn else image
+
+
+def _orientation(image: Image) -> int:
+    """EXIF's number of how a picture lies; 1, upright, where there is none."""
+    for name in EXIF_SOURCES:
+        if stored := image.info.get(name):
+            check_tags(_as_exif(stored))
+    found = image.getexif().get(ORIENTATION, 1)
+    return found if isinstance(found, int) else 1
+
+
+def _as_exif(stored: Any) -> bytes:
+    """EXIF data, perhaps as hexadecimal text, in which old programs keep it in PNG files."""
+    return bytes.fromhex("".join(stored.split("\n")[3:])) if isinstance(stored, str) else stored
 
 
 def _deep(values: NDArray[np.float32]) -> NDArray[np.float32]:
