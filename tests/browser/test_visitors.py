@@ -25,12 +25,36 @@ VISITORS = 20
 POOL = 4
 VISITS = 5  # one after the other
 LOST = 5  # pages that end without a farewell
+BRUSH = 22 / 400  # of the canvas
 Open = Callable[..., BrowserContext]
+
+# Left, top, right, bottom of the ink, as parts of the canvas.
+INK_BOX = """canvas => {
+    const {width, height} = canvas;
+    const {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
+    const box = [1, 1, 0, 0];
+    for (let i = 0; i < width * height; i++) {
+        if (data[4 * i + 3] <= 128) continue;
+        const [x, y] = [(i % width) / width, Math.floor(i / width) / height];
+        box.splice(0, 4, Math.min(box[0], x), Math.min(box[1], y),
+                   Math.max(box[2], x), Math.max(box[3], y));
+    }
+    return box;
+}"""
+
+
+def drawing_of(visitor: int) -> list[list[tuple[float, float]]]:
+    """Nobody else's: a digit, the second time smaller."""
+    scale = 1.0 if visitor < 10 else 0.7
+    return [
+        [(0.5 + scale * (x - 0.5), 0.5 + scale * (y - 0.5)) for x, y in stroke]
+        for stroke in DIGITS[visitor % 10]
+    ]
 
 
 @dataclass
 class Crowd:
-    """Twenty open pages, a digit drawn on each."""
+    """Twenty open pages, another drawing on each."""
 
     pages: list[Page]
     kernels: list[str]
@@ -40,7 +64,9 @@ class Crowd:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving("app", tmp_path_factory.mktemp("app"), POOL=str(POOL)) as server:
+    """As README tells it for many: nothing is stored, for they would share it."""
+    folder = tmp_path_factory.mktemp("app")
+    with serving("app", folder, POOL=str(POOL), DIGITLIB_DRAWINGS="") as server:
         settle(server)
         yield server
 
@@ -54,17 +80,16 @@ def crowd(server: Server, open_context: Open, reports: Path) -> Iterator[Crowd]:
     for page in pages:
         ready(page)
     all_ready = time.monotonic() - start
-    strokes = [DIGITS[n % 10] for n in range(VISITORS)]
     drawn = [
-        mouse_events(page, page.locator(".dp-pad .dp-canvas"), digit)
-        for page, digit in zip(pages, strokes, strict=True)
+        mouse_events(page, page.locator(".dp-pad .dp-canvas"), drawing_of(n))
+        for n, page in enumerate(pages)
     ]
     for _ in zip_longest(*drawn):  # a move of each pen by turns
         pass
     crowd = Crowd(pages, [kernel_of(page) for page in pages])
     crowd.measured["seconds_until_all_are_ready"] = round(all_ready, 1)
     yield crowd
-    if len(crowd.measured) == 5:
+    if len(crowd.measured) == 6:
         report = {
             "what": f"{VISITORS} visitors of `make app POOL={POOL}` at once; then {VISITS} singly",
             "visitors": VISITORS,
@@ -113,6 +138,26 @@ def test_everybody_is_read_right(crowd: Crowd) -> None:
     for n, page in enumerate(crowd.pages):
         expect(page.locator(".dp-digit")).to_have_text(str(n % 10))
     assert len(set(crowd.kernels)) == VISITORS
+
+
+def test_nobody_sees_the_drawing_of_another(crowd: Crowd) -> None:
+    for n, page in enumerate(crowd.pages):
+        expect(page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")
+        points = [point for stroke in drawing_of(n) for point in stroke]
+        low, high = map(min, *points), map(max, *points)
+        box = [*(side - BRUSH / 2 for side in low), *(side + BRUSH / 2 for side in high)]
+        shown = page.locator(".dp-pad .dp-canvas").evaluate(INK_BOX)
+        assert shown == pytest.approx(box, abs=0.01)
+        expect(page.locator(".dp-correction")).to_be_hidden()
+    crowd.measured["see_their_own_drawing_alone"] = len(crowd.pages)
+
+
+def test_my_drawings_shows_nothing_where_storing_is_switched_off(crowd: Crowd) -> None:
+    page = crowd.pages[0]
+    page.get_by_role("button", name="My drawings").click()
+    expect(page.locator(".dp-drawings h3")).to_be_visible()
+    expect(page.locator(".dp-gallery")).to_be_hidden()
+    page.get_by_role("button", name="My drawings").click()
 
 
 def test_a_visitor_takes_150_megabytes(server: Server, crowd: Crowd) -> None:
