@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -42,9 +43,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
 
 @pytest.fixture(scope="session")
 def me(page: Premises) -> Iterator[Visit]:
-    """A visitor of the page, who says farewell."""
+    """A visitor whose page stays open, and who says farewell."""
     visit = stranger.visit(page.port)
+    leaves = threading.Event()
+
+    def listen() -> None:
+        with stranger.Channel(visit) as channel:
+            while not leaves.is_set():
+                channel.receive(1)
+
+    open_page = threading.Thread(target=listen)
+    open_page.start()
     yield visit
+    leaves.set()
+    open_page.join()
     assert visit.leave().status == 204
 
 
