@@ -31,6 +31,7 @@ from premises import (
 )
 from reliability import LONG
 from repository import REPOSITORY
+from servers import PATIENCE
 from stranger import Visit, ask
 
 pytestmark = pytest.mark.slow
@@ -51,6 +52,15 @@ def routes(target: str, folder: Path) -> list[str]:
         env=os.environ | {"JUPYTER_PATH": str(REPOSITORY / "digitlib/widgets/jupyter")},
     ).stdout  # fmt: skip
     return [*json.loads(shown.partition("ROUTES")[2])]
+
+
+def settled(page: Premises) -> set[str]:
+    """The kernels of one visitor and of the pool, once it is filled again."""
+    end = time.monotonic() + PATIENCE
+    while len(kernels := set(page.server.kernels())) != 1 + POOL:
+        assert time.monotonic() < end, kernels
+        time.sleep(0.1)
+    return kernels
 
 
 # --- the page: addresses ---------------------------------------------------------------------
@@ -88,8 +98,7 @@ def test_no_interface_answers(page: Premises, me: Visit) -> None:
 
 
 def test_the_page_answers_by_its_own_names_alone(page: Premises, me: Visit) -> None:
-    time.sleep(3.5)  # until the pool is filled again
-    before = set(page.server.kernels())
+    before = settled(page)
     hosts = [host.format(port=page.port) for host in requests.FOREIGN_HOSTS]
     paths = ["/", "/voila/static/voila.js", f"/api/kernels/{me.kernel}"]
     targets = [(path, "GET", {"Host": host}) for host, path in product(hosts, paths)]
@@ -100,8 +109,8 @@ def test_the_page_answers_by_its_own_names_alone(page: Premises, me: Visit) -> N
         assert ask(page.port, "/voila/static/voila.js", "GET", {"Host": host}).status == 200
 
 
-def test_other_sites_start_no_kernels(page: Premises) -> None:
-    before = set(page.server.kernels())
+def test_other_sites_start_no_kernels(page: Premises, me: Visit) -> None:
+    before = settled(page)
     modes = [("/", "GET", {"Sec-Fetch-Mode": mode}) for mode in ("no-cors", "cors", "websocket")]
     assert {reply.status for reply in page.ask_all("scripts of other sites", modes)} == {403}
     assert set(page.server.kernels()) == before
