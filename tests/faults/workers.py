@@ -1,0 +1,60 @@
+"""Work to be killed in: ``python workers.py WORK FOLDER`` does it once for each line of stdin.
+
+What it needs is imported once; each time is a process of its own, whose id is said, and at last its
+status. It goes on with what an earlier one left in the folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from digitlib.reports import runner
+from digitlib.training import build
+from digitlib.training.config import PRESETS
+
+# What the work would import each time, seconds long.
+IMPORTED = {
+    "train": ("torch._dynamo", "onnx", "onnxruntime", "digitlib.models.export"),
+    "reports": ("papermill", "nbconvert", "nbclient", "sklearn.datasets"),
+}
+
+
+def train(folder: Path) -> None:
+    """The preset ``quick`` on 256 digits, as by ``python -m digitlib train``."""
+    config = replace(PRESETS["quick"], datasets=("sample",), subset=256, epochs=8, device="cpu")
+    build.train(config, folder / "net.safetensors")
+
+
+def reports(folder: Path) -> None:
+    """``python -m digitlib reports`` for the notebooks there, which keep their outputs."""
+    runner.ReportPlan.keeps = property(lambda plan: True)  # type: ignore[assignment, method-assign]
+    plan = runner.ReportPlan(folder / "reports", dataset="sample")
+    assert not runner.make_reports(plan, sys.argv[3:], folder=folder / "notebooks")
+
+
+def main() -> None:
+    """Do the work for each line."""
+    work, folder = globals()[sys.argv[1]], Path(sys.argv[2])
+    for name in IMPORTED[sys.argv[1]]:
+        importlib.import_module(name)
+    for _ in sys.stdin:
+        if process := os.fork():
+            print(process, flush=True)
+            print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+            continue
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        try:
+            work(folder)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
