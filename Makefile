@@ -36,7 +36,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two set-ups must not install into one environment
-.PHONY: help lab app reports weights sweep test test-all check audit format clean force
+.PHONY: help lab app reports weights sweep test test-all stress check audit format clean force
 
 help: ## List these commands
 	@echo "make …"
@@ -90,6 +90,13 @@ test-all: export OMP_NUM_THREADS := 1
 test-all: $(DEV) ## Run all tests: notebooks and browser, too
 	$(PY) -m pytest $(PARALLEL) -m "not browser" $(ARGS)
 	$(PY) -m pytest -m browser $(ARGS)
+
+# The tests of faults in their long form, parallel as above; all figures are shown at the end.
+stress: export OMP_NUM_THREADS := 1
+stress: export DIGITLIB_WRITE_REPORTS := 1
+stress: $(DEV) ## Run the tests of faults at length, keep their figures (20 minutes)
+	$(PY) -m pytest $(PARALLEL) tests/faults $(ARGS)
+	$(PY) tests/reliability.py
 
 check: $(DEV) ## Check format, lint, types and the direction of imports
 	$(PY) -m ruff format --check .
