@@ -36,9 +36,9 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1
 class Worker:
     """A process that does its work as often as it is told, and what it does may be killed."""
 
-    def __init__(self, work: str, folder: Path) -> None:
+    def __init__(self, work: str, folder: Path, *names: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", WORKERS, work, folder], env=ENVIRONMENT,
+            [sys.executable, "-W", "ignore", WORKERS, work, folder, *names], env=ENVIRONMENT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
         )  # fmt: skip
 
@@ -57,8 +57,8 @@ class Worker:
 
 
 @contextmanager
-def worker(work: str, folder: Path) -> Iterator[Worker]:
-    started = Worker(work, folder)
+def worker(work: str, folder: Path, *names: str) -> Iterator[Worker]:
+    started = Worker(work, folder, *names)
     with started.process:
         yield started
         started.process.stdin.close()  # type: ignore[union-attr]
