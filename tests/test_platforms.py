@@ -109,6 +109,7 @@ def test_stored_drawings_are_the_same_bytes(tmp_path: Path, windows: None) -> No
     assert b"\r" not in store.path.read_bytes()
 
 
+@LINUX
 def test_what_is_written_has_the_same_lines(
     tmp_path: Path, windows: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
