@@ -85,11 +85,12 @@ test: export OMP_NUM_THREADS := 1
 test: $(DEV) ## Run the quick tests, in parallel (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(PARALLEL) -m "not notebook and not browser and not slow" $(ARGS)
 
-# The browser tests measure times: they run alone.
+# Browser tests that measure times run alone, the others in two workers, each file in one.
 test-all: export OMP_NUM_THREADS := 1
 test-all: $(DEV) ## Run all tests: notebooks and browser, too
 	$(PY) -m pytest $(PARALLEL) -m "not browser" $(ARGS)
-	$(PY) -m pytest -m browser $(ARGS)
+	$(PY) -m pytest --numprocesses=2 --dist=loadfile -m "browser and not timed" tests/browser $(ARGS)
+	$(PY) -m pytest -m timed tests/browser $(ARGS)
 
 # The tests of faults in their long form, parallel as above; all figures are shown at the end.
 stress: export OMP_NUM_THREADS := 1

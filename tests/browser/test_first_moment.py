@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 WINDOW = {"width": 1280, "height": 900}
 FAR = 0.1  # seconds each way
-SECONDS = 2.0  # of drawing, from the first stroke that begins on a canvas
+SECONDS = 1.0  # of drawing, from the first stroke that begins on a canvas
 SIZE = 400  # px of the pad
 PLACE = (450, 140, 240)  # px of the window: left, top and bottom of strokes; on the pad once it is
 

@@ -20,7 +20,7 @@ from servers import machine
 from digitlib.datasets.catalog import read_unipen
 from digitlib.models.recognizer import Recognizer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timed]
 
 FULL = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"
 DRAWINGS = 60 if FULL else 4  # replayed under each condition

@@ -14,7 +14,7 @@ from drawing import DIGITS, draw_by_mouse, ink, to_page
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from servers import machine
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timed]
 
 # Time from the release of the mouse to the result of the whole stroke.
 STOPWATCH = """() => {

@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext
 from reliability import LONG, record
 from servers import Server, machine
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timed]
 
 STROKES = 10  # of a drawing, which is then cleared
 WARM_UP = 4  # drawings

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from drawing import to_page
 from playwright.sync_api import BrowserContext, Page
+from reliability import LONG
 from servers import PATIENCE, Server, machine, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timed]
 
-OPENINGS = 5
+OPENINGS = 5 if LONG else 3
 PAGE_SECONDS, NOTEBOOK_SECONDS = 2.0, 5.0
 INKED = """() => [...document.querySelectorAll('.dp-paper canvas')].some(canvas => {
     const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);

@@ -12,7 +12,7 @@ from live import is_lab, open_pad
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from servers import Server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timed]
 
 
 @pytest.fixture(scope="module")

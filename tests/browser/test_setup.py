@@ -18,7 +18,7 @@ from playwright.sync_api import BrowserContext, expect
 from repository import REPOSITORY, repository_files
 from servers import machine, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timed]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from drawing import DIGITS, draw_by_mouse, mouse_events
 from playwright.sync_api import BrowserContext, Page, expect
 from servers import PATIENCE, Server, machine, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timed]
 
 VISITORS = 20
 POOL = 4

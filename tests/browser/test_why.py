@@ -15,7 +15,7 @@ from live import is_lab, open_pad
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from servers import Server, machine
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timed]
 
 FULL = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"
 VIEWS = ["Steps", "Saliency", "Feature maps", "Nearest digits"]
