@@ -6,7 +6,6 @@ import os
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import nbformat
@@ -15,26 +14,27 @@ import torch
 from faults import files
 from nbclient import NotebookClient
 from reliability import record
-from test_kills import Worker, begin_reports, made, worker
+from test_kills import begin_reports, made
 from writers import WRITERS
 
 from digitlib import Recognizer
 from digitlib.datasets.cache import cached
 from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.models.weights import load_model, model_digest
+from digitlib.reports import runner
 from digitlib.training import sweep
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="fork is POSIX's")
 PROCESSES = 4
 
 
-def at_once(work: Callable[[int], object]) -> None:
+def at_once(work: Callable[[int], object], count: int = PROCESSES) -> None:
     """Do it in several processes, by their number, which begin together and must end well."""
     wait, begin = os.pipe()
-    processes = [_fork(work, number, wait, begin) for number in range(PROCESSES)]
+    processes = [_fork(work, number, wait, begin) for number in range(count)]
     os.close(begin)
     os.close(wait)
-    assert [os.waitpid(process, 0)[1] for process in processes] == [0] * PROCESSES
+    assert [os.waitpid(process, 0)[1] for process in processes] == [0] * count
 
 
 def _fork(work: Callable[[int], object], number: int, wait: int, begin: int) -> int:
@@ -95,18 +95,23 @@ def test_sweeps_into_one_table_lose_no_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_reports_of_one_checkout_at_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_reports_of_one_checkout_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner.ReportPlan, "keeps", True)
     alone, folder = tmp_path / "alone", tmp_path / "tree"
     for each in (alone, folder):
         begin_reports(each)
+
+    def run(tree: Path, *names: str) -> None:
+        plan = runner.ReportPlan(tree / "reports", dataset="sample")
+        assert not runner.make_reports(plan, names, folder=tree / "notebooks")
+
+    at_once(lambda _: run(alone), 1)
+    capfd.readouterr()
     names = ("01_first", "02_second", "01_first")
-    with ExitStack() as stack:
-        assert stack.enter_context(worker("reports", alone)).run()
-        capfd.readouterr()
-        workers = [stack.enter_context(worker("reports", folder, name)) for name in names]
-        with ThreadPoolExecutor() as pool:
-            assert [*pool.map(Worker.run, workers)] == [True] * 3
-    said = capfd.readouterr().err
+    at_once(lambda number: run(folder, names[number]), len(names))
+    said = capfd.readouterr().out
     assert (said.count("done, "), said.count("01_first: current")) == (2, 1)
     assert made(folder) == made(alone)
     record("first use", {"reports": {"processes": 3, "notebooks run twice": 0}})

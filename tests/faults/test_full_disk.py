@@ -25,7 +25,7 @@ REASONS = (errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.EROFS)
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that nobody may enter; those of tmp_path are its owner's alone."""
+    """A folder that every user may enter; those of tmp_path are their owner's alone."""
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o755)
         (Path(made) / "written").mkdir()
