@@ -153,3 +153,14 @@ def test_uploads_are_no_paths_and_run_nothing(page: Premises, wild: Visit) -> No
     page.tried["uploads"] += len(uploads)
     assert not [text for text in texts if MARK in text]
     assert draws_a_seven(wild) == "7"
+
+
+def test_tracebacks_stay_on_the_machine(me: Visit) -> None:
+    """What fails is told in the pad, in a sentence: no visitor needs this machine's paths."""
+    with Channel(me) as channel:
+        widgets = channel.widgets()
+        layout = next(k for k, it in widgets.items() if it["model_name"] == "LayoutModel")
+        wrong = {"method": "update", "state": {"width": []}, "buffer_paths": []}
+        said = channel.tell(layout, wrong)
+    assert {each.kind for each in said} == {"status", "comm_msg"}  # busy, an echo, idle
+    assert "site-packages" not in repr(said)
