@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 
@@ -15,9 +16,16 @@ from premises import (
     Premises,
     written,
 )
-from reliability import record
+from reliability import PATH, record
 from servers import serving
 from stranger import Visit
+
+
+def keep(place: str, premises: Premises) -> None:
+    """Record what was tried, beside what other runs have tried there."""
+    found = json.loads(PATH.read_text(encoding="utf-8")) if PATH.exists() else {}
+    before = found.get("strangers", {}).get(place, {})
+    record("strangers", {"what": WHAT, place: before | premises.tried})
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +37,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
         premises = Premises(server, folder)
         yield premises
         assert written(folder) <= before
-    record("strangers", {"what": WHAT, "page": dict(premises.tried)})
+    keep("page", premises)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +46,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
     with serving("lab", folder, JUPYTER_TOKEN=TOKEN) as server:
         premises = Premises(server, folder)
         yield premises
-    record("strangers", {"lab": dict(premises.tried)})
+    keep("lab", premises)
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def test_widgets_may_be_told_anything(page: Premises, me: Visit, wild: Visit) ->
     with Channel(wild) as channel:
         widgets = channel.widgets()
         names = [(widget, name) for widget, it in widgets.items() for name in it["state"]]
-        tests = some(product(names, odd_values(page, [*widgets])), 60, 6000)
+        tests = some(product(names, odd_values(page, [*widgets])), 60, 1000)
         for (widget, name), value in tests:
             channel.tell(widget, {"method": "update", "state": {name: value}, "buffer_paths": []})
         for data in ("x", None, [], {}, {"method": "x"}, {"method": "update"}, {"method": MARK},
@@ -103,7 +103,7 @@ def test_pads_live_on_after_odd_drawings(page: Premises, wild: Visit) -> None:
         drawn = [
             each for each, it in widgets.items() if it["model_name"] in ("AnyModel", "CanvasModel")
         ]
-        tests = some(product(drawn, [*ink_messages(), *canvas_messages()]), 60, 10_000)
+        tests = some(product(drawn, [*ink_messages(), *canvas_messages()]), 60, 500)
         for widget, content in tests:
             channel.tell(widget, {"method": "custom", "content": content}, [b"x"])
         million = [[x % 400, x % 397, x / 10, 0.5] for x in range(200_000 if LONG else 20_000)]
@@ -142,7 +142,7 @@ def test_uploads_are_no_paths_and_run_nothing(page: Premises, wild: Visit) -> No
         fields = [k for k, it in channel.widgets().items() if it["model_name"] == "AnyModel"]
         assert len(fields) == 3
         messages = [{"upload": name, "part": 0, "parts": 1} for name in names] + [{"do": "import"}]
-        uploads = some(product(fields, messages, contents), 60, 10_000)
+        uploads = some(product(fields, messages, contents), 60, 150)
         for widget, what, content in uploads:
             channel.tell(widget, {"method": "custom", "content": what}, [content])
         texts = [

@@ -79,7 +79,7 @@ def test_the_page_serves_what_it_needs_and_no_more(page: Premises) -> None:
 
 
 def test_no_file_is_served(page: Premises) -> None:
-    targets = some(requests.files(requests.PLACES), 400, 30_000)
+    targets = some(requests.files(requests.PLACES), 400, 10_000)
     replies = page.ask_all("addresses of files", [(path,) for path, _ in targets])
     for (path, content), reply in zip(targets, replies, strict=True):
         assert reply.status in REFUSED, (path, reply)
@@ -182,7 +182,7 @@ def test_jupyterlab_shows_strangers_the_log_in_page_alone(lab: Premises) -> None
 
 
 def test_jupyterlab_serves_strangers_no_file(lab: Premises) -> None:
-    targets = some(requests.files(requests.PLACES), 150, 20_000)
+    targets = some(requests.files(requests.PLACES), 150, 10_000)
     replies = lab.ask_all("addresses of files", [(path,) for path, _ in targets])
     for (path, content), reply in zip(targets, replies, strict=True):
         assert is_shut(reply), (path, reply)
