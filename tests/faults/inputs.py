@@ -1,7 +1,7 @@
 """Generated pictures and drawings are read in a process of their own; what the worst one took.
 
-Run as ``python inputs.py pictures|drawings COUNT``: it prints JSON, or ends with the traceback of
-the first input that raised another error than InputError.
+Run as ``python inputs.py KIND COUNT``, a kind of ``KINDS``: it prints JSON, or ends with the
+traceback of the first input that raised another error than InputError.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from crafted import files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -23,7 +24,7 @@ from PIL import Image
 from digitlib import InputError, Recognizer
 
 SIDES = st.one_of(st.integers(1, 64), st.integers(65, 700), st.sampled_from([1279, 1300, 2600]))
-KINDS = ("L", "RGB", "RGBA", "LA", "P", "1", "I;16", "F", "bool", "uint16", "float64", "mask")
+MODES = ("L", "RGB", "RGBA", "LA", "P", "1", "I;16", "F", "bool", "uint16", "float64", "mask")
 FILES = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 ODD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e155, 1e-320, 0.0)
 
@@ -34,7 +35,8 @@ def patterns(draw: st.DrawFn) -> np.ndarray:
     height, width = draw(SIDES), draw(SIDES)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     y, x = np.ogrid[:height, :width]
-    period, ink = draw(st.integers(2, 60)), draw(st.integers(1, 8))
+    period = draw(st.one_of(st.integers(2, 60), st.integers(60, 600)))
+    ink = draw(st.integers(1, 8))
     away = np.hypot(y - height / 2, x - width / 2)
     base = {
         "noise": lambda: random.random((height, width)) < 1 / period,
@@ -47,6 +49,14 @@ def patterns(draw: st.DrawFn) -> np.ndarray:
         "rings": lambda: away % period < ink,
         "frames": lambda: (
             np.minimum.reduce([y + 0 * x, x + 0 * y, height - 1 - y + 0 * x]) % period < ink
+        ),
+        "boxes": lambda: (
+            np.minimum(
+                np.minimum(y % period, period - 1 - y % period),
+                np.minimum(x % period, period - 1 - x % period),
+            )
+            % (2 * ink)
+            < ink
         ),
         "blank": lambda: np.zeros((height, width), bool),
     }
@@ -63,7 +73,7 @@ def patterns(draw: st.DrawFn) -> np.ndarray:
 @st.composite
 def inputs_of_pictures(draw: st.DrawFn) -> Any:
     """An array, a PIL image, or the content of a file, whole or damaged."""
-    shades, kind = draw(patterns()), draw(st.sampled_from(KINDS))
+    shades, kind = draw(patterns()), draw(st.sampled_from(MODES))
     if kind == "bool":
         return shades > 127
     if kind == "mask":
@@ -115,6 +125,14 @@ def inputs_of_drawings(draw: st.DrawFn) -> Any:
     return drawing
 
 
+KINDS = {
+    "pictures": ("predict", st.one_of(inputs_of_pictures(), inputs_of_pictures(), files())),
+    "drawings": ("predict_strokes", inputs_of_drawings()),
+    "read, pictures": ("read", st.one_of(inputs_of_pictures(), inputs_of_pictures(), files())),
+    "read, drawings": ("read", inputs_of_drawings()),
+}
+
+
 def _memory(name: str) -> float:
     """MB of this process: VmRSS now, VmHWM at most."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
@@ -125,10 +143,9 @@ def measure(kind: str, count: int) -> dict[str, Any]:
     """The worst CPU time, s, and growth of memory, MB, of ``count`` inputs; outcomes."""
     recognizer = Recognizer.load()
     recognizer.predict_strokes([np.array([[0.0, 0.0], [1.0, 5.0]])])
-    read, inputs = {
-        "pictures": (recognizer.predict, inputs_of_pictures()),
-        "drawings": (recognizer.predict_strokes, inputs_of_drawings()),
-    }[kind]
+    recognizer.read([np.array([[0.0, 0.0], [1.0, 5.0]])])
+    method, inputs = KINDS[kind]
+    read = getattr(recognizer, method)
     worst, outcomes = {"cpu_seconds": 0.0, "memory_mb": 0.0}, Counter[str]()
 
     @given(inputs)

@@ -1,4 +1,4 @@
-"""Whatever is given as picture or drawing is read within a second and 400 MB, or refused."""
+"""Whatever is given as picture or drawing is read in bounded time and memory, or refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 from reliability import LONG, record
 
-COUNTS = {"pictures": 25_000 if LONG else 150, "drawings": 25_000 if LONG else 150}
-MAX_CPU, MAX_MEMORY = 1.0, 400  # s, MB over the start
+COUNTS = {
+    "pictures": 25_000 if LONG else 150,
+    "drawings": 25_000 if LONG else 150,
+    "read, pictures": 2_000 if LONG else 60,
+    "read, drawings": 2_000 if LONG else 60,
+}
+# s of CPU, MB over the start; a page of 300 digits takes its time, and nothing takes more
+MAX_CPU = {"pictures": 1.0, "drawings": 1.0, "read, pictures": 15.0, "read, drawings": 15.0}
+MAX_MEMORY = 400
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read as on Linux")
@@ -25,7 +32,8 @@ def test_every_input_is_read_or_refused_in_time(kind: str) -> None:
     assert answer.returncode == 0, answer.stderr[-3000:]
     found = json.loads(answer.stdout)
     assert found["inputs"] >= COUNTS[kind] / 2
-    assert found["outcomes"].keys() == {"read", "rejected", "refused"}
-    assert found["cpu_seconds"] < MAX_CPU
+    assert found["outcomes"].keys() <= {"read", "rejected", "refused"}
+    assert found["outcomes"]["refused"]
+    assert found["cpu_seconds"] < MAX_CPU[kind]
     assert found["memory_mb"] < MAX_MEMORY
     record(kind, found)
