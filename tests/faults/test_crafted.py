@@ -1,0 +1,87 @@
+"""Files made by hand to take time or memory are refused before anything is decoded."""
+
+from __future__ import annotations
+
+import tracemalloc
+from time import process_time
+
+import numpy as np
+import pytest
+from crafted import encoded, plain, tiff, tiled
+from PIL import Image
+
+from digitlib.errors import InputError
+from digitlib.preprocessing.frame import to_frame
+from digitlib.preprocessing.tags import MAX_TILES, check_tags
+
+BOMB = tiff([(50_000 + number, 7, 60_000, 8) for number in range(4000)], bytes(12_000))
+
+
+def segments(content: bytes) -> bytes:
+    """A JPEG with EXIF data in as many segments as they need."""
+    pieces = [content[start : start + 60_000] for start in range(0, len(content), 60_000)]
+    parts = [b"Exif\0\0" + piece for piece in pieces]
+    marked = [b"\xff\xe1" + (len(part) + 2).to_bytes(2, "big") + part for part in parts]
+    whole = encoded("JPEG")
+    return whole[:2] + b"".join(marked) + whole[2:]
+
+
+def scans(side: int, count: int) -> bytes:
+    """A progressive JPEG whose last scan comes so many times."""
+    first, *rest = encoded("JPEG", plain().resize((side, side)), progressive=True).split(
+        b"\xff\xda"
+    )
+    return b"\xff\xda".join([first, *rest[:-1], *[rest[-1][:-2]] * count]) + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (BOMB, "its tags are larger than its file"),
+        (segments(BOMB), "its tags are larger than its file"),
+        (encoded("PNG", exif=b"Exif\0\0" + BOMB), "its tags are larger than its file"),
+        (encoded("WEBP", exif=b"Exif\0\0" + BOMB), "its tags are larger than its file"),
+        (tiled(700, 1), "490,000 strips or tiles"),
+        (scans(3000, 400), "40[0-9] scans"),
+    ],
+    ids=["TIFF", "JPEG", "PNG", "WebP", "tiles", "scans"],
+)
+def test_bombs_are_refused_unread(content: bytes, advice: str) -> None:
+    tracemalloc.start()
+    start = process_time()
+    with pytest.raises(InputError, match=advice):
+        to_frame(content)
+    took, (_, most) = process_time() - start, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert took < 0.5
+    assert most < 20e6
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tags_of_a_whole_file_are_accepted_up_to_the_limit(order: str) -> None:
+    check_tags(tiff([(273, 4, MAX_TILES, 99)], bytes(4 * MAX_TILES), order))
+    with pytest.raises(InputError, match="20,001 strips"):
+        check_tags(tiff([(273, 4, MAX_TILES + 1, 99)], b"", order))
+    check_tags(b"II*\0\xff\xff\xff\xff")  # what is none is Pillow's to refuse
+    check_tags(b"")
+
+
+def test_whole_files_are_read_as_before() -> None:
+    expected = to_frame(plain())
+    for content in (tiled_one(), scans(40, 3), segments(tiff([(274, 3, 1, 1)], b""))):
+        assert np.abs(to_frame(content).astype(int) - expected).mean() < 4
+
+
+def tiled_one() -> bytes:
+    return encoded("TIFF", plain(), compression="tiff_lzw", strip_size=80)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("stored", [0, 1, 9, 77, 6])
+def test_how_a_picture_lies_is_believed_where_it_is_1_to_8(kind: str, stored: int) -> None:
+    exif = Image.Exif()
+    exif[274] = stored
+    found = to_frame(encoded(kind, plain().convert("RGB"), exif=exif))
+    turned = plain().transpose(Image.Transpose.ROTATE_270)
+    expected = to_frame(turned if stored == 6 else plain())
+    assert np.abs(found.astype(int) - expected).mean() < 4
