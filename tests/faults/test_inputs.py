@@ -13,8 +13,8 @@ from reliability import LONG, record
 COUNTS = {
     "pictures": 25_000 if LONG else 150,
     "drawings": 25_000 if LONG else 150,
-    "read, pictures": 2_000 if LONG else 60,
-    "read, drawings": 2_000 if LONG else 60,
+    "read, pictures": 2_000 if LONG else 25,
+    "read, drawings": 2_000 if LONG else 25,
 }
 # s of CPU, MB over the start; a page of 300 digits takes its time, and nothing takes more
 MAX_CPU = {"pictures": 1.0, "drawings": 1.0, "read, pictures": 15.0, "read, drawings": 15.0}
