@@ -72,6 +72,7 @@ def test_no_stroke_of_the_first_moment_is_lost(
         page.goto(address._replace(netloc=f"127.0.0.1:{opened.port}").geturl(), wait_until="commit")
         if is_lab(server):  # before its kernel is there, JupyterLab runs nothing
             run_all_cells(page)
+            page.locator(".dp-paper").wait_for(state="attached")  # earlier, a press is a cell's
         draw_from_now_on(page)
         expect(page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")
         drawn = [np.array(stroke) for stroke in page.evaluate("drawn")]
