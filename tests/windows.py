@@ -46,7 +46,8 @@ def in_use(path: str | os.PathLike[str]) -> bool:
 def _open(
     function: Callable[..., Any], file: Any, mode: str = "r", buffering: int = -1,
     encoding: str | None = None, errors: str | None = None, newline: str | None = None, *more: Any,
+    **options: Any,
 ) -> Any:  # fmt: skip
     if newline is None and "b" not in mode and set(mode) & set("wax+"):
         newline = "\r\n"
-    return function(file, mode, buffering, encoding, errors, newline, *more)
+    return function(file, mode, buffering, encoding, errors, newline, *more, **options)
