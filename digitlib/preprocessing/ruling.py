@@ -124,11 +124,13 @@ def _rules(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
         found = _band((labels[rows] == number) & mask[rows], rules, rows.start)
         if found is not None:
             count, thickest = count + 1, max(thickest, found)
-    if count < 2:
+    if not count:
+        return None
+    if count == 1:
         depth = ndimage.distance_transform_edt(mask & ~rules)
         if 2 * float(depth.max(initial=0)) < LONE_RULE * thickest:
             return None
-    return (rules, thickest) if count else None
+    return rules, thickest
 
 
 def _band(line: NDArray[np.bool_], rules: NDArray[np.bool_], top: int) -> float | None:

@@ -1,6 +1,7 @@
-"""Tags of TIFF and EXIF, looked at before they are read: Pillow copies whatever they point to.
+"""Tags of TIFF and EXIF, and chunks of PNG, counted before Pillow reads them one by one.
 
 A few kB may hold thousands of tags that all point to the same bytes, or a tile for each pixel.
+Pillow copies whatever tags point to.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from digitlib.errors import InputError
 
 MAX_TILES = 20_000  # or strips; decoding takes 4 µs for each
+MAX_CHUNKS = 50_000  # of a PNG; Pillow takes 2 µs for each, whatever is in it
+PNG = b"\x89PNG\r\n\x1a\n"
 MAX_BEYOND = 2**24  # bytes that tags may claim beyond their file: some programs leave such
 STRIPS, TILES = 273, 324  # tags that list where they begin
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
@@ -25,6 +28,10 @@ def check_file(content: bytes) -> None:
         check_tags(content)
     elif content.startswith(b"\xff\xd8"):
         check_tags(b"".join(_exif_segments(content)))
+    elif content.startswith(PNG) and sum(1 for _ in _chunks(content)) > MAX_CHUNKS:
+        raise InputError(
+            f"The picture has more than {MAX_CHUNKS:,} chunks: save it anew as PNG or JPEG."
+        )
 
 
 def check_tags(content: bytes) -> None:
@@ -58,6 +65,16 @@ def _tags(content: bytes) -> Iterator[tuple[int, int, int]]:
         yield from struct.iter_unpack(order + entry, whole[: len(whole) // size * size])
     except (struct.error, OverflowError):
         return
+
+
+def _chunks(content: bytes) -> Iterator[int]:
+    """Where the chunks of a PNG begin, up to one more than are read."""
+    place = len(PNG)
+    for _ in range(MAX_CHUNKS + 1):
+        if place + 12 > len(content):
+            return
+        yield place
+        place += 12 + int.from_bytes(content[place : place + 4], "big")
 
 
 def _exif_segments(content: bytes) -> Iterator[bytes]:

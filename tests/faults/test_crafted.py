@@ -7,7 +7,7 @@ from time import process_time
 
 import numpy as np
 import pytest
-from crafted import encoded, plain, tiff, tiled
+from crafted import chunk, encoded, plain, tiff, tiled
 from PIL import Image
 
 from digitlib.errors import InputError
@@ -43,8 +43,9 @@ def scans(side: int, count: int) -> bytes:
         (encoded("WEBP", exif=b"Exif\0\0" + BOMB), "its tags are larger than its file"),
         (tiled(700, 1), "490,000 strips or tiles"),
         (scans(3000, 400), "40[0-9] scans"),
+        (encoded("PNG")[:33] + chunk(b"teXt", b"") * 60_000, "more than 50,000 chunks"),
     ],
-    ids=["TIFF", "JPEG", "PNG", "WebP", "tiles", "scans"],
+    ids=["TIFF", "JPEG", "PNG", "WebP", "tiles", "scans", "chunks"],
 )
 def test_bombs_are_refused_unread(content: bytes, advice: str) -> None:
     tracemalloc.start()
