@@ -47,6 +47,17 @@ def test_a_panel_is_made_when_it_is_first_shown(studio: Studio) -> None:
     assert ".dp-test" in studio.panels["Second"].children[0].value
 
 
+@pytest.mark.parametrize(("folder", "shown"), [("drawings", True), ("", False)])
+def test_what_needs_stored_drawings_is_there_where_they_are_stored(
+    folder: str, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGITLIB_DRAWINGS", folder)
+    titles = {*Studio(FakeRecognizer())._switches}
+    assert {"Picture", "Why?", "Play"} <= titles
+    assert (titles >= {"My drawings", "Learn my handwriting"}) == shown
+    assert len(titles) == (5 if shown else 3)
+
+
 def test_a_hidden_panel_is_kept_and_not_refreshed(studio: Studio) -> None:
     studio.show_panel("Counting")
     panel = studio.panels["Counting"]

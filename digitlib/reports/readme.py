@@ -1,6 +1,6 @@
-"""The tables of results in README.md, from the files under ``reports/``.
+"""The tables of results and promises in README.md, from the files under ``reports/``.
 
-``python -m digitlib readme`` rewrites the text between the two markers; a test holds README and
+``python -m digitlib readme`` rewrites the text between the markers; a test holds README and
 reports together, so that no number there is typed by hand.
 """
 
@@ -18,7 +18,7 @@ from digitlib.reports.report import read_object
 
 Numbers = Mapping[str, Any]
 
-START, END = "<!-- results: python -m digitlib readme -->", "<!-- end of results -->"
+START, END = "<!-- {name}: python -m digitlib readme -->", "<!-- end of {name} -->"
 
 
 class Row(NamedTuple):
@@ -151,6 +151,53 @@ def _training_seconds(training: dict[str, Any]) -> float:
     return training["seconds"] + (_training_seconds(earlier) if earlier else 0)
 
 
+def promises(reports: Path = REPORTS) -> str:
+    """The table of promises as Markdown, from the figures of their tests below ``reports``."""
+    found, visitors, ink = (
+        read_object(reports / f"{name}.json") for name in ("reliability", "visitors", "ink")
+    )
+    # Edited cards are left out: those that make sense are meant to be read.
+    damages = [each for each in found["damage"].values() if "unchanged" in each]
+    damaged = {name: sum(each[name] for each in damages) for name in damages[0]}
+    return render(
+        "promises.md.j2",
+        reliability=found,
+        damages=damaged,
+        accepted=damaged["damages"] - damaged["refused"] - damaged["unchanged"],
+        writers=found["full disk and read-only folder"],
+        loads=found["pad under load"],
+        downloads=found["kills in downloads"],
+        tried={
+            place: sum(count for count in found["strangers"][place].values())
+            for place in ("page", "lab")
+        },
+        visitors=visitors,
+        replays=[each for each in ink.values() if "points_sent" in each],
+    ).strip()
+
+
+TABLES = {"results": results, "promises": promises}
+
+
+def written(text: str, name: str) -> str:
+    """What stands between the markers of a table.
+
+    Raises:
+        ValueError: a marker is missing.
+    """
+    return _split(text, name)[1].strip()
+
+
+def _split(text: str, name: str) -> tuple[str, str, str]:
+    """The text before, between and after the markers of a table."""
+    start, end = START.format(name=name), END.format(name=name)
+    head, found, rest = text.partition(start)
+    between, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"The text has no markers {start} and {end}.")
+    return head + start, between, end + tail
+
+
 def update(readme: Path = REPOSITORY / "README.md") -> None:
     """Rewrite the tables between the markers of a README.
 
@@ -158,8 +205,7 @@ def update(readme: Path = REPOSITORY / "README.md") -> None:
         ValueError: a marker is missing.
     """
     text = readme.read_text(encoding="utf-8")
-    if START not in text or END not in text:
-        raise ValueError(f"{readme} has no markers {START} and {END}.")
-    head, rest = text.split(START)
-    tail = rest.split(END)[1]
-    write_text(readme, f"{head}{START}\n{results(readme.parent / 'reports')}\n{END}{tail}")
+    for name, table in TABLES.items():
+        head, _, tail = _split(text, name)
+        text = f"{head}\n{table(readme.parent / 'reports')}\n{tail}"
+    write_text(readme, text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets
 
+from digitlib.datasets.drawing_file import drawings_folder
 from digitlib.widgets.correction import Correction
 from digitlib.widgets.pad import DrawingPad, Reader
 from digitlib.widgets.panels.base import Panel
@@ -31,10 +32,14 @@ PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
     "Learn my handwriting": _panel("teach", "Teach"),
     "Play": _panel("play", "Play"),
 }
+OF_STORED = {"My drawings", "Learn my handwriting"}  # of no use where storing is switched off
 
 
 class Studio(DrawingPad):
     """A drawing pad with a row below it that tells what the drawing is, and switches of views.
+
+    Where storing drawings is switched off, neither the row nor the views of stored drawings are
+    there.
 
     Args:
         recognizer: as for :class:`DrawingPad`.
@@ -49,7 +54,8 @@ class Studio(DrawingPad):
             raise ValueError("The views are of one digit: use DrawingPad(wide=True).")
         super().__init__(recognizer, **options)
         self.panels: dict[str, Panel] = {}
-        self._switches = {title: self._switch(title) for title in PANELS}
+        off = OF_STORED if drawings_folder() is None else set()
+        self._switches = {title: self._switch(title) for title in PANELS if title not in off}
         bar = ipywidgets.Box([*self._switches.values()]).add_class("dp-switches")
         self._opened = ipywidgets.Box().add_class("dp-panels")
         sheet = resources.files("digitlib.widgets").joinpath("studio.css")
