@@ -219,9 +219,11 @@ def _(folder: Path, version: int) -> None:
 def _(folder: Path, version: int) -> None:
     path = folder / "README.md"
     if not version:
-        path.write_text(f"{readme.START}\n{readme.END}\n" + "text\n" * 99)
+        marks = f"{readme.START}\n{readme.END}\n"
+        path.write_text("".join(marks.format(name=n) for n in readme.TABLES) + "text\n" * 99)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readme, "results", lambda _: f"{version}" * 999)
+        for name in readme.TABLES:
+            patch.setitem(readme.TABLES, name, lambda _: f"{version}" * 999)
         readme.update(path)
 
 
