@@ -172,6 +172,7 @@ def promises(reports: Path = REPORTS) -> str:
             for place in ("page", "lab")
         },
         visitors=visitors,
+        ports=dict(sorted(read_object(reports / "ports.json")["quick tests"].items())),
         replays=[each for each in ink.values() if "points_sent" in each],
     ).strip()
 
