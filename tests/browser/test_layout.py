@@ -223,12 +223,12 @@ BANNER = """() => document.querySelector('.dp-paper').insertAdjacentHTML('before
 @pytest.mark.parametrize(
     ("file", "drawing", "window", "scheme"),
     [
-        ("app", "read", (800, 500), "light"),
-        ("empty", "empty", (800, 500), "light"),
-        ("dark", "read", (800, 500), "dark"),
-        ("phone", "read", (390, 664), "light"),
-        ("refused", "several", (390, 664), "light"),
-        ("phone-dark", "refused", (390, 664), "dark"),
+        ("app", "read", (800, 600), "light"),
+        ("empty", "empty", (800, 600), "light"),
+        ("dark", "read", (800, 600), "dark"),
+        ("phone", "read", (390, 780), "light"),
+        ("refused", "several", (390, 780), "light"),
+        ("phone-dark", "refused", (390, 780), "dark"),
     ],
 )
 def test_screenshots(
