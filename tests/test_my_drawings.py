@@ -142,10 +142,15 @@ def test_a_failure_is_told_below_the_pad(
     assert studio.error == ""
 
 
-def test_storing_switched_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_storing_there_is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITLIB_DRAWINGS", "")
-    studio = Studio(FakeRecognizer(), size=280)
-    assert studio._correction.layout.display == "none"
+    assert Studio(FakeRecognizer(), size=280)._correction.layout.display == "none"
+
+
+def test_storing_that_is_switched_off_later_is_told(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGITLIB_DRAWINGS", "")
     studio.show_panel("My drawings")
     panel = studio.panels["My drawings"]
     assert "Storing drawings is switched off here" in panel._message.value

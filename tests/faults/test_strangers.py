@@ -30,7 +30,7 @@ from premises import (
     some,
 )
 from reliability import LONG
-from repository import REPOSITORY
+from repository import REPOSITORY, shell_environment
 from servers import PATIENCE
 from stranger import Visit, ask
 
@@ -41,7 +41,10 @@ def routes(target: str, folder: Path) -> list[str]:
     """Patterns of the addresses that ``make`` serves."""
     settings = ["make", "-n", target, "PY=python", "--old-file=.venv/.app", "BROWSER=no"]
     settings += ["--old-file=.venv/.train", f"JUPYTER_CONFIG_DIR={folder}"]
-    told = subprocess.run(settings, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        settings, cwd=REPOSITORY, capture_output=True, text=True, check=True,
+        env=shell_environment(),
+    )  # fmt: skip
     (command,) = re.findall(r"exec python -m \S+ ([^\0]*)", told.stdout.replace("\\\n", " "))
     arguments = command.replace('"', "").split()
     script = requests.SHOW_ROUTES
