@@ -85,7 +85,7 @@ test: export OMP_NUM_THREADS := 1
 test: $(DEV) ## Run the quick tests, in parallel (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(PARALLEL) -m "not notebook and not browser and not slow" $(ARGS)
 
-# Browser tests that measure times run alone, the others in two workers, each file in one.
+# Browser tests that depend on times run alone, the others in two workers, each file in one.
 test-all: export OMP_NUM_THREADS := 1
 test-all: $(DEV) ## Run all tests: notebooks and browser, too
 	$(PY) -m pytest $(PARALLEL) -m "not browser" $(ARGS)

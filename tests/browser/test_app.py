@@ -131,6 +131,7 @@ def test_drawing_by_mouse(page: Page) -> None:
             assert ink(canvas) == 0
 
 
+@pytest.mark.timed  # a tap that takes long is none
 def test_drawing_by_touch_does_not_scroll_the_page(phone: Page) -> None:
     canvas = phone.locator(".dp-pad .dp-canvas")
     finger = Finger(phone, canvas)
@@ -146,6 +147,7 @@ def test_drawing_by_touch_does_not_scroll_the_page(phone: Page) -> None:
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.timed  # a tap that takes long is none
 def test_a_second_finger_does_not_draw(phone: Page) -> None:
     canvas = phone.locator(".dp-pad .dp-canvas")
     finger = Finger(phone, canvas)

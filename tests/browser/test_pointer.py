@@ -64,6 +64,7 @@ def test_other_buttons_do_not_draw(pad: Pad, button: str) -> None:
     assert stroke[0].tolist() == pytest.approx([80, 80], abs=1)
 
 
+@pytest.mark.timed
 def test_ink_of_the_page_gives_way_to_that_of_the_kernel(pad: Pad) -> None:
     own, canvas = pad.layer.locator("canvas"), pad.page.locator(".dp-paper canvas").first
     pad.kernel.be_busy(3)
