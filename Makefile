@@ -95,7 +95,7 @@ test-all: $(DEV) ## Run all tests: notebooks and browser, too
 # The tests of faults in their long form, parallel as above; all figures are shown at the end.
 stress: export OMP_NUM_THREADS := 1
 stress: export DIGITLIB_WRITE_REPORTS := 1
-stress: $(DEV) ## Run the tests of faults at length, keep their figures (20 minutes)
+stress: $(DEV) ## Run the tests of faults at length, keep their figures
 	$(PY) -m pytest $(PARALLEL) tests/faults $(ARGS)
 	$(PY) tests/reliability.py
 
