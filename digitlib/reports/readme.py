@@ -167,10 +167,7 @@ def promises(reports: Path = REPORTS) -> str:
         writers=found["full disk and read-only folder"],
         loads=found["pad under load"],
         downloads=found["kills in downloads"],
-        tried={
-            place: sum(count for count in found["strangers"][place].values())
-            for place in ("page", "lab")
-        },
+        tried={place: sum(found["strangers"][place].values()) for place in ("page", "lab")},
         visitors=visitors,
         ports=dict(sorted(read_object(reports / "ports.json")["quick tests"].items())),
         replays=[each for each in ink.values() if "points_sent" in each],

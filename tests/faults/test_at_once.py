@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from faults import files
 from nbclient import NotebookClient
 from reliability import record
 from test_kills import begin_reports, made
+from workers import end_with
 from writers import WRITERS
 
 from digitlib import Recognizer
@@ -38,16 +38,12 @@ def at_once(work: Callable[[int], object], count: int = PROCESSES) -> None:
 
 
 def _fork(work: Callable[[int], object], number: int, wait: int, begin: int) -> int:
-    if process := os.fork():
-        return process
-    os.close(begin)
-    os.read(wait, 1)  # ends where all have closed ``begin``
-    try:
-        work(number)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+    process = os.fork()
+    if not process:
+        os.close(begin)
+        os.read(wait, 1)  # ends where all have closed ``begin``
+        end_with(work, number)
+    return process
 
 
 def test_personal_weights_are_those_of_one_lesson(tmp_path: Path) -> None:

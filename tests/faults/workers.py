@@ -10,8 +10,10 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from digitlib.reports import runner
 from digitlib.training import build
@@ -37,6 +39,16 @@ def reports(folder: Path) -> None:
     assert not runner.make_reports(plan, sys.argv[3:], folder=folder / "notebooks")
 
 
+def end_with(work: Callable[..., object], *given: object) -> NoReturn:
+    """The work of a forked process, which ends with it: its status is 1 where it fails."""
+    try:
+        work(*given)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
 def main() -> None:
     """Do the work for each line."""
     work, folder = globals()[sys.argv[1]], Path(sys.argv[2])
@@ -48,12 +60,7 @@ def main() -> None:
             print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
             continue
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        try:
-            work(folder)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
+        end_with(work, folder)
 
 
 if __name__ == "__main__":
