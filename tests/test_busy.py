@@ -190,3 +190,11 @@ def test_a_pattern_of_lines_is_no_ruling() -> None:
     mask[::40] = True
     mask[300:900, 640:660] = True
     assert not ruling.remove_rules(mask)[::40, :600].any()
+
+
+def test_two_rows_of_dots_are_no_ruled_line() -> None:
+    """Dithering leaves them; the line between them has no ink."""
+    mask = np.zeros((65, 65), bool)
+    mask[20, ::2] = mask[22, 1::2] = True
+    mask[30:50, 30:34] = True
+    assert (ruling.remove_rules(mask) == mask).all()

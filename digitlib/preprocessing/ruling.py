@@ -143,6 +143,8 @@ def _band(line: NDArray[np.bool_], rules: NDArray[np.bool_], top: int) -> float 
     height, width = rules.shape
     rows = top + np.arange(len(line))[:, None]
     columns = np.flatnonzero(line.any(axis=0))
+    if not columns.size:  # between two rows of dots
+        return None
     counts = line[:, columns].sum(axis=0)
     thickness = float(np.quantile(counts, BARE_QUANTILE))
     bare = columns[counts <= MAX_BARE_THICKNESS * thickness]
