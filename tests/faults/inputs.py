@@ -139,8 +139,14 @@ def _memory(name: str) -> float:
     return int(status.split(f"{name}:")[1].split()[0]) / 1024
 
 
-def measure(kind: str, count: int) -> dict[str, Any]:
-    """The worst CPU time, s, and growth of memory, MB, of ``count`` inputs; outcomes."""
+Figures = dict[str, Any]
+
+
+def measured(kind: str, count: int) -> tuple[Callable[[], None], Callable[[], Figures]]:
+    """A test of hypothesis that reads ``count`` inputs of a kind, and what it has measured so far.
+
+    That is the worst CPU time, s, and growth of memory, MB, of one; inputs and outcomes.
+    """
     recognizer = Recognizer.load()
     recognizer.predict_strokes([np.array([[0.0, 0.0], [1.0, 5.0]])])
     recognizer.read([np.array([[0.0, 0.0], [1.0, 5.0]])])
@@ -168,9 +174,13 @@ def measure(kind: str, count: int) -> dict[str, Any]:
         worst["memory_mb"] = max(worst["memory_mb"], _memory("VmHWM") - before)
         outcomes[outcome] += 1
 
-    run()
-    return {**worst, "inputs": sum(outcomes.values()), "outcomes": dict(outcomes)}
+    def found() -> Figures:
+        return {**worst, "inputs": sum(outcomes.values()), "outcomes": dict(outcomes)}
+
+    return run, found
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
+    run, found = measured(sys.argv[1], int(sys.argv[2]))
+    run()
+    print(json.dumps(found()))
