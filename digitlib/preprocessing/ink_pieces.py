@@ -48,8 +48,8 @@ MAX_PARTS = 300  # the largest components are read
 
 SHARED = 0.75  # widths of a stroke beyond a cut that belong to both sides
 
-# --- what is too busy; a page full of digits, 300 that touch, has less
-MAX_CANDIDATES = 32_000
+# --- what is too busy
+MAX_CANDIDATES = 24_000  # a page of 300 digits has three quarters of it
 MAX_COVERED = 4  # times the picture's area in the boxes of components, or of lines
 MAX_DRAWN = 300_000_000  # px of the squares in which candidates are drawn
 
