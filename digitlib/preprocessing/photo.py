@@ -102,8 +102,9 @@ def _connected_ink(contrast: Picture, full: float, noise: float) -> Picture:
 
     low, high = max(LOW_INK * full, LOW_SIGMAS * noise), HIGH_INK * full
     labels, count = ndimage.label(contrast > low, NEIGHBOURS_8)
-    strongest = ndimage.maximum(contrast, labels, np.arange(1, count + 1))
-    keep = np.concatenate([[False], np.asarray(strongest) > STRONG_INK * full])
+    keep = np.zeros(count + 1, bool)
+    keep[labels[contrast > STRONG_INK * full]] = True
+    keep[0] = False  # what is weaker than the weakest ink
     keep = _prefer_inside(keep, labels)
     near = ndimage.binary_dilation(keep[labels], NEIGHBOURS_8)
     zero = ZERO_INK * low
