@@ -109,13 +109,13 @@ def inputs_of_drawings(draw: st.DrawFn) -> Any:
     make: Callable[[], np.ndarray] = draw(
         st.sampled_from(
             [
-                lambda: random.random((length, 2)),
-                lambda: random.normal(0, 0.01, (length, 2)).cumsum(axis=0),
-                lambda: np.stack([np.sin(np.linspace(0, 9, length))] * 2, axis=1),
+                lambda: random.random((count, length, 2)),
+                lambda: random.normal(0, 0.01, (count, length, 2)).cumsum(axis=1),
+                lambda: np.tile(np.sin(np.linspace(0, 9, length))[:, None], (count, 1, 2)),
             ]
         )
     )
-    drawing: list[Any] = [make() * scale for _ in range(count)]
+    drawing: list[Any] = list(make() * scale)
     if length and draw(st.integers(0, 3)) == 0:
         drawing[-1][-1, 0] = draw(st.sampled_from(ODD))
     kind = draw(
