@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import tempfile
@@ -11,7 +10,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-NOBODY, FILLING = 65534, ".filling"
+from modes import bound_by_modes
+
+FILLING = ".filling"
 
 
 @contextmanager
@@ -34,18 +35,15 @@ def half_the_room(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Nothing in the folder may be written: by its modes, which root must become nobody to feel."""
+    """Nothing in the folder may be written: by its modes."""
     inside = [folder, *folder.rglob("*")]
     before = {path: path.stat().st_mode for path in inside}
-    user = os.geteuid()
     for path in inside:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    if user == 0:
-        os.seteuid(NOBODY)
     try:
-        yield
+        with bound_by_modes():
+            yield
     finally:
-        os.seteuid(user)
         for path, mode in before.items():
             path.chmod(mode)
 
