@@ -468,6 +468,30 @@ def test_an_archive_without_the_donors_leaves_no_folder(
     assert {path.name for path in (tmp_path / "here").iterdir()} <= {".unipen.lock"}
 
 
+@pytest.mark.parametrize("has_filters", [True, False])
+def test_nothing_is_unpacked_elsewhere(
+    has_filters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By tarfile's filters, and on Python 3.11.2, which has none."""
+    if not has_filters:
+        trusting = getattr(tarfile, "fully_trusted_filter", None)
+        monkeypatch.setattr(tarfile, "data_filter", trusting, raising=False)
+    monkeypatch.setattr(unipen, "ARCHIVE_URL", packed(tmp_path / "there", WANTED))
+    archive = tmp_path / "there" / "archive.tar.gz"
+    with tarfile.open(archive, "w:gz") as packing:
+        packing.add(tmp_path / "there" / "train_r01_v07-revision", "train_r01_v07-revision")
+        for name in ("train/data/1a/tos/../../../../../up", "/data/1a/tos/tos01/root"):
+            packing.addfile(tarfile.TarInfo(name))
+        link = tarfile.TarInfo("train_r01_v07-revision/include/tos/data/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        packing.addfile(link)
+    unipen.find_unipen([unipen.DIGITS], "validation", tmp_path / "here", True)
+    found = [path for path in (tmp_path / "here").rglob("*") if not path.is_dir()]
+    assert {path.name for path in found} == {"a.dat", ".unipen.lock"}
+    assert not any(path.is_symlink() for path in found)
+    assert not (tmp_path / "up").exists()
+
+
 def test_a_damaged_archive_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

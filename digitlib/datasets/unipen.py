@@ -122,9 +122,13 @@ def _unpack(folder: Path) -> None:
         _with_bar(packed) as read,
         tarfile.open(fileobj=read, mode="r|gz") as archive,
     ):
+        # Python before 3.11.4, as in Debian 12, has no filters: plain files in their places alone.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
         for member in archive:
-            if _is_wanted(PurePosixPath(member.name).parts[1:]):
-                archive.extract(member, folder, filter="data")
+            path = PurePosixPath(member.name)
+            plain = member.isfile() and not path.is_absolute() and ".." not in path.parts
+            if plain and _is_wanted(path.parts[1:]):
+                archive.extract(member, folder)
 
 
 def _with_bar(packed: Any) -> Any:
