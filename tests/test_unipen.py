@@ -490,6 +490,7 @@ def test_nothing_is_unpacked_elsewhere(
     assert {path.name for path in found} == {"a.dat", ".unipen.lock"}
     assert not any(path.is_symlink() for path in found)
     assert not (tmp_path / "up").exists()
+    assert not Path("/data/1a/tos/tos01/root").exists()
 
 
 def test_a_damaged_archive_leaves_no_folder(
