@@ -10,10 +10,12 @@ import json
 import math
 import os
 import platform
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,27 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that a result depends on."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version()} | found
+
+
+def provenance() -> dict[str, Any]:
+    """Where a result comes from: revision of the code, library versions, machine, time (UTC).
+
+    ``modified`` says whether the package differs from the revision. Outside of git, both are None.
+    """
+    git = ["git", "-c", "safe.directory=*", "-C", str(REPOSITORY)]
+    try:
+        head, status = (
+            subprocess.run([*git, *command], capture_output=True, check=True).stdout.decode()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "digitlib"])
+        )
+        code: dict[str, Any] = {"revision": head.strip(), "modified": bool(status.strip())}
+    except (OSError, subprocess.CalledProcessError):
+        code = {"revision": None, "modified": None}
+    return code | {
+        "versions": versions(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:

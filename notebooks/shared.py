@@ -1,0 +1,385 @@
+"""What several notebooks share: their parameters and results, networks and data, and figures.
+
+A notebook begins with ``report = open_report("05_evaluate", globals())`` and ends with one line
+for its figures, ``report.figures(…)``, and one for its numbers, ``report.numbers(…)``.
+Importing this module sets the style of all figures.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import textwrap
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+
+class MissingPackageError(ImportError):
+    """A notebook needs a package that is not installed; Jupyter shows the sentence alone."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+try:
+    import matplotlib.pyplot as plt
+    import numpy as np
+    import pandas as pd  # noqa: F401 - a notebook that needs it should fail here, in one sentence
+    import torch  # noqa: F401 - likewise
+    from pydantic import Field, TypeAdapter, ValidationError
+except ImportError as error:
+    raise MissingPackageError(
+        f"This notebook needs {error.name}, which is not installed: run `make train` in the "
+        "repository, or `pip install 'digitlib[train]'`, and restart the kernel."
+    ) from None
+
+from IPython import get_ipython
+from IPython.display import Markdown, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from digitlib import Recognizer
+from digitlib.datasets import catalog
+from digitlib.datasets.base import DigitData
+from digitlib.errors import DataMissingError
+from digitlib.files import REPORTS, provenance, to_jsonable, write_bytes, write_json
+from digitlib.models.card import BASELINE_WEIGHTS
+
+Array = NDArray[Any]
+
+# --- parameters ------------------------------------------------------------------------------
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+PARAMETERS: dict[str, Any] = {
+    "dataset": Literal["mnist", "sample", "drawings"],
+    "seed": Annotated[int, Field(ge=0, lt=2**32, strict=True)],
+    "subset": Annotated[int, Field(ge=100, strict=True)] | None,
+    "epochs": Count | dict[str, Count] | None,
+    "presets": list[Literal["quick", "default", "wide"]],
+    "rounds": Count,
+    "seconds": Count,
+    "frames": Annotated[int, Field(ge=1000, strict=True)],
+    "count": Count,
+    "weights": str | None,
+    "reports_folder": str | None,
+    "weights_folder": str | None,
+}
+FOLDERS = ("reports_folder", "weights_folder")  # where files go: they change no number
+
+
+def check_parameters(values: Mapping[str, Any]) -> None:
+    """Check the parameters of a notebook before anything is computed.
+
+    Raises:
+        ValueError: a value that the parameter can't have, or a name that papermill injected and
+            the notebook doesn't have (papermill itself only warns of it).
+    """
+    for name, value in values.items():
+        try:
+            TypeAdapter(PARAMETERS[name]).validate_python(value)
+        except ValidationError as error:
+            reasons = " or ".join(each["msg"] for each in error.errors())
+            raise ValueError(f"The parameter {name} is {value!r}: {reasons}.") from None
+    if values.get("weights") and not Path(values["weights"]).is_file():
+        raise ValueError(f"The parameter weights is {values['weights']!r}: there is no such file.")
+    for name in _injected():
+        if name not in values:
+            raise ValueError(
+                f"This notebook has no parameter {name!r}; it has {', '.join(values)}."
+            )
+
+
+def _injected() -> list[str]:
+    """Names that papermill's cell has set in this kernel."""
+    shell = get_ipython()
+    cells = shell.user_ns.get("In", []) if shell else []
+    return [
+        target.id
+        for cell in cells
+        if cell.startswith("# Parameters\n")
+        for statement in ast.parse(cell).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    ]
+
+
+# --- results ---------------------------------------------------------------------------------
+
+
+class Report:
+    """Figures and numbers of one notebook, written below ``folder``; None writes nothing.
+
+    Attributes:
+        name: of the notebook, as ``05_evaluate``.
+        dataset: the main data set that the notebook reads.
+    """
+
+    def __init__(self, name: str, parameters: Mapping[str, Any], dataset: str) -> None:
+        self.name, self.dataset = name, dataset
+        self._parameters = {k: v for k, v in parameters.items() if k not in FOLDERS}
+        folder = parameters.get("reports_folder")
+        self._folder = None if folder is None else Path(folder)
+        self._figures: list[str] = []
+        self._start = time.perf_counter()
+
+    def __repr__(self) -> str:
+        return f"Report({self.name}, {'not written' if self._folder is None else self._folder})"
+
+    def figures(self, **figures: Figure) -> None:
+        """Write ``figures/NOTEBOOK-NAME.png``; figures of an earlier run are removed."""
+        self._figures = [f"{self.name}-{name.replace('_', '-')}.png" for name in figures]
+        if self._folder is None:
+            return
+        for path in (self._folder / "figures").glob(f"{self.name}-*.png"):
+            path.unlink()
+        for file, figure in zip(self._figures, figures.values(), strict=True):
+            content = io.BytesIO()
+            # Without matplotlib's version inside, the same picture is the same file.
+            figure.savefig(content, format="png", metadata={"Software": None})
+            write_bytes(self._folder / "figures" / file, content.getbuffer())
+
+    def numbers(self, **numbers: Any) -> None:
+        """Write ``metrics/NOTEBOOK.json``: the numbers, and the run that they are from."""
+        if self._folder is None:
+            return
+        record = {
+            "parameters": self._parameters,
+            "figures": self._figures,
+            "numbers": numbers,
+            "run": provenance() | {"seconds": round(time.perf_counter() - self._start, 1)},
+        }
+        write_json(self._folder / "metrics" / f"{self.name}.json", to_jsonable(record))
+
+
+def open_report(name: str, variables: Mapping[str, Any]) -> Report:
+    """Begin a notebook: check its parameters, and say what this run is.
+
+    A banner names the parameters that differ from those of the full run. Where MNIST is missing
+    and can't be downloaded, another one says so, and ``dataset`` of the report is ``sample``,
+    scikit-learn's digits, which need no download.
+
+    Args:
+        name: of the notebook, as ``05_evaluate``.
+        variables: the notebook's ``globals()``, with its parameters among them.
+
+    Raises:
+        ValueError: see :func:`check_parameters`.
+        DataDamagedError: a file of MNIST is damaged.
+    """
+    parameters = {key: variables[key] for key in PARAMETERS if key in variables}
+    check_parameters(parameters)
+    record = REPORTS / "metrics" / f"{name}.json"
+    full = json.loads(record.read_text(encoding="utf-8"))["parameters"] if record.exists() else {}
+    changed = {
+        key: value
+        for key, value in parameters.items()
+        if key not in FOLDERS and to_jsonable(value) != full.get(key, to_jsonable(value))
+    }
+    if changed:
+        values = ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
+        link = f"[reports/metrics/{name}.json](../reports/metrics/{name}.json)"
+        show(f"> **This run differs from the full one: {values}.** Its numbers are in {link}.")
+    dataset = parameters.get("dataset", "")
+    if dataset == "mnist":
+        try:
+            catalog.load(dataset, "test")
+        except DataMissingError as error:
+            show(
+                "> **MNIST is missing, so this run uses scikit-learn's 8×8 digits instead** (like "
+                f"`dataset = 'sample'`). All numbers below come from those.  \n> {error}"
+            )
+            dataset = "sample"
+    return Report(name, parameters, dataset)
+
+
+def show(text: str) -> None:
+    """Show Markdown."""
+    display(Markdown(text))
+
+
+# --- networks and data -----------------------------------------------------------------------
+
+
+def load_networks(path: str | None = None) -> dict[str, Recognizer]:
+    """``digitnet`` (the weights at ``path``, or the bundled ones) and ``baseline``."""
+    return {"digitnet": Recognizer.load(path), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
+
+
+def load_optional(name: str, split: str, *, dataset: str) -> DigitData | None:
+    """A further data set; where it is missing, a sentence is shown and None returned.
+
+    Next to ``sample``, which needs no download, nothing is downloaded.
+    """
+    try:
+        return catalog.load(name, split, download=dataset != "sample")
+    except DataMissingError:
+        show(
+            f"**Skipped: the data set `{name}` is missing.** `data/README.md` says where to get it."
+        )
+        return None
+
+
+# Data sets of frames that are not digits, each with its split that no network was trained on.
+NON_DIGITS = (
+    ("letters", "test"),
+    ("signs", "test"),
+    ("no_digits", "validation"),
+    ("typeset", "validation"),
+    ("notmnist", "test"),
+)
+
+
+def load_non_digits(dataset: str, count: int | None, seed: int = 0) -> dict[str, DigitData]:
+    """``count`` frames of each set of ``NON_DIGITS`` (None is all), without missing sets."""
+    found = {name: load_optional(name, split, dataset=dataset) for name, split in NON_DIGITS}
+    return {name: data.subset(count, seed) for name, data in found.items() if data is not None}
+
+
+# --- figures ---------------------------------------------------------------------------------
+
+INK, PALE, PAPER = "#26282c", "#9aa0a8", "#fcfcfa"
+# Okabe and Ito's colors, distinct for the color-blind.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# One color for one meaning: a network, and the preset that it was trained with.
+COLORS = {"digitnet": PALETTE[0], "default": PALETTE[0], "baseline": PALETTE[1]}
+# Ten digits need ten colors: Paul Tol's "muted".
+DIGITS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933",
+          "#ddaa33", "#cc6677", "#882255", "#aa4499", "#666666")  # fmt: skip
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 100, "savefig.dpi": 144, "savefig.bbox": "tight",
+        "savefig.pad_inches": 0.15, "figure.facecolor": PAPER, "savefig.facecolor": PAPER,
+        "axes.facecolor": PAPER, "axes.edgecolor": PALE, "axes.labelcolor": INK,
+        "text.color": INK, "xtick.color": INK, "ytick.color": INK, "xtick.major.size": 0,
+        "ytick.major.size": 0, "axes.spines.top": False, "axes.spines.right": False,
+        "axes.grid": True, "grid.color": "#e4e4e0", "grid.linewidth": 0.8,
+        "axes.axisbelow": True, "font.family": "DejaVu Sans", "font.size": 9.5,
+        "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
+        "axes.titlepad": 8, "figure.titlesize": 11.5, "figure.titleweight": "bold",
+        "axes.labelsize": 9.5, "xtick.labelsize": 9, "ytick.labelsize": 9,
+        "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.8,
+        "lines.markersize": 4.5, "axes.prop_cycle": plt.cycler(color=PALETTE),
+        "image.cmap": "gray", "image.interpolation": "nearest",
+        "figure.constrained_layout.use": True,
+    }
+)  # fmt: skip
+
+
+def colors_of(names: Collection[str]) -> dict[str, str]:
+    """A color for each name: its own where it has one, else the next free one."""
+    free = [color for color in PALETTE if color not in {COLORS.get(name) for name in names}]
+    return {name: COLORS.get(name) or free.pop(0) for name in names}
+
+
+def hide_axes(axes: Axes) -> None:
+    """Remove ticks, grid and frame, for pictures."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
+def percent_axis(axes: Axes) -> None:
+    """Show y, a share 0-1, in percent."""
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+
+
+def montage(rows: Mapping[Any, Array], *, scale: float = 0.62) -> Figure:
+    """Frames in rows, each row ``[N, 28, 28]`` under its name at the left."""
+    count = max(len(row) for row in rows.values())
+    figure, axes = plt.subplots(figsize=(0.5 + count * scale, 0.3 + len(rows) * scale))
+    axes.imshow(np.concatenate([_tile(row, count) for row in rows.values()]), cmap=_with_gaps())
+    hide_axes(axes)
+    step = next(iter(rows.values())).shape[1] + 2
+    axes.set_yticks([step * (n + 0.5) for n in range(len(rows))], [str(name) for name in rows])
+    plt.close(figure)
+    return figure
+
+
+def _tile(frames: Array, count: int) -> Array:
+    """Frames ``[N, H, W]`` side by side, ``[H + 2, count * (W + 2)]`` float; NaN between them."""
+    height, width = frames.shape[1:]
+    strip = np.full((height + 2, count * (width + 2)), np.nan)
+    for n, frame in enumerate(frames):
+        strip[1:-1, n * (width + 2) + 1 : (n + 1) * (width + 2) - 1] = frame
+    return strip
+
+
+def _with_gaps(colors: str = "gray") -> Any:
+    """A color map whose NaN has the color of the paper."""
+    return plt.get_cmap(colors).with_extremes(bad=PAPER)
+
+
+def grid(
+    frames: Array,
+    captions: Sequence[str] = (),
+    *,
+    columns: int = 10,
+    limits: tuple[float, float] | None = (0, 255),
+    colors: str = "gray",
+    unit: str = "",
+    scale: float = 1,
+) -> Figure:
+    """Frames ``[N, H, W]``, each with its caption under it; with ``unit`` also a color bar.
+
+    ``limits`` are the values at the ends of the color scale, None those of the frames; ``scale``
+    enlarges the frames. NaN has the color of the paper.
+    """
+    columns = max(1, columns)
+    rows = max(1, -(-len(frames) // columns))
+    lines = max((caption.count("\n") + 1 for caption in captions), default=0)
+    longest = max((len(line) for caption in captions for line in caption.split("\n")), default=0)
+    wide = max(0.86 * scale * frames.shape[2] / frames.shape[1], 0.09 * longest) * columns
+    high = (0.84 * scale + 0.17 * lines) * rows + 0.05
+    figure, axes = plt.subplots(rows, columns, figsize=(wide, high), squeeze=False)
+    low, top = limits or (float(np.nanmin(frames)), float(np.nanmax(frames)))
+    for n, place in enumerate(axes.flat):
+        hide_axes(place)
+        if n < len(frames):
+            image = place.imshow(frames[n], cmap=_with_gaps(colors), vmin=low, vmax=top)
+        if n < len(captions):
+            place.set_xlabel(captions[n], fontsize=8.5, labelpad=3)
+    if not len(frames):
+        axes[0, 0].text(0.5, 0.5, "none", ha="center", va="center")
+    if unit:
+        bar = figure.colorbar(image, ax=axes, fraction=0.02, pad=0.01, label=unit)
+        bar.outline.set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def whiskers(axes: Axes, at: Any, values: Any, low: Any, high: Any, color: str = INK) -> None:
+    """Draw intervals, given by their ends, about values."""
+    middle = np.asarray(values, float)
+    ends = np.clip([middle - np.asarray(low, float), np.asarray(high, float) - middle], 0, None)
+    axes.errorbar(at, middle, ends, fmt="none", ecolor=color, elinewidth=1.4, capsize=2.5)
+
+
+def points(
+    axes: Axes, shares: Mapping[str, tuple[Any, Any, Any]], categories: Collection[Any]
+) -> None:
+    """Shares with their intervals as points with whiskers, side by side for each category.
+
+    Args:
+        axes: to draw on; its y axis is in percent.
+        shares: name → ``(value, low, high)``, each ``[len(categories)]``, 0-1; NaN where missing.
+        categories: along x.
+    """
+    step = min(0.28, 0.66 / len(shares))
+    for n, (name, color) in enumerate(colors_of(shares).items()):
+        at = np.arange(len(categories)) + (n - (len(shares) - 1) / 2) * step
+        value, low, high = shares[name]
+        axes.plot(at, value, "o", color=color, label=name, markersize=5.5)
+        whiskers(axes, at, value, low, high, color)
+    labels = [textwrap.fill(str(category), 20) for category in categories]
+    turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    crowded = sum(map(len, labels)) > 8 * axes.figure.get_figwidth()
+    axes.set_xticks(range(len(labels)), labels, **(turned if crowded else {}))
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+    axes.grid(False, axis="x")
+    percent_axis(axes)
