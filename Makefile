@@ -6,9 +6,10 @@ NOTEBOOK := notebooks/01_draw.ipynb
 VENV := .venv
 # Tools run as `python -m`: their scripts would break if the folder is moved.
 PY := $(VENV)/bin/python
-# One environment, three layers of packages, each with those before it (pyproject.toml): the page;
-# training and notebooks; development. A target waits for the stamp of the layer that it needs.
+# One environment in layers (the extras of pyproject.toml). A target waits for the stamp of the
+# layer that it needs.
 APP := $(VENV)/.app
+LAB := $(VENV)/.lab
 TRAIN := $(VENV)/.train
 DEV := $(VENV)/.dev
 # import-linter cannot be run as `python -m`.
@@ -25,18 +26,18 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/home/matplotlib
 ifneq ($(filter yes no,$(BROWSER)),)
 unexport BROWSER
 endif
-# Set-up leaves compiling to the first import (below), which must then keep what it compiled.
+# Set-up leaves compiling to the first import (below), which keeps what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
 # JupyterLab refuses to run as root (containers) unless told.
 ALLOW_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-# A worker for each core; whoever is done takes tests over from the others.
+# One worker per core; a worker that finishes early takes over tests from the others.
 PARALLEL := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two set-ups must not install into one environment
-.PHONY: help lab app reports weights sweep test test-all stress check audit format clean force
+.PHONY: help lab app train reports weights sweep test test-all stress check audit format clean force
 
 help: ## List these commands
 	@echo "make …"
@@ -45,19 +46,17 @@ help: ## List these commands
 
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
 # autodetect: looking for language servers would start every tool chain of the machine.
-# Voilà's extension would serve every picture of the folder without the token; ours saves the
-# drawing notebook with the picture of its pad.
+# Voilà's extension, where it is installed, would serve every picture without the token.
 lab: PORT ?= 8888
-lab: $(TRAIN) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
+lab: $(LAB) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 	exec $(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
 		--ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
 		--LanguageServerManager.autodetect=False \
-		--ServerApp.jpserver_extensions=voila.server_extension=False \
-		--ServerApp.jpserver_extensions=digitlib.widgets.saving=True $(NO_BROWSER) $(ALLOW_ROOT)
+		--ServerApp.jpserver_extensions=voila.server_extension=False $(NO_BROWSER) $(ALLOW_ROOT)
 
-# POOL kernels wait for visitors with the notebook already run; whoever comes when all are taken
-# waits for a new one, and whoever comes when MAX_VISITORS are there is asked to come again. HOSTS
-# are the names of a proxy before it. Settings: digitlib/widgets/jupyter/voila.py.
+# POOL kernels wait for visitors with the notebook already run. When MAX_VISITORS are there, the
+# next visitor is asked to come back later. HOSTS are the names of a proxy in front of the page.
+# Settings: digitlib/widgets/jupyter/voila.py.
 app: PORT ?= 8866
 app: POOL ?= 1
 app: MAX_VISITORS ?= 40
@@ -68,15 +67,17 @@ app: $(APP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=
 		--pool_size=$(POOL) --PageServer.max_visitors=$(MAX_VISITORS) \
 		$(HOSTS:%=--PageServer.hosts=%) $(NO_BROWSER) $(ARGS)
 
-# FAST=1 writes to reports/fast/. Stopped or failed, the same command goes on with the rest.
-reports: $(TRAIN) ## Run the notebooks at full length, keep their outputs (FAST=1: a subset, in minutes)
-	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(ARGS)
+train: $(TRAIN) ## Add PyTorch and what the other notebooks need
 
-# Outputs go to build/weights; stopped, the same command goes on with the steps that are missing.
+# FAST=1 uses little data and writes to reports/fast/. ONLY="05 06" runs these two notebooks.
+reports: $(TRAIN) ## Run the notebooks, keep their outputs, fill in the tables (ONLY="05 06" FAST=1)
+	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(foreach name,$(ONLY),--only $(name)) $(ARGS)
+
+# Outputs go to build/weights. Run again, the command continues with the missing steps.
 weights: $(TRAIN) ## Make the bundled weights, in hours (ARGS="--list" shows the steps)
 	$(PY) -m digitlib weights $(ARGS)
 
-# Results go to reports/sweep.jsonl; stopped, the same command goes on with the rest.
+# Results go to reports/sweep.jsonl. Run again, the command adds the missing runs.
 sweep: $(TRAIN) ## Train several seeds side by side (ARGS="quick --seeds 0-4")
 	$(PY) -m digitlib sweep $(ARGS)
 
@@ -105,7 +106,7 @@ check: $(DEV) ## Check format, lint, types and the direction of imports
 	$(PY) -m mypy
 	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
 
-# In an environment of its own: the packages that it brings are none of ours. Needs a network.
+# In an environment of its own, because it brings other packages. Needs a network.
 audit: ## Look up the pinned packages in the list of known vulnerabilities
 	"$(PYTHON)" -m venv --clear build/audit
 	build/audit/bin/python -m pip install --quiet pip-audit
@@ -123,28 +124,29 @@ clean: ## Remove caches and build leftovers (the environment and data stay)
 # A stamp holds the folder it was made for: digitlib is installed by path, so a moved or copied
 # folder is set up again. Otherwise set-up is repeated only when a file below changes, and pip
 # leaves alone what is there already. Modules are compiled when first imported: most never are.
-STALE := $(shell for stamp in $(APP) $(TRAIN) $(DEV); do \
+STALE := $(shell for stamp in $(APP) $(LAB) $(TRAIN) $(DEV); do \
 	[ "$$(cat $$stamp 2>/dev/null)" = "$(CURDIR)" ] || echo $$stamp; done)
 ifneq ($(STALE),)
 $(STALE): force
 endif
 $(APP): LAYERS := app
-$(TRAIN): LAYERS := app train
-$(DEV): LAYERS := app train dev
-$(APP) $(TRAIN) $(DEV): pyproject.toml constraints.txt
+$(LAB): LAYERS := lab
+$(TRAIN): LAYERS := lab train
+$(DEV): LAYERS := app lab train dev
+$(APP) $(LAB) $(TRAIN) $(DEV): pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || \
 		{ echo "digitlib needs Python 3.11 or newer, and there is no $(PYTHON) here: try make PYTHON=/path/to/python3.11." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "digitlib needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" -V 2>&1 | head -1): try make PYTHON=python3.11." >&2; exit 1; }
-	@echo "Setting up $(VENV), only this once: seconds for the page alone; some minutes and GB for all else"
-	@echo "(on Linux PyTorch brings its CUDA libraries; README tells how to do with less)."
+	@echo "Setting up $(VENV) for $(LAYERS), only this once: about a minute."
+	$(if $(filter train,$(LAYERS)),@echo "PyTorch takes some minutes and, with CUDA on Linux, 7 GB (README: a smaller one).")
 	@rm -f $@
 	@$(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "Python could not make $(VENV) (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	$(PY) -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 		-e '.[$(subst $() ,$(COMMA),$(LAYERS))]'
-	$(if $(filter train,$(LAYERS)),@$(WITHOUT) >/dev/null 2>&1 || true)
+	$(if $(filter lab,$(LAYERS)),@$(WITHOUT) >/dev/null 2>&1 || true)
 	@mkdir -p $(VENV)/home
 	@for layer in $(LAYERS); do printf '%s' "$(CURDIR)" > $(VENV)/.$$layer; done
 	@echo "$(VENV) is ready."
