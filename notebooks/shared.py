@@ -62,7 +62,9 @@ PARAMETERS: dict[str, Any] = {
     "seed": Annotated[int, Field(ge=0, lt=2**32, strict=True)],
     "subset": Annotated[int, Field(ge=100, strict=True)] | None,
     "epochs": Count | dict[str, Count] | None,
-    "presets": list[Literal["quick", "default", "wide"]],
+    "presets": Annotated[
+        list[Literal["baseline", "quick", "default", "wide"]], Field(min_length=1)
+    ],
     "rounds": Count,
     "seconds": Count,
     "frames": Annotated[int, Field(ge=1000, strict=True)],
