@@ -40,7 +40,10 @@ from IPython import get_ipython
 from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
 
 from digitlib import Recognizer
 from digitlib.datasets import catalog
@@ -59,7 +62,9 @@ PARAMETERS: dict[str, Any] = {
     "seed": Annotated[int, Field(ge=0, lt=2**32, strict=True)],
     "subset": Annotated[int, Field(ge=100, strict=True)] | None,
     "epochs": Count | dict[str, Count] | None,
-    "presets": list[Literal["quick", "default", "wide"]],
+    "presets": Annotated[
+        list[Literal["baseline", "quick", "default", "wide"]], Field(min_length=1)
+    ],
     "rounds": Count,
     "seconds": Count,
     "frames": Annotated[int, Field(ge=1000, strict=True)],
@@ -130,14 +135,22 @@ class Report:
     def __repr__(self) -> str:
         return f"Report({self.name}, {'not written' if self._folder is None else self._folder})"
 
-    def figures(self, **figures: Figure) -> None:
-        """Write ``figures/NOTEBOOK-NAME.png``; figures of an earlier run are removed."""
-        self._figures = [f"{self.name}-{name.replace('_', '-')}.png" for name in figures]
+    def figures(self, **figures: Figure | None) -> None:
+        """Write ``figures/NOTEBOOK-NAME.png``; figures of an earlier run are removed.
+
+        None, the figure of a missing data set, is left out.
+        """
+        files = {
+            f"{self.name}-{name.replace('_', '-')}.png": figure
+            for name, figure in figures.items()
+            if figure is not None
+        }
+        self._figures = [*files]
         if self._folder is None:
             return
         for path in (self._folder / "figures").glob(f"{self.name}-*.png"):
             path.unlink()
-        for file, figure in zip(self._figures, figures.values(), strict=True):
+        for file, figure in files.items():
             content = io.BytesIO()
             # Without matplotlib's version inside, the same picture is the same file.
             figure.savefig(content, format="png", metadata={"Software": None})
@@ -383,3 +396,58 @@ def points(
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.grid(False, axis="x")
     percent_axis(axes)
+
+
+# --- exploration -----------------------------------------------------------------------------
+
+
+def rows_by_class(labels: ArrayLike, count: int, seed: int = 0) -> dict[int, Array]:
+    """Indices of up to ``count`` random frames of each digit, by digit."""
+    random = np.random.RandomState(seed)
+    digits = np.asarray(labels)
+    return {
+        int(digit): random.permutation(np.flatnonzero(digits == digit))[:count]
+        for digit in np.unique(digits)
+    }
+
+
+def disagreements(probabilities: Array, labels: Array) -> Array:
+    """Indices of the frames whose prediction differs from the label, the most confident first.
+
+    Confidence is the probability of the prediction. A confident mistake of a good network is a
+    reason to check the label (confident learning, Northcutt et al., 2021).
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+
+
+def nearest(queries: ArrayLike, references: ArrayLike, count: int = 1) -> tuple[Array, Array]:
+    """The nearest references of each query by Euclidean distance of gray values 0-1.
+
+    Args:
+        queries: uint8 ``[Q, 28, 28]``.
+        references: uint8 ``[R, 28, 28]``.
+        count: of neighbors.
+
+    Returns:
+        distances and indices, each ``[Q, count]``, nearest first.
+    """
+    # Gray values 0-255 as float64 make scikit-learn's products exact: copies have distance 0.
+    points, known = (
+        np.asarray(images, np.float64).reshape(len(images), -1) for images in (queries, references)
+    )
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(known)
+    distances, indices = search.kneighbors(points)
+    return distances / 255, indices
+
+
+def embed(images: ArrayLike, seed: int = 0) -> Array:
+    """Two coordinates ``[N, 2]`` that keep neighbors together: t-SNE of 50 principal components.
+
+    van der Maaten and Hinton, 2008; started from the first two components. Distances between
+    clusters and their sizes mean little.
+    """
+    gray = np.asarray(images).reshape(len(images), -1) / 255.0
+    components = PCA(min(50, *gray.shape), svd_solver="covariance_eigh").fit_transform(gray)
+    perplexity = min(30, (len(gray) - 1) / 3)  # about the number of neighbors that stay near
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(components)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.datasets import catalog
-from digitlib.evaluation.exploration import rows_by_class
 from digitlib.files import write_bytes
 from digitlib.models.explain import TRAINING_DIGITS, Explainer
 from digitlib.models.recognizer import Recognizer
@@ -38,8 +37,10 @@ def training_digits(recognizer: Recognizer) -> dict[str, NDArray[Any]]:
     parts = []
     for number, name in enumerate(SETS):
         data = catalog.load(name, "train")
-        rows = np.concatenate([*rows_by_class(data.labels, PER_DIGIT, SEED).values()])
-        labels = data.labels.numpy()[rows].astype(np.uint8)
+        random, labels = np.random.RandomState(SEED), data.labels.numpy()
+        digits = [random.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
+        rows = np.concatenate([own[:PER_DIGIT] for own in digits])
+        labels = labels[rows].astype(np.uint8)
         parts.append(
             (data.images.numpy()[rows], labels, np.full(len(rows), number, np.uint8), rows)
         )
