@@ -46,6 +46,7 @@ from digitlib import Recognizer
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
 from digitlib.errors import DataMissingError
+from digitlib.evaluation import compare
 from digitlib.files import REPORTS, provenance, to_jsonable, write_bytes, write_json
 from digitlib.models.card import BASELINE_WEIGHTS
 
@@ -383,3 +384,16 @@ def points(
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.grid(False, axis="x")
     percent_axis(axes)
+
+
+# --- evaluation ------------------------------------------------------------------------------
+
+
+def margins(network: Recognizer, data: DigitData) -> Array:
+    """Scores minus the threshold for such input, ``[N]``; frames below 0 are rejected.
+
+    The threshold for strokes applies to pen data, the one for pictures to all other data.
+    """
+    planes = compare.known_planes(network, data)
+    scores = network.predict_batch(data.images, planes).scores
+    return scores - (network.threshold if planes is None else network.stroke_threshold)
