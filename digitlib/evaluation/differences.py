@@ -1,10 +1,5 @@
-"""Names that moved to :mod:`digitlib.evaluation.metrics`; remove when all imports have moved."""
+"""Functions that moved to :mod:`digitlib.evaluation.metrics`."""
 
-from digitlib.evaluation.metrics import (
-    grouped_difference,
-    in_points,
-    is_significant,
-    welch_interval,
-)
+from digitlib.evaluation.metrics import grouped_difference, in_points, is_significant
 
-__all__ = ["grouped_difference", "in_points", "is_significant", "welch_interval"]
+__all__ = ["grouped_difference", "in_points", "is_significant"]

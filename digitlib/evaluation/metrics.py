@@ -6,7 +6,6 @@ The functions take numpy arrays: ``probabilities`` float ``[N, C]`` with rows th
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, ttest_ind
+from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss
 
 Floats = NDArray[np.floating[Any]]
@@ -179,18 +178,6 @@ def in_points(difference: Mapping[str, float]) -> str:
     """A difference of shares and its interval, as text in percentage points."""
     value, low, high = (100 * difference[name] + 0.0 for name in ("value", "low", "high"))
     return f"{value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
-
-
-def welch_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
-    """Welch's 95 % interval of the difference of two means, each of at least two runs.
-
-    If neither group varies, both ends are the difference.
-    """
-    if len({*ours}) == len({*theirs}) == 1:
-        difference = statistics.fmean(ours) - statistics.fmean(theirs)
-        return difference, difference
-    low, high = ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
-    return float(low), float(high)
 
 
 def mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:
