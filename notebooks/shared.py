@@ -49,6 +49,7 @@ from digitlib import Recognizer
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
 from digitlib.errors import DataMissingError
+from digitlib.evaluation import compare
 from digitlib.files import REPORTS, provenance, to_jsonable, write_bytes, write_json
 from digitlib.models.card import BASELINE_WEIGHTS
 
@@ -451,3 +452,16 @@ def embed(images: ArrayLike, seed: int = 0) -> Array:
     components = PCA(min(50, *gray.shape), svd_solver="covariance_eigh").fit_transform(gray)
     perplexity = min(30, (len(gray) - 1) / 3)  # about the number of neighbors that stay near
     return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(components)
+
+
+# --- evaluation ------------------------------------------------------------------------------
+
+
+def margins(network: Recognizer, data: DigitData) -> Array:
+    """Scores minus the threshold for such input, ``[N]``; frames below 0 are rejected.
+
+    The threshold for strokes applies to pen data, the one for pictures to all other data.
+    """
+    planes = compare.known_planes(network, data)
+    scores = network.predict_batch(data.images, planes).scores
+    return scores - (network.threshold if planes is None else network.stroke_threshold)

@@ -9,8 +9,7 @@ import pytest
 import torch
 from helpers import DIGITS
 
-from digitlib.datasets import catalog
-from digitlib.datasets.base import NO_DIGIT, DigitData
+from digitlib.datasets.base import DigitData
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.rendering import drawn_planes
 from digitlib.errors import DataMissingError
@@ -28,19 +27,14 @@ def pens() -> DigitData:
     return pen_data("unipen", "test", DRAWN)
 
 
-def pen_reader(threshold: float = -np.inf) -> Recognizer:
+@pytest.fixture(scope="module")
+def reader() -> Recognizer:
     """A network whose pen branch changes its predictions."""
     torch.manual_seed(0)
     model = DigitNet(outputs=11, pen=8)
     assert model.pen is not None
     torch.nn.init.normal_(model.pen.join.weight)
-    card = Card("digitnet", {"outputs": 11, "pen": 8}, threshold=threshold)
-    return Recognizer.from_model(model, card)
-
-
-@pytest.fixture(scope="module")
-def reader() -> Recognizer:
-    return pen_reader()
+    return Recognizer.from_model(model, Card("digitnet", {"outputs": 11, "pen": 8}))
 
 
 @pytest.fixture(scope="module")
@@ -78,26 +72,6 @@ def test_writers_are_groups_where_they_are_known(pens: DigitData, plain: Recogni
         data = DigitData(name, "test", pens.images, pens.labels, writers)
         assert compare.known_writers(data) is None
         assert "rejected by writer" not in compare.measure(plain, data)
-
-
-def test_characters_that_pass_are_counted() -> None:
-    shapes = [DIGITS[7], DIGITS[7], DIGITS[1], DIGITS[0]]
-    letters = [PenDrawing(list(s), NO_DIGIT, 1, c) for s, c in zip(shapes, "TTrU", strict=True)]
-    data = pen_data("letters", "test", letters)
-    accepted = pen_reader()
-    table = compare.passing_characters(accepted, data)  # its threshold rejects nothing
-    assert table["drawn"].to_dict() == {"T": 2, "r": 1, "U": 1}
-    assert table.index[0] == "T"
-    assert (table["share"] == 1).all()
-    predicted = compare.predict_data(accepted, data).predicted
-    assert table.loc["T", "read as"] == predicted[0]
-    assert compare.passing_characters(pen_reader(threshold=1e9), data).empty
-
-
-def test_without_characters_there_is_no_such_table(reader: Recognizer) -> None:
-    data = catalog.load("sample", "test").subset(5)
-    with pytest.raises(ValueError, match="characters of sample are unknown"):
-        compare.passing_characters(reader, data)
 
 
 def test_optional_data_are_left_out_and_others_are_not(

@@ -1,7 +1,7 @@
-"""Numbers from predictions: accuracy with interval, calibration, risk and coverage, rejection.
+"""Numbers from predictions: accuracy with interval, calibration, risk and coverage, differences.
 
-Everything takes numpy arrays: ``probabilities`` float ``[N, C]``, rows summing to 1, and
-``labels`` int ``[N]``; nothing here knows a network.
+The functions take numpy arrays: ``probabilities`` float ``[N, C]`` with rows that sum to 1, and
+``labels`` int ``[N]``. None of them uses a network.
 """
 
 from __future__ import annotations
@@ -14,17 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
-from sklearn.metrics import (
-    brier_score_loss,
-    log_loss,
-    precision_recall_fscore_support,
-    roc_auc_score,
-    roc_curve,
-)
+from sklearn.metrics import brier_score_loss, log_loss
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
 Interval = tuple[Floats, Floats, Floats]  # values, lower and upper ends of the 95 % intervals
+
+
+# --- shares ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Proportion:
         return float(low), float(high)
 
     def as_dict(self) -> dict[str, float]:
-        """For reports."""
+        """Value, ends of the interval and count, for reports."""
         low, high = self.interval
         return {"value": self.value, "low": low, "high": high, "count": self.total}
 
@@ -66,21 +63,20 @@ class Proportion:
 
 
 BOOTSTRAP_ROUNDS = 10_000
-LARGE_GROUP = 20  # digits: in a smaller group, a single one is more than a twentieth
+LARGE_GROUP = 20  # digits: in a smaller group, one digit is more than a twentieth
 
 
 @dataclass(frozen=True)
 class GroupedProportion(Proportion):
-    """A measured share of digits that come in groups: by one writer, or of one drawing.
+    """A measured share of digits that come in groups, such as those of one writer.
 
-    Digits of a group are alike, so the 95 % interval is that of a bootstrap over groups: the shares
-    of as many groups drawn with replacement, ``BOOTSTRAP_ROUNDS`` times (percentiles; Efron and
-    Tibshirani, 1993). Where it cannot tell anything, with a single group or where all or none
-    succeed, it is the Wilson interval over the digits, which takes them for independent.
+    Digits of a group resemble each other, so the 95 % interval is from a bootstrap over groups
+    (percentiles of ``BOOTSTRAP_ROUNDS`` rounds; Efron and Tibshirani, 1993). A single group, or
+    groups in which all or none succeed, have the Wilson interval over the digits instead.
 
     Attributes:
         counts: successes and total of each group.
-        unit: of the groups, as ``writers``.
+        unit: of the groups, such as ``writers``.
     """
 
     counts: tuple[tuple[int, int], ...]
@@ -90,7 +86,7 @@ class GroupedProportion(Proportion):
     def of_groups(
         cls, hits: NDArray[np.bool_], groups: Integers, unit: str = "writers"
     ) -> GroupedProportion:
-        """The share of true entries ``[N]``, in groups of equal numbers ``[N]``."""
+        """The share of true entries ``[N]``; entries with equal ``groups`` ``[N]`` are a group."""
         _, rows = np.unique(groups, return_inverse=True)
         successes, totals = np.bincount(rows, hits).astype(int), np.bincount(rows)
         counts = tuple(zip(successes.tolist(), totals.tolist(), strict=True))
@@ -113,7 +109,7 @@ class GroupedProportion(Proportion):
         return successes / totals
 
     def as_dict(self) -> dict[str, float]:
-        """For reports, with the number of groups and the extremes among large ones (or all)."""
+        """For reports; also the number of groups, and the extremes of large groups (or of all)."""
         shares, totals = self.shares, np.array(self.counts)[:, 1]
         large = shares[totals >= min(LARGE_GROUP, totals.max())]
         return super().as_dict() | {
@@ -131,7 +127,7 @@ class GroupedProportion(Proportion):
 
 
 def draw_groups(size: int) -> Integers:
-    """How often each of ``size`` groups is drawn in each round, ``[rounds, size]``."""
+    """How often each of ``size`` groups is drawn in each bootstrap round, ``[rounds, size]``."""
     random, equal = np.random.RandomState(0), np.full(size, 1 / size)
     return random.multinomial(size, equal, BOOTSTRAP_ROUNDS)
 
@@ -140,6 +136,63 @@ def intervals(shares: Sequence[Proportion]) -> Interval:
     """Values, lower and upper ends of shares, for figures."""
     low, high = np.array([share.interval for share in shares]).T
     return np.array([share.value for share in shares]), low, high
+
+
+# --- differences -----------------------------------------------------------------------------
+
+NORMAL_95 = 1.959964  # standard errors on either side of a 95 % interval
+ROUNDING = 1e-9  # of means of hits
+
+
+def grouped_difference(
+    first: NDArray[Any], second: NDArray[Any], groups: Integers | None = None
+) -> dict[str, float]:
+    """Mean of ``first`` minus mean of ``second`` for the same digits, with a 95 % interval.
+
+    Args:
+        first, second: hits, shares or other numbers of the same digits ``[N]``.
+        groups: group numbers ``[N]``, for example of writers; the interval is from a bootstrap
+            over groups. None treats digits as independent; the interval is the normal one.
+
+    Returns:
+        ``value``, and the ends of the interval, ``low`` and ``high``.
+    """
+    gains = np.asarray(first, float) - second
+    mean = float(gains.mean())
+    if groups is None:
+        half = NORMAL_95 * float(gains.std()) / len(gains) ** 0.5
+        return {"value": mean, "low": mean - half, "high": mean + half}
+    _, rows = np.unique(groups, return_inverse=True)
+    gained, totals = np.bincount(rows, gains), np.bincount(rows)
+    drawn = draw_groups(len(totals))
+    low, high = np.percentile(drawn @ gained / (drawn @ totals), (2.5, 97.5))
+    return {"value": mean, "low": float(low), "high": float(high)}
+
+
+def is_significant(difference: Mapping[str, float]) -> bool:
+    """Whether the 95 % interval of :func:`grouped_difference` excludes 0."""
+    return difference["low"] > ROUNDING or difference["high"] < -ROUNDING
+
+
+def in_points(difference: Mapping[str, float]) -> str:
+    """A difference of shares and its interval, as text in percentage points."""
+    value, low, high = (100 * difference[name] + 0.0 for name in ("value", "low", "high"))
+    return f"{value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+
+
+def mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:
+    """Exact test of McNemar (1947) on two networks' hits for the same digits, bool ``[N]``.
+
+    Returns:
+        the digits that only the first network reads correctly, those that only the second does,
+        and the p-value: the probability of a split at least as uneven if both are equally good.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    total = only_first + only_second
+    return only_first, only_second, float(binomtest(only_first, total).pvalue) if total else 1.0
+
+
+# --- probabilities ---------------------------------------------------------------------------
 
 
 def _check(probabilities: Floats, labels: Integers) -> None:
@@ -156,58 +209,11 @@ def accuracy(probabilities: Floats, labels: Integers) -> Proportion:
     return Proportion.of(probabilities.argmax(axis=1) == labels)
 
 
-def class_scores(predicted: Integers, labels: Integers, classes: int = 10) -> dict[str, Interval]:
-    """``precision``, ``recall`` and ``F1`` of each class with 95 % intervals, NaN where undefined.
-
-    F1 is not the share of a count, so its interval is its value.
-    """
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=range(classes), zero_division=np.nan
-    )
-    found = np.bincount(predicted, minlength=classes)  # [C]
-    right = np.bincount(labels[predicted == labels], minlength=classes)
-    return {
-        "precision": (precision, *_ends(right, found)),
-        "recall": (recall, *_ends(right, support)),
-        "F1": (f1, f1, f1),
-    }
-
-
-def _ends(successes: Integers, totals: Integers) -> tuple[Floats, Floats]:
-    """Lower and upper ends ``[C]``, NaN where the total is 0."""
-    ends = [
-        Proportion(int(hits), int(total)).interval if total else (np.nan, np.nan)
-        for hits, total in zip(successes, totals, strict=True)
-    ]
-    low, high = np.array(ends).T
-    return low, high
-
-
-def mcnemar_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:
-    """Exact test of McNemar (1947) on two networks' correctness for the same digits, bool ``[N]``.
-
-    Returns:
-        digits that only the first, and only the second network reads right, and the p-value: the
-        probability of a split at least as uneven if both are equally good.
-    """
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    total = only_first + only_second
-    return only_first, only_second, float(binomtest(only_first, total).pvalue) if total else 1.0
-
-
-def most_confused(matrix: Integers, count: int = 10) -> list[tuple[int, int, int]]:
-    """The largest off-diagonal cells as (true, predicted, count), most first, without zeros."""
-    errors = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
-    order = np.argsort(-errors, axis=None, kind="stable")[:count]
-    pairs = [divmod(int(cell), len(matrix)) for cell in order]
-    return [(true, seen, int(errors[true, seen])) for true, seen in pairs if errors[true, seen]]
-
-
 def reliability(probabilities: Floats, labels: Integers, bins: int = 15) -> dict[str, Floats]:
     """Confidence against accuracy in equal-width bins of the top probability.
 
     Bins are closed on the left, as in Guo et al. (2017). scikit-learn's ``calibration_curve``
-    closes them on the right and counts nothing, so it would give another calibration error.
+    closes them on the right and has no counts, so it would give another calibration error.
 
     Returns:
         ``confidence`` and ``accuracy`` (means, NaN in an empty bin) and ``count``, each ``[bins]``.
@@ -253,50 +259,10 @@ def _in_double_precision(probabilities: Floats) -> Floats:
     return exact / exact.sum(axis=1, keepdims=True)
 
 
-def risk_coverage(scores: Floats, right: NDArray[np.bool_]) -> dict[str, Floats]:
-    """Errors among the accepted as the threshold on ``scores`` falls.
-
-    Returns:
-        ``coverage`` (share accepted) and ``risk`` (share of those that is wrong), each ``[N]``.
-    """
-    order = np.argsort(-scores, kind="stable")
-    accepted = np.arange(1, len(scores) + 1)
-    return {
-        "coverage": accepted / len(scores),
-        "risk": np.cumsum(~right[order]) / accepted,
-    }
-
-
-def coverage_at(table: Mapping[str, Floats], risk: float) -> float:
-    """The largest coverage in :func:`risk_coverage` with at most this risk."""
-    kept = np.flatnonzero(table["risk"] <= risk)
-    return float(table["coverage"][kept[-1]]) if len(kept) else 0.0
-
-
 def area_under_risk_coverage(scores: Floats, right: NDArray[np.bool_]) -> float:
-    """AURC: mean risk over all coverages (Geifman and El-Yaniv, 2017)."""
-    return float(risk_coverage(scores, right)["risk"].mean())
-
-
-def rejection(digits: Floats, others: Floats, threshold: float) -> dict[str, float]:
-    """Shares of digits ``[N]`` and other things ``[M]`` with scores below a threshold, and AUROC.
-
-    AUROC is the probability that a digit scores higher than another thing, ties counting half.
-    """
-    is_digit = np.repeat([1, 0], [len(digits), len(others)])
-    return {
-        "digits rejected": float((digits < threshold).mean()),
-        "others rejected": float((others < threshold).mean()),
-        "AUROC": float(roc_auc_score(is_digit, np.concatenate([digits, others]))),
-    }
-
-
-def rejection_curve(digits: Floats, others: Floats) -> tuple[Floats, Floats]:
-    """Shares of digits and of other things rejected, from (0, 0) to (1, 1), by rising threshold."""
-    is_other = np.repeat([0, 1], [len(digits), len(others)])
-    scores = -np.concatenate([digits, others])
-    digits_rejected, others_rejected, _ = roc_curve(is_other, scores, drop_intermediate=False)
-    return digits_rejected, others_rejected
+    """AURC: mean error of the accepted digits over all coverages (Geifman and El-Yaniv, 2017)."""
+    order = np.argsort(-scores, kind="stable")
+    return float((np.cumsum(~right[order]) / np.arange(1, len(scores) + 1)).mean())
 
 
 def summarize(probabilities: Floats, labels: Integers) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Connected components of ink: which of them are the digit.
-
-The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
-"""
+"""Connected components of ink: which of them are the digit."""
 
 from __future__ import annotations
 

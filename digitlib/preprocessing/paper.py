@@ -1,7 +1,6 @@
 """Greyscale becomes ink: the strokes as 0-1, on any paper.
 
-Here are digital pictures, whose even paper is subtracted; :mod:`photo` is for uneven paper. The
-sensitivity of each constant is in ``reports/preprocessing_constants.md``.
+Here are digital pictures, whose even paper is subtracted; :mod:`photo` is for uneven paper.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Photos become ink: uneven paper, light and shadows, a sheet on a desk.
 
 The paper is estimated from its surroundings; the contrast against it decides, printed rules are
-removed, and the strong connected components stay. The sensitivity of each constant is in
-``reports/preprocessing_constants.md``.
+removed, and the strong connected components stay.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Ink without print: ruled lines, squares and patterns of the paper are removed.
-
-The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
-"""
+"""Ink without print: ruled lines, squares and patterns of the paper are removed."""
 
 from __future__ import annotations
 
