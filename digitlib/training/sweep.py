@@ -89,7 +89,7 @@ def sweep(
             wanted[digest(json.dumps([name, job[1].as_dict()], sort_keys=True).encode())] = job
     known = {row["key"] for row in read(table)}
     missing = [(key, *job) for key, job in wanted.items() if key not in known]
-    here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     if missing:
         with Client(cluster) if cluster else Client(**here) as client:
             runs = client.map(train, *zip(*missing, strict=True), soft_labels=soft_labels)
