@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from helpers import sample_splits, small_config
@@ -18,7 +17,7 @@ from digitlib import Recognizer
 from digitlib.__main__ import main
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
-from digitlib.evaluation import compare, metrics
+from digitlib.evaluation import compare
 from digitlib.models.card import Card
 from digitlib.models.inference import digit_score
 from digitlib.models.weights import load_model, model_digest
@@ -118,24 +117,6 @@ def test_every_validation_set_has_the_same_weight(monkeypatch: pytest.MonkeyPatc
     # The threshold holds for every set, even for the one with the faintest ink.
     lowest = float(logits[:, 0].min()) - calibration.SCORE_MARGIN
     assert made.threshold == pytest.approx(lowest, abs=1e-5)
-
-
-def test_a_measurement_is_of_the_calibrated_network(result: TrainResult) -> None:
-    part = sample_splits().validation[0]
-    made = Recognizer.from_model(result.model, Card("digitnet", temperature=2.0, threshold=1.0))
-    found = compare.measure(made, part)
-    expected = metrics.summarize(made.probabilities(part.images).numpy(), part.labels.numpy())
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=1e-5), name
-    rejected = [score < 1.0 for score in digit_score(made.logits(part.images)).tolist()]
-    assert found["rejected"] == pytest.approx(np.mean(rejected))
-    assert found["digest"] == part.digest
-    assert found["count"] == len(part)
-    # Of non-digits, only the rejections are measured.
-    none = dataclasses.replace(part, labels=torch.full_like(part.labels, 10))
-    assert compare.measure(made, none) == {
-        "rejected": found["rejected"], "count": len(part), "digest": none.digest,
-    }  # fmt: skip
 
 
 def test_weights_and_card_are_written_and_tested_once(

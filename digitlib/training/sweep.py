@@ -1,7 +1,7 @@
-"""Sweeps: every configuration with every seed, side by side on a Dask cluster, in one table.
+"""Sweeps: every configuration with every seed, side by side on a Dask cluster.
 
-Each finished run is one row of the table. If a sweep is started again, it runs only what is
-missing. Dask repeats a run if its worker dies.
+Each finished run is a row of a table. The next sweep runs only what the table lacks. Dask repeats
+a run if its worker dies.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ def sweep(
     Args:
         configs: by name.
         seeds: of each.
-        table: a JSON Lines file with one run per line, added as runs finish.
+        table: a JSON Lines file with one run per line.
         soft_labels: file of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
-        cluster: a Dask cluster or the address of its scheduler; without one, processes here. Its
+        cluster: a Dask cluster or the address of its scheduler, instead of processes here. Its
             workers find data by ``DIGITLIB_DATA``.
-        workers: number of processes here; one per core by default.
+        workers: number of processes here; by default, one per core.
 
     Returns:
         The rows of these runs, by name and seed.
@@ -109,11 +109,7 @@ def add_row(table: Path, row: Row) -> None:
 
 
 def read(table: Path) -> list[Row]:
-    """The rows of a table; none if there is no file.
-
-    Raises:
-        DataDamagedError: a line isn't a row.
-    """
+    """The rows of a table, if there is one; DataDamagedError if a line isn't a row."""
     text = table.read_text(encoding="utf-8") if table.exists() else ""
     try:
         return [json.loads(line) for line in text.splitlines()]
