@@ -167,7 +167,7 @@ def test_weights_and_runs_over_seeds_count_where_they_are_read() -> None:
     assert read("pad = DrawingPad()") == [*weights, "pad.css"]
     assert read("Explainer(recognizer).nearest(frame)") == ["training_digits.npz"]
     assert read("runs = seed_runs()") == ["seeds.json"]
-    assert read("lines = experiment_log.read()") == ["experiments.json"]
+    assert read("runs = pd.read_csv(REPORTS / 'experiments.csv')") == ["experiments.csv"]
     assert read("from digitlib.models.weights import load_model\nload_model(path)") == []
     assert read("import numpy") == []
 

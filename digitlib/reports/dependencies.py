@@ -19,10 +19,9 @@ from nbformat import NotebookNode
 from digitlib.datasets import catalog
 from digitlib.datasets.base import SPLITS
 from digitlib.errors import DataDamagedError, DataMissingError
-from digitlib.files import REPOSITORY, digest, syntax_digest, versions
+from digitlib.files import REPORTS, REPOSITORY, digest, syntax_digest, versions
 from digitlib.reports.notebook import NO_DIGITS, SEEDS
 from digitlib.reports.parameters import DATASETS, NOTEBOOKS, PLACES, Notebook
-from digitlib.training import experiment_log
 from digitlib.training.config import PRESETS
 
 PACKAGE = REPOSITORY / "digitlib"
@@ -116,8 +115,8 @@ def files_read(code: str, package: Path = PACKAGE) -> list[Path]:
         files += [package / "widgets" / "pad.css"]
     if "seed_runs" in named:
         files += [SEEDS]
-    if "experiment_log.read" in named:
-        files += [experiment_log.LOG]
+    if "experiments.csv" in code:
+        files += [REPORTS / "experiments.csv"]
     return [file for file in files if file.is_file()]
 
 

@@ -17,10 +17,8 @@ from digitlib.reports.plotting import INK, PALE, PALETTE, Line, colors_of, new_f
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from digitlib.training.race import Run
 
-
-def race(runs: Sequence[Run], targets: Sequence[float]) -> Figure:
+def race(runs: Sequence[Any], targets: Sequence[float]) -> Figure:
     """Validation errors against seconds of training, a line for each run, dots at its epochs."""
     figure, ((axes,),) = new_figure(7.6, 3.9)
     names = list(dict.fromkeys(run.name for run in runs))

@@ -29,7 +29,6 @@ def train(
     *,
     soft_labels: Sequence[Path] = (),
     init: Path | None = None,
-    root: str | None = None,
     half: bool = False,
     step: Mapping[str, str] | None = None,
 ) -> Card:
@@ -40,11 +39,10 @@ def train(
         output: weights file; a checkpoint lies beside it until training is complete.
         soft_labels: files of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
         init: weights file of the initial network; its training joins the card.
-        root: data folder.
         half: store the weights in half precision; they are measured so.
         step: name and key of the build step, for the card; see :mod:`stages`.
     """
-    data = Splits.load(config, root)
+    data = Splits.load(config)
     checkpoint = output.with_suffix(".ckpt")
     labels = SoftLabels.load(*soft_labels) if soft_labels else None
     initial, earlier = (None, None) if init is None else load_model(init)
@@ -54,9 +52,7 @@ def train(
     validation = data.validation
     if earlier is not None:  # what the initial network can do is calibrated, too
         learned = (*earlier.training["config"]["datasets"], *config.datasets)
-        validation = tuple(
-            catalog.load(name, "validation", root) for name in dict.fromkeys(learned)
-        )
+        validation = tuple(catalog.load(name, "validation") for name in dict.fromkeys(learned))
     card = make_card(result, validation)
     if earlier is not None:
         card = replace(card, training=card.training | {"init": earlier.training})
@@ -64,7 +60,7 @@ def train(
         card = replace(card, training=card.training | {"step": dict(step)})
     names = {part.name for part in validation}
     tested = [name for name in TESTED if name in names] or config.datasets[:1]
-    tests = [catalog.load(name, "test", root) for name in tested]
+    tests = [catalog.load(name, "test") for name in tested]
     recognizer = Recognizer.from_model(result.model, card)
     card = replace(card, test={test.name: measure(recognizer, test) for test in tests})
     save_model(output, result.model.half() if half else result.model, card)

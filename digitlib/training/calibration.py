@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.datasets.rendering import drawn_planes
@@ -20,9 +21,16 @@ from digitlib.models.recognizer import Recognizer
 from digitlib.training.logits import predict_logits
 from digitlib.training.trainer import TrainResult
 
+FALSE_REJECTION = 0.01  # allowed share of rejected digits, of each data set
+WRITER_REJECTION = 0.05  # allowed share of one writer's
+WRITER_DIGITS = 20  # with fewer digits, a single one is more than the allowed share
+SCORE_MARGIN = 1e-4  # rounding of scores in exported networks
+# Not used for calibration if there are others: synthetic digits, and a few by one writer.
+UNCALIBRATED = ("styles", "drawings")
+
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature that minimises the negative log-likelihood on validation data.
+    """The temperature that minimizes the negative log-likelihood on validation data.
 
     Args:
         logits: ``[N, 10]`` or more; the first ten are used.
@@ -33,73 +41,69 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     digits = logits[:, :10].double()
 
     def loss(log_temperature: float) -> float:
-        scaled = digits / float(np.exp(log_temperature))
-        return float(nn.functional.cross_entropy(scaled, labels))
+        return float(F.cross_entropy(digits / float(np.exp(log_temperature)), labels))
 
     best = minimize_scalar(loss, bounds=(-3, 3), method="bounded")
     return float(np.exp(best.x))
 
 
-FALSE_REJECTION = 0.01  # allowed share of rejected digits, of each data set
-WRITER_REJECTION = 0.05  # allowed share of one writer's
-WRITER_DIGITS = 20  # of fewer digits, a single one is more than the allowed share
-SCORE_MARGIN = 1e-4  # by which exported networks may round the score of a digit on the threshold
-# Not for calibration beside others: digits from rules, and a few by one writer.
-UNCALIBRATED = ("styles", "drawings")
+def rejection_threshold(logits: Tensor, writers: Tensor | None = None) -> float:
+    """The highest threshold that rejects no more digits than allowed, of all and of each writer.
+
+    Args:
+        logits: of digits ``[N, outputs]``.
+        writers: their numbers ``[N]``; None if they are unknown.
+    """
+    scores = digit_score(logits).numpy()
+    allowed = [(scores, FALSE_REJECTION)]
+    if writers is not None:
+        numbers, counts = writers.unique(return_counts=True)
+        large = numbers[counts >= WRITER_DIGITS]
+        allowed += [(scores[writers == number], WRITER_REJECTION) for number in large]
+    lowest = min(float(np.quantile(own, share, method="lower")) for own, share in allowed)
+    return lowest - SCORE_MARGIN
 
 
-@dataclass(frozen=True)
-class _Outputs:
-    """Logits of one data set's digits, read as pictures or as strokes."""
+def are_rejected(logits: Tensor, drawn: Tensor, card: Card) -> Tensor:
+    """Which drawings are rejected, bool ``[N]``.
 
-    data: DigitData
-    logits: Tensor
-    strokes: bool  # read with the way of the pen
-
-    @property
-    def labels(self) -> Tensor:
-        """Of the same digits."""
-        return self.data.labels
-
-    @property
-    def threshold(self) -> float:
-        """The highest threshold that rejects no more than allowed, of all and of each writer."""
-        scores = digit_score(self.logits).numpy()
-        allowed = [(scores, FALSE_REJECTION)]
-        if self.data.writers is not None:
-            numbers, counts = self.data.writers.unique(return_counts=True)
-            for number in numbers[counts >= WRITER_DIGITS]:
-                allowed.append((scores[self.data.writers == number], WRITER_REJECTION))
-        lowest = min(float(np.quantile(own, share, method="lower")) for own, share in allowed)
-        return lowest - SCORE_MARGIN
-
-    def sample(self, size: int) -> _Outputs:
-        """Those of ``size`` digits."""
-        rows = self.data.sample_indices(size)
-        return _Outputs(self.data.select(rows), self.logits[rows], self.strokes)
+    Args:
+        logits: ``[N, 11]``.
+        drawn: which are read as strokes, bool ``[N]``; they have a threshold of their own.
+        card: its thresholds.
+    """
+    strokes = card.threshold if card.stroke_threshold is None else card.stroke_threshold
+    return digit_score(logits) < torch.where(drawn, strokes, card.threshold)
 
 
 def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
-    """The card of a trained network, with temperature and threshold set on validation data.
+    """The card of a trained network, with temperature and thresholds set on validation data.
 
-    Each validation set of real digits has the same weight for the temperature, whatever its size,
-    and of each no more than allowed lies below the threshold. Pen data count twice where the
-    network takes the way of the pen: as strokes, with a threshold of their own, and as pictures.
+    For the temperature, each validation set of real digits has the same weight. The threshold
+    rejects no more than the allowed share of any set. If the network takes stroke direction and
+    order, pen data count twice: as pictures, and as strokes, which have their own threshold.
     """
     digits = [part for part in validation if int(part.labels.max()) < NO_DIGIT]
     real = [part for part in digits if part.name not in UNCALIBRATED] or digits
     size = min(len(part) for part in real)
-    outputs = [each for part in real for each in _outputs(result.model, part)]
-    sampled = [each.sample(size) for each in outputs]
+    logits, labels = list[Tensor](), list[Tensor]()
+    thresholds: dict[str, list[float]] = {"pictures": [], "strokes": []}
+    for part in real:
+        inputs: dict[str, Tensor | None] = {"pictures": None}
+        if reads_planes(result.model) and part.points is not None:
+            inputs["strokes"] = drawn_planes(part)
+        rows = part.sample_indices(size)
+        for kind, planes in inputs.items():
+            found = predict_logits(result.model, part.images, planes)
+            logits.append(found[rows])
+            labels.append(part.labels[rows])
+            thresholds[kind].append(rejection_threshold(found, part.writers))
     card = Card(
         model=result.config.model,
         model_arguments=dict(result.config.model_arguments),
-        temperature=fit_temperature(
-            torch.cat([each.logits for each in sampled]),
-            torch.cat([each.labels for each in sampled]),
-        ),
-        threshold=min(each.threshold for each in outputs if not each.strokes),
-        stroke_threshold=min((each.threshold for each in outputs if each.strokes), default=None),
+        temperature=fit_temperature(torch.cat(logits), torch.cat(labels)),
+        threshold=min(thresholds["pictures"]),
+        stroke_threshold=min(thresholds["strokes"], default=None),
         false_rejection_rate=FALSE_REJECTION,
         training={
             "config": result.config.as_dict(),
@@ -112,12 +116,3 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     )
     recognizer = Recognizer.from_model(result.model, card)
     return replace(card, validation={part.name: measure(recognizer, part) for part in digits})
-
-
-def _outputs(model: nn.Module, part: DigitData) -> list[_Outputs]:
-    """Outputs for a data set as pictures and, where the network takes planes, as strokes."""
-    strokes = reads_planes(model) and part.points is not None
-    return [
-        _Outputs(part, predict_logits(model, part.images, planes), planes is not None)
-        for planes in ([None, drawn_planes(part)] if strokes else [None])
-    ]

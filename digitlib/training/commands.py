@@ -1,4 +1,4 @@
-"""Commands that train, and repeat what training rests on."""
+"""Commands that train networks and run experiments."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ from digitlib.errors import DigitlibError
 if TYPE_CHECKING:
     from digitlib.training.config import TrainConfig
 
-# Libraries are imported in the commands that need them: --help needs none.
+# The commands import libraries themselves, so that --help is fast.
 group = click.Group()
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
 PRESET = click.Choice(["baseline", "quick", "default", "wide"])
+WEIGHTS = "FILE.safetensors"
 
-_seed = click.option("--seed", type=click.IntRange(min=0), default=0, help="Of random numbers.")
 _set = click.option(
     "--set", "changes", default="{}", metavar="JSON",
-    help="Fields of TrainConfig to change, as '{\"epochs\": 3}'.",
+    help="Fields of TrainConfig to change, such as '{\"epochs\": 3}'.",
 )  # fmt: skip
 
 
 def _config(preset: str, changes: str, **others: Any) -> TrainConfig:
     """The configuration of a preset, with fields changed by JSON text."""
+    from pydantic import ValidationError
+
     from digitlib.training.config import PRESETS
 
-    values = json.loads(changes)
-    lists = {field: tuple(value) for field, value in values.items() if isinstance(value, list)}
     try:
-        return replace(PRESETS[preset], **(values | lists | others))
-    except TypeError as error:
-        raise ValueError(f"--set does not fit TrainConfig: {error}") from error
+        return replace(PRESETS[preset], **json.loads(changes), **others)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise ValueError(f"--set does not fit TrainConfig: {'; '.join(wrong)}.") from error
 
 
 @group.command()
 @click.argument("preset", type=PRESET)
-@click.argument("output", type=PATH, metavar="FILE.safetensors")
-@_seed
+@click.argument("output", type=PATH, metavar=WEIGHTS)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of random numbers.")
 @_set
-@click.option("--soft-labels", type=PATH, multiple=True, help="File of `distil`; repeatable.")
+@click.option("--soft-labels", type=PATH, multiple=True, help="File from `distil`; repeatable.")
 @click.option("--init", type=PATH, help="Weights of the initial network.")
 @click.option("--half", is_flag=True, help="Store weights in half precision.")
-@click.option("--report", type=PATH, help="Folder for NAME.json with all measured numbers.")
+@click.option("--report", type=PATH, help="Folder for NAME.json with all measurements.")
 def train(
     preset: str, output: Path, seed: int, changes: str, report: Path | None, **options: Any
 ) -> None:
-    """Train a network, calibrate it, write its weights.
+    """Train a network, calibrate it and write its weights.
 
-    Stopped, the same command resumes from the last complete epoch.
+    If you stop it, the same command continues from the last complete epoch.
     """
     from digitlib.evaluation.compare import measure_weights
     from digitlib.files import write_json
@@ -66,18 +67,18 @@ def train(
     for name, splits in card["measured"].items():
         for split, numbers in splits.items():
             share = numbers.get("accuracy", {}).get("value")
-            right = f"{share:.2%} right, ECE {numbers['ece']:.2%}, " if share else ""
+            right = f"accuracy {share:.2%}, ECE {numbers['ece']:.2%}, " if share else ""
             print(f"{name} {split}: {right}{numbers['rejected']:.1%} rejected")
 
 
 @group.command()
-@click.option("--drawings", type=PATH, help="Their folder, in place of the data folder's.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for programs.")
+@click.option("--drawings", type=PATH, help="Folder of the drawings, if not in the data folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def teach(drawings: Path | None, as_json: bool) -> int:
     """Teach the bundled network your stored drawings.
 
-    Writes personal.safetensors and personal.onnx beside them where that makes it better; the
-    status is 1 where it does not.
+    Writes personal.safetensors and personal.onnx beside the drawings if they improve the network.
+    Otherwise the exit status is 1.
     """
     from digitlib.training import teach as lessons
 
@@ -97,18 +98,18 @@ def teach(drawings: Path | None, as_json: bool) -> int:
 
 
 @group.command()
-@click.argument("output", type=PATH, metavar="FILE.safetensors")
+@click.argument("output", type=PATH, metavar=WEIGHTS)
 @click.argument("teachers", type=PATH, nargs=-1, required=True, metavar="TEACHER...")
-@click.option("--passes", type=COUNT, default=16, help="Over the training data.")
-@click.option("--preset", type=PRESET, default="default", help="Of data sets and augmentation.")
+@click.option("--passes", type=COUNT, default=16, help="Passes over the training data.")
+@click.option("--preset", type=PRESET, default="default", help="Sets data and augmentation.")
 @_set
 def distil(
     output: Path, teachers: tuple[Path, ...], passes: int, preset: str, changes: str
 ) -> None:
-    """Write soft labels for the training of other networks.
+    """Write soft labels to train other networks with.
 
-    These are varied frames with the logits of the teachers, given as weights files. Each data set
-    is labelled by its most specialised teachers.
+    These are augmented frames with the logits of the teachers, which are weights files. The most
+    specialized teachers of a data set label it.
     """
     from digitlib.training.distillation import SOFT_LABELS_SEED, Teacher, make_soft_labels
     from digitlib.training.loader import Splits
@@ -121,15 +122,14 @@ def distil(
 
 
 @group.command()
-@click.option("--folder", type=PATH, default="build/weights", help="Of all outputs.")
-@click.option("--only", metavar="STEP", help="This step alone; its inputs must be current.")
+@click.option("--folder", type=PATH, default="build/weights", help="Folder of all outputs.")
+@click.option("--only", metavar="STEP", help="Run only this step; its inputs must be current.")
 @click.option("--list", "listed", is_flag=True, help="Show the steps with their state.")
 @click.option("--install", is_flag=True, help="Then copy weights and numbers into the repository.")
 def weights(folder: Path, only: str | None, listed: bool, install: bool) -> None:
-    """Make the bundled weights, step by step.
+    """Make the bundled weights, step by step, in hours.
 
-    Teachers, specialists, soft labels, distillation, refinement: hours of training. A step whose
-    output is current is skipped; stopped, the same command continues.
+    Steps with a current output are skipped. If you stop it, the same command continues.
     """
     from digitlib.training import stages
     from digitlib.training.steps import Build
@@ -141,41 +141,38 @@ def weights(folder: Path, only: str | None, listed: bool, install: bool) -> None
             print(f"{state:8} {step.stage:18} {step.name}{inputs}")
         return
     for step in steps.run(only):
-        print(f"{step.stage}: {steps.path(step.name)} is made.", flush=True)
+        print(f"{step.stage}: wrote {steps.path(step.name)}.", flush=True)
     if install:
         stages.install(folder)
 
 
 def _seeds(text: str) -> list[int]:
     """``0-9`` or ``0,3,5`` as numbers."""
-    if "-" in text:
-        first, last = map(int, text.split("-"))
-        return [*range(first, last + 1)]
-    return [int(part) for part in text.split(",")]
+    first, dash, last = text.partition("-")
+    return [*range(int(first), int(last) + 1)] if dash else [int(n) for n in text.split(",")]
 
 
 @group.command()
 @click.argument("presets", type=PRESET, nargs=-1, default=["quick"])
-@click.option("--seeds", type=_seeds, default="0-9", metavar="SEEDS", help="As 0-9 or 0,3,5.")
+@click.option("--seeds", type=_seeds, default="0-9", metavar="SEEDS", help="Such as 0-9 or 0,3,5.")
 @_set
-@click.option("--table", type=PATH, help="Finished runs, in place of reports/sweep.jsonl.")
-@click.option("--workers", type=int, default=-1, help="Processes; -1 is one per core.")
-@click.option("--threads", type=COUNT, default=1, help="Of each run.")
-@click.option("--cluster", metavar="ADDRESS", help="Dask scheduler, as tcp://host:8786.")
-@click.option("--soft-labels", help="File of `distil`.")
-@click.option("--seeds-report", type=PATH, help="Also write one preset's runs, as seeds.json.")
+@click.option("--table", type=PATH, help="Finished runs; reports/sweep.jsonl by default.")
+@click.option("--workers", type=COUNT, help="Number of processes; one per core by default.")
+@click.option("--cluster", metavar="ADDRESS", help="Dask scheduler, such as tcp://host:8786.")
+@click.option("--soft-labels", type=PATH, help="File from `distil`.")
+@click.option("--seeds-report", type=PATH, help="Also write the runs of one preset: seeds.json.")
 def sweep(
     presets: tuple[str, ...], seeds: list[int], changes: str, table: Path | None,
     seeds_report: Path | None, **options: Any,
 ) -> None:  # fmt: skip
     """Train presets with several seeds side by side.
 
-    Each finished run is a row of the table; rows that are there are not run again.
+    Each finished run is a row of the table. The same command runs only what is missing.
     """
     from digitlib.training import sweep as runs
 
     if seeds_report and len(presets) != 1:
-        raise ValueError("--seeds-report is for one preset.")
+        raise ValueError("--seeds-report needs exactly one preset.")
     configs = {name: _config(name, changes) for name in presets}
     found = runs.sweep(configs, seeds, table or runs.TABLE, **options)
     if seeds_report:
@@ -185,30 +182,22 @@ def sweep(
 
 
 @group.command()
-@click.option("--run", "group", help="Run the experiments of this group first.")
-@click.option("--seeds", type=COUNT, default=3, help="Number of runs of each experiment.")
-@click.option("--subset", type=COUNT, help="Number of digits of each data set, in place of all.")
-@click.option("--log", type=PATH, help="In place of reports/experiments.json.")
-def experiments(group: str | None, seeds: int, subset: int | None, log: Path | None) -> None:
-    """Write reports/experiments.md from its log."""
-    from digitlib.training import experiment_log as log_file
+@click.option("--run", "group", type=click.Choice(["quick", "additions"]), help="Run these first.")
+@click.option("--seeds", type=COUNT, default=3, help="Runs of each experiment.")
+def experiments(group: str | None, seeds: int) -> None:
+    """Fill the tables of reports/experiments.md from experiments.csv."""
     from digitlib.training import experiments as tried
 
-    log = log or log_file.LOG
-    lines: list[dict[str, Any]] = []
-    for line in tried.run(group, range(seeds), subset) if group else ():
-        lines.append(line)
-        log_file.record(lines, log)  # a stopped run keeps its finished lines
-        print(log_file.row(line, lines[0]), flush=True)
-    log_file.write(log)
+    if group:
+        tried.run(group, range(seeds), tried.LOG)
+    tried.write_page(tried.LOG)
 
 
 @group.command()
 def fit_numbers() -> None:
-    """Fit the weights that divide numbers.
+    """Fit the weights that divide numbers, in about ten minutes.
 
-    On rows of UNIPEN's training and validation writers; about ten minutes; writes
-    digitlib/models/numbers.json.
+    Uses rows of UNIPEN's training and validation writers; writes digitlib/models/numbers.json.
     """
     from digitlib.training import number_fit
 

@@ -1,6 +1,8 @@
 """Training configurations, and the presets: the named ones.
 
-A configuration is data: it is stored with the weights that it made, and equal ones train alike.
+A configuration is data. It is stored with the weights that it made, and training with an equal
+configuration gives equal weights. It holds names of data sets; the registry checks them when it
+loads them.
 """
 
 from __future__ import annotations
@@ -8,92 +10,76 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
 
-from digitlib.datasets import catalog
-from digitlib.datasets.augment import FRAME_VARIATIONS
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class TrainConfig:
-    """All settings of a training run; stored with its weights."""
+    """All settings of a training run, validated when it is made; stored with its weights.
+
+    Raises:
+        pydantic.ValidationError: a value is out of range or a field is unknown; a ``ValueError``.
+    """
 
     model: str = "digitnet"  # a key of models.networks.NETWORKS
-    model_arguments: Mapping[str, Any] = field(default_factory=dict)
-    datasets: tuple[str, ...] = ("mnist",)  # an epoch is one pass over the first
-    mix_ratios: tuple[float, ...] = ()  # frames per step of each further set, per batch_size
+    model_arguments: Mapping[str, Any] = Field(default_factory=dict)  # of the network
+    datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("mnist",)  # the first sets epochs
+    mix_ratios: tuple[PositiveFloat, ...] = ()  # frames per step of each further set / batch_size
     seed: int = 0  # of initial weights, order and augmentation
-    epochs: int = 30
-    batch_size: int = 128  # frames of the first data set per step
-    optimizer: str = "sgd"  # sgd (Nesterov) or adam
-    learning_rate: float = 0.1  # the peak
-    schedule: str = "one-cycle"  # one-cycle (warm-up, then cosine to zero) or constant
-    warmup: float = 0.15  # share of all steps; one-cycle only
-    momentum: float = 0.9  # sgd only
-    weight_decay: float = 5e-4  # sgd only; not for biases and batch norm
-    label_smoothing: float = 0.0
-    distill_weight: float = 0.0  # weight of the soft labels in the loss, 0-1
-    init_weight: float = 0.0  # weight of the initial network averaged with the fine-tuned one, 0-1
+    epochs: PositiveInt = 30  # passes over the first data set
+    batch_size: PositiveInt = 128  # frames of the first data set per step
+    optimizer: Literal["sgd", "adam"] = "sgd"  # sgd has Nesterov momentum
+    learning_rate: NonNegativeFloat = 0.1  # the peak
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"  # warm-up, then cosine to zero
+    warmup: Share = 0.15  # share of all steps; one-cycle only
+    momentum: Share = 0.9  # sgd only
+    weight_decay: NonNegativeFloat = 5e-4  # sgd only; not of biases and batch norm
+    label_smoothing: Share = 0.0  # of the loss of the labels
+    distill_weight: Share = 0.0  # weight of the soft labels in the loss
+    init_weight: Share = 0.0  # weight of the initial network in the average with the trained one
     augment: bool = True  # vary every frame, render pen data at random widths
-    frame_variation: str = "sharp"  # a key of augment.FRAME_VARIATIONS
-    max_pen_width: float = 8.5  # of rendered pen data, frame px
-    degrade_prob: float = 0.3  # share of varied frames blurred, with noise, as from bad pictures
-    tremor_prob: float = 0.0  # share of pen drawings with tremor augmentation
-    planes_prob: float = 0.0  # share of pen drawings whose planes tell the way of the pen
-    split_prob: float = 0.0  # share of pen drawings drawn in four pieces, where there are planes
-    move_prob: float = 0.0  # share of pen drawings with each stroke moved by itself
-    no_digit_weight: float = 1.0  # of the class "no digit" in the loss of the labels
-    trained: str = ""  # part of the network that is trained ("pen"), the rest is fixed; "" is all
-    ema_decay: float = 0.0  # of the exponential moving average of weights; 0 keeps the last ones
-    subset: int | None = None  # number of digits of each data set; None takes all
-    precision: str = "float32"  # of the layers; bfloat16 is twice as fast on many CPUs
-    compile: bool = False  # through torch.compile: a minute of warm-up, then faster on GPUs
+    frame_variation: Literal["sharp", "soft"] = "sharp"  # a key of augment.FRAME_VARIATIONS
+    max_pen_width: PositiveFloat = 8.5  # of rendered pen data, frame px
+    degrade_prob: Share = 0.3  # share of varied frames with blur and noise, as in bad pictures
+    tremor_prob: Share = 0.0  # share of pen drawings with tremor augmentation
+    planes_prob: Share = 0.0  # share of pen drawings with stroke direction and order as input
+    split_prob: Share = 0.0  # share of pen drawings drawn in four strokes; needs planes_prob
+    move_prob: Share = 0.0  # share of pen drawings with each stroke moved separately
+    no_digit_weight: NonNegativeFloat = 1.0  # of the class "not a digit" in the loss of the labels
+    trained: str = ""  # trainable part of the network ("pen"); "" trains all of it
+    ema_decay: Share = 0.0  # of the moving average of weights; 0 keeps the last weights
+    subset: PositiveInt | None = None  # digits of each data set; None takes all
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the layers; bfloat16 is faster
+    compile: bool = False  # torch.compile: a minute of warm-up, then faster on GPUs
     device: str = "auto"  # auto is cuda, else mps, else cpu
 
-    def __post_init__(self) -> None:
-        """Refuse invalid values at once."""
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError("epochs and batch_size are at least 1.")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                options = " or ".join(map(repr, allowed))
-                raise ValueError(f"{name} is {options}, not {getattr(self, name)!r}.")
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is 0 to 1, not {getattr(self, name)}.")
-        ratios = self.mix_ratios
-        if len(ratios) != len(self.datasets) - 1 or not all(ratio > 0 for ratio in ratios):
-            raise ValueError(
-                "mix_ratios has one positive number for each data set after the first."
-            )
-        if not self.datasets or not set(self.datasets) <= set(catalog.SOURCES):
-            raise ValueError(f"datasets are some of {[*catalog.SOURCES]}, not {self.datasets}.")
+    @model_validator(mode="after")
+    def _check_mix_ratios(self) -> Self:
+        if len(self.mix_ratios) != len(self.datasets) - 1:
+            raise ValueError("mix_ratios needs one number for each data set after the first.")
+        return self
 
     def epoch_seed(self, number: int) -> int:
-        """Seed of all random numbers of an epoch, by the run's seed and the epoch's number."""
+        """Seed of all random numbers of an epoch, from the run's seed and the epoch's number."""
         return (self.seed + 1) * 100_003 + number
 
     def as_dict(self) -> dict[str, Any]:
-        """The configuration as JSON would give it back."""
+        """The configuration as JSON stores it."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
-
-_SHARES = (
-    "distill_weight",
-    "init_weight",
-    "degrade_prob",
-    "tremor_prob",
-    "planes_prob",
-    "split_prob",
-    "move_prob",
-)
-_CHOICES = {
-    "optimizer": ("sgd", "adam"),
-    "schedule": ("one-cycle", "constant"),
-    "precision": ("float32", "bfloat16"),
-    "frame_variation": tuple(FRAME_VARIATIONS),
-}
 
 _DEFAULT = TrainConfig(
     model_arguments={"outputs": 11},
@@ -107,7 +93,7 @@ _DEFAULT = TrainConfig(
 )
 
 PRESETS = {
-    # The textbook recipe: Adam 1e-3, 20 epochs, batch 64, ToTensor + Normalize, cross-entropy.
+    # The textbook recipe: Adam 1e-3, 20 epochs, batch 64, cross-entropy.
     "baseline": TrainConfig(
         model="baseline", epochs=20, batch_size=64, optimizer="adam",
         learning_rate=1e-3, schedule="constant", augment=False,
@@ -118,8 +104,8 @@ PRESETS = {
         learning_rate=0.4, momentum=0.85, warmup=0.2, label_smoothing=0.1, augment=False,
         precision="bfloat16",
     ),
-    # Distillation of the bundled network; training.stages has the stages before and after it.
+    # Distillation of the bundled network; training.stages has the steps before and after it.
     "default": _DEFAULT,
-    # A third wider, and as measured no more accurate: the teachers are the limit.
+    # A third wider, but no more accurate: the teachers are the limit.
     "wide": replace(_DEFAULT, model_arguments={"outputs": 11, "width": 32}),
 }  # fmt: skip

@@ -1,10 +1,8 @@
 """Distillation: soft labels, the logits of trained networks for varied training frames.
 
-A network trained on the mean logits of an ensemble comes closer to the ensemble than one trained
-on labels alone (Hinton et al., arXiv 1503.02531). The ensemble reads a set of frames once, and any
-number of training runs use it. A network trained on one data set alone is more accurate on it than
-a network of its size trained on several: each data set is labelled by its most specialised
-teachers, those that label the fewest sets.
+A network trained on the mean logits of an ensemble is closer to the ensemble than one trained on
+labels alone (Hinton et al., arXiv 1503.02531). The ensemble reads the frames once, for any number
+of training runs. The most specialized teachers label a data set: those that label the fewest sets.
 """
 
 from __future__ import annotations
@@ -24,16 +22,10 @@ from digitlib.models.inference import optimize_for_inference
 from digitlib.models.networks import pick_device, reads_planes
 from digitlib.models.weights import load_model, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
-from digitlib.training.loader import (
-    Batch,
-    BatchLoader,
-    Splits,
-    as_input,
-    private_random_state,
-)
+from digitlib.training.loader import Batch, BatchLoader, Splits, as_input, private_random_state
 
 PLANE_LEVELS = 127  # of a plane's value 1 as int8
-SOFT_LABELS_SEED = 1998  # no teacher's own seed: it would have been trained on the same variations
+SOFT_LABELS_SEED = 1998  # of no teacher, which would have been trained on the same variations
 
 
 @dataclass(frozen=True)
@@ -44,8 +36,8 @@ class SoftLabels:
         images: uint8 ``[N, 28, 28]``.
         labels: int64 ``[N]``.
         teacher_logits: the teachers' mean logits, float16 ``[N, outputs]``.
-        planes: the way of the pen, int8 ``[N, 3, 28, 28]``, -127 to 127, 0 for pictures; None for
-            networks that take none.
+        planes: stroke direction and order, int8 ``[N, 3, 28, 28]``, -127 to 127, 0 for pictures;
+            None for networks that take none.
     """
 
     images: Tensor
@@ -68,17 +60,13 @@ class SoftLabels:
 
     @classmethod
     def load(cls, *paths: str | os.PathLike[str]) -> SoftLabels:
-        """Read files, all with planes or none, and join them.
-
-        Raises:
-            as :func:`weights.read_tensors`.
-        """
+        """Read files, all with planes or none, and join them; see :func:`weights.read_tensors`."""
         parts = [read_tensors(path)[0] for path in paths]
         return cls(**{name: _join([part.pop(name) for part in parts]) for name in [*parts[0]]})
 
 
 def _join(parts: list[Tensor]) -> Tensor:
-    """The parts as one; a single one is gigabytes, and is not copied. The list is emptied."""
+    """The parts as one tensor. A single part isn't copied, because it may have gigabytes."""
     if len(parts) == 1:
         return parts.pop()
     joined = torch.cat(parts)
@@ -95,17 +83,13 @@ class Teacher:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], datasets: Sequence[str] = ()) -> Teacher:
-        """Read a weights file; without names, all data sets that it was trained on.
-
-        Raises:
-            as :func:`weights.load_model`.
-        """
+        """Read a weights file; by default it labels all data sets that it was trained on."""
         network, card = load_model(path)
         return cls(network, tuple(datasets or card.training["config"]["datasets"]))
 
 
 def select_teachers(teachers: Sequence[Teacher], name: str) -> list[nn.Module]:
-    """The most specialised teachers of a data set: those that label it and the fewest others.
+    """The most specialized teachers of a data set: those that label it and the fewest others.
 
     Raises:
         ValueError: no teacher labels it.
@@ -125,14 +109,13 @@ def make_soft_labels(
     *,
     progress: bool = True,
 ) -> SoftLabels:
-    """Vary the training data ``passes`` times, with the mean logits of the selected teachers.
+    """Augment the training data ``passes`` times, with the mean logits of the selected teachers.
 
-    The teachers' input is a drawing before tremor augmentation, which leaves its digit unchanged,
-    and with planes, where the configuration has some.
-    Torch's global random state is left as it was.
+    Teachers see a drawing before tremor augmentation, which leaves its digit unchanged. Torch's
+    global random state doesn't change.
 
     Args:
-        config: data sets, mix ratios, variations and seed of the frames.
+        config: data sets, mix ratios, augmentation and seed of the frames.
         data: see :meth:`Splits.load`.
         teachers: networks with as many outputs as the one to be trained.
         passes: each as long as an epoch of ``config``.
@@ -143,7 +126,7 @@ def make_soft_labels(
     """
     from tqdm.auto import tqdm
 
-    device = pick_device(config.device)
+    device, half = pick_device(config.device), config.precision == "bfloat16"
     panels = [
         [optimize_for_inference(network).to(device) for network in select_teachers(teachers, name)]
         for name in config.datasets
@@ -156,7 +139,7 @@ def make_soft_labels(
                 labelled = {
                     "images": _to_bytes(batch.frames),
                     "labels": batch.labels,
-                    "teacher_logits": _label(panels, batch, half=config.precision == "bfloat16"),
+                    "teacher_logits": _label(panels, batch, half=half),
                 }
                 if batch.planes is not None:
                     labelled["planes"] = (batch.planes * PLANE_LEVELS).round().to(torch.int8)
@@ -172,8 +155,11 @@ def _label(panels: Sequence[Sequence[nn.Module]], batch: Batch, *, half: bool) -
         frames, planes = batch.clean, batch.clean_planes
     inputs = [as_input(_to_bytes(frames).float() / 255), *([] if planes is None else [planes])]
     parts = zip(*(each.split(batch.counts) for each in inputs), strict=True)
+    means = []
     with torch.inference_mode(), torch.autocast(frames.device.type, torch.bfloat16, enabled=half):
-        means = [_mean(panel, part) for panel, part in zip(panels, parts, strict=True)]
+        for panel, part in zip(panels, parts, strict=True):
+            outputs = [network(*part[: 1 + reads_planes(network)]).float() for network in panel]
+            means.append(torch.stack(outputs).mean(dim=0))
     return torch.cat(means).half()
 
 
@@ -181,16 +167,10 @@ def _to_bytes(frames: Tensor) -> Tensor:
     return (frames * 255).round().to(torch.uint8)
 
 
-def _mean(networks: Sequence[nn.Module], inputs: Sequence[Tensor]) -> Tensor:
-    """Mean logits, float32, of frames and, where there are some, planes."""
-    outputs = [network(*inputs[: 1 + reads_planes(network)]).float() for network in networks]
-    return torch.stack(outputs).mean(dim=0)
-
-
 class DistillationLoader:
     """Batches of soft labels: every frame once, in random order, before any repeats.
 
-    A share ``planes_prob`` of the frames keeps its planes, the others are pictures.
+    The share ``planes_prob`` of the frames keeps its planes; the others become pictures.
     """
 
     def __init__(
@@ -207,7 +187,7 @@ class DistillationLoader:
         self.passes = len(soft_labels) // (steps * size)  # epochs before a frame repeats
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch, determined by the configuration's seed and its number."""
+        """The batches of an epoch; equal seeds and numbers give equal batches."""
         turn, part = divmod(number, self.passes)
         generator = torch.Generator().manual_seed(self.config.epoch_seed(turn))
         order = torch.randperm(len(self.soft_labels), generator=generator)
@@ -217,12 +197,8 @@ class DistillationLoader:
             frames = self.soft_labels.images[index].to(self.device).float() / 255
             labels = self.soft_labels.labels[index].to(self.device)
             logits = self.soft_labels.teacher_logits[index].to(self.device).float()
-            yield Batch(frames, labels, logits, planes=self._planes(index))
-
-    def _planes(self, index: Tensor) -> Tensor | None:
-        """Float planes ``[B, 3, 28, 28]``, 0 for some."""
-        stored, share = self.soft_labels.planes, self.config.planes_prob
-        if stored is None or not share:
-            return None
-        planes = stored[index].to(self.device).float() / PLANE_LEVELS
-        return apply_to_share(torch.zeros_like(planes), planes, share)
+            planes, share = None, self.config.planes_prob
+            if self.soft_labels.planes is not None and share:
+                planes = self.soft_labels.planes[index].to(self.device).float() / PLANE_LEVELS
+                planes = apply_to_share(torch.zeros_like(planes), planes, share)
+            yield Batch(frames, labels, logits, planes=planes)

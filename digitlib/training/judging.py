@@ -12,7 +12,7 @@ from digitlib.datasets import catalog
 from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.errors import DataMissingError
 from digitlib.models.card import Card
-from digitlib.models.inference import digit_score
+from digitlib.training.calibration import are_rejected
 from digitlib.training.head import Examples, HeadTuner, read_inputs
 
 MAX_LOSS = 0.002  # of accuracy on the yardstick: 0.2 points
@@ -46,9 +46,7 @@ def are_right(logits: Tensor, data: DigitData | Examples, card: Card) -> Tensor:
         data: labels of the drawings, and which are pen strokes.
         card: its thresholds.
     """
-    strokes = card.threshold if card.stroke_threshold is None else card.stroke_threshold
-    thresholds = torch.where(data.drawn, strokes, card.threshold)
-    rejected = digit_score(logits) < thresholds
+    rejected = are_rejected(logits, data.drawn, card)
     digits = data.labels < NO_DIGIT
     return torch.where(digits, ~rejected & (logits[:, :10].argmax(dim=1) == data.labels), rejected)
 

@@ -1,7 +1,7 @@
-"""Training batches: all data sets together, varied anew in every epoch.
+"""Training batches: all data sets together, augmented anew in every epoch.
 
-All data lies on the device as whole tensors; a batch is a slice of a permutation. The random
-numbers of an epoch are determined by the seed and the epoch's number.
+All data is on the device as whole tensors; a batch is a slice of a permutation. The random numbers
+of an epoch depend only on the seed and the epoch's number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.datasets import augment, catalog, rendering
+from digitlib.datasets import augment, rendering
 from digitlib.datasets.base import DigitData
 from digitlib.preprocessing.frame import normalize
 from digitlib.preprocessing.strokes import PLANES
@@ -32,15 +32,13 @@ class Splits:
     @classmethod
     def load(cls, config: TrainConfig, root: str | os.PathLike[str] | None = None) -> Splits:
         """Load the data sets of a configuration; raises as :func:`catalog.load`."""
-        return cls(
-            *(
-                tuple(
-                    catalog.load(name, split, root).subset(config.subset)
-                    for name in config.datasets
-                )
-                for split in ("train", "validation")
-            )
+        from digitlib.datasets import catalog  # knows every data set; training needs only some
+
+        train, validation = (
+            tuple(catalog.load(name, split, root).subset(config.subset) for name in config.datasets)
+            for split in ("train", "validation")
         )
+        return cls(train, validation)
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,11 @@ class Batch:
         frames: float ``[B, 28, 28]``, 0-1.
         labels: int64 ``[B]``.
         teacher_logits: ``[B, outputs]``; None without teachers.
-        counts: number of frames of each data set, one set after the other; empty where they are
-            mixed.
-        planes: the way of the pen ``[B, 3, 28, 28]``, 0 for frames that have none; None where no
-            frame has.
+        counts: number of frames of each data set, one set after the other; empty if they are mixed.
+        planes: stroke direction and order ``[B, 3, 28, 28]``, 0 for frames that have none; None if
+            no frame has any.
         clean, clean_planes: the same digits before tremor augmentation, the teachers' input; None
-            where they equal ``frames`` and ``planes``.
+            if they equal ``frames`` and ``planes``.
     """
 
     frames: Tensor
@@ -70,7 +67,7 @@ class Batch:
 
 @contextmanager
 def private_random_state(device: torch.device) -> Iterator[None]:
-    """Give the block a copy of torch's global random state; afterwards it is as it was before."""
+    """Run the block on a copy of torch's global random state, and restore the state afterwards."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield
 
@@ -86,69 +83,58 @@ def steps_per_epoch(config: TrainConfig, data: Splits) -> int:
 
 
 class BatchLoader:
-    """Batches of all data sets together, varied anew in every epoch."""
+    """Batches of all data sets together, augmented anew in every epoch."""
 
     def __init__(self, config: TrainConfig, data: Splits, device: torch.device) -> None:
         self.config, self.device = config, device
         self.variation = augment.FRAME_VARIATIONS[config.frame_variation]
-        self.images = [part.images.to(device) for part in data.train]
-        self.labels = [part.labels.to(device) for part in data.train]
-        self.points = [None if p.points is None else p.points.to(device) for p in data.train]
-        self.numbers = [
-            None if p.stroke_numbers is None else p.stroke_numbers.to(device) for p in data.train
-        ]
-        self.all_drawn = [bool(part.drawn.all()) for part in data.train]
         self.steps = steps_per_epoch(config, data)
+        self.parts = [
+            DigitData(part.name, part.split, **{n: t.to(device) for n, t in part.tensors().items()})
+            for part in data.train
+        ]
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch, determined by the configuration's seed and its number."""
+        """The batches of an epoch; equal seeds and numbers give equal batches."""
         torch.manual_seed(self.config.epoch_seed(number))
-        orders = [self._order(part) for part in range(len(self.images))]
+        size = self.config.batch_size
+        orders = [torch.randperm(len(self.parts[0]), device=self.device).split(size)]
+        for part, ratio in zip(self.parts[1:], self.config.mix_ratios, strict=True):
+            each = max(1, round(size * ratio))
+            rounds = -(-each * self.steps // len(part))
+            order = [torch.randperm(len(part), device=self.device) for _ in range(rounds)]
+            orders.append(torch.cat(order).split(each))
         for chosen in zip(*orders, strict=False):
             yield self._batch(chosen)
 
-    def _order(self, part: int) -> tuple[Tensor, ...]:
-        """Indices of one data set by step: the first set once, the others repeated as needed."""
-        size = self.config.batch_size
-        count = len(self.images[part])
-        if part == 0:
-            return torch.randperm(count, device=self.device).split(size)
-        each = max(1, round(size * self.config.mix_ratios[part - 1]))
-        rounds = -(-each * self.steps // count)
-        order = torch.cat([torch.randperm(count, device=self.device) for _ in range(rounds)])
-        return order.split(each)
-
     def _batch(self, chosen: tuple[Tensor, ...]) -> Batch:
         """The digits of one step, by their indices in each data set."""
-        config = self.config
-        drawn = [self._draw(part, index) for part, index in enumerate(chosen)]
+        drawn = [self._draw(part, rows) for part, rows in zip(self.parts, chosen, strict=True)]
         frames, clean = (torch.cat(each) for each in zip(*drawn, strict=True))  # [B, C, 28, 28]
-        labels = torch.cat([labels[i] for i, labels in zip(chosen, self.labels, strict=True)])
-        tremor, planes = config.tremor_prob, config.planes_prob
+        labels = [part.labels[rows] for part, rows in zip(self.parts, chosen, strict=True)]
+        tremor, planes = self.config.tremor_prob, self.config.planes_prob
         return Batch(
-            frames[:, 0], labels, counts=tuple(map(len, chosen)),
+            frames[:, 0], torch.cat(labels), counts=tuple(map(len, chosen)),
             planes=frames[:, 1:] if planes else None,
             clean=clean[:, 0] if tremor else None,
             clean_planes=clean[:, 1:] if tremor and planes else None,
         )  # fmt: skip
 
-    def _draw(self, part: int, index: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(self, part: DigitData, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Frames ``[N, C, 28, 28]`` of one data set, and the same before tremor augmentation."""
-        points, numbers = self.points[part], self.numbers[part]
+        points, numbers = part.points, part.stroke_numbers
         if not self.config.augment or points is None or numbers is None:
-            return self._vary(self.images[part][index])
-        if self.all_drawn[part]:
-            return self._render(points[index], numbers[index])
-        drawn = numbers[index, 0] >= 0
-        pens, pictures = index[drawn], index[~drawn]
+            return self._vary(part.images[rows])
+        drawn = numbers[rows, 0] >= 0
+        pens, pictures = rows[drawn], rows[~drawn]
         made = [self._render(points[pens], numbers[pens])] if len(pens) else []
-        made += [self._vary(self.images[part][pictures])] if len(pictures) else []
+        made += [self._vary(part.images[pictures])] if len(pictures) else []
         order = (~drawn).int().argsort(stable=True).argsort()
         frames, clean = (torch.cat(each)[order] for each in zip(*made, strict=True))
         return frames, clean
 
     def _vary(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames ``[N, C, 28, 28]`` of images, twice: they have no tremor."""
+        """Frames ``[N, C, 28, 28]`` of images, twice, because they have no tremor."""
         config, frames = self.config, images.float() / 255
         if config.augment:
             frames = augment.distort_frames(frames, self.variation)
@@ -186,7 +172,6 @@ class BatchLoader:
         if not share:
             return rendering.render_batch(points, widths)[:, None]
         frames = rendering.render_batch_with_planes(points, numbers, widths)
-        frames[:, 1:] = augment.apply_to_share(
-            torch.zeros_like(frames[:, 1:]), frames[:, 1:], share
-        )
+        planes = frames[:, 1:]
+        frames[:, 1:] = augment.apply_to_share(torch.zeros_like(planes), planes, share)
         return frames

@@ -1,18 +1,16 @@
-"""Loss, optimizer, learning rate schedule and average of weights, from a configuration."""
+"""Loss, optimizer, learning rate and moving average of weights, from a configuration."""
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from digitlib.datasets.base import NO_DIGIT
+from digitlib.datasets.labels import NO_DIGIT
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Batch
 
@@ -49,30 +47,22 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
 
 
 def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer, at rate 1: the scheduler's factor is the learning rate itself."""
+    """The optimizer; training sets its rate in each step, to :func:`learning_rate`."""
     if config.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=1.0)
+        return torch.optim.Adam(model.parameters())
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups: list[dict[str, Any]] = [
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": others},
     ]
-    momentum = config.momentum
-    return torch.optim.SGD(groups, lr=1.0, momentum=momentum, nesterov=momentum > 0)
-
-
-def make_scheduler(
-    optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int, done: int = 0
-) -> LambdaLR:
-    """The schedule of all ``steps``, of which ``done`` are over."""
-    return LambdaLR(optimizer, partial(learning_rate, config, steps=steps), last_epoch=done - 1)
+    return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
 
 
 def make_ema_model(model: nn.Module, decay: float) -> AveragedModel:
     """Exponential moving average of weights and buffers, with a smaller decay in the first steps.
 
-    The initial weights are its first value.
+    It starts at the initial weights.
     """
 
     def update(averages: Tensors, values: Tensors, count: Tensor | int) -> None:

@@ -1,9 +1,9 @@
-"""A build in steps: each has an output, which is made anew where its settings or inputs change."""
+"""A build in steps: a step runs again if its settings or inputs change."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,12 +61,10 @@ class Build:
     Attributes:
         folder: of the outputs, and of a checkpoint beside a network in training.
         steps: in an order in which inputs come before the steps that need them.
-        root: data folder.
     """
 
     folder: Path
     steps: Sequence[Step]
-    root: str | None = None
     _data: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     def path(self, name: str) -> Path:
@@ -75,15 +73,13 @@ class Build:
 
     def key(self, step: Step) -> Key:
         """The key of a step, of whose inputs all are there."""
-        data = [self._data_digests(name) for name in step.config.datasets]
+        splits = ("train", "validation")
+        for name in step.config.datasets:
+            if name not in self._data:
+                self._data[name] = [catalog.load(name, split).digest for split in splits]
+        data = [self._data[name] for name in step.config.datasets]
         inputs = [_file_digest(self.path(name)) for name in step.inputs]
         return digest(step.settings.encode(), json.dumps([data, inputs]).encode())
-
-    def _data_digests(self, name: str) -> list[str]:
-        if name not in self._data:
-            splits = ("train", "validation")
-            self._data[name] = [catalog.load(name, split, self.root).digest for split in splits]
-        return self._data[name]
 
     def states(self) -> Iterator[tuple[Step, str]]:
         """Each step with its state: ``current``, ``stale`` (to be made anew) or ``missing``."""
@@ -100,28 +96,24 @@ class Build:
             yield step, state
 
     def run(self, only: str | None = None) -> Iterator[Step]:
-        """Make what is not current, or of that one step only; give each step once it is made.
+        """Make what isn't current, or only one step; yield each step when it is made.
 
         Raises:
-            ValueError: there is no such step, or its inputs are not current.
+            ValueError: there is no such step, or its inputs aren't current.
         """
-        if only is not None:
-            self._check_inputs(only)
+        states = {step.name: state for step, state in self.states()} if only else {}
+        if only and only not in states:
+            raise ValueError(f"There is no step {only!r}; there are {', '.join(states)}.")
         for step in self.steps:
             if only not in (None, step.name):
                 continue
+            lacking = [name for name in step.inputs if only and states[name] != "current"]
+            if lacking:
+                raise ValueError(f"{only} needs the steps {', '.join(lacking)} first.")
             key = self.key(step)
             if _stored_key(self.path(step.name)) != key:
                 self._make(step, key)
                 yield step
-
-    def _check_inputs(self, name: str) -> None:
-        states = {step.name: (step, state) for step, state in self.states()}
-        if name not in states:
-            raise ValueError(f"There is no step {name!r}; there are {', '.join(states)}.")
-        lacking = [n for n in states[name][0].inputs if states[n][1] != "current"]
-        if lacking:
-            raise ValueError(f"{name} needs the steps {', '.join(lacking)} first.")
 
     def _make(self, step: Step, key: Key) -> None:
         record = {"name": step.name, "key": key}
@@ -129,7 +121,7 @@ class Build:
             teachers = [
                 Teacher.load(self.path(name), step.labelled.get(name, ())) for name in step.teachers
             ]
-            data = Splits.load(step.config, self.root)
+            data = Splits.load(step.config)
             labels = make_soft_labels(step.config, data, teachers, step.passes)
             labels.save(self.path(step.name), {"step": record})
             return
@@ -138,7 +130,6 @@ class Build:
             self.path(step.name),
             soft_labels=[self.path(name) for name in step.soft_labels],
             init=self.path(step.init) if step.init else None,
-            root=self.root,
             half=step.half,
             step=record,
         )
@@ -155,10 +146,6 @@ def _stored_key(path: Path) -> Key | None:
 
 
 def _file_digest(path: Path) -> str:
-    """Digest of a file, mapped: soft labels are a gigabyte."""
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        memoryview(content) as view,
-    ):
-        return digest(view)
+    """As :func:`files.digest`, without reading gigabytes of soft labels into memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""Training: ``fit``, from a configuration and data to a network.
+"""Training: ``fit`` turns a configuration and data into a network.
 
-The random numbers of an epoch are determined by the seed and the epoch's number, so a stopped run
-resumes from its last whole epoch to the same weights.
+The random numbers of an epoch depend only on the seed and the epoch's number. Therefore a stopped
+run resumes from its last complete epoch and ends with the same weights.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import copy
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,6 @@ from torch import Tensor, nn
 from digitlib.models.networks import build_network, pick_device, reads_planes
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
-from digitlib.training.distillation import DistillationLoader, SoftLabels
 from digitlib.training.loader import (
     Batch,
     BatchLoader,
@@ -31,12 +32,15 @@ from digitlib.training.loader import (
 )
 from digitlib.training.logits import model_accuracy
 from digitlib.training.optimization import (
+    learning_rate,
     make_ema_model,
     make_optimizer,
-    make_scheduler,
     move_towards,
     training_loss,
 )
+
+if TYPE_CHECKING:
+    from digitlib.training.distillation import DistillationLoader, SoftLabels
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,18 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     until: Callable[[Mapping[str, float]], bool] | None = None,
 ) -> TrainResult:
-    """Train a network; torch's global random state is left as it was.
+    """Train a network; torch's global random state doesn't change.
 
     Args:
         config: all settings.
         data: see :meth:`Splits.load`.
         soft_labels: training frames with teachers' logits, for ``distill_weight`` > 0; ``data`` is
             then used for validation only.
-        init: initial network of the configuration's kind, in place of random weights; it is not
+        init: initial network of the configuration's kind, instead of random weights; it isn't
             changed.
         progress: show a bar, in a notebook or a terminal.
-        checkpoint: a file written after every epoch; training resumes from it where it exists.
-        until: given each epoch's line of the history; training ends early where it returns True.
+        checkpoint: a file written after every epoch; if it exists, training resumes from it.
+        until: called with each epoch's line of the history; training ends when it returns True.
 
     Raises:
         ValueError: the checkpoint belongs to another configuration, data, soft labels or initial
@@ -93,18 +97,8 @@ def fit(
             without an initial network; the network has no part ``trained``.
         WeightsError: the checkpoint is damaged; the message names it.
     """
-    _check_inputs(config, soft_labels, init)
-    device = pick_device(config.device)
-    with private_random_state(device):
-        run = _Run(config, data, device, soft_labels, init)
-        path = Path(checkpoint) if checkpoint is not None else None
-        if path is not None and path.exists():
-            run.resume(path)
-        _train(run, path, progress, until)
-    return TrainResult(run.finish(), config, run.history, str(device), run.digests)
+    from tqdm.auto import tqdm
 
-
-def _check_inputs(config: TrainConfig, soft_labels: SoftLabels | None, init: object) -> None:
     if config.distill_weight and soft_labels is None:
         raise ValueError(
             "distill_weight > 0 needs soft labels: make them with python -m digitlib distil, "
@@ -114,28 +108,23 @@ def _check_inputs(config: TrainConfig, soft_labels: SoftLabels | None, init: obj
         raise ValueError("Soft labels need a configuration with distill_weight > 0.")
     if config.init_weight and init is None:
         raise ValueError("init_weight > 0 needs an initial network.")
-
-
-def _train(
-    run: _Run,
-    checkpoint: Path | None,
-    progress: bool,
-    until: Callable[[Mapping[str, float]], bool] | None,
-) -> None:
-    """Train the remaining epochs, with a checkpoint after each."""
-    from tqdm.auto import tqdm
-
-    epochs = run.config.epochs
-    with tqdm(total=epochs, initial=run.epoch, disable=not progress, unit="epoch") as bar:
-        while run.epoch < epochs:
-            latest = run.train_epoch()
-            if checkpoint is not None:
-                run.save(checkpoint)
-            shown = {name: f"{value:.4f}" for name, value in latest.items() if "/" in name}
-            bar.set_postfix(loss=f"{latest['loss']:.4f}", **shown)
-            bar.update()
-            if until is not None and until(latest):
-                break
+    device, epochs = pick_device(config.device), config.epochs
+    path = None if checkpoint is None else Path(checkpoint)
+    with private_random_state(device):
+        run = _Run(config, data, device, soft_labels, init)
+        if path is not None and path.exists():
+            run.resume(path)
+        with tqdm(total=epochs, initial=run.epoch, disable=not progress, unit="epoch") as bar:
+            while run.epoch < epochs:
+                line = run.train_epoch()
+                if path is not None:
+                    run.save(path)
+                shown = {name: f"{value:.4f}" for name, value in line.items() if "/" in name}
+                bar.set_postfix(loss=f"{line['loss']:.4f}", **shown)
+                bar.update()
+                if until is not None and until(line):
+                    break
+    return TrainResult(run.finish(), config, run.history, str(device), run.digests)
 
 
 class _Run:
@@ -151,12 +140,14 @@ class _Run:
     ) -> None:
         self.config, self.device = config, device
         self.data, self.soft_labels, self.init = data, soft_labels, init
-        self.epoch, self.history = 0, list[dict[str, float]]()
+        self.history = list[dict[str, float]]()
         self.steps = steps_per_epoch(config, data)
         self.loader: BatchLoader | DistillationLoader
         if soft_labels is None:
             self.loader = BatchLoader(config, data, device)
         else:
+            from digitlib.training.distillation import DistillationLoader
+
             self.loader = DistillationLoader(config, soft_labels, self.steps, device)
         torch.manual_seed(config.seed)
         model = build_network(config.model, **config.model_arguments)
@@ -169,7 +160,11 @@ class _Run:
         self.forward = torch.compile(self.model) if config.compile else self.model
         self.ema_model = make_ema_model(self.model, config.ema_decay) if config.ema_decay else None
         self.optimizer = make_optimizer(config, self.model)
-        self.scheduler = make_scheduler(self.optimizer, config, config.epochs * self.steps)
+
+    @property
+    def epoch(self) -> int:
+        """Number of complete epochs."""
+        return len(self.history)
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -183,21 +178,24 @@ class _Run:
 
     @property
     def result(self) -> nn.Module:
-        """The averaged network where there is one, else the trained one."""
+        """The averaged network if there is one, else the trained one."""
         return self.model if self.ema_model is None else self.ema_model.module
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
-        start = time.perf_counter()
-        self._set_mode()
+        start, config = time.perf_counter(), self.config
+        self.model.train()
+        if config.trained:
+            for name, child in self.model.named_children():
+                child.train(name == config.trained).requires_grad_(child.training)
         losses = torch.zeros((), device=self.device)
-        for batch in self.loader.epoch(self.epoch):
+        for step, batch in enumerate(self.loader.epoch(self.epoch), self.epoch * self.steps):
+            rate = learning_rate(config, step, config.epochs * self.steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
             losses += self._step(batch)
-            rate = float(self.scheduler.get_last_lr()[0])
-            self.scheduler.step()
-        self.epoch += 1
         line = {
-            "epoch": float(self.epoch),
+            "epoch": float(self.epoch + 1),
             "loss": losses.item() / self.steps,
             "learning_rate": rate,
         }
@@ -206,14 +204,6 @@ class _Run:
         line["seconds"] = time.perf_counter() - start
         self.history.append(line)
         return line
-
-    def _set_mode(self) -> None:
-        """Training mode, for the part of the network that is trained."""
-        self.model.train()
-        if not self.config.trained:
-            return
-        for name, part in self.model.named_children():
-            part.train(name == self.config.trained).requires_grad_(part.training)
 
     def _step(self, batch: Batch) -> Tensor:
         """Update the weights by one batch; return its loss."""
@@ -237,11 +227,8 @@ class _Run:
         if self.init is None or not self.config.init_weight:
             return trained
         mean = copy.deepcopy(self.init).eval().cpu()
-        move_towards(
-            [*mean.state_dict().values()],
-            [*trained.state_dict().values()],
-            1 - self.config.init_weight,
-        )
+        old, new = ([*model.state_dict().values()] for model in (mean, trained))
+        move_towards(old, new, 1 - self.config.init_weight)
         return mean
 
     def save(self, path: Path) -> None:
@@ -251,45 +238,36 @@ class _Run:
             tensors |= {f"ema_model.{n}": t for n, t in self.ema_model.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{n}": t for n, t in state.items()}
-        card = {
-            "config": self.config.as_dict(),
-            "data": self.digests,
-            "history": self.history,
-        }
+        card = {"config": self.config.as_dict(), "data": self.digests, "history": self.history}
         write_tensors(path, tensors, card)
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint; ValueError where its configuration or data differ."""
+        """Continue from a checkpoint; ValueError if its configuration or data differ."""
         tensors, card = read_tensors(path)
-        expected = {"another configuration": ("config", self.config.as_dict())}
-        expected["other data"] = ("data", self.digests)
-        for what, (key, value) in expected.items():
-            if card.get(key) != value:
+        expected = {"config": self.config.as_dict(), "data": self.digests}
+        for key, what in (("config", "another configuration"), ("data", "other data")):
+            if card.get(key) != expected[key]:
                 raise ValueError(f"{path} is a checkpoint of {what}: delete or move it.")
-        self.model.load_state_dict(_under("model.", tensors))
+        parts = defaultdict[str, dict[str, Tensor]](dict)
+        for name, tensor in tensors.items():
+            part, _, key = name.partition(".")
+            parts[part][key] = tensor
+        self.model.load_state_dict(parts["model"])
         if self.ema_model is not None:
-            self.ema_model.load_state_dict(_under("ema_model.", tensors))
-        state = self.optimizer.state_dict()
-        state["state"] = {}
-        for name, tensor in _under("optimizer.", tensors).items():
+            self.ema_model.load_state_dict(parts["ema_model"])
+        state = self.optimizer.state_dict() | {"state": {}}
+        for name, tensor in parts["optimizer"].items():
             index, key = name.split(".")
-            # A copy: Windows does not replace a file while a tensor is a view of it.
+            # A copy, because Windows doesn't replace a file while a tensor is a view of it.
             state["state"].setdefault(int(index), {})[key] = tensor.clone()
         self.optimizer.load_state_dict(state)
         self.history = card["history"]
-        self.epoch = len(self.history)
-        done, steps = self.epoch * self.steps, self.config.epochs * self.steps
-        self.scheduler = make_scheduler(self.optimizer, self.config, steps, done)
 
 
 def _initialize(model: nn.Module, init: nn.Module) -> None:
-    """Give a network the weights of another one, which may lack whole parts of it."""
+    """Copy the weights of a network, which may lack whole parts, such as the pen branch."""
     parts = {name for name, _ in init.named_children()}
     missing, unexpected = model.load_state_dict(init.state_dict(), strict=False)
     others = [name for name in missing if name.partition(".")[0] in parts]
     if others or unexpected:
         raise ValueError(f"The initial network is another: {', '.join(others + unexpected)}.")
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -82,7 +82,7 @@ def test_sweeps_into_one_table_lose_no_run(tmp_path: Path) -> None:
 
     def add(number: int) -> None:
         for run in range(10):
-            sweep._add(table, {"key": f"{number}-{run}"})
+            sweep.add_row(table, {"key": f"{number}-{run}"})
 
     at_once(add)
     keys = [row["key"] for row in sweep.read(table)]

@@ -33,7 +33,7 @@ from digitlib.models.networks import build_network
 from digitlib.models.weights import save_model, stamp
 from digitlib.reports import execution, readme, runner
 from digitlib.reports.report import Report
-from digitlib.training import experiment_log, number_fit, stages, sweep, teach
+from digitlib.training import number_fit, stages, sweep, teach
 from digitlib.training.distillation import SoftLabels
 from digitlib.training.trainer import _Run
 
@@ -134,20 +134,13 @@ def _(folder: Path, version: int) -> None:
 
 @writer("sweeps")
 def _(folder: Path, version: int) -> None:
-    sweep._add(folder / "sweep.jsonl", {"key": f"{version}", "name": "quick" * 99})
+    sweep.add_row(folder / "sweep.jsonl", {"key": f"{version}", "name": "quick" * 99})
 
 
 @writer("runs of seeds")
 def _(folder: Path, version: int) -> None:
     row = {"seed": version, "count": 99, "errors": 1, "nll": 0.1, "ece": 0.1}
     sweep.write_seeds([row], folder / "seeds.json")
-
-
-@writer("experiments")
-def _(folder: Path, version: int) -> None:
-    numbers = {"validation": [0.9 + version / 100], "seconds": 1.5}
-    lines = [{"group": "a", "what": f"{what}", **numbers} for what in range(9)]
-    experiment_log.record(lines, folder / "experiments.json")
 
 
 @writer("fitted weights of numbers")
