@@ -13,7 +13,6 @@ import pytest
 from helpers import small_config
 
 from digitlib.__main__ import main
-from digitlib.reports.notebook import seed_runs
 from digitlib.training import sweep
 from digitlib.training.config import PRESETS
 
@@ -125,10 +124,9 @@ def test_the_report_of_several_seeds_is_what_the_studies_read(local: Any, tmp_pa
     rows = [row for row in sweep.read(local[0]) if row["name"] == "wide"]
     path = tmp_path / "seeds.json"
     sweep.write_seeds(rows[::-1], path)
-    runs = seed_runs(path)
-    assert runs is not None
-    assert runs["seed"] == [0, 1]
-    assert [share.value for share in runs["accuracy"]] == pytest.approx(
+    runs = json.loads(path.read_text())["runs"]
+    assert [run["seed"] for run in runs] == [0, 1]
+    assert [run["test"]["accuracy"]["value"] for run in runs] == pytest.approx(
         [row["test"] for row in sorted(rows, key=lambda row: row["seed"])]
     )
 
