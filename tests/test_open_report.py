@@ -69,8 +69,8 @@ def test_a_misspelled_name_that_papermill_injected_is_refused(
 # --- banners ---------------------------------------------------------------------------------
 
 
-@pytest.mark.needs_mnist
-def test_the_full_run_has_no_banner(shown: list[str]) -> None:
+def test_the_full_run_has_no_banner(shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared.catalog, "load", lambda *_: None)
     report = shared.open_report(NAME, PARAMETERS | {"dataset": "mnist", "other": object()})
     assert (report.dataset, shown) == ("mnist", [])
 

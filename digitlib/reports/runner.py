@@ -8,8 +8,6 @@ the notebook.
 from __future__ import annotations
 
 import ast
-import base64
-import io
 import re
 import subprocess
 import time
@@ -21,7 +19,6 @@ from typing import Any
 import nbformat
 import papermill
 from nbformat import NotebookNode
-from PIL import Image
 
 import digitlib
 from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, digest, write_text
@@ -44,7 +41,6 @@ FAST: dict[str, dict[str, Any]] = {
 }
 CELL_TIMEOUT = 1800  # seconds; the longest cell trains a network
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-LIVE = "live"  # tag of a cell that shows a widget: it keeps a screenshot made by the browser tests
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MACHINE_PATH = re.compile(
     r"(?<![\w./])/(?:home|Users|root|tmp|var|private|usr|opt|mnt|srv|work\w*)/|[A-Z]:\\\\?Users"
@@ -185,25 +181,10 @@ def clean(notebook: NotebookNode) -> None:
         cell.metadata = nbformat.from_dict(kept)
     for count, cell in enumerate(code_cells(notebook), 1):
         cell.execution_count = count
-        if LIVE in cell.metadata.get("tags", []):
-            cell.outputs = [_screenshot(cell.id)]
-        shown = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
-        cell.outputs = shown
-        for output in shown:
+        cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+        for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
-
-
-def _screenshot(name: str) -> NotebookNode:
-    """The picture of a widget, for pages without a kernel; two pixels are one CSS pixel."""
-    content = (REPORTS / "screenshots" / f"{name}.png").read_bytes()
-    width, height = Image.open(io.BytesIO(content)).size
-    picture = base64.b64encode(content).decode()
-    return nbformat.v4.new_output(
-        "display_data",
-        {"image/png": picture, "text/plain": "A picture: run the cells to draw."},
-        metadata={"image/png": {"width": width // 2, "height": height // 2}},
-    )
 
 
 def machine_paths(notebook: NotebookNode) -> list[str]:
