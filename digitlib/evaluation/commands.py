@@ -21,9 +21,9 @@ def neighbours() -> None:
 
 @group.command()
 def numbers() -> None:
-    """Measure the accuracy on whole numbers; write reports/numbers.json.
+    """Measure the accuracy on whole numbers.
 
-    Takes some minutes. The data are rows of digits by UNIPEN's test donors, as pen strokes and as
+    Writes reports/numbers.json, in some minutes. The data are rows of digits by UNIPEN's test donors, as pen strokes and as
     pictures, touching pairs, and pages.
     """
     from digitlib.evaluation import numbers as whole_numbers

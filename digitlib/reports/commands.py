@@ -13,9 +13,10 @@ group = click.Group()
 @click.option("--fast", is_flag=True, help="Use small parameters, write to reports/fast/.")
 @click.option("--list", "listing", is_flag=True, help="Show which results are out of date.")
 def reports(only: tuple[str, ...], fast: bool, listing: bool) -> int:
-    """Run the notebooks and write their figures and numbers to reports/.
+    """Run the notebooks; update reports/ and README.md.
 
-    The notebooks keep their outputs, and README.md and the model card get the new numbers.
+    The notebooks keep their outputs and write their figures and numbers to reports/. README.md
+    and the model card get the new numbers.
     """
     from digitlib.reports import runner
 
@@ -31,7 +32,7 @@ def reports(only: tuple[str, ...], fast: bool, listing: bool) -> int:
 @group.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
 def readme(check: bool) -> int:
-    """Fill the tables in README.md and the model card from the numbers in reports/."""
+    """Fill README.md and the model card from reports/."""
     return write_pages(check)
 
 

@@ -8,6 +8,7 @@ the notebook.
 from __future__ import annotations
 
 import ast
+import pkgutil
 import re
 import subprocess
 import time
@@ -20,7 +21,6 @@ import nbformat
 import papermill
 from nbformat import NotebookNode
 
-import digitlib
 from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, digest, write_text
 from digitlib.reports.readme import read_json
 
@@ -250,6 +250,7 @@ def _imported_names(code: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module == "digitlib":  # its public names
-            yield from (getattr(digitlib, alias.name).__module__ for alias in node.names)
+            things = (pkgutil.resolve_name(f"digitlib:{alias.name}") for alias in node.names)
+            yield from (getattr(thing, "__module__", "") for thing in things)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
