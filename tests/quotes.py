@@ -22,7 +22,7 @@ NOT_PROSE = re.compile(
     r"|\barXiv [\d.]+|\b(?:19|20)\d\d\b"  # sources
     r"|\b\d+ ?× ?\d+(?: ?× ?\d+)?"  # sizes
 )
-NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?! ?%?\w*\.\w)(?:\s?%)?")
+NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?! ?%?\w*\.\w)(?:\s?%)?")
 SMALL = 10  # smaller whole numbers are digits or counts of things on the page
 
 
