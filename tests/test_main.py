@@ -103,13 +103,6 @@ def test_pictures_are_read_and_errors_go_to_stderr(
     assert [line.split(": ")[0] for line in printed.err.splitlines()] == [str(blank), str(absent)]
 
 
-def test_missing_weights_end_with_one_sentence(tmp_path: Path) -> None:
-    message = status("read", "x.png", "--weights", str(tmp_path / "none.safetensors"))
-    assert isinstance(message, str)
-    assert "none.safetensors" in message
-    assert "\n" not in message
-
-
 def test_a_stopped_command_says_how_to_continue(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

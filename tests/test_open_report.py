@@ -40,10 +40,8 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("dataset", "emnist"), ("dataset", None), ("seed", -1), ("seed", 1.5), ("seed", True),
-        ("subset", 99), ("subset", "all"), ("epochs", 0), ("epochs", {"default": 0}),
-        ("presets", "default"), ("presets", ["defualt"]), ("weights", "nowhere.safetensors"),
-        ("reports_folder", 7),
+        ("dataset", "emnist"), ("seed", -1), ("seed", True), ("subset", 99), ("epochs", {"a": 0}),
+        ("presets", ["defualt"]), ("weights", "nowhere.safetensors"), ("reports_folder", 7),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_with_a_sentence(name: str, value: Any, shown: list[str]) -> None:
@@ -51,10 +49,6 @@ def test_a_wrong_value_is_refused_with_a_sentence(name: str, value: Any, shown: 
         shared.open_report(NAME, PARAMETERS | {name: value})
     assert repr(value) in str(caught.value)
     assert not shown
-
-
-def test_right_values_pass() -> None:
-    shared.check_parameters({"subset": 100, "epochs": {"default": 8}, "presets": ["quick"]})
 
 
 def test_a_misspelled_name_that_papermill_injected_is_refused(
@@ -129,10 +123,3 @@ def test_a_report_writes_figures_and_numbers(tmp_path: Path) -> None:
     assert record["numbers"] == {"share": 0.5, "nested": nested}
     expected = {"revision", "modified", "versions", "machine", "finished", "seconds"}
     assert set(record["run"]) == expected
-
-
-def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        write(tmp_path / folder, "curve")
-    first, second = (next((tmp_path / each).rglob("*.png")).read_bytes() for each in "ab")
-    assert first == second

@@ -3,22 +3,18 @@
 import json
 import re
 import shutil
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from digitlib.__main__ import main
 from digitlib.errors import DataDamagedError
 from digitlib.files import REPOSITORY
 from digitlib.models.explain import TRAINING_DIGITS
-from digitlib.reports import readme
-
-sys.path.append(str(Path(__file__).parent / "faults"))
-from damage import damages, judge
+from digitlib.reports import commands, readme
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 GUIDE = REPOSITORY / "CONTRIBUTING.md"  # its architecture
@@ -28,9 +24,8 @@ TEXT = README + (GUIDE.read_text(encoding="utf-8") if GUIDE.exists() else "")
 # --- generated pages -------------------------------------------------------------------------
 
 
-def test_the_pages_are_what_the_reports_say() -> None:
-    for path, text in readme.pages().items():
-        assert path.read_text(encoding="utf-8") == text, "run python -m digitlib readme"
+def test_the_pages_are_up_to_date() -> None:
+    assert readme.update(check=True) == [], "run python -m digitlib readme"
 
 
 @pytest.fixture
@@ -46,27 +41,25 @@ def change(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(readme.read_json(path) | changes), encoding="utf-8")
 
 
-def test_the_command_writes_the_pages_and_checks_them(
-    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("digitlib.files.REPOSITORY", copy)
-    monkeypatch.setattr(readme.pages, "__defaults__", (copy,))
-
-    def status(*arguments: str) -> object:
-        with pytest.raises(SystemExit) as ended:
-            main(["readme", *arguments])
-        return ended.value.code
-
-    assert status("--check") == 0
+def test_pages_that_are_out_of_date_are_found_and_written(copy: Path) -> None:
+    assert readme.update(copy, check=True) == []
     change(copy / "reports" / "weights" / "digitnet.json", parameters=123_456)
-    before = (copy / "README.md").read_text()
-    assert status("--check") == 1
-    assert "README.md is out of date: run python -m digitlib readme." in capsys.readouterr().err
-    assert (copy / "README.md").read_text() == before
-    assert status() == 0
-    assert "`DigitNet` (123,456 parameters)" in (copy / "README.md").read_text()
-    assert "`DigitNet`, 123,456 parameters" in (copy / "reports" / "README.md").read_text()
-    assert status("--check") == 0
+    page, card = copy / "README.md", copy / "reports" / "README.md"
+    assert readme.update(copy, check=True) == [page, card]
+    assert "123,456" not in page.read_text()
+    assert readme.update(copy) == [page, card]
+    assert "`DigitNet` (123,456 parameters)" in page.read_text()
+    assert "`DigitNet`, 123,456 parameters" in card.read_text()
+    assert readme.update(copy, check=True) == []
+
+
+@pytest.mark.parametrize(("check", "status"), [(["--check"], 1), ([], 0)])
+def test_the_check_fails_if_a_page_is_out_of_date(
+    check: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readme, "update", lambda check: [Path("README.md")])
+    done = CliRunner().invoke(commands.readme, check, standalone_mode=False)
+    assert (done.return_value, "README.md is out of date" in done.stderr) == (status, bool(check))
 
 
 def test_test_writers_of_pendigits_have_a_row_once_they_are_measured(copy: Path) -> None:
@@ -112,12 +105,6 @@ def test_a_damaged_report_is_named_with_a_remedy(content: str, copy: Path) -> No
         readme.pages(copy)
     assert str(found.value).startswith(str(path))
     assert "\n" not in str(found.value)
-
-
-def test_damage_never_ends_in_another_error(tmp_path: Path) -> None:
-    content = (REPOSITORY / "reports" / "setup.json").read_bytes()
-    path = tmp_path / "setup.json"
-    judge(path, damages(content, 200), lambda: bool(readme.read_json(path)), undamaged=True)
 
 
 # --- the rest of README ----------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from digitlib.files import NOTEBOOK_FOLDER, REPOSITORY
-from digitlib.reports import commands, runner
+from digitlib.reports import commands, readme, runner
 
 SAVES = """
     from pathlib import Path
@@ -138,13 +138,6 @@ def test_outputs_of_code_that_was_edited_meanwhile_are_not_kept(tmp_path: Path) 
         runner.keep_outputs(path, executed)
 
 
-def test_paths_of_machines_are_found(tmp_path: Path) -> None:
-    lines = ["print('/home/somebody/data')", "1  # a/tmp/b and 3/4", f"'{REPOSITORY}/x'"]
-    path = write_notebook(tmp_path, "01_page", *lines)
-    found = runner.machine_paths(nbformat.read(path, as_version=4))
-    assert found == [lines[0], lines[2]]
-
-
 # --- which results are old -------------------------------------------------------------------
 
 
@@ -209,6 +202,6 @@ def test_the_command_fills_the_pages_after_a_full_run_without_failures(
         return failures
 
     monkeypatch.setattr(runner, "make_reports", run)
-    monkeypatch.setattr(commands, "write_pages", lambda: calls.append("written"))
+    monkeypatch.setattr(readme, "update", lambda: calls.append("written"))
     done = CliRunner().invoke(commands.reports, arguments, standalone_mode=False)
     assert (done.return_value, len(calls)) == (status, written)

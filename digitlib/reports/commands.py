@@ -19,13 +19,14 @@ def reports(only: tuple[str, ...], fast: bool, listing: bool) -> int:
     and the model card get the new numbers.
     """
     from digitlib.reports import runner
+    from digitlib.reports.readme import update
 
     if listing:
         runner.list_changes()
         return 0
     failures = runner.make_reports([name for names in only for name in names.split()], fast=fast)
     if not fast and not failures:
-        write_pages()
+        update()
     return 1 if failures else 0
 
 
@@ -33,23 +34,10 @@ def reports(only: tuple[str, ...], fast: bool, listing: bool) -> int:
 @click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
 def readme(check: bool) -> int:
     """Fill README.md and the model card from reports/."""
-    return write_pages(check)
+    from digitlib.reports.readme import update
 
-
-def write_pages(check: bool = False) -> int:
-    """Write the generated pages; with ``check`` only list those that differ, and return 1."""
-    from digitlib.files import REPOSITORY, write_text
-    from digitlib.reports.readme import pages
-
-    old = {
-        path: text
-        for path, text in pages().items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    }
-    for path, text in old.items():
-        if check:
-            name = path.relative_to(REPOSITORY)
-            click.echo(f"{name} is out of date: run python -m digitlib readme.", err=True)
-        else:
-            write_text(path, text)
+    old = update(check=check)
+    if check:
+        for path in old:
+            click.echo(f"{path} is out of date: run python -m digitlib readme.", err=True)
     return 1 if check and old else 0

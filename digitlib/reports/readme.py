@@ -17,10 +17,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from digitlib.errors import DataDamagedError
 from digitlib.evaluation.metrics import LARGE_GROUP
-from digitlib.files import REPOSITORY
+from digitlib.files import REPOSITORY, write_text
 
 TABLES = ("results", "promises")  # of README.md; each has a template
 START, END = "<!-- {name}: python -m digitlib readme -->", "<!-- end of {name} -->"
+
+
+def update(repository: Path = REPOSITORY, *, check: bool = False) -> list[Path]:
+    """Write the pages that are out of date and return their paths; ``check`` writes nothing."""
+    old = {
+        path: text
+        for path, text in pages(repository).items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
+    for path, text in old.items():
+        if not check:
+            write_text(path, text)
+    return [*old]
 
 
 def pages(repository: Path = REPOSITORY) -> dict[Path, str]:
