@@ -100,7 +100,7 @@ def make_reports(
                 keep_outputs(path, executed)
         except papermill.PapermillExecutionError as error:
             print(error)  # with its traceback
-            cell = error.exec_count - bool(parameters)  # without papermill's own cell
+            cell = (error.exec_count or 0) - bool(parameters)  # without papermill's own cell
             failures.append(f"{path.stem}, cell [{cell}]: {error.ename}: {error.evalue}")
         except Exception as error:  # for example a kernel that died, or a time limit
             failures.append(f"{path.stem}: {type(error).__name__}: {error}")
