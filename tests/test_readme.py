@@ -91,7 +91,7 @@ def test_all_trainings_of_a_network_count(copy: Path) -> None:
 def test_a_page_without_markers_is_refused(copy: Path) -> None:
     (copy / "README.md").write_text("# digitlib\n")
     with pytest.raises(ValueError, match="has no markers <!-- results"):
-        readme.pages(copy)
+        readme.update(copy)
 
 
 OTHERS = ["[]", "null", "3", '"text"', "", "{", "[" * 100_000, "\udcff"]
@@ -102,7 +102,7 @@ def test_a_damaged_report_is_named_with_a_remedy(content: str, copy: Path) -> No
     path = copy / "reports" / "metrics" / "09_pictures.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(DataDamagedError, match=r"Restore or recreate it\.$") as found:
-        readme.pages(copy)
+        readme.update(copy)
     assert str(found.value).startswith(str(path))
     assert "\n" not in str(found.value)
 

@@ -24,20 +24,7 @@ START, END = "<!-- {name}: python -m digitlib readme -->", "<!-- end of {name} -
 
 
 def update(repository: Path = REPOSITORY, *, check: bool = False) -> list[Path]:
-    """Write the pages that are out of date and return their paths; ``check`` writes nothing."""
-    old = {
-        path: text
-        for path, text in pages(repository).items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    }
-    for path, text in old.items():
-        if not check:
-            write_text(path, text)
-    return [*old]
-
-
-def pages(repository: Path = REPOSITORY) -> dict[Path, str]:
-    """The generated pages of a repository: path → the content that it should have.
+    """Write the pages that are out of date and return their paths; ``check`` writes nothing.
 
     Raises:
         ValueError: README.md lacks the markers of a table.
@@ -53,7 +40,12 @@ def pages(repository: Path = REPOSITORY) -> dict[Path, str]:
         if not found or not closed:
             raise ValueError(f"{path} has no markers {start} and {end}.")
         text = f"{head}{start}\n{render(name, reports).strip()}\n{end}{tail}"
-    return {path: text, reports / "README.md": render("model_card", reports)}
+    pages = {path: text, reports / "README.md": render("model_card", reports)}
+    old = [page for page in pages if page.read_text(encoding="utf-8") != pages[page]]
+    for page in old:
+        if not check:
+            write_text(page, pages[page])
+    return old
 
 
 def render(template: str, reports: Path) -> str:
