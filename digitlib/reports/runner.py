@@ -216,7 +216,9 @@ def list_changes(folder: Path = NOTEBOOK_FOLDER, reports: Path = REPORTS) -> Non
             files = _changed(imported_files(code, folder), run["revision"], record)
             changed += sorted(file.relative_to(REPOSITORY).as_posix() for file in files)
             changed += ["code that is in no commit"] if run["modified"] else []
-        print(f"{path.stem}: {'changed: ' + ', '.join(changed) if changed else 'up to date'}")
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        state = f"changed: {', '.join(changed[:5])}{more}" if changed else "up to date"
+        print(f"{path.stem}: {state}")
 
 
 def _changed(files: set[Path], revision: str | None, record: Path) -> set[Path]:
