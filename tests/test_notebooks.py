@@ -195,7 +195,8 @@ _right = Recognizer.predict_batch
 
 def _broken(*arguments, **options):
     found = _right(*arguments, **options)
-    found.probabilities[:, [4, 9]] = found.probabilities[:, [9, 4]]
+    some = slice(None, None, 100)  # more mistakes would take the notebook minutes
+    found.probabilities[some, [4, 9]] = found.probabilities[some, [9, 4]]
     return found
 
 
