@@ -14,11 +14,9 @@ from PIL import Image, ImageDraw
 
 from digitlib import DrawingPad, Recognizer
 from digitlib.datasets.drawing_file import Drawing, DrawingFile
-from digitlib.reports.parameters import check_parameters
 
 SEVEN = [[[0, 0], [60, 0], [30, 50], [22, 100]]]
 
-check_parameters(weights=None, strokes=SEVEN)
 pad = DrawingPad(Recognizer.load())
 pad.draw(SEVEN)
 assert pad.prediction

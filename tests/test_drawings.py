@@ -17,7 +17,6 @@ from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.rendering import render_data
 from digitlib.errors import DataDamagedError, DataMissingError
-from digitlib.reports.parameters import check_parameters
 from digitlib.training.calibration import make_card
 from digitlib.training.loader import BatchLoader, Splits
 from digitlib.training.trainer import fit
@@ -141,10 +140,6 @@ def test_a_network_of_them_alone_gets_a_card(sixty: DrawingFile) -> None:
     data = Splits.load(config)
     card = make_card(fit(config, data), data.validation)
     assert [*card.validation] == ["drawings"]
-
-
-def test_a_notebook_takes_them_by_name() -> None:
-    check_parameters(dataset="drawings")
 
 
 # --- where there are none --------------------------------------------------------------------

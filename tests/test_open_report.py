@@ -1,101 +1,125 @@
-"""The opening of a notebook: parameters, banners, and another data set where MNIST is missing."""
+"""``notebooks/shared.py``: parameters, banners, and the files that a report writes."""
 
 from __future__ import annotations
 
 import json
-import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import torch
 
 from digitlib.files import NOTEBOOK_FOLDER
-from digitlib.reports import notebook
-from digitlib.reports.notebook import open_report
-from digitlib.reports.parameters import standing_parameters
+
+sys.path.append(str(NOTEBOOK_FOLDER))
+import shared
 
 NAME = "05_evaluate"
-STANDING = standing_parameters(NOTEBOOK_FOLDER / f"{NAME}.ipynb")
+PARAMETERS = {"dataset": "sample", "seed": 0, "subset": None, "reports_folder": None}
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    sentences: list[str] = []
-    monkeypatch.setattr(notebook, "say", sentences.append)
-    return sentences
-
-
-@pytest.fixture
-def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record of a full-length run with the parameters that stand in the notebook."""
-    monkeypatch.setattr(notebook, "REPORTS", tmp_path)
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a notebook shows, after a full run with ``PARAMETERS`` on MNIST."""
+    texts: list[str] = []
+    monkeypatch.setattr(shared, "show", texts.append)
+    monkeypatch.setattr(shared, "REPORTS", tmp_path)
     (tmp_path / "metrics").mkdir()
-    kept = {"parameters": {key: value for key, value in STANDING.items() if key != "weights"}}
-    (tmp_path / "metrics" / f"{NAME}.json").write_text(json.dumps(kept))
+    record = {"parameters": PARAMETERS | {"dataset": "mnist"}}
+    (tmp_path / "metrics" / f"{NAME}.json").write_text(json.dumps(record))
+    return texts
 
 
-def variables(**changes: Any) -> dict[str, Any]:
-    """What a kernel holds: the parameters, and other names beside them."""
-    return STANDING | {"dataset": "sample", "frames": object()} | changes
+# --- parameters ------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("recorded")
-def test_the_full_length_run_has_no_banner(
-    said: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dataset", "emnist"), ("seed", -1), ("seed", True), ("subset", 99), ("epochs", {"a": 0}),
+        ("presets", ["defualt"]), ("weights", "nowhere.safetensors"), ("reports_folder", 7),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_with_a_sentence(name: str, value: Any, shown: list[str]) -> None:
+    with pytest.raises(ValueError, match=rf"^The parameter {name} is .*\.$") as caught:
+        shared.open_report(NAME, PARAMETERS | {name: value})
+    assert repr(value) in str(caught.value)
+    assert not shown
+
+
+def test_a_misspelled_name_that_papermill_injected_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(notebook, "_why_missing", lambda dataset: "")
-    assert open_report(NAME, variables(dataset="mnist")).dataset == "mnist"
-    assert said == []
+    cells = ["seed = 0", "# Parameters\nseed = 1\nepoch = 3\n", "epoch_count = 5"]
+    monkeypatch.setattr(shared, "get_ipython", lambda: SimpleNamespace(user_ns={"In": cells}))
+    with pytest.raises(ValueError, match="no parameter 'epoch'; it has seed, epochs"):
+        shared.check_parameters({"seed": 1, "epochs": 3})
 
 
-@pytest.mark.usefixtures("recorded")
-def test_a_shortened_run_says_so_and_where_the_full_numbers_are(said: list[str]) -> None:
-    open_report(NAME, variables(subset=300))
-    (banner,) = said
-    assert "**Shortened run: `dataset = 'sample'`, `subset = 300`.**" in banner
+# --- banners ---------------------------------------------------------------------------------
+
+
+def test_the_full_run_has_no_banner(shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared.catalog, "load", lambda *_: None)
+    report = shared.open_report(NAME, PARAMETERS | {"dataset": "mnist", "other": object()})
+    assert (report.dataset, shown) == ("mnist", [])
+
+
+def test_another_run_says_so_and_where_the_full_numbers_are(shown: list[str]) -> None:
+    shared.open_report(NAME, PARAMETERS | {"subset": 300})
+    (banner,) = shown
+    assert "`dataset = 'sample'`, `subset = 300`" in banner
     assert f"(../reports/metrics/{NAME}.json)" in banner
 
 
-@pytest.mark.usefixtures("recorded")
-def test_a_changed_run_of_full_length_is_not_called_shortened(said: list[str]) -> None:
-    open_report(NAME, variables(seed=7))
-    (banner,) = said
-    assert "**Changed run: `dataset = 'sample'`, `seed = 7`.**" in banner
-
-
-def test_without_a_record_nothing_is_compared(
-    said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(notebook, "REPORTS", tmp_path)
-    open_report(NAME, variables(subset=300))
-    assert said == []
-
-
-@pytest.mark.usefixtures("offline", "recorded")
-def test_without_mnist_it_says_so_and_reads_the_sample(
-    said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("offline")
+def test_without_mnist_the_run_says_so_and_uses_the_sample(
+    shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIGITLIB_DATA", str(tmp_path / "data"))
-    report = open_report(NAME, variables(dataset="mnist"))
+    report = shared.open_report(NAME, PARAMETERS | {"dataset": "mnist"})
     assert report.dataset == "sample"
-    (banner,) = said
-    assert len(banner.splitlines()) == 2
-    assert "No MNIST: this run reads scikit-learn's 8×8 digits in its place" in banner
-    assert "`dataset = 'sample'`" in banner
-    assert "go online once" in banner
+    (banner,) = shown
+    assert "MNIST is missing, so this run uses scikit-learn's 8×8 digits instead" in banner
     assert not (tmp_path / "data" / "MNIST").exists()
 
 
-@pytest.mark.usefixtures("recorded")
-def test_senseless_parameters_are_refused_before_anything_is_said(said: list[str]) -> None:
-    with pytest.raises(ValueError, match="The parameter seed is a whole number from 0"):
-        open_report(NAME, variables(seed=-1))
-    assert said == []
+# --- files -----------------------------------------------------------------------------------
 
 
-def test_without_the_repository_the_notebook_beside_is_read(
+def write(folder: Path | None, *figures: str) -> shared.Report:
+    report = shared.Report(NAME, {"seed": 3, "reports_folder": folder}, "sample")
+    made = {}
+    for name in figures:
+        made[name], axes = plt.subplots()
+        axes.plot([1, 3, 2])
+    report.figures(**made)
+    numbers = {3: torch.tensor(2), "missing": float("nan"), "counts": np.arange(3)}
+    report.numbers(share=np.float32(0.5), nested=numbers)
+    return report
+
+
+def test_a_report_without_a_folder_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copy(NOTEBOOK_FOLDER / f"{NAME}.ipynb", tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert standing_parameters(tmp_path / "nowhere" / f"{NAME}.ipynb") == STANDING
+    assert repr(write(None, "curve")) == f"Report({NAME}, not written)"
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_report_writes_figures_and_numbers(tmp_path: Path) -> None:
+    write(tmp_path, "old_curve")
+    write(tmp_path, "way_of_errors")
+    figure = tmp_path / "figures" / f"{NAME}-way-of-errors.png"
+    assert [*figure.parent.iterdir()] == [figure]  # the one of the earlier run is removed
+    record = json.loads((tmp_path / "metrics" / f"{NAME}.json").read_text())
+    assert record["parameters"] == {"seed": 3}
+    assert record["figures"] == [figure.name]
+    nested = {"3": 2, "missing": None, "counts": [0, 1, 2]}
+    assert record["numbers"] == {"share": 0.5, "nested": nested}
+    expected = {"revision", "modified", "versions", "machine", "finished", "seconds"}
+    assert set(record["run"]) == expected

@@ -1,4 +1,4 @@
-"""README: its tables hold the numbers of the reports; files, rooms and commands in it exist."""
+"""README and the model card: their numbers are those of the reports; what README names exists."""
 
 import json
 import re
@@ -9,107 +9,105 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from digitlib.errors import DataDamagedError
 from digitlib.files import REPOSITORY
 from digitlib.models.explain import TRAINING_DIGITS
-from digitlib.reports import readme
+from digitlib.reports import commands, readme
 
-README = (REPOSITORY / "README.md").read_text()
-
-
-@pytest.mark.parametrize("name", readme.TABLES)
-def test_the_tables_are_what_the_reports_say(name: str) -> None:
-    assert readme.written(README, name) == readme.TABLES[name]()
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+GUIDE = REPOSITORY / "CONTRIBUTING.md"  # its architecture
+TEXT = README + (GUIDE.read_text(encoding="utf-8") if GUIDE.exists() else "")
 
 
-def share(value: float, **more: float) -> dict[str, float]:
-    return {"value": value, "low": value - 0.02, "high": value + 0.01, "count": 100, **more}
+# --- generated pages -------------------------------------------------------------------------
 
 
-def numbers(value: float, writers: int, rejected: float) -> dict[str, Any]:
-    """Of pen strokes, as in a network's report."""
-    return {
-        "accuracy": share(value, writers=writers),
-        "ece": 0.0123,
-        "rejected": rejected,
-        "rejected by writer": share(rejected, highest=0.25),
-    }
+def test_the_pages_are_up_to_date() -> None:
+    assert readme.update(check=True) == [], "run python -m digitlib readme"
 
 
 @pytest.fixture
-def reports(tmp_path: Path) -> Path:
-    """A copy of the numbers; of pen data only those by writers who set something."""
-    for name in ("weights", "metrics"):
-        (tmp_path / name).mkdir()
-        for path in (REPOSITORY / "reports" / name).glob("*.json"):
-            shutil.copy(path, tmp_path / name)
-    for name in ("seeds.json", "latency.json", "setup.json", "visitors.json"):
-        shutil.copy(REPOSITORY / "reports" / name, tmp_path)
-    for name in ("digitnet", "baseline"):
-        _set(tmp_path, name, pendigits={"validation": numbers(0.96, 6, 0.01)}, unipen={})
+def copy(tmp_path: Path) -> Path:
+    """README and the numbers, to be changed."""
+    ignored = shutil.ignore_patterns("figures", "screenshots", "*.safetensors")
+    shutil.copytree(REPOSITORY / "reports", tmp_path / "reports", ignore=ignored)
+    shutil.copy(REPOSITORY / "README.md", tmp_path)
     return tmp_path
 
 
-def _set(reports: Path, network: str, **measured: dict[str, Any]) -> None:
-    """Replace the numbers of data sets in a network's report."""
-    path = reports / "weights" / f"{network}.json"
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | {"measured": content["measured"] | measured}))
+def change(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(readme.read_json(path) | changes), encoding="utf-8")
 
 
-def test_the_first_rows_are_of_the_reported_writers_as_strokes_and_as_pictures(
-    reports: Path,
+def test_pages_that_are_out_of_date_are_found_and_written(copy: Path) -> None:
+    assert readme.update(copy, check=True) == []
+    change(copy / "reports" / "weights" / "digitnet.json", parameters=123_456)
+    page, card = copy / "README.md", copy / "reports" / "README.md"
+    assert readme.update(copy, check=True) == [page, card]
+    assert "123,456" not in page.read_text()
+    assert readme.update(copy) == [page, card]
+    assert "`DigitNet` (123,456 parameters)" in page.read_text()
+    assert "`DigitNet`, 123,456 parameters" in card.read_text()
+    assert readme.update(copy, check=True) == []
+
+
+@pytest.mark.parametrize(("check", "status"), [(["--check"], 1), ([], 0)])
+def test_the_check_fails_if_a_page_is_out_of_date(
+    check: list[str], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    test, choosing = numbers(0.91, 47, 0.031), numbers(0.92, 50, 0.01)
+    monkeypatch.setattr(readme, "update", lambda check: [Path("README.md")])
+    done = CliRunner().invoke(commands.readme, check, standalone_mode=False)
+    assert (done.return_value, "README.md is out of date" in done.stderr) == (status, bool(check))
+
+
+def test_test_writers_of_pendigits_have_a_row_once_they_are_measured(copy: Path) -> None:
+    reports = copy / "reports"
+    assert "test writers" not in readme.render("results", reports)
+    share = {"value": 0.97, "low": 0.95, "high": 0.98, "count": 100, "writers": 14}
     for name in ("digitnet", "baseline"):
-        _set(reports, name, unipen={"test": test, "validation": choosing}, letters={"test": test})
-    lines = readme.results(reports).splitlines()
-    assert "47 writers of the donors cea, ceb, ced, never trained on nor chosen by" in lines[2]
-    assert "**91.00% (89.00%–92.00%)**" in lines[2]
-    assert "the same drawings as pictures" in lines[3]
-    assert "from our frames" in lines[3]
-    table = "\n".join(lines)
-    assert "| expected calibration error, pen strokes of the first row | 1.23% |" in table
-    rejected = "3.10% (1.10%–4.10%)"
-    own = (
-        f"| digits rejected, pen strokes of the first row | {rejected}; of one writer², up to 25% |"
-    )
-    assert own in table
-    letters = "letters of the donors of the first row, less lookalikes of digits"
-    assert f"| rejected: {letters} | {rejected} |" in table
+        path = reports / "weights" / f"{name}.json"
+        measured = json.loads(path.read_text())["measured"]
+        pendigits = measured["pendigits"] | {"test": {"accuracy": share}}
+        change(path, measured=measured | {"pendigits": pendigits})
+    row = "pen strokes by 14 test writers (UCI pendigits) | **97.00% (95.00%–98.00%)** |"
+    assert row in readme.render("results", reports)
 
 
-def test_rows_of_writers_who_set_something_say_so(reports: Path) -> None:
-    choosing = numbers(0.92, 50, 0.01)
-    for name in ("digitnet", "baseline"):
-        _set(reports, name, unipen={"validation": choosing})
-    rows = [line for line in readme.results(reports).splitlines() if "strokes of" in line]
-    own = [row for row in rows if "50 writers" in row or "6 writers" in row]
-    assert len(own) == 2
-    assert all("(set temperature and threshold)" in row.split(" | ")[0] for row in own)
-
-
-def test_what_was_not_measured_has_no_row(reports: Path) -> None:
-    before = readme.results(reports)
-    assert "test writers" not in before  # of UCI pendigits: their file is optional
-    assert "cea, ceb, ced" not in before
-    for name in ("digitnet", "baseline"):
-        _set(reports, name, pendigits={"test": numbers(0.97, 14, 0.01)})
-    assert "pen strokes of 14 test writers (UCI pendigits) | **97.00%" in readme.results(reports)
-
-
-def test_the_seconds_of_training_are_those_of_all_trainings(reports: Path) -> None:
-    path = reports / "weights" / "wide.json"
-    content = json.loads(path.read_text())
-    times = [600.0, 1200.0, 60.0]
+def test_all_trainings_of_a_network_count(copy: Path) -> None:
     training: dict[str, Any] = {}
-    for seconds in times:
-        own = content["training"] | {"seconds": seconds}
-        own.pop("init", None)
-        training = own | ({"init": training} if training else {})
-    path.write_text(json.dumps(content | {"training": training}))
-    (row,) = [line for line in readme.results(reports).splitlines() if line.startswith("| `wide`")]
+    path = copy / "reports" / "weights" / "wide.json"
+    for seconds in (600.0, 1200.0, 60.0):
+        training = {"seconds": seconds} | ({"init": training} if training else {})
+    change(path, training=training)
+    table = readme.render("results", copy / "reports")
+    (row,) = [line for line in table.splitlines() if line.startswith("| `wide`")]
     assert " | 31 min | " in row
+    count = len(readme.trainings(readme.read_json(path.with_name("digitnet.json"))))
+    assert f"was trained {count} times" in readme.render("model_card", copy / "reports")
+
+
+def test_a_page_without_markers_is_refused(copy: Path) -> None:
+    (copy / "README.md").write_text("# digitlib\n")
+    with pytest.raises(ValueError, match="has no markers <!-- results"):
+        readme.update(copy)
+
+
+OTHERS = ["[]", "null", "3", '"text"', "", "{", "[" * 100_000, "\udcff"]
+
+
+@pytest.mark.parametrize("content", OTHERS, ids=lambda content: repr(content[:8]))
+def test_a_damaged_report_is_named_with_a_remedy(content: str, copy: Path) -> None:
+    path = copy / "reports" / "metrics" / "09_pictures.json"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(DataDamagedError, match=r"Restore or recreate it\.$") as found:
+        readme.update(copy)
+    assert str(found.value).startswith(str(path))
+    assert "\n" not in str(found.value)
+
+
+# --- the rest of README ----------------------------------------------------------------------
 
 
 def test_sizes_and_times_of_set_up_are_as_measured() -> None:
@@ -126,29 +124,27 @@ def test_the_number_of_frames_from_data_sets_in_the_package_is_theirs() -> None:
         assert f"{len(stored['frames']):,} small frames made of two of them" in README
 
 
-def test_every_file_that_readme_links_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README)
+def test_every_linked_file_exists() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", TEXT)
     paths = {link for pair in links for link in pair if link and "://" not in link}
     assert paths, "README links no files"
-    missing = [path for path in paths if not (REPOSITORY / path).exists()]
-    assert not missing
+    assert not [path for path in paths if not (REPOSITORY / path).exists()]
 
 
-def test_the_architecture_lists_the_rooms_from_the_first_to_the_last() -> None:
-    section = README.split("## Architecture")[1].split("\n## ")[0]
-    listed = re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)
-    contract, *_ = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"][
-        "importlinter"
-    ]["contracts"]
+def test_the_architecture_lists_the_folders_from_the_first_to_the_last() -> None:
+    section = TEXT.split("## Architecture")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)/?` \|", section, flags=re.MULTILINE)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    contract, *_ = project["tool"]["importlinter"]["contracts"]
     layers = [layer.split(" | ") for layer in reversed(contract["layers"])]
-    floors = {room: n for n, layer in enumerate(layers) for room in layer}
-    rooms = {path.parent.name for path in (REPOSITORY / "digitlib").glob("*/__init__.py")}
-    assert set(listed) == rooms == set(floors) - {"errors", "files", "__main__"}
-    heights = [floors[room] for room in listed]
+    floors = {folder: n for n, layer in enumerate(layers) for folder in layer}
+    folders = {path.parent.name for path in (REPOSITORY / "digitlib").glob("*/__init__.py")}
+    assert set(listed) == folders == set(floors) - {"errors", "files", "__main__"}
+    heights = [floors[folder] for folder in listed]
     assert heights == sorted(heights)
 
 
-def test_every_make_target_in_readme_exists() -> None:
-    makefile = (REPOSITORY / "Makefile").read_text()
+def test_every_make_target_exists() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)\b", README)) <= targets
+    assert set(re.findall(r"\bmake ([a-z-]+)\b", TEXT)) <= targets

@@ -12,7 +12,6 @@ import pytest
 from helpers import small_config
 
 from digitlib.__main__ import main
-from digitlib.reports.notebook import seed_runs
 from digitlib.training import sweep
 from digitlib.training.config import PRESETS
 
@@ -72,11 +71,10 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
 def test_the_report_of_several_seeds_is_what_notebooks_read(swept: Any, tmp_path: Path) -> None:
     rows = [row for row in sweep.read(swept[0]) if row["name"] == "wide"]
     sweep.write_seeds(rows[::-1], tmp_path / "seeds.json")
-    runs = seed_runs(tmp_path / "seeds.json")
-    assert runs is not None
-    assert runs["seed"] == [0, 1]
+    runs = json.loads((tmp_path / "seeds.json").read_text())["runs"]
+    assert [run["seed"] for run in runs] == [0, 1]
     expected = [row["test"] for row in sorted(rows, key=lambda row: row["seed"])]
-    assert [share.value for share in runs["accuracy"]] == pytest.approx(expected)
+    assert [run["test"]["accuracy"]["value"] for run in runs] == pytest.approx(expected)
 
 
 @pytest.mark.slow  # starts processes

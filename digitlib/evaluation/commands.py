@@ -1,4 +1,4 @@
-"""Commands that measure, and write down what they found."""
+"""Commands that measure, and write what they find to files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ group = click.Group()
 
 @group.command()
 def neighbours() -> None:
-    """Make the index of training digits for the nearest ones.
+    """Make the index of training digits for the nearest neighbors.
 
-    It is of the bundled network: after `weights --install`, make it anew.
+    It belongs to the bundled network: run this again after `weights --install`.
     """
     from digitlib.evaluation import training_digits
 
@@ -20,23 +20,12 @@ def neighbours() -> None:
 
 
 @group.command()
-def sensitivity() -> None:
-    """Measure how much each constant of preprocessing matters.
-
-    Five minutes; writes reports/preprocessing_constants.json and .md.
-    """
-    from digitlib.evaluation import sensitivity as constants
-
-    constants.write(constants.measure())
-
-
-@group.command()
 def numbers() -> None:
-    """Measure how well whole numbers are read.
+    """Measure the accuracy on whole numbers.
 
-    Rows of pen strokes of UNIPEN's test donors, as strokes and as pictures, touching pairs, and
-    pages; some minutes; writes reports/numbers.json.
+    Writes reports/numbers.json, in some minutes. The data are rows of digits by UNIPEN's test donors, as pen strokes and as
+    pictures, touching pairs, and pages.
     """
-    from digitlib.evaluation import numbers as rows_read
+    from digitlib.evaluation import numbers as whole_numbers
 
-    rows_read.write()
+    whole_numbers.write()

@@ -1,1 +1,1 @@
-"""Numbers and notebooks in, figures, metrics, tables and the model card out."""
+"""The notebooks are run; README.md and the model card are filled from their numbers."""

@@ -1,42 +1,43 @@
-"""Commands that write figures, metrics and tables."""
+"""Commands that run the notebooks and write the generated pages."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
-
-from digitlib.reports.parameters import DATASETS
 
 # Libraries are imported in the commands that need them: --help needs none.
 group = click.Group()
-PATH = click.Path(path_type=Path)
-_seed = click.option("--seed", type=click.IntRange(min=0), default=0, help="Of random numbers.")
 
 
 @group.command()
-@click.option("--fast", is_flag=True, help="On a small subset, into reports/fast/.")
-@click.option("--only", multiple=True, metavar="NOTEBOOK", help="This one alone; repeatable.")
-@click.option("--output", type=PATH, help="In place of reports/.")
-@click.option("--dataset", type=click.Choice(DATASETS), default="mnist", help="Main data set.")
-@_seed
-def reports(fast: bool, only: tuple[str, ...], output: Path | None, dataset: str, seed: int) -> int:
-    """Run the notebooks, write figures and metrics to reports/.
+@click.option("--only", multiple=True, metavar="NAMES", help='Notebooks to run, such as "05 06".')
+@click.option("--fast", is_flag=True, help="Use small parameters, write to reports/fast/.")
+@click.option("--list", "listing", is_flag=True, help="Show which results are out of date.")
+def reports(only: tuple[str, ...], fast: bool, listing: bool) -> int:
+    """Run the notebooks; update reports/ and README.md.
 
-    At full length on MNIST the notebooks keep the outputs. A notebook whose results are current
-    is skipped. The data set `sample` needs no download.
+    The notebooks keep their outputs and write their figures and numbers to reports/. README.md
+    and the model card get the new numbers.
     """
-    from digitlib.files import REPORTS
     from digitlib.reports import runner
+    from digitlib.reports.readme import update
 
-    output = output or REPORTS / ("fast" if fast else "")
-    failed = runner.make_reports(runner.ReportPlan(output, fast, dataset, seed), only)
-    return 1 if failed else 0
+    if listing:
+        runner.list_changes()
+        return 0
+    failures = runner.make_reports([name for names in only for name in names.split()], fast=fast)
+    if not fast and not failures:
+        update()
+    return 1 if failures else 0
 
 
 @group.command()
-def readme() -> None:
-    """Write the tables of results in README.md."""
-    from digitlib.reports import readme as tables
+@click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
+def readme(check: bool) -> int:
+    """Fill README.md and the model card from reports/."""
+    from digitlib.reports.readme import update
 
-    tables.update()
+    old = update(check=check)
+    if check:
+        for path in old:
+            click.echo(f"{path} is out of date: run python -m digitlib readme.", err=True)
+    return 1 if check and old else 0

@@ -1,237 +1,258 @@
-"""The reports: every notebook whose results are not current is run, and its numbers collected.
+"""Run the notebooks and keep their outputs: ``python -m digitlib reports``, or ``make reports``.
 
-``python -m digitlib reports`` is ``make reports``. The numbers of each notebook lie in
-``metrics/NAME.json`` with the revision of the code and the key of everything they depend on;
-``metrics.json`` has them all, and ``README.md``, the model card, is rendered from it. The
-notebooks themselves keep the outputs of this run.
+Each notebook writes its own figures and numbers, into the folder that it gets as the parameter
+``reports_folder`` (see ``notebooks/shared.py``). The runner keeps the outputs of the full run in
+the notebook.
 """
 
 from __future__ import annotations
 
-import os
-import platform
+import ast
+import pkgutil
+import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from digitlib.datasets import catalog
-from digitlib.datasets.base import SPLITS
-from digitlib.files import (
-    NOTEBOOK_FOLDER,
-    REPORTS,
-    REPOSITORY,
-    digest,
-    locked,
-    versions,
-    write_json,
-    write_text,
+import nbformat
+import papermill
+from nbformat import NotebookNode
+
+from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, digest, write_text
+from digitlib.reports.readme import read_json
+
+# Parameters of `--fast`: enough to see that everything runs.
+FAST: dict[str, dict[str, Any]] = {
+    "02_explore": {"subset": 1000},
+    "03_first_network": {"subset": 1000, "epochs": 2},
+    "04_train": {"subset": 1000, "epochs": 1},
+    "05_evaluate": {"subset": 1000},
+    "06_confusion": {"subset": 1000},
+    "07_what_it_sees": {"subset": 500},
+    "08_robustness": {"subset": 500, "count": 500},
+    "09_pictures": {"subset": 500, "count": 10},
+    "10_writers": {"subset": 500},
+    "11_speed": {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
+    "12_teach": {"count": 3},
+    "13_numbers": {"count": 10},
+}
+CELL_TIMEOUT = 1800  # seconds; the longest cell trains a network
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+MACHINE_PATH = re.compile(
+    r"(?<![\w./])/(?:home|Users|root|tmp|var|private|usr|opt|mnt|srv|work\w*)/|[A-Z]:\\\\?Users"
+    rf"|{re.escape(str(REPOSITORY))}"
 )
-from digitlib.models.card import BUNDLED_WEIGHTS
-from digitlib.models.networks import pick_device
-from digitlib.models.weights import load_model
-from digitlib.reports import execution
-from digitlib.reports.dependencies import notebook_key
-from digitlib.reports.execution import Failure
-from digitlib.reports.model_card import render_model_card
-from digitlib.reports.parameters import NOTEBOOKS, PLACES, Notebook, standing_parameters
-from digitlib.reports.report import read_object
-
-BUNDLED_NUMBERS = REPORTS / "weights" / f"{BUNDLED_WEIGHTS.stem}.json"
 
 
-@dataclass(frozen=True)
-class ReportPlan:
-    """Settings of one run of the notebooks for the reports.
+def find_notebooks(folder: Path = NOTEBOOK_FOLDER, only: Sequence[str] = ()) -> list[Path]:
+    """The notebooks ``01_….ipynb`` to ``99_….ipynb`` in order, or those that ``only`` names.
 
-    Attributes:
-        output: folder of the reports.
-        fast: a small subset, in minutes.
-        dataset: ``mnist`` or ``sample``.
-        seed: of every notebook that takes one.
+    Raises:
+        ValueError: ``only`` has a name or number that no notebook has.
     """
-
-    output: Path
-    fast: bool = False
-    dataset: str = "mnist"
-    seed: int = 0
-
-    @property
-    def command(self) -> str:
-        """The command line of these reports, without the folder."""
-        parts = ["python -m digitlib reports"]
-        parts += ["--fast"] if self.fast else []
-        parts += [f"--dataset {self.dataset}"] if self.dataset != "mnist" else []
-        parts += [f"--seed {self.seed}"] if self.seed else []
-        return " ".join(parts)
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the notebooks keep the outputs of this run: that of the reports themselves."""
-        return self == ReportPlan(REPORTS)
-
-    def parameters(self, path: Path) -> dict[str, Any]:
-        """Parameters of a notebook; ValueError for a name that it does not have."""
-        notebook = NOTEBOOKS.get(path.stem, Notebook())
-        chosen = dict(notebook.fast if self.fast else notebook.full)
-        execution.check_names(path, chosen)
-        common = {
-            "dataset": self.dataset,
-            "seed": self.seed,
-            "reports_folder": str(self.output.resolve()),
-        }
-        standing = standing_parameters(path)
-        return standing | chosen | {n: value for n, value in common.items() if n in standing}
-
-    def record(self, name: str) -> Path:
-        """File with the numbers of one notebook."""
-        return self.output / "metrics" / f"{name}.json"
+    paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    for name in only:
+        if not any(name in (path.stem, path.stem[:2]) for path in paths):
+            names = ", ".join(path.stem for path in paths)
+            raise ValueError(f"There is no notebook {name!r}. Choose from {names}.")
+    return [path for path in paths if not only or {path.stem, path.stem[:2]} & {*only}]
 
 
 def make_reports(
-    plan: ReportPlan, names: Sequence[str] = (), *, folder: Path = NOTEBOOK_FOLDER
-) -> list[Failure]:
-    """Run the notebooks that are not current, all or those named; write the reports.
+    only: Sequence[str] = (),
+    *,
+    fast: bool = False,
+    folder: Path = NOTEBOOK_FOLDER,
+    reports: Path = REPORTS,
+) -> list[str]:
+    """Run notebooks in order and keep their outputs; print and return the failures.
 
-    The numbers of the others stay. Failures are printed at the end. Several processes may make the
-    reports of one folder: a notebook is run by one of them, the others wait for it.
+    Args:
+        only: names or numbers of notebooks; all without.
+        fast: run with small parameters, write to ``reports/fast``, and keep no outputs.
+        folder: of the notebooks.
+        reports: folder for figures and numbers.
 
     Raises:
-        ValueError: a name that is no notebook, or a parameter that a notebook does not have.
-        DataMissingError: the data set is not there.
-        WriteError: a file cannot be written.
+        ValueError: a notebook doesn't exist, or it lacks a parameter that it would get.
     """
-    paths = {path.stem: path for path in execution.find_notebooks(folder)}
-    for name in names:
-        if name not in paths:
-            raise ValueError(f"There is no notebook {name!r}; there are {', '.join(paths)}.")
-    data = {split: catalog.load(plan.dataset, split).digest for split in SPLITS}
-    keys = {name: _key(plan, path) for name, path in paths.items()}
-    chosen = {name: paths[name] for name in names or paths}
-    failures = [
-        f for name, path in chosen.items() if (f := _bring_up_to_date(plan, path, keys[name]))
-    ]
-    with _locked(plan, "metrics"):
-        _collect(plan, keys, data)
+    output = reports / "fast" if fast else reports
+    chosen = {}
+    for path in find_notebooks(folder, only):
+        with warnings.catch_warnings(action="ignore"):
+            names = papermill.inspect_notebook(str(path)).keys()
+        chosen[path] = dict(FAST.get(path.stem, {})) if fast else {}
+        if unknown := chosen[path].keys() - names:  # papermill itself only warns of them
+            raise ValueError(f"{path.stem} has no parameter {unknown.pop()!r}, only {[*names]}.")
+        if "reports_folder" in names:
+            chosen[path]["reports_folder"] = str(output.resolve())
+    failures: list[str] = []
+    for path, parameters in chosen.items():
+        print(f"{path.stem}: ", end="", flush=True)
+        start, before = time.perf_counter(), len(failures)
+        try:
+            executed = execute(path, parameters)
+            if not fast:
+                keep_outputs(path, executed)
+        except papermill.PapermillExecutionError as error:
+            print(error)  # with its traceback
+            cell = (error.exec_count or 0) - bool(parameters)  # without papermill's own cell
+            failures.append(f"{path.stem}, cell [{cell}]: {error.ename}: {error.evalue}")
+        except Exception as error:  # for example a kernel that died, or a time limit
+            failures.append(f"{path.stem}: {type(error).__name__}: {error}")
+        word = "failed" if len(failures) > before else "done"
+        print(f"{word}, {time.perf_counter() - start:.0f} s", flush=True)
     if failures:
-        print(f"\n{len(failures)} of {len(chosen)} notebooks failed:")
-        print(*failures, sep="\n")
+        print(f"\n{len(failures)} of {len(chosen)} notebooks failed:", *failures, sep="\n  ")
     return failures
 
 
-def _key(plan: ReportPlan, path: Path) -> str:
-    return notebook_key(path.stem, execution.read_notebook(path), plan.parameters(path))
-
-
-def _locked(plan: ReportPlan, name: str) -> AbstractContextManager[None]:
-    """Alone among the processes that make these reports, with one notebook or with all numbers."""
-    waiting = f"{name}: another process is at it, waiting for it"
-    return locked(plan.output / "executed" / f"{name}.lock", waiting)
-
-
-def _bring_up_to_date(plan: ReportPlan, path: Path, key: str) -> Failure | None:
-    """Run a notebook if its results are not current, once nobody else does."""
-    with _locked(plan, path.stem):
-        if not _is_current(plan, path, key):
-            return _run(plan, path, key)
-    print(f"{path.stem}: current", flush=True)
-    return None
-
-
-def _run(plan: ReportPlan, path: Path, key: str) -> Failure | None:
-    record = plan.record(path.stem)
-    record.unlink(missing_ok=True)
-    print(f"{path.stem}: ", end="", flush=True)
-    parameters, start = plan.parameters(path), time.perf_counter()
-    failure = execution.execute(path, plan.output, parameters, keep=plan.keeps)
-    seconds = time.perf_counter() - start
-    print(f"{'failed' if failure else 'done'}, {seconds:.0f} s", flush=True)
-    if not failure:
-        _complete(record, key, parameters, seconds)
-    return failure
-
-
-def _is_current(plan: ReportPlan, path: Path, key: str) -> bool:
-    """Whether all that a run of the notebook leaves is there and of this key."""
-    record = _read_record(plan.record(path.stem))
-    files = [plan.output / "figures" / figure for figure in record.get("figures", [])]
-    if not plan.keeps:
-        files += [plan.output / "executed" / f"{path.stem}{end}" for end in (".ipynb", ".html")]
-    elif not execution.outputs_are_current(execution.read_notebook(path)):
-        return False
-    return record.get("key") == key and all(file.is_file() for file in files)
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    """Numbers of a notebook; empty where they are missing.
+def execute(path: Path, parameters: Mapping[str, Any], attempts: int = 2) -> NotebookNode:
+    """Run a notebook in its folder, in a new kernel; return it with its outputs.
 
     Raises:
-        DataDamagedError: the file is no record of numbers.
+        PapermillExecutionError: a cell failed.
     """
     try:
-        return read_object(path)
-    except FileNotFoundError:
-        return {}
+        with warnings.catch_warnings(action="ignore"):
+            return papermill.execute_notebook(
+                str(path),
+                None,
+                parameters=dict(parameters),
+                cwd=str(path.parent),
+                kernel_name=KERNEL["name"],
+                execution_timeout=CELL_TIMEOUT,
+                progress_bar=False,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # the cell shows its error
+                coalesce_streams=True,
+            )
+    except RuntimeError as error:  # kernels that start at the same moment may miss their ports
+        if attempts == 1 or not re.search("didn't respond|died before", str(error)):
+            raise
+        print("the kernel didn't start, trying again: ", end="", flush=True)
+        return execute(path, parameters, attempts - 1)
 
 
-def _complete(record: Path, key: str, parameters: Mapping[str, Any], seconds: float) -> None:
-    """Add key, parameters and revision to the numbers that the notebook saved: it is complete."""
-    made = _read_record(record) or {"numbers": {}, "times": {}, "figures": []}
-    made["times"] = made["times"] | {"notebook_seconds": round(seconds, 1)}
-    made["parameters"] = {name: v for name, v in parameters.items() if name not in PLACES}
-    write_json(record, made | {"key": key} | _revision())
+# --- kept outputs ----------------------------------------------------------------------------
 
 
-def _revision() -> dict[str, Any]:
-    """The commit of the code, and whether the package differs from it; None outside of git.
+def keep_outputs(path: Path, executed: NotebookNode) -> None:
+    """Write the outputs of a run into the notebook, without anything that depends on the machine.
 
-    The notebooks' own code is in their keys: they differ as soon as one of them keeps its outputs.
+    Raises:
+        ValueError: the code was edited in the meantime, or an output shows a path of this machine.
     """
-    git = ["git", "-c", "safe.directory=*", "-C", str(REPOSITORY)]
-    changes = ["status", "--porcelain", "--", "digitlib"]
+    notebook = nbformat.read(path, as_version=4)
+    if code_digest(executed) != code_digest(notebook):
+        raise ValueError(f"{path.name} was edited while it ran. Its outputs are not kept.")
+    for cell, done in zip(code_cells(notebook), code_cells(executed), strict=True):
+        cell.outputs = done.outputs
+    clean(notebook)
+    if found := machine_paths(notebook):
+        raise ValueError(f"{path.name} shows a path of this machine: {found[0]}")
+    write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The notebook's own code cells, without the one that papermill adds for its parameters."""
+    return [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+
+
+def code_digest(notebook: NotebookNode) -> str:
+    """Digest of the code, kept in the metadata: it shows whether the outputs belong to the code."""
+    return digest("\0".join(cell.source.strip() for cell in code_cells(notebook)).encode())
+
+
+def clean(notebook: NotebookNode) -> None:
+    """Count the cells 1 to n; drop tools' metadata and outputs that need a live kernel."""
+    metadata = {key: value for key, value in notebook.metadata.items() if key == "title"}
+    metadata |= {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    notebook.metadata = nbformat.from_dict(metadata | {"digitlib": {"code": code_digest(notebook)}})
+    for cell in notebook.cells:
+        kept = {key: value for key, value in cell.metadata.items() if key in ("tags", "jupyter")}
+        cell.metadata = nbformat.from_dict(kept)
+    for count, cell in enumerate(code_cells(notebook), 1):
+        cell.execution_count = count
+        cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+
+
+def machine_paths(notebook: NotebookNode) -> list[str]:
+    """Lines of cells and outputs that name a path of a machine."""
+    texts: list[str] = []
+    for cell in notebook.cells:
+        texts.append(cell.source)
+        for out in cell.get("outputs", []):
+            data = out.get("data", {})
+            texts += [str(value) for kind, value in data.items() if not kind.startswith("image/")]
+            texts += [out.get("text", ""), *out.get("traceback", [])]
+    lines = [line for text in texts for line in text.splitlines()]
+    return [line[:200] for line in lines if MACHINE_PATH.search(line)]
+
+
+# --- which results are old -------------------------------------------------------------------
+
+
+def list_changes(folder: Path = NOTEBOOK_FOLDER, reports: Path = REPORTS) -> None:
+    """Print for each notebook which of the files that it uses have changed since its last run."""
+    for path in find_notebooks(folder):
+        notebook = nbformat.read(path, as_version=4)
+        kept = notebook.metadata.get("digitlib", {}).get("code")
+        changed = [] if kept == code_digest(notebook) else [path.name]
+        record = reports / "metrics" / f"{path.stem}.json"
+        if record.exists():
+            run = read_json(record)["run"]
+            code = "\n".join(cell.source for cell in code_cells(notebook))
+            files = _changed(imported_files(code, folder), run["revision"], record)
+            changed += sorted(file.relative_to(REPOSITORY).as_posix() for file in files)
+            changed += ["code that is in no commit"] if run["modified"] else []
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        state = f"changed: {', '.join(changed[:5])}{more}" if changed else "up to date"
+        print(f"{path.stem}: {state}")
+
+
+def _changed(files: set[Path], revision: str | None, record: Path) -> set[Path]:
+    """Those of the files that differ from a revision; without git, those newer than the record."""
+    git = ["git", "-c", "safe.directory=*", "-C", str(REPOSITORY), "diff", "--name-only"]
     try:
-        head, status = (
-            subprocess.run([*git, *command], capture_output=True, check=True).stdout.decode()
-            for command in (["rev-parse", "HEAD"], changes)
-        )
+        done = subprocess.run([*git, f"{revision}", "--"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return {"revision": None, "modified": None}
-    return {"revision": head.strip(), "modified": bool(status.strip())}
+        made = record.stat().st_mtime
+        return {file for file in files if file.stat().st_mtime > made}
+    return files & {REPOSITORY / line for line in done.stdout.decode().splitlines()}
 
 
-# --- everything together -------------------------------------------------------------------
+def imported_files(code: str, folder: Path = NOTEBOOK_FOLDER) -> set[Path]:
+    """Files of digitlib, and ``shared.py`` in ``folder``, that code imports, directly or not."""
+    found: set[Path] = set()
+    waiting = [code]
+    while waiting:
+        for name in _imported_names(waiting.pop()):
+            home = REPOSITORY if name.startswith("digitlib.") else folder
+            file = (home / name.replace(".", "/")).with_suffix(".py")
+            if file.is_file() and file not in found:
+                found.add(file)
+                waiting.append(file.read_text(encoding="utf-8"))
+    return found
 
 
-def _collect(plan: ReportPlan, keys: Mapping[str, str], data: Mapping[str, str]) -> None:
-    """Write ``metrics.json`` from all complete records, and the model card from it.
-
-    Only ``run`` and ``times`` differ between two runs with the same seed on the same machine.
-    """
-    records = {name: _read_record(plan.record(name)) for name in keys}
-    done = {name: record for name, record in records.items() if "key" in record}
-    parts = ("parameters", "numbers", "figures", "key", "revision", "modified")
-    metrics = {
-        "command": plan.command,
-        "seed": plan.seed,
-        "data": {plan.dataset: data},
-        "weights": digest(BUNDLED_WEIGHTS.read_bytes()),
-        "versions": versions(),
-        "device": str(pick_device()),
-        "notebooks": {n: {part: record.get(part) for part in parts} for n, record in done.items()},
-        "missing": [name for name in keys if name not in done],
-        "stale": [name for name, record in done.items() if record["key"] != keys[name]],
-        "times": {name: record["times"] for name, record in done.items()},
-        "run": {
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-            **_revision(),
-        },
-    }
-    write_json(plan.output / "metrics.json", metrics)
-    measured = _read_record(BUNDLED_NUMBERS).get("measured", {})
-    card = render_model_card(metrics, load_model()[1], measured)
-    write_text(plan.output / "README.md", card)
+def _imported_names(code: str) -> Iterator[str]:
+    """Names in import statements, with their modules."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "digitlib":  # its public names
+            things = (pkgutil.resolve_name(f"digitlib:{alias.name}") for alias in node.names)
+            yield from (getattr(thing, "__module__", "") for thing in things)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))

@@ -119,7 +119,7 @@ def read(table: Path) -> list[Row]:
 
 
 def write_seeds(rows: Sequence[Row], path: Path = REPORTS / "seeds.json") -> None:
-    """Write the runs of one configuration in the format of :func:`notebook.seed_runs`."""
+    """Write the runs of one configuration for notebook 05 and README, ordered by seed."""
     runs = []
     for row in sorted(rows, key=lambda row: row["seed"]):
         accuracy = Proportion(row["count"] - row["errors"], row["count"]).as_dict()

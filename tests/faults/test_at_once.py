@@ -13,7 +13,6 @@ import torch
 from faults import files
 from nbclient import NotebookClient
 from reliability import record
-from test_kills import begin_reports, made
 from workers import end_with
 from writers import WRITERS
 
@@ -21,7 +20,6 @@ from digitlib import Recognizer
 from digitlib.datasets.cache import cached
 from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.models.weights import load_model, model_digest
-from digitlib.reports import runner
 from digitlib.training import sweep
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="fork is POSIX's")
@@ -88,29 +86,6 @@ def test_sweeps_into_one_table_lose_no_run(tmp_path: Path) -> None:
     keys = [row["key"] for row in sweep.read(table)]
     assert sorted(keys) == [f"{number}-{run}" for number in range(PROCESSES) for run in range(10)]
     assert [*files(tmp_path)] == [table.name]
-
-
-@pytest.mark.slow
-def test_reports_of_one_checkout_at_once(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner.ReportPlan, "keeps", True)
-    alone, folder = tmp_path / "alone", tmp_path / "tree"
-    for each in (alone, folder):
-        begin_reports(each)
-
-    def run(tree: Path, *names: str) -> None:
-        plan = runner.ReportPlan(tree / "reports", dataset="sample")
-        assert not runner.make_reports(plan, names, folder=tree / "notebooks")
-
-    at_once(lambda _: run(alone), 1)
-    capfd.readouterr()
-    names = ("01_first", "02_second", "01_first")
-    at_once(lambda number: run(folder, names[number]), len(names))
-    said = capfd.readouterr().out
-    assert (said.count("done, "), said.count("01_first: current")) == (2, 1)
-    assert made(folder) == made(alone)
-    record("first use", {"reports": {"processes": 3, "notebooks run twice": 0}})
 
 
 STORE = """import numpy as np

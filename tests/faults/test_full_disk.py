@@ -8,17 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from faults import FAULTS, files, full_disk, may_mount
 from reliability import record
-from writers import WRITERS, notebook
+from writers import WRITERS
 
 from digitlib.datasets.cache import cached
 from digitlib.datasets.drawing_file import DrawingFileError
 from digitlib.errors import DataMissingError, WriteError
-from digitlib.reports import execution
 
 REASONS = (errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.EROFS)
 
@@ -80,19 +78,3 @@ def test_built_data_that_cannot_be_kept_are_given(
             assert load(1) == 1
         assert files(folder) == before
     record("full disk and read-only folder", {"built data": len(ALL)})
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", ALL)
-def test_a_notebook_that_cannot_be_written(fault: str, folder: Path) -> None:
-    path = folder.parent / "01_page.ipynb"
-    page = notebook()
-    page.cells[0].source, page.cells[0].metadata["tags"] = "print('1' * 99_999)", ["parameters"]
-    nbformat.write(page, path)
-    assert execution.execute(path, folder, {}) is None
-    before = files(folder)
-    with ALL[fault](folder):
-        with pytest.raises(WriteError, match=f"{folder}/executed/01_page.ipynb cannot be written"):
-            execution.execute(path, folder, {})
-        assert files(folder) == before
-    record("full disk and read-only folder", {"executed notebooks": len(ALL)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import select
@@ -15,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat
 import pytest
 from faults import files
 from reliability import LONG, record
@@ -123,79 +121,6 @@ def test_killed_trainings_end_in_the_same_weights(tmp_path: Path) -> None:
         found = kill(training, lambda: begin(folder), middle, end)
     assert len(epochs) > 1 or not LONG
     record("kills", {"training": found | {"epochs at which it was killed": len(epochs)}})
-
-
-# --- reports ---------------------------------------------------------------------------------
-
-MEASURE = """import numpy as np, matplotlib.pyplot as plt
-from digitlib.reports.report import Report
-report = Report(NAME, reports_folder)
-numbers = np.random.RandomState(seed).rand(1000)
-report.figure(plt.figure(), "empty")
-report.add(mean=numbers.mean())
-report.save()
-print(numbers[:100])"""
-
-
-def write_notebooks(folder: Path) -> None:
-    """Two small notebooks with numbers, a figure and outputs."""
-    for name in ("01_first", "02_second"):
-        sources = ("seed = 0\nreports_folder = None", MEASURE.replace("NAME", repr(name)))
-        cells = [
-            nbformat.v4.new_code_cell(source, id=f"c{number}")
-            for number, source in enumerate(sources)
-        ]
-        cells[0].metadata["tags"] = ["parameters"]
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        page = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        path = folder / "notebooks" / f"{name}.ipynb"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(page, path)
-
-
-def begin_reports(folder: Path) -> None:
-    begin(folder)
-    write_notebooks(folder)
-
-
-def made(folder: Path) -> dict[str, object]:
-    """What the reports hold, but for times; all is whole."""
-    found: dict[str, object] = {}
-    for name, content in files(folder).items():
-        if name.endswith("metrics.json"):
-            metrics = json.loads(content)
-            found[name] = {n: v for n, v in metrics.items() if n not in ("times", "run")}
-        elif name.startswith("notebooks/"):
-            nbformat.validate(nbformat.reads(content.decode(), as_version=4))
-            found[name] = content
-        elif name.endswith(".json"):
-            found[name] = json.loads(content)["numbers"]
-        elif name.endswith(".png"):
-            found[name] = content
-        else:
-            found[name] = len(content) > 100
-    return found
-
-
-def test_killed_reports_end_in_the_same_numbers(tmp_path: Path) -> None:
-    folder = tmp_path / "tree"
-    begin_reports(folder)
-    sources = [*files(folder).values()]
-
-    def middle() -> None:
-        for name, content in made(folder).items():
-            if name.startswith("notebooks/"):
-                assert content in sources or content == untroubled[name]
-
-    def end() -> None:
-        assert made(folder) == untroubled
-
-    with worker("reports", folder) as reports:
-        assert reports.run()
-        untroubled = made(folder)
-        assert not [name for name in untroubled if "/." in name]
-        found = kill(reports, lambda: begin_reports(folder), middle, end)
-    record("kills", {"reports": found})
 
 
 # --- drawings --------------------------------------------------------------------------------

@@ -15,14 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from digitlib.reports import runner
 from digitlib.training import build
 from digitlib.training.config import PRESETS
 
 # What the work would import each time, seconds long.
 IMPORTED = {
     "train": ("torch._dynamo", "onnx", "onnxruntime", "digitlib.models.export"),
-    "reports": ("papermill", "nbconvert", "nbclient", "sklearn.datasets"),
 }
 
 
@@ -30,13 +28,6 @@ def train(folder: Path) -> None:
     """The preset ``quick`` on 256 digits, as by ``python -m digitlib train``."""
     config = replace(PRESETS["quick"], datasets=("sample",), subset=256, epochs=8, device="cpu")
     build.train(config, folder / "net.safetensors")
-
-
-def reports(folder: Path) -> None:
-    """``python -m digitlib reports`` for the notebooks there, which keep their outputs."""
-    runner.ReportPlan.keeps = property(lambda plan: True)  # type: ignore[assignment, method-assign]
-    plan = runner.ReportPlan(folder / "reports", dataset="sample")
-    assert not runner.make_reports(plan, sys.argv[3:], folder=folder / "notebooks")
 
 
 def end_with(work: Callable[..., object], *given: object) -> NoReturn:

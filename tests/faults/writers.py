@@ -13,12 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
 
-import nbformat
 import pytest
 import torch
 import torchvision
 from helpers import DIGITS, sample_splits, small_config
-from matplotlib.figure import Figure
 from sources import write_sources
 from torchvision.datasets import MNIST
 
@@ -26,14 +24,12 @@ from digitlib import Recognizer
 from digitlib.datasets import mnist, pendigits, unipen
 from digitlib.datasets.drawing import Drawing
 from digitlib.datasets.drawing_file import DrawingFile
-from digitlib.evaluation import numbers, sensitivity, training_digits
+from digitlib.evaluation import numbers, training_digits
 from digitlib.models import export
 from digitlib.models.card import Card
 from digitlib.models.networks import build_network
 from digitlib.models.weights import save_model, stamp
-from digitlib.reports import execution, readme, runner
-from digitlib.reports.report import Report
-from digitlib.training import number_fit, stages, sweep, teach
+from digitlib.training import experiment_log, number_fit, stages, sweep, teach
 from digitlib.training.distillation import SoftLabels
 from digitlib.training.trainer import _Run
 
@@ -157,67 +153,12 @@ def _(folder: Path, version: int) -> None:
         numbers.write(folder / "numbers.json")
 
 
-@writer("sensitivity")
-def _(folder: Path, version: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sensitivity, "table", lambda _: f"{version}" * 99)
-        sensitivity.write({"constants": [version] * 99}, folder / "constants.json")
-
-
 @writer("training digits")
 def _(folder: Path, version: int) -> None:
     rows = torch.rand(999, generator=torch.manual_seed(version)).numpy()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_digits, "training_digits", lambda _: {"rows": rows})
         training_digits.write(folder / "digits.npz")
-
-
-@writer("metrics")
-def _(folder: Path, version: int) -> None:
-    report = Report("05_evaluate", folder)
-    report.add(accuracy=[version] * 99)
-    report.save()
-
-
-@writer("figures")
-def _(folder: Path, version: int) -> None:
-    figure = Figure()
-    figure.add_subplot().plot([version, 1, 5])
-    Report("05_evaluate", folder).figure(figure, "curve")
-
-
-def notebook(*outputs: str) -> nbformat.NotebookNode:
-    cell = nbformat.v4.new_code_cell("print(1)", id="a")
-    cell.outputs = [nbformat.v4.new_output("stream", text=text) for text in outputs]
-    return nbformat.v4.new_notebook(cells=[cell])
-
-
-@writer("notebooks written back")
-def _(folder: Path, version: int) -> None:
-    path, executed = folder / "01_page.ipynb", shared(version) / "done.ipynb"
-    if not version:
-        nbformat.write(notebook("0" * 999), path)
-    if not executed.exists():
-        nbformat.write(notebook(f"{version}" * 999), executed)
-    execution.keep_outputs(path, executed)
-
-
-@writer("reports")
-def _(folder: Path, version: int) -> None:
-    plan = runner.ReportPlan(folder, dataset="sample", seed=version)
-    runner._collect(plan, {}, {"train": f"{version}"})
-
-
-@writer("the readme")
-def _(folder: Path, version: int) -> None:
-    path = folder / "README.md"
-    if not version:
-        marks = f"{readme.START}\n{readme.END}\n"
-        path.write_text("".join(marks.format(name=n) for n in readme.TABLES) + "text\n" * 99)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in readme.TABLES:
-            patch.setitem(readme.TABLES, name, lambda _: f"{version}" * 999)
-        readme.update(path)
 
 
 def drawn(version: int) -> Drawing:
