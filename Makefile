@@ -71,7 +71,7 @@ train: $(TRAIN) ## Add PyTorch and what the other notebooks need
 
 # FAST=1 uses little data and writes to reports/fast/. ONLY="05 06" runs these two notebooks.
 reports: $(TRAIN) ## Run the notebooks, keep their outputs, fill in the tables (ONLY="05 06" FAST=1)
-	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(foreach name,$(ONLY),--only $(name)) $(ARGS)
+	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 # Outputs go to build/weights. Run again, the command continues with the missing steps.
 weights: $(TRAIN) ## Make the bundled weights, in hours (ARGS="--list" shows the steps)
@@ -100,11 +100,12 @@ stress: $(DEV) ## Run the tests of faults at length, keep their figures
 	$(PY) -m pytest $(PARALLEL) tests/faults $(ARGS)
 	$(PY) tests/reliability.py
 
-check: $(DEV) ## Check format, lint, types and the direction of imports
+check: $(DEV) ## Check format, lint, types, imports, and that README matches reports/
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
+	$(PY) -m digitlib readme --check
 
 # In an environment of its own, because it brings other packages. Needs a network.
 audit: ## Look up the pinned packages in the list of known vulnerabilities
