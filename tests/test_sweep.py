@@ -79,7 +79,7 @@ def test_the_report_of_several_seeds_is_what_notebooks_read(swept: Any, tmp_path
     assert [share.value for share in runs["accuracy"]] == pytest.approx(expected)
 
 
-@pytest.mark.slow  # starts processes
+@pytest.mark.stress  # starts processes
 def test_the_command_sweeps_presets_in_processes(
     swept: Any,
     tmp_path: Path,
