@@ -77,7 +77,7 @@ def test_the_report_of_several_seeds_is_what_notebooks_read(swept: Any, tmp_path
     assert [run["test"]["accuracy"]["value"] for run in runs] == pytest.approx(expected)
 
 
-@pytest.mark.slow  # starts processes
+@pytest.mark.stress  # starts processes
 def test_the_command_sweeps_presets_in_processes(
     swept: Any,
     tmp_path: Path,

@@ -185,7 +185,7 @@ def sweep(
 @click.option("--run", "group", type=click.Choice(["quick", "additions"]), help="Run these first.")
 @click.option("--seeds", type=COUNT, default=3, help="Runs of each experiment.")
 def experiments(group: str | None, seeds: int) -> None:
-    """Fill the tables of reports/experiments.md from experiments.csv."""
+    """Fill the tables of reports/experiments.md."""
     from digitlib.training import experiments as tried
 
     if group:
@@ -195,7 +195,7 @@ def experiments(group: str | None, seeds: int) -> None:
 
 @group.command()
 def fit_numbers() -> None:
-    """Fit the weights that divide numbers, in about ten minutes.
+    """Fit the weights that divide numbers, in ten minutes.
 
     Uses rows of UNIPEN's training and validation writers; writes digitlib/models/numbers.json.
     """
