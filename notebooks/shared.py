@@ -13,6 +13,7 @@ import json
 import textwrap
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,8 +28,8 @@ class MissingPackageError(ImportError):
 try:
     import matplotlib.pyplot as plt
     import numpy as np
-    import pandas as pd  # noqa: F401 - a notebook that needs it should fail here, in one sentence
-    import torch  # noqa: F401 - likewise
+    import pandas as pd
+    import torch
     from pydantic import Field, TypeAdapter, ValidationError
 except ImportError as error:
     raise MissingPackageError(
@@ -41,6 +42,7 @@ from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageOps
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
@@ -48,10 +50,19 @@ from sklearn.neighbors import NearestNeighbors
 from digitlib import Recognizer
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
-from digitlib.errors import DataMissingError
+from digitlib.datasets.rendering import drawn_planes
+from digitlib.errors import BlankDrawingError, DataMissingError
 from digitlib.evaluation import compare
+from digitlib.evaluation.compare import Predictions, known_writers, predict
+from digitlib.evaluation.metrics import (
+    Proportion,
+    grouped_difference,
+    in_points,
+    mcnemar_test,
+)
 from digitlib.files import REPORTS, provenance, to_jsonable, write_bytes, write_json
 from digitlib.models.card import BASELINE_WEIGHTS
+from digitlib.preprocessing.frame import FRAME_SIZE, baseline_frame, to_frame
 
 Array = NDArray[Any]
 
@@ -465,3 +476,142 @@ def margins(network: Recognizer, data: DigitData) -> Array:
     planes = compare.known_planes(network, data)
     scores = network.predict_batch(data.images, planes).scores
     return scores - (network.threshold if planes is None else network.stroke_threshold)
+
+
+# --- handwriting -----------------------------------------------------------------------------
+
+PREPROCESSINGS = {"digitlib": to_frame, "baseline": baseline_frame}
+# Added to the name of a network that reads frames of the baseline preprocessing.
+BASELINE_FRAMES = ", baseline preprocessing"
+# name of a set → name of a network, perhaps with BASELINE_FRAMES → predictions
+Measured = Mapping[Any, Mapping[str, Predictions]]
+
+
+@dataclass(frozen=True)
+class DigitSet:
+    """Digits as frames of one or two preprocessings, with labels.
+
+    Attributes:
+        frames: preprocessing → uint8 ``[N, 28, 28]``; all 0 where no ink was found.
+        labels: int ``[N]``.
+        planes: of pen strokes, float32 ``[N, 3, 28, 28]``, for digitlib's frames; else None.
+        groups: int ``[N]``, the writer or drawing of each digit: intervals are over groups. None
+            takes the digits for independent.
+        unit: of the groups, ``writers`` or ``drawings``.
+    """
+
+    frames: Mapping[str, torch.Tensor]
+    labels: Array
+    planes: torch.Tensor | None = None
+    groups: Array | None = None
+    unit: str = "writers"
+
+    @classmethod
+    def of_data(cls, data: DigitData) -> DigitSet:
+        """The frames of a data set; pen data are read as strokes."""
+        planes = None if data.points is None else drawn_planes(data)
+        return cls({"digitlib": data.images}, data.labels.numpy(), planes, known_writers(data))
+
+    @classmethod
+    def of_pictures(
+        cls, images: Sequence[Image.Image], labels: Any, groups: Any = None, unit: str = "writers"
+    ) -> DigitSet:
+        """Pictures, made into frames by both preprocessings."""
+        frames = {
+            name: torch.from_numpy(np.stack([_frame_or_blank(convert, each) for each in images]))
+            for name, convert in PREPROCESSINGS.items()
+        }
+        groups = None if groups is None else np.array(groups)
+        return cls(frames, np.array(labels), None, groups, unit)
+
+
+def _frame_or_blank(convert: Any, image: Image.Image) -> Array:
+    try:
+        return convert(image)
+    except BlankDrawingError:
+        return np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
+
+
+def predict_sets(
+    networks: Mapping[str, Recognizer], sets: Mapping[Any, DigitSet]
+) -> dict[Any, dict[str, Predictions]]:
+    """Predictions of every network for the frames of every preprocessing, by set."""
+    return {
+        kind: {
+            name + ("" if preprocessing == "digitlib" else BASELINE_FRAMES): predict(
+                network, frames, digits.labels,
+                digits.planes if preprocessing == "digitlib" else None, digits.groups, digits.unit,
+            )
+            for preprocessing, frames in digits.frames.items()
+            for name, network in networks.items()
+        }
+        for kind, digits in sets.items()
+    }  # fmt: skip
+
+
+def accuracy_table(measured: Measured) -> pd.DataFrame:
+    """Accuracies with their 95 % intervals as text, sets in rows."""
+    table = pd.DataFrame({
+        kind: {name: found.accuracy.brief() for name, found in each.items()}
+        for kind, each in measured.items()
+    }).T  # fmt: skip
+    table["digits"] = [f"{len(each['digitnet'].labels):,}" for each in measured.values()]
+    return table.fillna("–").rename_axis("accuracy")
+
+
+def share_columns(table: pd.DataFrame) -> dict[str, tuple[Array, Array, Array]]:
+    """Columns of ``Proportion`` as ``(value, low, high)`` for :func:`points`; NaN where missing."""
+    missing = (np.nan,) * 3
+    return {
+        str(name): tuple(np.array([
+            (share.value, *share.interval) if isinstance(share, Proportion) else missing
+            for share in column
+        ]).T)
+        for name, column in table.items()
+    }  # fmt: skip
+
+
+def plot_errors(measured: Measured) -> Figure:
+    """Shares of misread digits with their 95 % intervals, on a logarithmic axis."""
+    table = pd.DataFrame({
+        kind: {name: found.accuracy for name, found in each.items()}
+        for kind, each in measured.items()
+    }).T  # fmt: skip
+    shares = {
+        name: (1 - value, 1 - high, 1 - low)
+        for name, (value, low, high) in share_columns(table).items()
+    }
+    figure, axes = plt.subplots(figsize=(10, 4.4))
+    points(axes, shares, list(measured))
+    shown = np.concatenate([each for value, low, _ in shares.values() for each in (value, low)])
+    bottom = 0.7 * np.min(shown[shown > 0], initial=1)
+    axes.set(ylabel="misread (95 % interval)", yscale="log", ylim=(bottom, None))
+    percent_axis(axes)
+    figure.legend(loc="outside upper right", ncols=4)
+    plt.close(figure)
+    return figure
+
+
+def compare_networks(measured: Measured) -> pd.DataFrame:
+    """Accuracy of ``digitnet`` minus that of ``baseline``, both on digitlib's frames, as text.
+
+    The interval is over groups where they are known. Elsewhere it takes digits for independent, as
+    does the exact McNemar test.
+    """
+    rows = {}
+    for kind, each in measured.items():
+        ours, theirs = each["digitnet"], each["baseline"]
+        only, other, p = mcnemar_test(ours.right, theirs.right)
+        rows[kind] = {
+            "only digitnet right": only,
+            "only baseline right": other,
+            "difference": in_points(grouped_difference(ours.right, theirs.right, ours.groups)),
+            "p (exact McNemar test)": f"{p:.2g}" if ours.groups is None else "–",
+        }
+    return pd.DataFrame(rows).T
+
+
+def thumbnails(images: Sequence[Image.Image], side: int = 112) -> Array:
+    """Pictures as gray squares uint8 ``[N, side, side]``, uncropped, with white margins."""
+    squares = [ImageOps.pad(image.convert("L"), (side, side), color=255) for image in images]
+    return np.stack([np.asarray(square) for square in squares])

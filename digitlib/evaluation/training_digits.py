@@ -1,7 +1,7 @@
-"""The index of training digits among which the nearest to a drawing are sought.
+"""The index of training digits in which the drawing pad finds the nearest to a drawing.
 
-It lies in the package, since the drawing pad knows no data sets; ``python -m digitlib neighbours``
-makes it anew.
+It is part of the package because the pad reads no data sets. ``python -m digitlib neighbours``
+builds it.
 """
 
 from __future__ import annotations
