@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -718,6 +719,62 @@ def test_a_digit_that_touches_the_border(side: str, inverted: bool) -> None:
         pictures[digit] = 255 - cut if inverted else cut
     read_right(pictures)
     same_everywhere(pictures, 3)
+
+
+# --- pages inside frames, boxes and pages -------------------------------------------------
+
+
+def page_on_a_desk_in_a_frame(frame: int, desk: int, sheet: int, digit: int) -> np.ndarray:
+    """A screenshot with a white border of ``frame`` px around a photo of a sheet on a desk."""
+    random = np.random.RandomState(0)
+    picture = np.full((300, 300), 255.0)
+    for margin, shade in ((frame, desk), (frame + 30, sheet)):
+        side = 300 - 2 * margin
+        picture[margin:-margin, margin:-margin] = shade + 4 * random.randn(side, side)
+    margin = frame + 40
+    ink = Image.fromarray(page(digit)).resize((300 - 2 * margin, 300 - 2 * margin))
+    written = picture[margin:-margin, margin:-margin]
+    written[:] = np.minimum(written, np.asarray(ink))
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("frame", [4, 20, 60])
+@pytest.mark.parametrize(("desk", "sheet"), [(60, 180), (90, 200), (120, 210)])
+def test_a_page_on_a_desk_in_a_white_frame_is_read(frame: int, desk: int, sheet: int) -> None:
+    picture = page_on_a_desk_in_a_frame(frame, desk, sheet, digit=4)
+    assert bundled().predict(picture).digit == 4
+    assert bundled().read(picture).text == "4"
+
+
+@st.composite
+def nested_pages(draw: st.DrawFn) -> np.ndarray:
+    """Frames, drawn boxes and shaded pages inside each other, with some ink and some noise."""
+    height, width = draw(st.integers(9, 260)), draw(st.integers(9, 260))
+    picture = np.full((height, width), float(draw(st.integers(0, 255))))
+    rows, columns = slice(0, height), slice(0, width)
+    for _ in range(draw(st.integers(1, 4))):
+        part = picture[rows, columns]
+        gaps = [draw(st.integers(0, max(side // 3, 0))) for side in part.shape for _ in "ab"]
+        rows = slice(rows.start + gaps[0], rows.stop - gaps[1])
+        columns = slice(columns.start + gaps[2], columns.stop - gaps[3])
+        part = picture[rows, columns]
+        line = draw(st.sampled_from([0, 1, 3]))
+        inside = part[line:-line, line:-line].copy() if line else None
+        part[:] = np.linspace(*draw(st.tuples(*[st.integers(0, 255)] * 2)), len(part))[:, None]
+        if inside is not None:
+            part[line:-line, line:-line] = inside
+    part = picture[rows, columns]
+    part[len(part) // 4 : -len(part) // 4, part.shape[1] // 2 :][:, :3] = draw(st.integers(0, 255))
+    noise = np.random.RandomState(draw(st.integers(0, 99))).randn(height, width)
+    return (picture + draw(st.sampled_from([0, 0.5, 3, 12])) * noise).clip(0, 255).astype(np.uint8)
+
+
+@given(nested_pages())
+@settings(max_examples=50)
+def test_nested_pages_are_read_or_refused_with_a_documented_error(picture: np.ndarray) -> None:
+    for read in (to_frame, bundled().predict, bundled().read):
+        with suppress(InputError):
+            read(picture)
 
 
 # --- what is no picture of a digit ---------------------------------------------------------

@@ -64,8 +64,11 @@ def find_ink(grey: Picture) -> Picture:
     ink *= np.float32(1 / full)
     if (inner := _page_inside(ink > PAGE_INK)) is not None:
         # The border is a frame around a page, not the paper.
+        page = find_ink(grey[inner])
         whole = np.zeros_like(grey)
-        whole[inner] = find_ink(grey[inner])
+        if page.shape != whole[inner].shape:  # a photo of a sheet, cropped to the sheet
+            return page
+        whole[inner] = page
         return whole
     return remove_print(ink)
 
