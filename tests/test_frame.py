@@ -29,16 +29,16 @@ from digitlib.preprocessing import ruling
 from digitlib.preprocessing.frame import (
     BOX_SIZE,
     MAX_STROKE,
-    _overlap,
-    even_strokes,
     frame_steps,
     ink_to_frame,
+    normalize_stroke_width,
     place_box,
     reduce_to_box,
     stroke_width,
     to_frame,
 )
-from digitlib.preprocessing.read import MAX_SIDE, WORK_SIDE, block_mean, read_colours, read_grey
+from digitlib.preprocessing.decode import MAX_SIDE, WORK_SIDE
+from digitlib.preprocessing.read import block_mean, read_colours, read_grey
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
@@ -105,15 +105,6 @@ def area_overlap(window: np.ndarray, cells: int = 20) -> np.ndarray:
     return out
 
 
-@given(st.integers(1, 700))
-def test_overlap_weights_cover_every_pixel_once(side: int) -> None:
-    weights = _overlap(side)
-    assert weights.shape == (20, side)
-    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-4)  # each cell is an average
-    np.testing.assert_allclose(weights.sum(axis=0), 20 / side, rtol=1e-4)  # no pixel is lost
-    assert (weights >= 0).all()
-
-
 @given(st.integers(40, 90), st.integers(0, 2**32 - 1))
 @settings(max_examples=15)
 def test_reduction_is_area_overlap(side: int, seed: int) -> None:
@@ -139,7 +130,7 @@ def test_a_thin_line_beside_thick_ink_keeps_its_share_at_any_phase(column: int) 
 def test_a_drawing_of_thin_lines_stays_bright_and_whole(phase: int, thickness: int) -> None:
     window = np.zeros((400, 400), np.float32)
     window[100 + phase : 100 + phase + thickness] = 1
-    box = reduce_to_box(even_strokes(window))
+    box = reduce_to_box(normalize_stroke_width(window))
     assert box.max() == pytest.approx(1)
     # About MIN_STROKE px of ink in each column, scaled to the brightest.
     assert (box.sum(axis=0) > 1.1).all()
@@ -148,7 +139,7 @@ def test_a_drawing_of_thin_lines_stays_bright_and_whole(phase: int, thickness: i
 
 def test_a_small_window_is_enlarged_smoothly() -> None:
     ramp = np.tile(np.linspace(0.2, 1, 7, dtype=np.float32), (7, 1))
-    enlarged = even_strokes(ramp)
+    enlarged = normalize_stroke_width(ramp)
     assert enlarged.shape == (42, 42)
     changes = np.diff(reduce_to_box(enlarged)[10])
     # Repeating each pixel three times would give a few large steps with none between.
@@ -992,38 +983,9 @@ def test_large_jpegs_are_reduced_while_they_are_decoded(times: int) -> None:
     assert difference(to_frame(as_file(large, "JPEG")), to_frame(large)) < 2
 
 
-def test_thicken_is_a_max_filter() -> None:
-    picture = page(4)
-    box = frame_steps(picture)["box"]
-    for size in (2, 3, 5):
-        expected = np.zeros_like(box)
-        for row in range(20):
-            for column in range(20):
-                low = size // 2
-                rows = slice(max(row - low, 0), row - low + size)
-                columns = slice(max(column - low, 0), column - low + size)
-                expected[row, column] = box[rows, columns].max()
-        made = frame_steps(picture, thicken=size)
-        np.testing.assert_array_equal(made["thickened"], expected)
-        np.testing.assert_array_equal(made["frame"], to_frame(picture, thicken=size))
-        assert int(made["frame"].sum()) == np.rint(expected * 255).sum()
-
-
-def test_thicken_by_one_changes_nothing() -> None:
-    np.testing.assert_array_equal(to_frame(page(4), thicken=1), clean_frame(4))
-
-
-@pytest.mark.parametrize("size", [-1, 6])
-def test_thicken_has_bounds(size: int) -> None:
-    with pytest.raises(ValueError, match=f"0 to 5.*{size}"):
-        to_frame(page(4), thicken=size)
-
-
 def test_steps_are_all_there_in_order() -> None:
     made = frame_steps(page(2))
     assert [*made] == ["greyscale", "ink", "digit", "crop", "box", "frame", "input"]
-    thick = [*frame_steps(page(2), thicken=3)]
-    assert thick == ["greyscale", "ink", "digit", "crop", "box", "thickened", "frame", "input"]
 
 
 def test_steps_are_what_their_names_say() -> None:

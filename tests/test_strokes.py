@@ -18,7 +18,6 @@ from digitlib.datasets import rendering
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.pendigits import read_pendigits, read_uci
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.drawing import all_bounds, bounds
 from digitlib.preprocessing.frame import place_box
 from digitlib.preprocessing.strokes import render
 
@@ -298,15 +297,6 @@ def test_no_points_are_a_blank_drawing(nothing: list) -> None:
 def test_strokes_of_another_shape_are_refused(bad: object) -> None:
     with pytest.raises(ValueError, match=r"\(n, 2\) of x and y; this one is \("):
         render([DIGITS[1][0], bad])
-
-
-def test_the_boxes_of_many_strokes_are_those_of_each() -> None:
-    random = np.random.default_rng(0)
-    many = [random.normal(size=(random.integers(1, 9), 2)) for _ in range(300)]
-    assert all_bounds(many) == [bounds(stroke) for stroke in many]
-    for one in ([[1.0, np.nan]], [[1e308, 0.0], [-1e308, 0.0]]):
-        with pytest.raises(InputError, match="NaN or infinite"):
-            all_bounds([many[0], np.array(one), many[1]])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

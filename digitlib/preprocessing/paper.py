@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from digitlib.errors import BlankDrawingError
@@ -47,7 +48,7 @@ def find_ink(grey: Picture) -> Picture:
     """
     darkest, lightest = grey.min(), grey.max()
     if float(lightest - darkest) < MIN_CONTRAST:
-        raise BlankDrawingError("The picture has one colour: there is no digit in it to read.")
+        raise BlankDrawingError("The picture has only one color: there is no digit to read.")
     rim = border(grey)
     paper = _usual_shade(rim)
     if _share_even(rim, paper) < EVEN_BORDER and _share_even(grey, paper) <= EVEN_AREA:
@@ -90,15 +91,13 @@ def _usual_shade(rim: Picture) -> np.float32:
 
 def _page_inside(solid: NDArray[np.bool_]) -> Box | None:
     """The inside, without its blurred rim, of a page whose surroundings show at the border."""
-    from scipy import ndimage
-
     if np.count_nonzero(solid) / solid.size < MIN_SOLID:
         return None
     whole = largest_component(solid)
-    (box,) = ndimage.find_objects(whole.astype(np.int8))
+    (box,) = scipy.ndimage.find_objects(whole.astype(np.int8))
     page = whole[box]
     # A page is a rectangle, perhaps tilted a little, with writing in it.
-    filled = ndimage.binary_fill_holes(page)
+    filled = scipy.ndimage.binary_fill_holes(page)
     if filled.mean() < MIN_RECTANGLE or min(page.shape) < MIN_PAGE_SIDE * min(solid.shape):
         return None
     tilt = round((1 - filled.mean()) * min(page.shape) / 2)
