@@ -17,7 +17,7 @@ from digitlib.training.config import PRESETS
 
 NAMES = {
     "read", "train", "distil", "weights", "sweep", "experiments", "reports", "export",
-    "onnx", "stamp", "data", "neighbours", "numbers", "fit-numbers", "sensitivity", "readme",
+    "onnx", "data", "neighbours", "numbers", "fit-numbers", "sensitivity", "readme",
     "teach",
 }  # fmt: skip
 

@@ -56,16 +56,3 @@ def onnx() -> None:
     from digitlib.models.export import export_bundled
 
     export_bundled()
-
-
-@group.command()
-@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE.safetensors...")
-def stamp(files: tuple[Path, ...]) -> None:
-    """Believe weights of an earlier version as they are.
-
-    They get the digest by which damage is found from now on.
-    """
-    from digitlib.models.weights import stamp as give_digest
-
-    for path in files:
-        give_digest(path)

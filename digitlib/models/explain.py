@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from digitlib.errors import WeightsError
 from digitlib.models.card import EMBEDDING
+from digitlib.models.checksum import add_checksum
 from digitlib.models.recognizer import Recognizer
-from digitlib.models.seal import field, seal, unseal
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame
 from digitlib.preprocessing.strokes import Planes
 
@@ -221,10 +221,19 @@ GRAPH, OUTPUT, NAME = 7, 12, 1  # fields of ModelProto, GraphProto and ValueInfo
 
 
 def add_outputs(network: bytes, names: list[str]) -> bytes:
-    """An ONNX file whose inner values of these names are outputs, too.
+    """An ONNX file whose inner values with these names are outputs, too.
 
-    A message of Protocol Buffers that follows another is merged into it, lists joined: the names
-    alone are appended, and no package that knows the format is needed.
+    A message of Protocol Buffers that follows another is merged into it, and lists are joined. So
+    the names are appended, without a package that knows the format.
     """
-    outputs = (field(OUTPUT, field(NAME, name.encode())) for name in names)
-    return seal(unseal(network) + field(GRAPH, b"".join(outputs)))
+    outputs = (_field(OUTPUT, _field(NAME, name.encode())) for name in names)
+    return add_checksum(network + _field(GRAPH, b"".join(outputs)))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes: its number and kind, the length in groups of 7 bits, the content."""
+    length, size = b"", len(content)
+    while size > 0x7F:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content

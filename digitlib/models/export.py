@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from digitlib.files import write_bytes
+from digitlib.models import checksum
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, EMBEDDING, FORMAT, Card
 from digitlib.models.inference import digit_score, optimize_for_inference
 from digitlib.models.networks import count_parameters, reads_planes
-from digitlib.models.seal import seal
 from digitlib.models.weights import load_model, model_digest
 from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
 from digitlib.preprocessing.strokes import PLANES
@@ -126,12 +126,13 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
         "weights": model_digest(model),
         "activations": json.dumps([*classifier.activations]),
         "rejection_threshold": repr(card.threshold),
+        checksum.NAME: checksum.PLACEHOLDER,
     }
     if card.stroke_threshold is not None:
         metadata["stroke_rejection_threshold"] = repr(card.stroke_threshold)
     onnx.helper.set_model_props(file, metadata)
     onnx.checker.check_model(file)
-    return seal(file.SerializeToString())
+    return checksum.add_checksum(file.SerializeToString())
 
 
 def _trace(classifier: FrameClassifier) -> bytes:

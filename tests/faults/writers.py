@@ -30,7 +30,7 @@ from digitlib.evaluation import numbers, sensitivity, training_digits
 from digitlib.models import export
 from digitlib.models.card import Card
 from digitlib.models.networks import build_network
-from digitlib.models.weights import save_model, stamp
+from digitlib.models.weights import save_model
 from digitlib.reports import execution, readme, runner
 from digitlib.reports.report import Report
 from digitlib.training import experiment_log, number_fit, stages, sweep, teach
@@ -76,12 +76,6 @@ def recognizer(version: int) -> Recognizer:
 @writer("weights")
 def _(folder: Path, version: int) -> None:
     save_model(folder / "net.safetensors", *network(version))
-
-
-@writer("digests of weights")
-def _(folder: Path, version: int) -> None:
-    save_model(folder / "net.safetensors", *network(0)) if not version else None
-    stamp(folder / "net.safetensors")
 
 
 @writer("ONNX")
