@@ -92,8 +92,7 @@ class Card:
         """
         try:
             json.dumps(stored, allow_nan=False)
-            if stored.keys() != {each.name for each in fields(cls)}:
-                different = stored.keys() ^ {each.name for each in fields(cls)}
+            if different := stored.keys() ^ {each.name for each in fields(cls)}:
                 found = reprlib.repr(sorted(different))
                 raise ValueError(f"these fields are missing or unknown: {found}.")
             threshold = -math.inf if stored["threshold"] is None else stored["threshold"]

@@ -77,10 +77,7 @@ class Recognizer:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Recognizer:
-        """Load the network at ``path``, or the bundled one without a path.
-
-        Args:
-            path: ONNX file of :meth:`export_onnx`, or weights in safetensors, which need PyTorch.
+        """Load a network: an ONNX file, weights in safetensors, or the bundled network.
 
         Raises:
             WeightsError: the file cannot be used; see :func:`weights.read_tensors`.
@@ -100,11 +97,7 @@ class Recognizer:
 
     @classmethod
     def from_model(cls, model: nn.Module, card: Card | None = None) -> Recognizer:
-        """The recognizer of a PyTorch network; training the network further doesn't change it.
-
-        Args:
-            model, card: as for :func:`export.to_onnx`.
-        """
+        """The recognizer of a PyTorch network as it is now; see :func:`export.to_onnx`."""
         from digitlib.models.export import to_onnx
 
         return cls(to_onnx(model, card))
@@ -155,12 +148,7 @@ class Recognizer:
         return read(self, source)
 
     def predict_frame(self, frame: Frame, planes: Planes | None = None) -> Prediction:
-        """Read the digit in one frame.
-
-        Args:
-            frame: uint8 ``[28, 28]``.
-            planes: float32 ``[3, 28, 28]``, stroke direction and order if they are known; see
-                :func:`strokes.render_with_planes`.
+        """Read the digit in one frame, uint8 ``[28, 28]``; planes are float32 ``[3, 28, 28]``.
 
         Raises:
             ValueError: a wrong shape or type, or planes for a network that doesn't take them.
@@ -203,23 +191,17 @@ class Recognizer:
         return BatchPrediction(probabilities, scores, scores < threshold)
 
     def probabilities(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
-        """Probabilities alone, float32 ``[N, 10]``, as array or tensor, like ``frames``.
-
-        Arguments and errors as :meth:`predict_batch`.
-        """
+        """Probabilities as in :meth:`predict_batch`, an array or a tensor, like ``frames``."""
         return self._like(frames, planes, "probabilities")
 
     def logits(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
-        """Output of the network before temperature and softmax, ``[N, 10]`` or ``[N, 11]``.
-
-        An array or a tensor, like ``frames``; arguments and errors as :meth:`predict_batch`.
-        """
+        """Output before temperature and softmax, ``[N, 10]`` or ``[N, 11]``, like ``frames``."""
         return self._like(frames, planes, "logits")
 
     def _like(self, frames: Any, planes: Any, name: str) -> Any:
         """One output, as an array, or as a tensor if ``frames`` is one."""
         (found,) = self.outputs(frames, planes, name)
-        return sys.modules["torch"].from_numpy(found) if _is_tensor(frames) else found
+        return sys.modules["torch"].from_numpy(found) if hasattr(frames, "detach") else found
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the computation from frames to probabilities as ONNX, for any runtime.
@@ -234,10 +216,7 @@ class Recognizer:
         write_bytes(Path(path), self.network)
 
     def outputs(self, frames: Any, planes: Any, *names: str) -> list[NDArray[np.float32]]:
-        """Outputs of the network by name, for all frames, chunk by chunk, on all cores.
-
-        Arguments and errors as :meth:`predict_batch`.
-        """
+        """Outputs of the network by name; arguments and errors as :meth:`predict_batch`."""
         self._check(frames, planes)
         shapes = {each.name: each.shape[1:] for each in self._session.get_outputs()}
         results = [np.empty((len(frames), *shapes[name]), np.float32) for name in names]
@@ -279,12 +258,6 @@ class Recognizer:
                 raise ValueError(f"planes must be float32 {[*expected]}.")
 
 
-def _is_tensor(values: Any) -> bool:
-    """Whether it is a PyTorch tensor; PyTorch may not be installed."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(values, torch.Tensor)
-
-
 def _to_array(values: Any) -> NDArray[Any]:
     """The values as an array, which shares the memory of a tensor on the CPU."""
-    return values.detach().cpu().numpy() if _is_tensor(values) else np.asarray(values)
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
