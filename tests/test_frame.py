@@ -7,7 +7,6 @@ import io
 import math
 import os
 import struct
-import subprocess
 import sys
 import zlib
 from collections.abc import Callable
@@ -18,27 +17,22 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import DIGITS, bundled, coverage, page, paint
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
 from digitlib import BlankDrawingError, InputError
 from digitlib.datasets import catalog, pictures
-from digitlib.preprocessing import ruling
+from digitlib.preprocessing.decode import WORK_SIDE
 from digitlib.preprocessing.frame import (
-    BOX_SIZE,
-    MAX_STROKE,
     frame_steps,
     ink_to_frame,
-    normalize_stroke_width,
     place_box,
     reduce_to_box,
-    stroke_width,
     to_frame,
 )
-from digitlib.preprocessing.decode import MAX_SIDE, WORK_SIDE
-from digitlib.preprocessing.read import block_mean, read_colours, read_grey
+from digitlib.preprocessing.read import read_colours, read_grey
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
@@ -125,56 +119,6 @@ def test_a_thin_line_beside_thick_ink_keeps_its_share_at_any_phase(column: int) 
     np.testing.assert_allclose(box[:, 11:].sum(axis=1), 0.05, atol=1e-4)
 
 
-@pytest.mark.parametrize("phase", range(20))
-@pytest.mark.parametrize("thickness", [1, 2, 5])
-def test_a_drawing_of_thin_lines_stays_bright_and_whole(phase: int, thickness: int) -> None:
-    window = np.zeros((400, 400), np.float32)
-    window[100 + phase : 100 + phase + thickness] = 1
-    box = reduce_to_box(normalize_stroke_width(window))
-    assert box.max() == pytest.approx(1)
-    # About MIN_STROKE px of ink in each column, scaled to the brightest.
-    assert (box.sum(axis=0) > 1.1).all()
-    assert (box.sum(axis=0) < 2.1).all()
-
-
-def test_a_small_window_is_enlarged_smoothly() -> None:
-    ramp = np.tile(np.linspace(0.2, 1, 7, dtype=np.float32), (7, 1))
-    enlarged = normalize_stroke_width(ramp)
-    assert enlarged.shape == (42, 42)
-    changes = np.diff(reduce_to_box(enlarged)[10])
-    # Repeating each pixel three times would give a few large steps with none between.
-    assert (changes[2:-2] > 0.02).all()
-    assert changes.max() < 0.06
-
-
-def test_a_box_of_the_right_size_is_left_alone() -> None:
-    window = np.random.RandomState(0).uniform(0.6, 1, (20, 20)).astype(np.float32)
-    window[3, 3] = 1
-    np.testing.assert_allclose(reduce_to_box(window), window, atol=1e-5)
-
-
-@pytest.mark.parametrize("brush", [20, 28])
-def test_thick_strokes_are_thinned(brush: float) -> None:
-    bar = np.array([[0, 0], [0, 1.0]])
-    picture = pictures.canvas([bar], brush=brush, height=60)
-    made = frame_steps(picture)
-    assert stroke_width(made["crop"]) * 20 / len(made["crop"]) > MAX_STROKE
-    assert stroke_width(made["box"]) == pytest.approx(MAX_STROKE, abs=0.7)
-    assert (made["box"].max(axis=1) > 0.5).sum() == BOX_SIZE  # as high as before
-
-
-def test_a_blot_stays_a_blot() -> None:
-    made = frame_steps(pictures.canvas([np.array([[0.0, 0.0]])], brush=80))
-    assert stroke_width(made["box"]) > 8
-
-
-def test_stroke_width_is_measured() -> None:
-    for width in (6, 14, 30):
-        picture = coverage([np.array([[0, 0], [0.3, 1.0]])], height=150, brush=width)
-        assert stroke_width(picture.astype(np.float32)) == pytest.approx(width, rel=0.15)
-    assert stroke_width(np.zeros((5, 5), np.float32)) == 0
-
-
 # --- what must not matter ------------------------------------------------------------------
 
 
@@ -203,38 +147,6 @@ def test_page_size_does_not_matter(
     np.testing.assert_array_equal(to_frame(larger), to_frame(picture))
 
 
-@pytest.mark.parametrize("times", [2, 3, 5, 9])
-def test_scale_hardly_matters(times: int) -> None:
-    for digit in DIGITS:
-        larger = np.kron(page(digit), np.ones((times, times), np.uint8))
-        assert difference(to_frame(larger), clean_frame(digit)) < 2.5
-
-
-@given(strokes_of_any_kind)
-@settings(max_examples=20)
-def test_doubling_any_drawing_hardly_matters(strokes: list[np.ndarray]) -> None:
-    points = np.concatenate(strokes)
-    assume(np.ptp(points, axis=0).max() > 1e-3)  # a dot fills the box with its jagged outline
-    picture = drawn(strokes)
-    larger = np.kron(picture, np.ones((2, 2), np.uint8))
-    assert difference(to_frame(larger), to_frame(picture)) < 6
-
-
-@pytest.mark.parametrize("shape", [(200, 120), (120, 320), (900, 140)])
-def test_the_aspect_of_the_page_does_not_matter(shape: tuple[int, int]) -> None:
-    for digit in (1, 4, 8):
-        ink = coverage(DIGITS[digit], page=shape, height=90)
-        squares = coverage(DIGITS[digit], page=(140, 140), height=90)
-        assert difference(to_frame(1 - ink), to_frame(1 - squares)) < 2
-
-
-def test_the_aspect_of_the_digit_is_kept() -> None:
-    frame = to_frame(drawn([np.array([[0, 0], [0.4, 0], [0.4, 1], [0, 1], [0, 0]])]))
-    rows, columns = (np.flatnonzero(frame.max(axis=axis) > 64) for axis in (1, 0))
-    assert np.ptp(rows) + 1 == 20
-    assert np.ptp(columns) + 1 == pytest.approx(20 * (0.4 * 70 + 8) / (70 + 8), abs=1)
-
-
 # --- frames --------------------------------------------------------------------------------
 
 
@@ -257,36 +169,12 @@ def test_a_frame_is_as_mnist_has_it(strokes: list[np.ndarray]) -> None:
             assert used[0] == 0 or used[-1] == 27 or abs(mass - 14) <= 1
 
 
-def test_a_shift_stops_at_the_edge_of_the_frame() -> None:
-    box = np.full((20, 20), 0.1)
-    box[:, :3] = 1  # the mass lies far left: to centre it, ink would leave on the right
-    frame = place_box(box)
-    assert frame[:, 8:11].max() == 255
-    assert np.flatnonzero(frame.any(axis=0)).tolist() == [*range(8, 28)]
-
-
-@pytest.mark.parametrize(("row", "column"), [(0, 0), (7, 12), (19, 5), (19, 19)])
-def test_a_single_pixel_goes_to_the_middle_as_far_as_the_box_may_move(
-    row: int, column: int
-) -> None:
-    box = np.zeros((20, 20))
-    box[row, column] = 1
-    found = np.argwhere(place_box(box))[0]
-    expected = [min(max(14, place), place + 8) for place in (row, column)]
-    assert found.tolist() == expected
-
-
 @pytest.mark.needs_mnist
 def test_frames_of_mnist_come_back_nearly_unchanged() -> None:
     frames = catalog.load("mnist", "test", download=False).images[:300].numpy()
     found = [difference(to_frame(frame), frame) for frame in frames]
     assert np.mean(found) < 0.5
     assert max(found) < 5
-
-
-def test_frames_of_the_sample_come_back_nearly_unchanged() -> None:
-    frames = catalog.load("sample", "test").images[:100].numpy()
-    assert max(difference(to_frame(frame), frame) for frame in frames) < 2
 
 
 def enlarged_on_a_page(frame: np.ndarray, random: np.random.RandomState) -> np.ndarray:
@@ -334,21 +222,6 @@ def test_ink_on_transparency(shade: int, below: int) -> None:
         assert difference(to_frame(picture / 255), clean_frame(digit)) < 0.5
 
 
-def test_an_opaque_alpha_channel_changes_nothing() -> None:
-    grey = page(5)
-    picture = np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=-1)
-    np.testing.assert_array_equal(to_frame(picture), to_frame(grey))
-
-
-def test_large_transparent_pictures() -> None:
-    # Above the size from which pictures are reduced before anything else.
-    alpha = np.kron(ALPHA[4], np.ones((8, 8), np.uint8))
-    for shade in (0, 255):
-        picture = np.stack([np.where(alpha > 0, shade, 0)] * 3 + [alpha], axis=-1).astype(np.uint8)
-        assert difference(to_frame(picture), clean_frame(4)) < 2
-        assert difference(to_frame(Image.fromarray(picture)), clean_frame(4)) < 2
-
-
 def as_mode(mode: str, grey: np.ndarray) -> Image.Image:
     picture = Image.fromarray(grey)
     if mode == "I;16":
@@ -373,28 +246,6 @@ def test_modes_of_pictures(mode: str, inverted: bool) -> None:
     assert difference(to_frame(picture), clean_frame(3)) < 1
 
 
-def test_one_bit_pictures() -> None:
-    picture = Image.fromarray(page(3)).convert("1", dither=Image.Dither.NONE)
-    assert difference(to_frame(picture), clean_frame(3)) < 4
-
-
-def test_palettes_are_looked_up() -> None:
-    # The index of the ink is the higher one: without the palette, the picture would be inverted
-    # and, with a palette of two greens, too weak.
-    indices = (coverage(DIGITS[6]) > 0.5).astype(np.uint8)
-    picture = Image.fromarray(indices).convert("P")
-    picture.putpalette([255, 255, 255, 0, 0, 0])
-    assert difference(to_frame(picture), clean_frame(6)) < 4
-
-
-def test_a_transparent_palette_colour_is_paper() -> None:
-    indices = (coverage(DIGITS[6]) > 0.5).astype(np.uint8)
-    picture = Image.fromarray(indices).convert("P")
-    picture.putpalette([0, 0, 0, 0, 0, 0])  # both black: only the transparency tells
-    picture.info["transparency"] = 0
-    assert difference(to_frame(picture), clean_frame(6)) < 4
-
-
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64, np.float16])
 def test_types_of_arrays(dtype: type) -> None:
     grey = page(9)
@@ -403,20 +254,6 @@ def test_types_of_arrays(dtype: type) -> None:
     assert difference(to_frame(array), to_frame(grey)) < 0.5
     colour = np.stack([array] * 3, axis=-1)
     assert difference(to_frame(colour), to_frame(grey)) < 0.5
-
-
-def test_bool_arrays() -> None:
-    ink = coverage(DIGITS[9]) > 0.5
-    np.testing.assert_array_equal(to_frame(ink), to_frame(ink * np.uint8(255)))
-    assert difference(to_frame(~ink), clean_frame(9)) < 4
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif", ".gif"])
-def test_files(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"digit{suffix}"
-    Image.fromarray(page(5)).save(path)
-    for given_path in (path, str(path)):
-        assert difference(to_frame(given_path), clean_frame(5)) < 3
 
 
 TURNS = {  # what a camera did to the upright picture, by EXIF's number for it
@@ -470,15 +307,6 @@ def test_what_is_shown_is_what_is_read(mode: str) -> None:
     assert np.array_equal(read_grey(colours), read_grey(picture))
 
 
-def test_transparent_ink_is_shown_on_paper_of_its_opposite() -> None:
-    ink = np.zeros((40, 40, 4), np.uint8)
-    ink[10:30, 18:22] = 255  # white
-    shown = read_colours(ink)
-    assert shown.shape == (40, 40, 3)
-    assert (shown[20, 20] == 255).all()
-    assert (shown[0] == 0).all()
-
-
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
 
@@ -494,14 +322,9 @@ def test_heic_is_read() -> None:
     assert difference(to_frame(photo), clean_frame(7)) < 5
 
 
-def test_damaged_heic_is_refused() -> None:
-    with pytest.raises(ValueError, match="The file cannot be read as a picture"):
-        to_frame(HEIC)
-
-
 @pytest.mark.parametrize("content", [b"", b"no picture", b"%PDF-1.7 " * 99])
 def test_files_of_other_kinds_are_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^The file cannot be read as a picture: it is no PNG"):
+    with pytest.raises(ValueError, match=r"^The file cannot be read as a picture: it is not a PNG"):
         to_frame(content)
 
 
@@ -556,24 +379,6 @@ def test_uneven_light(light: np.ndarray) -> None:
     same_everywhere(pictures, 5)
 
 
-@pytest.mark.parametrize("noise", [3, 8, 14])
-def test_noise(noise: float) -> None:
-    pictures = photos(225, 35, noise)
-    read_right(pictures)
-    same_everywhere(pictures, 5)
-
-
-@pytest.mark.parametrize("quality", [20, 50, 90])
-def test_jpeg_noise(quality: int) -> None:
-    pictures = {}
-    for digit, picture in photos(235, 45, noise=0).items():
-        buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
-        pictures[digit] = Image.open(buffer)
-    read_right(pictures)
-    same_everywhere(pictures, 5)
-
-
 def ruled(shade: float, step: int, squared: bool = False) -> np.ndarray:
     paper = np.full((200, 200), 240.0)
     for first in (0, 1):
@@ -594,46 +399,6 @@ def test_ruled_paper(shade: float, squared: bool, noise: float) -> None:
         rows = np.flatnonzero((to_frame(picture) > 100).any(axis=1))
         columns = np.flatnonzero((to_frame(picture) > 100).any(axis=0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 >= 18, digit
-
-
-def test_a_digit_on_paper_lined_as_dark_as_the_pen() -> None:
-    lined = np.asarray(page(5, page=(400, 400), height=220, brush=24)).copy()
-    lined[::20] = 0
-    prediction = bundled().predict(lined)
-    assert prediction.digit == 5
-    assert not prediction.rejected
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 14), st.sampled_from([0.05, 0.3, 0.9, 0.97]))
-@settings(max_examples=40)
-def test_runs_and_bridges_are_openings_and_closings(seed: int, size: int, share: float) -> None:
-    random = np.random.default_rng(seed)
-    mask = random.random(random.integers(5, 60, 2)) < share
-    runs = ndimage.binary_opening(mask, np.ones((1, size)))
-    np.testing.assert_array_equal(ruling._long_runs(mask, size), runs)
-    closed = ndimage.binary_closing(np.pad(mask, size), np.ones((2 * size + 1, 3)))
-    np.testing.assert_array_equal(ruling._bridge(mask, size), closed[size:-size, size:-size])
-
-
-@pytest.mark.parametrize("shaded", [False, True])
-def test_a_dark_margin_on_some_sides(shaded: bool) -> None:
-    pictures = photos(245, 30, noise=2 if shaded else 0)
-    for picture in pictures.values():
-        if shaded:
-            picture[:] = picture * (0.6 + 0.4 * HORIZONTAL)
-        picture[:, :14] = 35
-        picture[190:] = 28
-    read_right(pictures)
-    same_everywhere(pictures, 5)
-
-
-@pytest.mark.parametrize("desk", [12, 24, 35])
-def test_a_page_on_a_dark_desk(desk: int) -> None:
-    pictures = {
-        digit: np.pad(picture, desk, constant_values=30)
-        for digit, picture in photos(240, 30, noise=0).items()
-    }
-    same_everywhere(pictures, 1)
 
 
 @pytest.mark.parametrize("thickness", [2, 5])
@@ -679,20 +444,6 @@ def two_digits(gap: float) -> Image.Image:
 @pytest.mark.parametrize("gap", [0.2, 0.5, 1.0])
 def test_two_digits_are_no_digit(gap: float) -> None:
     assert bundled().predict(two_digits(gap)).rejected
-
-
-@pytest.mark.parametrize("gap", [0.5, 1.0])
-def test_what_the_border_cuts_is_a_neighbour_and_not_read(gap: float) -> None:
-    found = bundled().predict(two_digits(gap).crop((0, 0, 220, 280)))
-    assert (found.digit, found.rejected) == (2, False)
-
-
-def test_the_parts_of_a_digit_stay_together() -> None:
-    # A dot in a zero and the detached bar of a five are no specks.
-    ring, dot = DIGITS[0][0], np.array([[0.5, 0.48], [0.5, 0.52]])
-    frame = to_frame(drawn([ring, dot]))
-    assert frame[12:16, 12:16].max() > 200
-    assert to_frame(drawn([ring]))[12:16, 12:16].max() == 0
 
 
 @pytest.mark.parametrize("inverted", [False, True])
@@ -800,10 +551,6 @@ def test_a_photo_of_an_empty_sheet_is_blank(noise: float, light: np.ndarray | fl
         to_frame(picture)
 
 
-def test_a_blank_drawing_is_a_value_error() -> None:
-    assert issubclass(BlankDrawingError, ValueError)
-
-
 HUGE = 20_000
 
 
@@ -842,14 +589,6 @@ def test_what_cannot_be_read_is_said(picture: object, advice: str) -> None:
     assert str(caught.value).endswith(".")
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_float_picture_of_pil_may_hold_nan(value: float) -> None:
-    array = (page(3) / 255).astype(np.float32)
-    array[5, 5] = value
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        to_frame(Image.fromarray(array))
-
-
 def test_huge_picture_files(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     Image.new("1", (HUGE, 30)).save(path)
@@ -863,30 +602,6 @@ def test_huge_picture_files(tmp_path: Path) -> None:
         to_frame(path)
 
 
-@pytest.mark.parametrize("colours", [(), (3,), (4,)], ids=["grey", "RGB", "RGBA"])
-def test_arrays_of_the_size_of_photos(colours: tuple[int, ...]) -> None:
-    large = np.kron(page(4), np.ones((8, 8), np.uint8))
-    array = np.broadcast_to(large.reshape(large.shape + (1,) * len(colours)), large.shape + colours)
-    if colours == (4,):
-        array = array.copy()
-        array[..., 3] = 255
-    assert difference(to_frame(array), clean_frame(4)) < 2
-    assert difference(to_frame(Image.fromarray(np.ascontiguousarray(array))), clean_frame(4)) < 2
-
-
-def test_the_largest_pictures_are_read() -> None:
-    tall = np.full((MAX_SIDE, 100), 255, np.uint8)
-    tall[5000:7000, 40:60] = 0
-    assert to_frame(tall).max() == 255
-
-
-def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
-    path = tmp_path / "notes.png"
-    path.write_text("no picture")
-    with pytest.raises(ValueError, match=r"notes\.png"):
-        to_frame(path)
-
-
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".gif", ".tif"])
 def test_a_truncated_picture_file(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"broken{suffix}"
@@ -894,11 +609,6 @@ def test_a_truncated_picture_file(suffix: str, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ValueError, match=r"broken"):
         to_frame(path)
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises((FileNotFoundError, ValueError), match=r"nothing\.png"):
-        to_frame(tmp_path / "nothing.png")
 
 
 # --- thicken and steps ---------------------------------------------------------------------
@@ -931,7 +641,7 @@ def endless_rows(folder: Path) -> Path:
     [
         (fifo, "no regular file"),
         (padded, "at most 67 MB are read"),
-        (postscript, "it is no PNG"),
+        (postscript, "it is not a PNG"),
         (endless_rows, "81.0 megapixels; of its kind at most 64 are read"),
     ],
 )
@@ -951,69 +661,10 @@ def test_a_damaged_picture_of_pil_is_refused_with_its_cause() -> None:
         assert caught.value.__cause__ is not None
 
 
-def test_a_page_of_dots_is_too_busy() -> None:
-    dots = np.full((640, 640), 255, np.uint8)
-    dots[::4, ::4] = 0
-    with pytest.raises(InputError, match="too busy to find a digit in: it has 25,600 parts of ink"):
-        to_frame(dots)
-
-
-def test_a_picture_of_a_few_pixels_may_have_no_inside() -> None:
-    shades = np.tile(np.array([22, 20, 19, 18, 16, 15, 14], np.uint16), (7, 1))
-    shades[1:4, 3] = shades[3, 4:] = 0
-    with pytest.raises(BlankDrawingError):
-        to_frame(shades * 257)
-
-
 def test_a_large_progressive_jpeg_is_refused() -> None:
     large = as_file(Image.new("RGB", (9000, 6000)), "JPEG", progressive=True)
     with pytest.raises(InputError, match=r"54\.0 megapixels; of its kind at most 40 are read"):
         to_frame(large)
-
-
-def test_a_mask_of_0_and_1_is_a_picture() -> None:
-    mask = page(3) < 128
-    for kind in (np.uint8, np.uint16):
-        np.testing.assert_array_equal(to_frame(mask.astype(kind)), to_frame(mask))
-
-
-@pytest.mark.parametrize("times", [7, 9, 10, 20, 40])
-def test_large_jpegs_are_reduced_while_they_are_decoded(times: int) -> None:
-    large = Image.fromarray(page(4)).resize((200 * times, 200 * times), Image.Resampling.BICUBIC)
-    assert difference(to_frame(as_file(large, "JPEG")), to_frame(large)) < 2
-
-
-def test_steps_are_all_there_in_order() -> None:
-    made = frame_steps(page(2))
-    assert [*made] == ["greyscale", "ink", "digit", "crop", "box", "frame", "input"]
-
-
-def test_steps_are_what_their_names_say() -> None:
-    picture = page(2)
-    made = frame_steps(picture)
-    np.testing.assert_allclose(made["greyscale"], picture / 255, atol=1e-6)
-    np.testing.assert_allclose(made["ink"], 1 - picture / 255, atol=1e-6)
-    rows, columns = (np.flatnonzero((made["ink"] > 0.2).any(axis=axis)) for axis in (1, 0))
-    side = max(np.ptp(rows), np.ptp(columns)) + 1
-    assert made["crop"].shape == (side, side)
-    assert made["crop"].sum() == pytest.approx(made["digit"].sum(), rel=0.01)
-    assert made["box"].shape == (20, 20)
-    assert made["box"].max() == pytest.approx(1)
-    for name in ("greyscale", "ink", "digit", "crop", "box"):
-        assert made[name].min() >= 0
-        assert made[name].max() <= 1 + 1e-6
-    np.testing.assert_array_equal(made["frame"], to_frame(picture))
-    assert made["input"].shape == (1, 28, 28)
-    assert made["input"].dtype == np.float32
-    expected = (made["frame"].astype(np.float64) / 255 - 0.1307) / 0.3081
-    np.testing.assert_allclose(made["input"][0], expected, atol=1e-5)
-
-
-def test_the_picture_given_is_left_alone() -> None:
-    for picture in (page(6), page(6) / 255, paint(coverage(DIGITS[6]))):
-        before = picture.copy()
-        frame_steps(picture)
-        np.testing.assert_array_equal(picture, before)
 
 
 def test_ink_is_taken_as_it_is() -> None:
@@ -1023,29 +674,3 @@ def test_ink_is_taken_as_it_is() -> None:
         ink_to_frame(np.zeros((30, 30), np.float32))
     with pytest.raises(BlankDrawingError):
         place_box(np.zeros((20, 20)))
-
-
-@pytest.mark.parametrize("shape", [(9, 7), (6, 4, 3), (2, 11)])
-def test_blocks_are_averaged_and_the_rest_left_out(shape: tuple[int, ...]) -> None:
-    values = np.random.RandomState(0).rand(*shape).astype(np.float32)
-    high, wide = min(3, shape[0]), min(3, shape[1])
-    expected = [
-        [values[y : y + high, x : x + wide].mean(axis=(0, 1)) for x in range(0, shape[1] - 2, wide)]
-        for y in range(0, shape[0] - high + 1, high)
-    ]
-    found = block_mean(values, 3)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_preprocessing_needs_no_torch() -> None:
-    code = (
-        "import sys, numpy as np\n"
-        "from digitlib.preprocessing.frame import to_frame\n"
-        "from digitlib.preprocessing.strokes import render\n"
-        "page = np.full((90, 90), 255, np.uint8); page[20:70, 40:48] = 0\n"
-        "to_frame(page); render([np.array([[0, 0], [0, 9]])])\n"
-        "print('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
