@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from helpers import DIGITS, bundled
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
-from scipy import ndimage
 
 from digitlib.errors import InputError
-from digitlib.preprocessing import ruling, segmentation, stroke_pieces
+from digitlib.preprocessing import stroke_pieces
 from digitlib.preprocessing.limits import check_busy
 
 SIDE = 640
@@ -88,74 +82,3 @@ def test_long_strokes_are_thinned_to_the_limit_and_short_ones_stay() -> None:
     assert thinned[-1].tolist() == long[-1].tolist()
     drawing = [short, long[:40_000]]
     assert stroke_pieces.thin(drawing) is drawing
-
-
-# --- the same as without short cuts ---------------------------------------------------------
-
-BOXES = arrays.arrays(
-    np.int64, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(0, 40)
-).map(lambda box: np.concatenate([box[:, :2], box[:, :2] + 1 + box[:, 2:] // 3], axis=1) * 1.0)
-
-
-def closure(line: set[int], among: set[int], near: Callable[[int, int], bool]) -> set[int]:
-    while more := {j for j in among - line if any(near(i, j) for i in line)}:
-        line = line | more
-    return line
-
-
-@given(BOXES)
-def test_lines_are_those_found_part_by_part(boxes: np.ndarray) -> None:
-    heights = boxes[:, 3] - boxes[:, 1]
-    left, expected = set(range(len(boxes))), []
-    while left:
-        first = max(sorted(left), key=lambda i: heights[i])
-        height = heights[first]
-
-        def abreast(i: int, j: int, height: float = height) -> bool:
-            a, b = boxes[i], boxes[j]
-            away = max(a[0] - b[2], b[0] - a[2])
-            common = min(a[3], b[3]) - max(a[1], b[1])
-            if away <= 2.5 * height and common >= 0.4 * min(a[3] - a[1], b[3] - b[1]):
-                return True
-            return -away >= 0.4 * min(a[2] - a[0], b[2] - b[0]) and common >= -0.06 * height
-
-        def beside(i: int, j: int, height: float = height) -> bool:
-            a, b = boxes[i], boxes[j]
-            gap = max(a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3])
-            return gap <= 0.25 * height
-
-        tall = {i for i in left if heights[i] >= 0.35 * height}
-        line = closure(closure({first}, tall, abreast), left - tall, beside)
-        expected.append(sorted(line))
-        left -= line
-    found = [line.tolist() for line in segmentation.find_lines(boxes)]
-    assert sorted(found) == sorted(expected)
-
-
-@given(st.integers(0, 99), st.integers(1, 9))
-def test_spreading_along_both_axes_is_a_dilation(seed: int, reach: int) -> None:
-    mask = np.random.RandomState(seed).rand(23, 31) < 0.02
-    spread = ruling.spread(ruling.spread(mask, 2 * reach + 1, axis=0), 2 * reach + 1, axis=1)
-    expected = ndimage.binary_dilation(mask, np.ones((3, 3)), reach)
-    assert spread.tolist() == expected.tolist()
-
-
-def test_the_nearest_ink_across_a_border_is_found_near_it() -> None:
-    count = 60
-    boxes = np.array([[i, 0, i + 0.9, 1] for i in range(count)], float)
-    points = [np.random.RandomState(i).rand(4, 2) + np.array([i / 5, 0]) for i in range(count)]
-    apart = segmentation.distances(points)
-    near = segmentation.border_features(boxes, apart, 1.0)[1:-1, 1]
-    whole = [max(segmentation.FAR - apart[:i, i:].min(), 0) for i in range(1, count)]
-    assert near.tolist() == whole
-    assert max(whole) > 0
-
-
-def test_a_pattern_of_lines_is_no_ruling() -> None:
-    mask = np.zeros((1279, 1279), bool)
-    mask[::3] = True
-    assert ruling.remove_rules(mask).all(axis=1)[::3].all()
-    mask[:] = False
-    mask[::40] = True
-    mask[300:900, 640:660] = True
-    assert not ruling.remove_rules(mask)[::40, :600].any()

@@ -12,7 +12,7 @@ import torch
 from helpers import DIGITS, bundled, explainer
 from torch import Tensor, nn
 
-from digitlib import Recognizer, WeightsError
+from digitlib import Recognizer
 from digitlib.datasets import catalog
 from digitlib.evaluation import training_digits
 from digitlib.models.card import BUNDLED_WEIGHTS, Card
@@ -79,34 +79,6 @@ def test_the_embedding_is_what_the_last_layer_is_given(planes: np.ndarray | None
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("name", "stages"),
-    [
-        ("baseline", {"features 1": (32, 28, 28), "features 2": (64, 14, 14), "head 1": (128,)}),
-        ("quicknet", {"features 1": (16, 12, 12), "features 2": (32, 12, 12),
-                      "features 3": (48, 6, 6)}),
-    ],
-)  # fmt: skip
-def test_other_networks_have_stages_too(name: str, stages: dict[str, tuple[int, ...]]) -> None:
-    made = Explainer(Recognizer.from_model(build_network(name), Card(name)))
-    assert {stage: maps.shape for stage, maps in made.feature_maps(FRAME).items()} == stages
-    _, wanted = hooked(build_network(name).eval(), None)
-    assert made.embed(FRAME[None]).shape == wanted.shape
-
-
-class Convolution(nn.Conv2d):
-    """A network without a linear layer: a kernel as large as the frame."""
-
-    def forward(self, frames: Tensor) -> Tensor:
-        return super().forward(frames).flatten(1)
-
-
-def test_a_network_without_a_linear_layer_ends_with_one_sentence() -> None:
-    made = Recognizer.from_model(Convolution(1, 10, 28))
-    with pytest.raises(WeightsError, match="no input of a linear layer"):
-        Explainer(made)
-
-
 def test_more_outputs_change_no_other() -> None:
     names = [f"name {number}" for number in range(30)]  # a length of several bytes
     model = onnx.load_from_string(add_outputs(bundled().network, names))
@@ -160,12 +132,6 @@ def test_occlusion_is_a_plain_loop(planes: np.ndarray | None, digit: int) -> Non
     found = explainer().occlusion(FRAME, planes, digit=digit)
     np.testing.assert_allclose(found, loop(planes, digit), atol=1e-4)
     assert np.abs(found).max() > 0.5
-
-
-def test_occlusion_is_of_the_predicted_digit() -> None:
-    assert bundled().predict_frame(FRAME, PLANES).digit == 4
-    wanted = explainer().occlusion(FRAME, PLANES, digit=4)
-    np.testing.assert_array_equal(explainer().occlusion(FRAME, PLANES), wanted)
 
 
 # --- nearest training digits -----------------------------------------------------------------
@@ -241,12 +207,3 @@ def test_all_parts_are_the_difference_of_logits(planes: np.ndarray | None, digit
     assert total == pytest.approx(logits[0] - logits[1], abs=0.15)
     assert abs(logits[0] - logits[1]) > 1
     assert not pixels[FRAME == 0].any()
-
-
-def test_a_linear_network_has_its_weights_times_the_frame() -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    pixels, way = integrated_gradients(model, FRAME, digit=3)
-    weights = model[1].weight[3].detach().numpy().reshape(28, 28)
-    np.testing.assert_allclose(pixels, weights * FRAME / 255 / 0.3081, atol=1e-5)
-    assert way is None

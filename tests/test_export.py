@@ -120,6 +120,3 @@ def test_every_network_is_read_as_it_was_trained(name: str, arguments: dict[str,
         logits, probabilities, _ = formulas(model.float(), card, frames, used)
         np.testing.assert_allclose(made.logits(frames, used), logits, atol=1e-4, rtol=1e-4)
         np.testing.assert_allclose(made.probabilities(frames, used), probabilities, atol=1e-5)
-
-
-# --- files that are not ours ------------------------------------------------------------------

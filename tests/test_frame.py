@@ -28,7 +28,6 @@ from digitlib.preprocessing.decode import WORK_SIDE
 from digitlib.preprocessing.frame import (
     frame_steps,
     ink_to_frame,
-    place_box,
     reduce_to_box,
     to_frame,
 )
@@ -106,17 +105,6 @@ def test_reduction_is_area_overlap(side: int, seed: int) -> None:
     expected = area_overlap(window)
     box = reduce_to_box(window)
     np.testing.assert_allclose(box, expected / expected.max(), atol=1e-4)
-
-
-@pytest.mark.parametrize("column", range(241, 400, 3))
-def test_a_thin_line_beside_thick_ink_keeps_its_share_at_any_phase(column: int) -> None:
-    window = np.zeros((400, 400), np.float32)
-    window[:, :200] = 1
-    window[:, column] = 1
-    box = reduce_to_box(window)
-    # One px of the twenty that a cell is wide; taking a pixel per cell would give 0 or 1.
-    np.testing.assert_allclose(box[:, column // 20], 0.05, atol=1e-4)
-    np.testing.assert_allclose(box[:, 11:].sum(axis=1), 0.05, atol=1e-4)
 
 
 # --- what must not matter ------------------------------------------------------------------
@@ -208,64 +196,52 @@ def test_mnist_enlarged_and_read_again_loses_hardly_any_accuracy() -> None:
 # --- formats -------------------------------------------------------------------------------
 
 ALPHA = {digit: np.rint(255 * coverage(DIGITS[digit])).astype(np.uint8) for digit in (2, 4, 7)}
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
 
 @pytest.mark.parametrize("shade", [0, 255])
 @pytest.mark.parametrize("below", [0, 90, 255])
 def test_ink_on_transparency(shade: int, below: int) -> None:
-    # What stands in pixels that nobody sees (``below``) must not be seen.
+    # The shade ``below`` of transparent pixels must not matter.
     for digit, alpha in ALPHA.items():
-        grey = np.where(alpha > 0, shade, below).astype(np.uint8)
-        picture = np.stack([grey, grey, grey, alpha], axis=-1)
-        assert difference(to_frame(picture), clean_frame(digit)) < 0.5
-        assert difference(to_frame(Image.fromarray(picture)), clean_frame(digit)) < 0.5
-        assert difference(to_frame(picture / 255), clean_frame(digit)) < 0.5
+        gray = np.where(alpha > 0, shade, below).astype(np.uint8)
+        picture = np.stack([gray, gray, gray, alpha], axis=-1)
+        for each in (picture, Image.fromarray(picture), picture / 255):
+            assert difference(to_frame(each), clean_frame(digit)) < 0.5
 
 
-def as_mode(mode: str, grey: np.ndarray) -> Image.Image:
-    picture = Image.fromarray(grey)
-    if mode == "I;16":
-        return Image.fromarray(grey.astype(np.uint16) * 257)
-    if mode == "I":
-        return Image.fromarray(grey.astype(np.int32) * 257)
+def as_mode(mode: str, gray: np.ndarray) -> Image.Image:
+    deep = {"I;16": np.uint16, "I": np.int32}
+    if mode in deep:
+        return Image.fromarray(gray.astype(deep[mode]) * 257)
     if mode == "F":
-        return Image.fromarray((grey / 255).astype(np.float32))
-    if mode in ("CMYK", "YCbCr", "HSV", "LAB"):
-        return picture.convert("RGB").convert(mode)
-    return picture.convert(mode)
+        return Image.fromarray((gray / 255).astype(np.float32))
+    picture = Image.fromarray(gray)
+    return picture.convert("RGB").convert(mode) if len(mode) > 4 else picture.convert(mode)
 
 
 @pytest.mark.parametrize(
-    "mode", ["L", "RGB", "P", "LA", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "I;16", "I", "F"]
+    "mode", ["L", "RGB", "P", "LA", "PA", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"]
 )
 @pytest.mark.parametrize("inverted", [False, True])
 def test_modes_of_pictures(mode: str, inverted: bool) -> None:
-    grey = 255 - page(3) if inverted else page(3)
-    picture = as_mode(mode, grey)
+    picture = as_mode(mode, 255 - page(3) if inverted else page(3))
     assert picture.mode == mode
     assert difference(to_frame(picture), clean_frame(3)) < 1
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("dtype", [bool, np.uint16, np.float32, np.float64, np.float16])
 def test_types_of_arrays(dtype: type) -> None:
-    grey = page(9)
     full = 65535 if dtype is np.uint16 else 1
-    array = (grey / 255 * full).astype(dtype)
-    assert difference(to_frame(array), to_frame(grey)) < 0.5
-    colour = np.stack([array] * 3, axis=-1)
-    assert difference(to_frame(colour), to_frame(grey)) < 0.5
+    array = (page(9) > 127) if dtype is bool else (page(9) / 255 * full).astype(dtype)
+    for each in (array, np.stack([array] * 3, axis=-1)):
+        assert difference(to_frame(each), clean_frame(9)) < (4 if dtype is bool else 0.5)
 
 
-TURNS = {  # what a camera did to the upright picture, by EXIF's number for it
-    1: (),
-    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
-    3: (Image.Transpose.ROTATE_180,),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
-    5: (Image.Transpose.TRANSPOSE,),
-    6: (Image.Transpose.ROTATE_90,),
-    7: (Image.Transpose.TRANSVERSE,),
-    8: (Image.Transpose.ROTATE_270,),
-}
+TURNS = {  # how a camera turned the upright picture, by EXIF orientation
+    1: (), 2: ("FLIP_LEFT_RIGHT",), 3: ("ROTATE_180",), 4: ("FLIP_TOP_BOTTOM",),
+    5: ("TRANSPOSE",), 6: ("ROTATE_90",), 7: ("TRANSVERSE",), 8: ("ROTATE_270",),
+}  # fmt: skip
 
 
 def as_file(picture: Image.Image, kind: str, **options: Any) -> bytes:
@@ -274,16 +250,14 @@ def as_file(picture: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize("orientation", TURNS)
-def test_photos_that_say_how_they_lie(orientation: int) -> None:
+def test_photos_are_turned_upright(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    lying = Image.fromarray(page(7))
+    turned = Image.fromarray(page(7))
     for turn in TURNS[orientation]:
-        lying = lying.transpose(turn)
-    photo = as_file(lying, "JPEG", exif=exif, quality=95)
+        turned = turned.transpose(Image.Transpose[turn])
+    photo = as_file(turned, "JPEG", exif=exif, quality=95)
     assert difference(to_frame(photo), clean_frame(7)) < 3
-    if orientation > 1:
-        assert difference(to_frame(np.asarray(Image.open(io.BytesIO(photo)))), clean_frame(7)) > 10
     shown = read_colours(photo).astype(float)
     assert shown.shape == page(7).shape
     assert np.abs(shown - page(7)).mean() < 3
@@ -294,65 +268,53 @@ def test_files_are_read_from_disk_and_from_memory(kind: str, tmp_path: Path) -> 
     content = as_file(Image.fromarray(page(7)), kind)
     path = tmp_path / "seven"  # the content tells the format
     path.write_bytes(content)
-    assert np.array_equal(to_frame(path), to_frame(content))
-    assert difference(to_frame(content), clean_frame(7)) < 3
+    for source in (path, str(path), content):
+        assert difference(to_frame(source), clean_frame(7)) < 3
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P", "LA", "RGBA", "1"])
-def test_what_is_shown_is_what_is_read(mode: str) -> None:
+def test_the_picture_that_is_shown_is_read_like_the_original(mode: str) -> None:
     picture = Image.fromarray(np.tile(page(7), (4, 4))).convert(mode)
-    colours = read_colours(picture)
-    assert colours.dtype == np.uint8
-    assert max(colours.shape) < 2 * WORK_SIDE
-    assert np.array_equal(read_grey(colours), read_grey(picture))
-
-
-HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    colors = read_colours(picture)
+    assert colors.dtype == np.uint8
+    assert max(colors.shape) < 2 * WORK_SIDE
+    assert np.array_equal(read_grey(colors), read_grey(picture))
 
 
 def test_heic_without_its_reader_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    with pytest.raises(ValueError, match="pip install pi-heif, or save the picture as JPEG"):
+    with pytest.raises(InputError, match="pip install pi-heif, or save the picture as JPEG"):
         to_frame(HEIC)
 
 
 def test_heic_is_read() -> None:
-    # page(7) at 80 px, quality 30, by pillow-heif 1.8.1: pi-heif reads alone
+    # page(7) at 80 px, quality 30, written by pillow-heif 1.8.1; pi-heif only reads
     photo = Path(__file__).with_name("seven.heic")
     assert difference(to_frame(photo), clean_frame(7)) < 5
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"%PDF-1.7 " * 99])
-def test_files_of_other_kinds_are_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^The file cannot be read as a picture: it is not a PNG"):
-        to_frame(content)
-
-
 # --- ink and paper -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("pen", "paper"),
-    [
-        ((255, 230, 0), (255, 255, 255)),  # yellow on white: almost no luminance between them
-        ((220, 30, 30), (30, 40, 200)),
-        ((0, 160, 0), (200, 60, 60)),  # green on red of about the same luminance
-        ((255, 255, 255), (20, 90, 50)),  # chalk on a blackboard
-        ((0, 0, 0), (255, 255, 0)),
-        ((110, 110, 110), (160, 160, 160)),
-    ],
-)
-def test_coloured_ink(pen: tuple[int, ...], paper: tuple[int, ...]) -> None:
-    pictures = {digit: paint(coverage(DIGITS[digit]), paper, pen) for digit in (2, 3, 4, 7)}
-    same_everywhere(pictures, 3)
-
 
 HORIZONTAL = np.linspace(0, 1, 200)[None, :]
 VERTICAL = np.linspace(0, 1, 200)[:, None]
 
 
+@pytest.mark.parametrize(
+    ("pen", "paper"),
+    [
+        ((255, 230, 0), (255, 255, 255)),  # yellow on white: almost the same luminance
+        ((220, 30, 30), (30, 40, 200)),
+        ((0, 160, 0), (200, 60, 60)),  # green on red of about the same luminance
+        ((255, 255, 255), (20, 90, 50)),  # chalk on a blackboard
+        ((110, 110, 110), (160, 160, 160)),
+    ],
+)
+def test_colored_ink(pen: tuple[int, ...], paper: tuple[int, ...]) -> None:
+    same_everywhere({n: paint(coverage(DIGITS[n]), paper, pen) for n in (2, 3, 4, 7)}, 3)
+
+
 def photos(paper: np.ndarray | float, ink: float, noise: float = 2) -> dict[int, np.ndarray]:
-    """The ten digits, paper and ink in grey levels, with noise."""
+    """The ten digits with noise; paper and ink are gray levels."""
     random = np.random.RandomState(1)
     made = {}
     for digit, strokes in DIGITS.items():
@@ -372,95 +334,75 @@ def photos(paper: np.ndarray | float, ink: float, noise: float = 2) -> dict[int,
     ids=["slope", "corner", "shadow"],
 )
 def test_uneven_light(light: np.ndarray) -> None:
-    pictures = {
-        digit: (picture * light).astype(np.uint8) for digit, picture in photos(240, 40).items()
-    }
-    read_right(pictures)
-    same_everywhere(pictures, 5)
-
-
-def ruled(shade: float, step: int, squared: bool = False) -> np.ndarray:
-    paper = np.full((200, 200), 240.0)
-    for first in (0, 1):
-        paper[step // 2 + first :: step] = shade
-        if squared:
-            paper[:, step // 2 + first :: step] = shade
-    return paper
+    made = {digit: (each * light).astype(np.uint8) for digit, each in photos(240, 40).items()}
+    read_right(made)
+    same_everywhere(made, 5)
 
 
 @pytest.mark.parametrize("noise", [0, 3], ids=["scanned", "photographed"])
 @pytest.mark.parametrize("squared", [False, True], ids=["lines", "squares"])
-@pytest.mark.parametrize("shade", [225, 200, 170], ids=["faint", "pale", "strong"])
+@pytest.mark.parametrize("shade", [225, 170], ids=["faint", "strong"])
 def test_ruled_paper(shade: float, squared: bool, noise: float) -> None:
-    pictures = photos(ruled(shade, 40, squared), 30, noise)
-    read_right(pictures, least=9)
-    # A rule left in would widen the box to the page: the digit would be much too small.
-    for digit, picture in pictures.items():
-        rows = np.flatnonzero((to_frame(picture) > 100).any(axis=1))
-        columns = np.flatnonzero((to_frame(picture) > 100).any(axis=0))
+    paper = np.full((200, 200), 240.0)
+    for first in (20, 21):
+        paper[first::40] = shade
+        if squared:
+            paper[:, first::40] = shade
+    made = photos(paper, 30, noise)
+    read_right(made, least=9)
+    # A remaining rule would widen the box to the page, and the digit would be much too small.
+    for digit, picture in made.items():
+        inked = to_frame(picture) > 100
+        rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 >= 18, digit
 
 
-@pytest.mark.parametrize("thickness", [2, 5])
-def test_a_frame_drawn_around_the_digit(thickness: int) -> None:
-    pictures = {}
-    for digit in DIGITS:
-        picture = page(digit)
-        inner = picture[8 + thickness : 192 - thickness, 8 + thickness : 192 - thickness].copy()
-        picture[8:192, 8:192] = 0
-        picture[8 + thickness : 192 - thickness, 8 + thickness : 192 - thickness] = inner
-        pictures[digit] = picture
-    same_everywhere(pictures, 1)
+def framed(picture: np.ndarray) -> np.ndarray:
+    inside = picture[11:-11, 11:-11].copy()
+    picture[8:-8, 8:-8] = 0
+    picture[11:-11, 11:-11] = inside
+    return picture
 
 
-@pytest.mark.parametrize("upright", [False, True])
-def test_a_line_across_the_page_beside_the_digit(upright: bool) -> None:
-    # The line to write on, or the edge of a pad: it ends at the picture's borders.
-    pictures = {}
-    for digit in DIGITS:
-        picture = page(digit)
-        (picture.T if upright else picture)[172:177] = 0
-        pictures[digit] = picture
-    same_everywhere(pictures, 1)
+def lined(picture: np.ndarray) -> np.ndarray:
+    picture[172:177] = 0
+    return picture
 
 
-def test_specks() -> None:
-    random = np.random.RandomState(3)
-    pictures = {}
-    for digit in DIGITS:
-        picture = page(digit)
-        for row, column in random.randint(4, 194, (15, 2)):
-            picture[row : row + 2, column : column + 2] = 0
-        pictures[digit] = picture
-    same_everywhere(pictures, 4)  # those that touch the ink stay
+def specked(picture: np.ndarray) -> np.ndarray:
+    for row, column in np.random.RandomState(3).randint(4, 194, (15, 2)):
+        picture[row : row + 2, column : column + 2] = 0
+    return picture
 
 
-def two_digits(gap: float) -> Image.Image:
-    """A two and, so many of its heights to the right, a seven."""
-    second = [stroke + np.array([1 + gap, 0]) for stroke in DIGITS[7]]
-    return pictures.canvas([*DIGITS[2], *second], brush=8, height=220)
+@pytest.mark.parametrize(
+    ("change", "most"),
+    [(framed, 1), (lined, 1), (specked, 4), (lambda picture: np.pad(picture, 24), 1)],
+    ids=["frame", "line", "specks", "desk"],
+)
+def test_ink_around_the_digit_is_left_out(
+    change: Callable[[np.ndarray], np.ndarray], most: float
+) -> None:
+    same_everywhere({digit: change(page(digit)) for digit in DIGITS}, most)
 
 
 @pytest.mark.parametrize("gap", [0.2, 0.5, 1.0])
-def test_two_digits_are_no_digit(gap: float) -> None:
-    assert bundled().predict(two_digits(gap)).rejected
+def test_two_digits_are_rejected(gap: float) -> None:
+    second = [stroke + np.array([1 + gap, 0]) for stroke in DIGITS[7]]
+    both = pictures.canvas([*DIGITS[2], *second], brush=8, height=220)
+    assert bundled().predict(both).rejected
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-@pytest.mark.parametrize("side", ["left", "top", "all"])
-def test_a_digit_that_touches_the_border(side: str, inverted: bool) -> None:
-    pictures = {}
+def test_a_digit_that_touches_the_border(inverted: bool) -> None:
+    made = {}
     for digit in DIGITS:
         picture = page(digit)
         rows, columns = (np.flatnonzero((picture < 200).any(axis=axis)) for axis in (1, 0))
-        top = rows[0] if side in ("top", "all") else 0
-        left = columns[0] if side in ("left", "all") else 0
-        bottom = rows[-1] + 1 if side == "all" else 200
-        right = columns[-1] + 1 if side == "all" else 200
-        cut = picture[top:bottom, left:right]
-        pictures[digit] = 255 - cut if inverted else cut
-    read_right(pictures)
-    same_everywhere(pictures, 3)
+        cut = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        made[digit] = 255 - cut if inverted else cut
+    read_right(made)
+    same_everywhere(made, 3)
 
 
 # --- pages inside frames, boxes and pages -------------------------------------------------
@@ -519,152 +461,106 @@ def test_nested_pages_are_read_or_refused_with_a_documented_error(picture: np.nd
             read(picture)
 
 
-# --- what is no picture of a digit ---------------------------------------------------------
+# --- blank and refused pictures ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "picture",
     [
         np.zeros((28, 28)),
-        np.ones((28, 28)),
         np.full((300, 200, 3), 128, np.uint8),
-        np.full((40, 40, 4), 0, np.uint8),  # transparent everywhere
+        np.zeros((40, 40, 4), np.uint8),  # transparent everywhere
         np.zeros((1, 1)),
         np.full((60, 60), 0.5) + np.linspace(0, 0.03, 60),
         Image.new("RGB", (50, 50), "red"),
         Image.new("1", (50, 50)),
-        Image.new("RGBA", (50, 50)),
+        np.clip(220 + 4 * np.random.RandomState(0).randn(200, 200), 0, 255).astype(np.uint8),
     ],
     ids=lambda p: f"{type(p).__name__}-{getattr(p, 'shape', getattr(p, 'mode', ''))}",
 )
 def test_blank_pictures(picture: object) -> None:
-    with pytest.raises(BlankDrawingError, match="digit"):
-        to_frame(picture)
-
-
-@pytest.mark.parametrize("light", [1, 0.5 + 0.5 * HORIZONTAL], ids=["even", "slope"])
-@pytest.mark.parametrize("noise", [2, 4])
-def test_a_photo_of_an_empty_sheet_is_blank(noise: float, light: np.ndarray | float) -> None:
-    random = np.random.RandomState(0)
-    picture = np.clip(220 * light + noise * random.randn(200, 200), 0, 255).astype(np.uint8)
-    with pytest.raises(BlankDrawingError, match=r"light|pen|digit"):
+    with pytest.raises(BlankDrawingError, match=r"digit|light|pen"):
         to_frame(picture)
 
 
 HUGE = 20_000
+ARRAY, KINDS, LARGE = r"\[H, W\]", "uint8", "20000 px.*smaller|20000 x 30 px.*smaller"
 
 
 @pytest.mark.parametrize(
     ("picture", "advice"),
     [
-        (np.full((28, 28), np.nan), "NaN"),
         (np.where(np.eye(28) > 0, np.inf, 0), "NaN or infinite"),
         (np.full((28, 28, 3), np.nan, np.float32), "NaN"),
-        (np.zeros((0, 28)), "empty"),
-        (np.zeros((28, 0, 3), np.uint8), "empty"),
-        (Image.new("L", (0, 5)), "empty"),
-        (np.zeros(28), r"\[H, W\]"),
-        (np.zeros((28, 28, 2)), r"\[H, W\]"),
-        (np.zeros((1, 28, 28, 3)), r"\[H, W\]"),
-        (np.zeros((3, 28, 28)), r"\[H, W\]"),
-        ([], r"\[H, W\]"),
-        (None, r"\[H, W\]"),
-        (np.zeros((28, 28), int), "uint8"),
-        (np.zeros((28, 28), np.int8), "uint8"),
-        (np.zeros((28, 28), complex), "uint8"),
-        (np.array([["a", "b"]]), "uint8"),
-        (page(3).astype(float), "from 0 to 1.*Scale"),
-        (-np.eye(28), "from 0 to 1.*Scale"),
-        (np.broadcast_to(np.uint8(255), (HUGE, 30)), "20000 px.*smaller"),
-        (np.broadcast_to(np.uint8(255), (HUGE, HUGE)), "20000 px.*smaller"),
-        (np.broadcast_to(np.float32(1), (30, HUGE, 3)), "20000 x 30 px.*smaller"),
-        (Image.new("1", (HUGE, 30)), "20000 x 30 px.*smaller"),
+        (Image.fromarray(np.full((9, 9), np.nan, np.float32)), "NaN or infinite"),
+        (np.zeros((28, 0, 3), np.uint8), "empty"), (Image.new("L", (0, 5)), "empty"),
+        (np.zeros(28), ARRAY), (np.zeros((28, 28, 2)), ARRAY), (np.zeros((3, 28, 28)), ARRAY),
+        ([], ARRAY), (None, ARRAY),
+        (np.zeros((28, 28), int), KINDS), (np.zeros((28, 28), complex), KINDS),
+        (np.array([["a", "b"]]), KINDS),
+        (page(3).astype(float), "from 0 to 1.*Scale"), (-np.eye(28), "from 0 to 1.*Scale"),
+        (np.broadcast_to(np.uint8(255), (HUGE, HUGE)), LARGE),
+        (np.broadcast_to(np.float32(1), (30, HUGE, 3)), LARGE),
+        (Image.new("1", (HUGE, 30)), LARGE),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
-)
-def test_what_cannot_be_read_is_said(picture: object, advice: str) -> None:
-    with pytest.raises(ValueError, match=advice) as caught:
+)  # fmt: skip
+def test_other_pictures_are_refused_with_advice(picture: object, advice: str) -> None:
+    with pytest.raises(InputError, match=advice) as caught:
         to_frame(picture)
     assert not isinstance(caught.value, BlankDrawingError)
     assert str(caught.value).endswith(".")
 
 
-def test_huge_picture_files(tmp_path: Path) -> None:
-    path = tmp_path / "huge.png"
-    Image.new("1", (HUGE, 30)).save(path)
-    with pytest.raises(ValueError, match=r"20000 x 30 px.*smaller"):
-        to_frame(path)
-    # A bomb: a few bytes that say they are 400 megapixels.
+def png_bomb(path: Path) -> None:
+    """A few bytes with a header for 400 megapixels."""
+    Image.new("1", (9, 9)).save(path, "PNG")
     header = b"IHDR" + struct.pack(">IIBBBBB", HUGE, HUGE, 1, 0, 0, 0, 0)
     content = path.read_bytes()
     path.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
-    with pytest.raises(ValueError, match=r"huge\.png"):
-        to_frame(path)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".gif", ".tif"])
-def test_a_truncated_picture_file(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"broken{suffix}"
-    Image.fromarray(page(5)).save(path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ValueError, match=r"broken"):
-        to_frame(path)
-
-
-# --- thicken and steps ---------------------------------------------------------------------
-
-
-def fifo(folder: Path) -> Path:
-    os.mkfifo(folder / "pipe.png")
-    return folder / "pipe.png"
-
-
-def padded(folder: Path) -> Path:
-    (folder / "giant.webp").write_bytes(as_file(Image.fromarray(page(5)), "WEBP"))
-    with (folder / "giant.webp").open("r+b") as file:
-        file.truncate(2**31)
-    return folder / "giant.webp"
-
-
-def postscript(folder: Path) -> Path:
-    (folder / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n")
-    return folder / "script.png"
-
-
-def endless_rows(folder: Path) -> Path:
-    Image.new("RGB", (9000, 9000)).save(folder / "large.png", compress_level=1)
-    return folder / "large.png"
+def padded(path: Path) -> None:
+    path.write_bytes(as_file(Image.fromarray(page(5)), "WEBP"))
+    os.truncate(path, 2**31)
 
 
 @pytest.mark.parametrize(
     ("make", "advice"),
     [
-        (fifo, "no regular file"),
-        (padded, "at most 67 MB are read"),
-        (postscript, "it is not a PNG"),
-        (endless_rows, "81.0 megapixels; of its kind at most 64 are read"),
+        (os.mkfifo, "not a regular file"),
+        (padded, "the limit is 67 MB"),
+        (png_bomb, "decompression bomb|20000"),
+        (lambda path: path.write_bytes(b""), "not a PNG"),
+        (lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%EOF\n"), "not a PNG"),
+        (lambda path: path.write_bytes(HEIC), "cannot be read as a picture"),
+        (lambda path: Image.new("RGB", (9000, 9000)).save(path, "PNG"), "81.0 megapixels.* is 64"),
+        (
+            lambda path: Image.new("RGB", (9000, 6000)).save(path, "JPEG", progressive=True),
+            "54.0 megapixels; the limit for its kind is 40",
+        ),
+        (lambda path: None, "no such file"),
     ],
+    ids=["pipe", "padded", "bomb", "empty", "PostScript", "HEIC", "large", "progressive", "none"],
 )
-def test_files_that_would_take_too_long_are_refused_unread(
-    make: Callable[[Path], Path], advice: str, tmp_path: Path
+def test_other_files_are_refused_with_advice(
+    make: Callable[[Path], Any], advice: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=advice):
-        to_frame(make(tmp_path))
+    make(path := tmp_path / "picture")
+    with pytest.raises(InputError, match=f"picture.*({advice})"):
+        to_frame(path)
 
 
-def test_a_damaged_picture_of_pil_is_refused_with_its_cause() -> None:
-    truncated = as_file(Image.fromarray(np.tile(page(5), (4, 4))), "JPEG")[:2000]
-    turned_badly = as_file(Image.fromarray(page(5)), "PNG", exif=b"?")
-    for damaged in (truncated, turned_badly):
-        with pytest.raises(InputError, match=r"cannot be read as a picture: .*Save it") as caught:
-            to_frame(Image.open(io.BytesIO(damaged)))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF"])
+def test_truncated_pictures_are_refused_with_their_cause(kind: str) -> None:
+    content = as_file(Image.fromarray(np.tile(page(5), (4, 4))), kind)
+    half = content[: len(content) // 2]
+    with pytest.raises(InputError, match=r"^The file cannot be read as a picture: .*Save it"):
+        to_frame(half)
+    if kind == "JPEG":
+        with pytest.raises(InputError, match=r"^The PIL image cannot be read") as caught:
+            to_frame(Image.open(io.BytesIO(half)))
         assert caught.value.__cause__ is not None
-
-
-def test_a_large_progressive_jpeg_is_refused() -> None:
-    large = as_file(Image.new("RGB", (9000, 6000)), "JPEG", progressive=True)
-    with pytest.raises(InputError, match=r"54\.0 megapixels; of its kind at most 40 are read"):
-        to_frame(large)
 
 
 def test_ink_is_taken_as_it_is() -> None:
@@ -672,5 +568,3 @@ def test_ink_is_taken_as_it_is() -> None:
     np.testing.assert_array_equal(ink_to_frame(ink), to_frame(1 - ink))
     with pytest.raises(BlankDrawingError):
         ink_to_frame(np.zeros((30, 30), np.float32))
-    with pytest.raises(BlankDrawingError):
-        place_box(np.zeros((20, 20)))

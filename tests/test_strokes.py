@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -222,19 +221,6 @@ def test_what_is_no_drawing_is_said(drawing: object, advice: str) -> None:
     assert not isinstance(caught.value, BlankDrawingError)
 
 
-def test_a_digit_written_over_and_over_is_still_that_digit() -> None:
-    """Half a million points, 3,000 box sides long: sampled more sparsely, and shown alike."""
-    random = np.random.default_rng(0)
-    dense = np.concatenate([DIGITS[2][0][np.r_[:42, 41:-1:-1]]] * 6000)[:500_000]
-    points, _ = strokes.resample([dense + random.normal(0, 0.001, dense.shape)])
-    assert len(points) <= strokes.MAX_SAMPLES + 2
-    close(render([dense]), render([DIGITS[2][0]]), most=12)
-
-
-def test_empty_strokes_among_others_are_dropped() -> None:
-    np.testing.assert_array_equal(render([[], *DIGITS[4], np.empty((0, 2))]), render(DIGITS[4]))
-
-
 # --- UCI's text ----------------------------------------------------------------------------
 
 GOOD = """\
@@ -296,19 +282,6 @@ def test_a_malformed_line_is_named(tmp_path: Path, old: str, new: str, line: int
         read(tmp_path, GOOD.replace(old, new, 1))
 
 
-@pytest.mark.needs_pendigits
-def test_pendigits_is_whole(pendigits_file: Path) -> None:
-    digits = read_uci(pendigits_file)
-    assert len(digits) == 7494
-    writers = Counter(digit.writer for digit in digits)
-    assert len(writers) == 30
-    # From UCI's description of the same file (pendigits.names).
-    counts = Counter(digit.label for digit in digits)
-    assert [counts[label] for label in range(10)] == [
-        780, 779, 780, 719, 780, 720, 720, 778, 719, 719,
-    ]  # fmt: skip
-
-
 def test_rasterize_draws_a_round_soft_edged_brush_where_the_strokes_are() -> None:
     line, dot = np.array([[50.0, 60.0], [150.0, 60.0]]), np.array([[100.0, 20.0]])
     ink = strokes.rasterize([line, dot], (80, 200), 12)
@@ -321,11 +294,6 @@ def test_rasterize_draws_a_round_soft_edged_brush_where_the_strokes_are() -> Non
 
 
 # --- several characters ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("digit", DIGITS)
-def test_one_digit_is_one(digit: int) -> None:
-    assert not strokes.side_by_side(DIGITS[digit])
 
 
 @pytest.mark.parametrize("first", DIGITS)
