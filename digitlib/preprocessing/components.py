@@ -1,6 +1,6 @@
-"""Connected components of ink: which of them are the digit.
+"""Decide which connected components of ink belong to the digit.
 
-The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
+``reports/preprocessing_constants.md`` shows the sensitivity of the constants.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MIN_FRAME_MARGIN = 2  # px of a frame's line
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
-    """The rows and columns from the first to the last that have a true pixel, if there is one."""
+    """The rows and columns from the first to the last true pixel, or None."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return None
@@ -65,15 +65,15 @@ def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def isolate_digit(ink: Picture) -> Picture:
     """Remove specks, lines, a box or frame and edges of the page from the ink.
 
-    The grains of chalk, spray or dots become one component. A second digit beside the first stays:
-    the network rejects the picture then, as it should.
+    The grains of chalk, spray or dots become one component. A second digit is kept, so that the
+    network rejects the picture.
 
     Raises:
         InputError: there are more than ``MAX_COMPONENTS``.
     """
     if (window := bounding_box(ink > MIN_INK)) is None:
         return ink
-    mask = ink[window] > MIN_INK  # labelling takes long: only where there is ink
+    mask = ink[window] > MIN_INK  # labeling is slow, so only where there is ink
     labels, count = _components(mask)
     check_busy("picture", count, MAX_COMPONENTS, "parts of ink")
     if (lines := _box_around(labels, count)) is not None:

@@ -1,8 +1,8 @@
-"""Photos become ink: uneven paper, light and shadows, a sheet on a desk.
+"""Find the ink in photos: uneven paper, light and shadows, a sheet on a desk.
 
-The paper is estimated from its surroundings; the contrast against it decides, printed rules are
-removed, and the strong connected components stay. The sensitivity of each constant is in
-``reports/preprocessing_constants.md``.
+The background is estimated locally. Ink is the contrast against it: printed lines are removed, and
+strong connected components are kept. ``reports/preprocessing_constants.md`` shows the sensitivity
+of the constants.
 """
 
 from __future__ import annotations
@@ -118,10 +118,10 @@ def _shrink(grey: Picture) -> Picture:
 
 
 def _contrast(grey: Picture, small: Picture, radius: int) -> Picture:
-    """How much darker than the paper each place is, as part of the paper's light.
+    """How much darker each pixel is than the paper, as part of the paper's light.
 
     The paper is a smooth slope of light times the closing (a running maximum, then minimum) of
-    the shrunk picture ``small``, which removes dark things narrower than its window.
+    the shrunk picture ``small``, which removes dark objects narrower than its window.
     """
     light = _slope(small)
     closed = scipy.ndimage.grey_closing(small / light, 1 + 2 * radius, mode="nearest") * light
@@ -155,7 +155,7 @@ def _paper_level(contrast: Picture) -> tuple[float, float]:
 
 
 def _page_on_desk(small: Picture) -> NDArray[np.bool_] | None:
-    """Where the page is, if the picture shows one whole on something much darker, else None."""
+    """Where the page is, if the picture shows a whole page on a much darker desk, else None."""
     bright = scipy.ndimage.binary_opening(small > threshold_otsu(small), iterations=DESK_OPENING)
     if not bright.any():
         return None
@@ -174,9 +174,9 @@ def _page_on_desk(small: Picture) -> NDArray[np.bool_] | None:
 
 
 def threshold_otsu(values: NDArray[np.float32]) -> float:
-    """The shade that parts a histogram in two of least variance within (Otsu, 1979).
+    """The shade that divides a histogram in two with the least variance within (Otsu, 1979).
 
-    A single shade is its own threshold: nothing is above it.
+    A single shade is its own threshold.
     """
     if values.min() == values.max():
         return float(values.max())
@@ -190,7 +190,7 @@ def threshold_otsu(values: NDArray[np.float32]) -> float:
 
 
 def hull_area(mask: NDArray[np.bool_]) -> int:
-    """Number of pixels whose middle lies in the convex hull around the pixels of a mask."""
+    """Number of pixels with their center in the convex hull of a mask."""
     rows = np.flatnonzero(mask.any(axis=1))
     first = mask[rows].argmax(axis=1)
     last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
@@ -213,7 +213,7 @@ def _step_at_edge(small: Picture, page: NDArray[np.bool_]) -> tuple[NDArray[np.b
 
 
 def _on_its_page(grey: Picture, page: NDArray[np.bool_]) -> Picture:
-    """The part of the picture that the page takes, its paper carried on to the corners."""
+    """The page cut out of the picture, with its paper extended to the corners."""
     zoom = [full / part for full, part in zip(grey.shape, page.shape, strict=True)]
     mask = scipy.ndimage.zoom(
         page.astype(np.float32), zoom, order=1, mode="nearest", grid_mode=True
@@ -228,7 +228,7 @@ def _on_its_page(grey: Picture, page: NDArray[np.bool_]) -> Picture:
 
 
 def _prefer_inside(keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Drop components at the picture's edge (shadows, margins) where large ones lie inside it."""
+    """Drop components at the picture's edge (shadows, margins) if there are large ones inside."""
     inside = keep.copy()
     inside[np.unique(border(labels))] = False
     areas = np.bincount(labels.ravel(), minlength=len(keep))

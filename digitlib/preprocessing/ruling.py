@@ -1,6 +1,6 @@
-"""Ink without print: ruled lines, squares and patterns of the paper are removed.
+"""Remove print from the ink: ruled lines, squares and patterns of the paper.
 
-The sensitivity of each constant is in ``reports/preprocessing_constants.md``.
+``reports/preprocessing_constants.md`` shows the sensitivity of the constants.
 """
 
 from __future__ import annotations
