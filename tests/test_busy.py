@@ -22,7 +22,7 @@ def random_strokes(count: int, length: int, step: float) -> list[np.ndarray]:
 
 def test_what_is_at_the_limit_is_read_and_what_is_beyond_is_refused_in_one_sentence() -> None:
     check_busy("picture", 7, 7, "parts")
-    with pytest.raises(InputError, match=r"it has 7,000 parts, the limit is 7\. Crop it"):
+    with pytest.raises(InputError, match=r"it has 7,000 parts; the limit is 7\. Crop it"):
         check_busy("picture", 7000, 7, "parts")
     with pytest.raises(InputError, match="Clear it, and draw less"):
         check_busy("drawing", 8, 7, "strokes")

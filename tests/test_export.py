@@ -36,11 +36,8 @@ def kinds() -> dict[str, Inputs]:
         "drawings as pictures": (frames, None),
         "thick": (np.stack([frame for frame, _ in thick]), np.stack([plane for _, plane in thick])),
         "pictures": (pictures, None),
-        "pictures with planes of zeros": (pictures, np.zeros_like(planes)),
         "blank": (np.zeros((3, 28, 28), np.uint8), None),
-        "full": (np.full((3, 28, 28), 255, np.uint8), None),
         "noise": (noise, random.uniform(-1, 1, planes.shape).astype(np.float32)),
-        "one": (frames[:1], planes[:1]),
     }
 
 

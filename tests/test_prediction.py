@@ -47,13 +47,6 @@ def test_the_way_of_a_line_is_one_hue_and_the_way_back_the_opposite() -> None:
     assert abs(right.mean() - left.mean()) == pytest.approx(180, abs=15)
 
 
-def test_a_dot_has_no_direction() -> None:
-    frame, planes = render_with_planes([LINE[:1]])
-    picture = picture_planes(frame, planes)["direction"].astype(int)
-    assert picture.max() > 100
-    assert np.ptp(picture, axis=-1).max() <= 2  # grey
-
-
 def test_the_four_directions_have_the_colours_of_the_caption() -> None:
     red, green, blue = direction_color([1, 0, -1, 0], [0, 1, 0, -1]).T  # right, down, left, up
     assert red[0] > green[0] > blue[0]  # orange

@@ -192,11 +192,6 @@ def test_doubt_is_even_at_the_threshold(score: float, threshold: float, doubt: f
     assert found.rejected == (found.doubt > 0.5)
 
 
-def test_without_that_class_the_score_is_the_energy() -> None:
-    logits = torch.randn(7, 10, dtype=torch.float64)
-    torch.testing.assert_close(digit_score(logits), logits.exp().sum(dim=1).log())
-
-
 @pytest.mark.parametrize(("threshold", "rejected"), [(-1.0, False), (1.2, False), (1.4, True)])
 def test_scores_below_the_threshold_are_rejected(threshold: float, rejected: bool) -> None:
     logits = [-100.0] * 11

@@ -201,7 +201,7 @@ def test_strokes_with_nan_are_refused(value: float, axis: int) -> None:
 @pytest.mark.parametrize(
     ("drawing", "advice"),
     [
-        (5, "list of strokes, .* not int"),
+        (5, "list of .* strokes, not int"),
         ([[[0, 0], [1, 1j]]], "real numbers, not of complex128"),
         ([np.array([[0, 0], [1, 5]], "M8[s]")], "real numbers, not of datetime64"),
         ([[["0", "1"], ["2", "3"]]], "real numbers, not of <U1"),
