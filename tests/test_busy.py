@@ -60,13 +60,6 @@ def test_busy_drawings_are_refused(drawing: list[np.ndarray], parts: str) -> Non
         bundled().read(drawing)
 
 
-@pytest.mark.parametrize("across", [0.0, 1e-12, 1e-3])
-def test_a_flat_stroke_alone_takes_no_endless_samples(across: float) -> None:
-    flat, digit = np.array([[0.0, 0.0], [1000.0, across]]), DIGITS[3]
-    below = [stroke + np.array([0.0, 4000.0]) for stroke in digit]
-    assert not bundled().read([flat, *below]).text.strip("?3\n1")
-
-
 def test_coordinates_whose_squares_are_infinite_are_refused() -> None:
     with pytest.raises(InputError, match="too large for its numbers"):
         bundled().read([1e155 * stroke for stroke in DIGITS[3]])
