@@ -38,7 +38,7 @@ def read(pictures: tuple[str, ...], weights: Path | None) -> int:
 @click.argument("output", type=PATH, metavar="FILE.onnx")
 @_weights
 def export(output: Path, weights: Path | None) -> None:
-    """Write a network as an ONNX file from frames to calibrated probabilities and scores."""
+    """Write a network with its calibration as an ONNX file."""
     from digitlib.models.recognizer import Recognizer
 
     Recognizer.load(weights).export_onnx(output)
@@ -46,7 +46,7 @@ def export(output: Path, weights: Path | None) -> None:
 
 @group.command()
 def onnx() -> None:
-    """Make the bundled network's ONNX file from its weights, as `weights --install` does."""
+    """Make the bundled network's ONNX file from its weights."""
     from digitlib.models.export import export_bundled
 
     export_bundled()
