@@ -252,7 +252,7 @@ CUT = Drawing(3, picture=encode_picture(page(3))[:120])
     [
         (b"no json\n", "Line 2 cannot be imported: It is no JSON. Nothing was imported."),
         (drawn().to_line()[:-20] + b"\n", "Line 2 .* no JSON"),
-        (BLANK.to_line(), "Line 2 .* one colour"),
+        (BLANK.to_line(), "Line 2 .* one color"),
         (CUT.to_line(), "Line 2 .* picture is damaged"),
     ],
 )

@@ -1,7 +1,7 @@
-"""The layers of packages in pyproject.toml: each part of the code gets by with those of its own.
+"""Each part of the code needs only the packages of its layer in pyproject.toml, and little code.
 
-All packages are installed here, so the tests hide those outside a layer; ``.ci/run`` runs
-``first_layer.py`` once more where no others are.
+All packages are installed here, so the tests hide those outside a layer. ``.ci/run`` also runs
+``first_layer.py`` where the others are not installed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from digitlib.files import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OWN = {"digitlib", *(path.stem for path in (REPOSITORY / "tests").rglob("*.py"))}
-# They come with a package that is listed, as parts of its interface: ipywidgets, dask, voila.
+# Parts of the interface of listed packages: ipywidgets, dask, voila.
 PARTS = {"ipython", "traitlets", "distributed", "jupyter-server", "jupyter-client", "tornado"}
 
 HIDE = """
@@ -129,6 +129,14 @@ def test_a_layer_needs_no_other(code: str, extras: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_package_outside_a_layer_is_hidden() -> None:
-    for package, extras in (("pytest", ["app", "train"]), ("torch", ["app"]), ("voila", [])):
-        assert f"No module named '{package}'" in run(f"import {package}", *extras).stderr
+@pytest.mark.parametrize(("name", "most"), [("Recognizer", 3000), ("fit", 3500)])
+def test_an_import_loads_few_lines_of_digitlib(name: str, most: int) -> None:
+    code = (
+        f"import sys; from digitlib import {name}\n"
+        "own = [m for n, m in sys.modules.items() if n.partition('.')[0] == 'digitlib']\n"
+        "print(sum(len(open(m.__file__, encoding='utf-8').readlines()) for m in own))"
+    )
+    done = run(code, "app", "train")
+    assert done.returncode == 0, done.stderr
+    print(f"from digitlib import {name}: {int(done.stdout):,} lines of digitlib, at most {most:,}")
+    assert int(done.stdout) <= most

@@ -87,10 +87,10 @@ def test_strokes_take_the_place_of_the_picture(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "it is no PNG, JPEG"),
-        (b"no picture", "it is no PNG, JPEG"),
+        (b"", "it is not a PNG, JPEG"),
+        (b"no picture", "it is not a PNG, JPEG"),
         (png(page(4))[:200], "The file cannot be read as a picture"),
-        (png(np.zeros((1, 12_001), np.uint8)), "12001 x 1 px; at most 12000 px a side"),
+        (png(np.zeros((1, 12_001), np.uint8)), "12001 x 1 px; the limit is 12000 px a side"),
     ],
 )
 def test_what_is_no_picture_leaves_the_drawing(
@@ -115,7 +115,7 @@ def test_a_failure_is_said(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> N
 def test_no_ink_is_the_pads_answer(studio: Studio) -> None:
     send(studio, png(np.full((90, 90), 255, np.uint8)))
     assert answer(studio)["problem"] == ""
-    assert "one colour" in studio.error
+    assert "one color" in studio.error
 
 
 def test_memory_is_bounded_whatever_a_page_sends(studio: Studio) -> None:

@@ -47,22 +47,6 @@ def test_the_way_of_a_line_is_one_hue_and_the_way_back_the_opposite() -> None:
     assert abs(right.mean() - left.mean()) == pytest.approx(180, abs=15)
 
 
-def test_pictures_are_black_without_ink_and_dark_with_little() -> None:
-    frame, planes = render_with_planes([LINE])
-    for picture in picture_planes(frame, planes).values():
-        assert (picture.shape, picture.dtype) == ((28, 28, 3), np.uint8)
-        assert (picture[frame == 0] == 0).all()
-        column = picture.max(axis=-1)[:, 14] / max(picture.max(axis=-1)[:, 14])
-        np.testing.assert_allclose(column, frame[:, 14] / frame[:, 14].max(), atol=0.02)
-
-
-def test_a_dot_has_no_direction() -> None:
-    frame, planes = render_with_planes([LINE[:1]])
-    picture = picture_planes(frame, planes)["direction"].astype(int)
-    assert picture.max() > 100
-    assert np.ptp(picture, axis=-1).max() <= 2  # grey
-
-
 def test_the_four_directions_have_the_colours_of_the_caption() -> None:
     red, green, blue = direction_color([1, 0, -1, 0], [0, 1, 0, -1]).T  # right, down, left, up
     assert red[0] > green[0] > blue[0]  # orange
@@ -78,15 +62,6 @@ def test_time_grows_lighter_for_the_colour_blind_too() -> None:
     linear = colors**2.2
     for seen in (linear, linear @ NO_RED_CONE.T):  # Vienot et al., 1999
         assert (np.diff(seen @ [0.2126, 0.7152, 0.0722]) > 0).all()
-
-
-def test_time_runs_along_the_drawing() -> None:
-    frame, planes = render_with_planes([LINE])
-    row = picture_planes(frame, planes)["time"][14]
-    ink = frame[14][:, None] / 255
-    first, *_, last = np.flatnonzero(ink > 0.5)
-    np.testing.assert_allclose(row[first] / ink[first], 255 * time_color(-1), atol=12)
-    np.testing.assert_allclose(row[last] / ink[last], 255 * time_color(1), atol=12)
 
 
 # --- predictions ---------------------------------------------------------------------------

@@ -29,11 +29,6 @@ def picture(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", HEAVY)
-def test_the_others_are_hidden(name: str) -> None:
-    assert f"{name} halted" in run(f"import {name}").stderr
-
-
 def test_everything_is_read(picture: str, tmp_path: Path) -> None:
     photo = 0.5 + 0.3 * page(7).astype(np.float32) / 255  # grey paper, shaded from side to side
     np.save(tmp_path / "photo.npy", photo * np.linspace(0.7, 1, photo.shape[1]))
@@ -110,5 +105,5 @@ def test_nothing_of_training_is_imported_where_it_is_there() -> None:
     )
     found = set(done.stdout.splitlines()[-1].split())
     assert "onnxruntime" in found
-    assert not {*HEAVY, "scipy", "safetensors"} & found  # scipy is for pictures
+    assert not {*HEAVY, "scipy.ndimage", "safetensors"} & found  # the former is for pictures
     assert not {f"digitlib.{room}" for room in ("training", "datasets", "evaluation")} & found

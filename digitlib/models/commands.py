@@ -1,4 +1,4 @@
-"""Commands that read pictures and write network files."""
+"""Commands that read pictures and write ONNX files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-# Libraries are imported in the commands that need them: --help needs none.
+# The commands import their libraries, so that --help stays fast.
 group = click.Group()
 PATH = click.Path(path_type=Path)
-_weights = click.option("--weights", type=PATH, help="Weights in place of the bundled ones.")
+_weights = click.option("--weights", type=PATH, help="Weights to use instead of the bundled ones.")
 
 
 @group.command()
@@ -19,8 +19,8 @@ _weights = click.option("--weights", type=PATH, help="Weights in place of the bu
 def read(pictures: tuple[str, ...], weights: Path | None) -> int:
     """Read the digit in pictures.
 
-    A line for each: digits with their probabilities, and 'rejected' where there is no digit.
-    The status is 1 where one could not be read.
+    It prints a line for each: digits with their probabilities, and 'rejected' if the picture
+    doesn't look like a digit. The exit status is 1 if a picture cannot be read.
     """
     from digitlib.models.recognizer import Recognizer
 
@@ -38,10 +38,7 @@ def read(pictures: tuple[str, ...], weights: Path | None) -> int:
 @click.argument("output", type=PATH, metavar="FILE.onnx")
 @_weights
 def export(output: Path, weights: Path | None) -> None:
-    """Write a network as an ONNX file.
-
-    It takes frames and gives probabilities and scores, calibration included.
-    """
+    """Write a network with its calibration as an ONNX file."""
     from digitlib.models.recognizer import Recognizer
 
     Recognizer.load(weights).export_onnx(output)
@@ -49,23 +46,7 @@ def export(output: Path, weights: Path | None) -> None:
 
 @group.command()
 def onnx() -> None:
-    """Make the bundled network's ONNX file from its weights.
-
-    `weights --install` does it, too. Reading takes the ONNX file, training the weights.
-    """
+    """Make the bundled network's ONNX file from its weights."""
     from digitlib.models.export import export_bundled
 
     export_bundled()
-
-
-@group.command()
-@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE.safetensors...")
-def stamp(files: tuple[Path, ...]) -> None:
-    """Believe weights of an earlier version as they are.
-
-    They get the digest by which damage is found from now on.
-    """
-    from digitlib.models.weights import stamp as give_digest
-
-    for path in files:
-        give_digest(path)

@@ -1,35 +1,35 @@
-"""HTML of predictions, frames and planes, for notebooks and the pad, in light and dark themes."""
+"""HTML of predictions and frames for notebooks and the pad, in light and dark themes."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.models.prediction import Prediction, ranked
 from digitlib.preprocessing.colors import direction_color, picture_planes, time_color
-from digitlib.preprocessing.frame import Frame
-from digitlib.preprocessing.strokes import Planes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+FRAME_SIDE = 96  # px on screen
 CHIP = "display:inline-block;width:1.5em;text-align:center;color:#000;line-height:1.35"
 ARROWS = {"→": (1, 0), "↓": (0, 1), "←": (-1, 0), "↑": (0, -1)}  # x right, y down
 ALT = {
     "direction": "direction of the pen: right orange, down green, left blue, up pink",
     "time": "time along the drawing, from violet at the start to yellow at the end",
 }
-NUMBERED = 0.01  # of a less probable digit there is a bar and no number
+NUMBERED = 0.01  # less probable digits have a bar without a number
 
 
 def percent(share: float) -> str:
-    """A probability with one decimal, never 100 %: a network is not certain, its numbers end."""
+    """A probability with one decimal, never 100 %: a network is never certain."""
     return ">99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
 
 
@@ -52,16 +52,16 @@ def answer_html(
     top_k: int = 3,
     pen: str = "up",
 ) -> str:
-    """The digit, or that it is none; a bar for each digit, and one for "no digit".
+    """The digit, or that there is none; a bar for each digit, and one for "no digit".
 
     Args:
-        shares: probabilities of the digits 0 to 9; None where nothing is drawn.
-        doubt: of its being a digit, 0-1; see :attr:`Prediction.doubt`.
+        shares: probabilities of the digits 0 to 9; None if nothing is drawn.
+        doubt: 0-1; see :attr:`Prediction.doubt`.
         picture: HTML beside the verdict.
-        remark: a sentence to somebody whose drawing is rejected.
+        remark: a sentence for the user if the drawing is rejected.
         error: why there is no answer.
         top_k: number of bars that are highlighted.
-        pen: ``down`` while the drawing goes on, else ``up``; for scripts, as ``data-pen``.
+        pen: ``down`` during a stroke, else ``up``; for scripts, as ``data-pen``.
     """
     state = "failed" if error else "empty" if shares is None else "read"
     digit, verdict, detail = "", "The answer appears here", "as you draw or try an example"
@@ -75,58 +75,54 @@ def answer_html(
         if doubt > 0.5:
             state, verdict = "rejected", "No digit"
             digit, detail = "", f'closest: <b class="dp-digit">{best}</b><br>{remark}'
+    highest = [digit for digit, _ in ranked(shares, top_k)] if shares else [None]
+    bars = ""
+    for number, share in enumerate(shares or [0.0] * 10):
+        text = percent(share) if share >= NUMBERED else ""
+        rank = "dp-best" if number == highest[0] else "dp-top" if number in highest and text else ""
+        bars += (
+            f'<li class="{rank}" title="{number}: {percent(share)}">'
+            f"<b>{number}</b>{_bar(share)}<span>{text}</span></li>"
+        )
+    # Doubt has no number: how often people draw something else depends on the people.
+    note = "Beyond the mark the drawing counts as no digit."
     return (
         f'<div class="dp-answer" data-state="{state}" data-pen="{pen}"><div class="dp-head">'
         f'{digit}<div class="dp-verdict"><b>{verdict}</b><span>{detail}</span></div>{picture}</div>'
-        f"{_bars(shares, top_k)}{_doubt_bar(doubt)}</div>"
+        f'<ol class="dp-bars" aria-label="probability of each digit">{bars}</ol>'
+        f'<div class="dp-doubt" title="{note}"><b>no digit</b>{_bar(doubt)}</div></div>'
     )
-
-
-def ranked(shares: Sequence[float], count: int) -> list[tuple[int, float]]:
-    """The ``count`` most probable digits with their probabilities, best first."""
-    order = np.argsort(-np.asarray(shares), kind="stable")[:count]
-    return [(int(digit), float(shares[digit])) for digit in order]
-
-
-def _bars(shares: Sequence[float] | None, top_k: int) -> str:
-    """A bar for each digit; the ``top_k`` most probable stand out, those under 1 % recede."""
-    best, *others = [digit for digit, _ in ranked(shares, top_k)] if shares else [None]
-    bars = ""
-    for digit, share in enumerate(shares or [0.0] * 10):
-        number = percent(share) if share >= NUMBERED else ""
-        rank = "dp-best" if digit == best else "dp-top" if digit in others and number else ""
-        bars += (
-            f'<li class="{rank}" title="{digit}: {percent(share)}">'
-            f"<b>{digit}</b>{_bar(share)}<span>{number}</span></li>"
-        )
-    return f'<ol class="dp-bars" aria-label="probability of each digit">{bars}</ol>'
-
-
-def _doubt_bar(doubt: float) -> str:
-    """A bar without a number: how often what is drawn is no digit depends on who draws."""
-    note = "Beyond the mark the drawing counts as no digit."
-    return f'<div class="dp-doubt" title="{note}"><b>no digit</b>{_bar(doubt)}</div>'
 
 
 def _bar(share: float) -> str:
     return f'<i><u style="width:{100 * share:.2f}%"></u></i>'
 
 
+def prediction_html(prediction: Prediction) -> str:
+    """A prediction for a notebook: the frame, its direction and time if known, and the answer."""
+    pictures = {"frame": (prediction.frame, "the 28 by 28 frame", "")}
+    if prediction.planes is not None:
+        legends = plane_legends()
+        for name, picture in picture_planes(prediction.frame, prediction.planes).items():
+            pictures[name] = (picture, ALT[name], f"<br>{legends[name]}")
+    figures = "".join(
+        f'<figure><img alt="{alt}" src="{frame_url(picture)}" style="width:{FRAME_SIDE}px;'
+        f"height:{FRAME_SIDE}px;max-width:none;margin:0;object-fit:contain;"
+        "image-rendering:pixelated;background:#000;border-radius:4px;box-shadow:0 0 0 1px #8886"
+        f'"><figcaption>{name}{legend}</figcaption></figure>'
+        for name, (picture, alt, legend) in pictures.items()
+    )
+    return (
+        f'{answer_style()}<div class="dp-prediction"><div class="dp-figures">{figures}</div>'
+        f"{answer_html(prediction.probabilities, prediction.doubt)}</div>"
+    )
+
+
 # --- pictures ------------------------------------------------------------------------------
 
 
-def figures_html(pictures: Mapping[str, tuple[str, str]]) -> str:
-    """Pictures side by side, each as HTML with a legend, which may be empty, below its name."""
-    figures = "".join(
-        f"<figure>{picture}<figcaption>{name}{f'<br>{legend}' if legend else ''}</figcaption>"
-        "</figure>"
-        for name, (picture, legend) in pictures.items()
-    )
-    return f'<div class="dp-figures">{figures}</div>'
-
-
 def frame_url(picture: NDArray[np.uint8]) -> str:
-    """A frame ``[28, 28]``, or a colour picture ``[H, W, 3]``, as the ``data:`` URL of a PNG."""
+    """A frame ``[28, 28]``, or a color picture ``[H, W, 3]``, as the ``data:`` URL of a PNG."""
     from PIL import Image as PILImage
 
     return image_url(PILImage.fromarray(picture))
@@ -139,50 +135,23 @@ def image_url(image: Image, **options: Any) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def image_html(picture: NDArray[np.uint8], side: int, alt: str = "") -> str:
-    """An ``img``, scaled to fit a square of ``side`` px without blurring."""
-    return (
-        f'<img alt="{alt}" src="{frame_url(picture)}" style="width:{side}px;height:{side}px;'
-        "max-width:none;margin:0;object-fit:contain;image-rendering:pixelated;background:#000;"
-        'border-radius:4px;box-shadow:0 0 0 1px #8886">'
-    )
-
-
-def planes_html(frame: Frame, planes: Planes, side: int) -> dict[str, tuple[str, str]]:
-    """Picture and legend of ``direction`` and ``time``, each as HTML."""
-    legends = plane_legends()
-    return {
-        name: (image_html(picture, side, ALT[name]), legends[name])
-        for name, picture in picture_planes(frame, planes).items()
-    }
-
-
 def plane_legends() -> dict[str, str]:
-    """What the colours of ``direction`` and ``time`` mean, each as HTML."""
-    return {"direction": _direction_legend(), "time": _time_legend()}
-
-
-def _direction_legend() -> str:
-    """A chip for each of four directions: an arrow on its colour, in light and dark the same."""
+    """The colors of ``direction``, four arrows, and of ``time``, a bar, explained in HTML."""
     chips = "".join(
         f'<span style="{CHIP};background:{_css(direction_color(*way))}">{arrow}</span>'
         for arrow, way in ARROWS.items()
     )
-    bar = "display:inline-flex;vertical-align:middle;border-radius:.3em;overflow:hidden"
-    return f'<span title="{ALT["direction"]}" style="{bar}">{chips}</span>'
-
-
-def _time_legend() -> str:
-    """A bar with the colours from the start of the drawing to its end."""
+    arrows = "display:inline-flex;vertical-align:middle;border-radius:.3em;overflow:hidden"
     colors = ",".join(_css(time_color(time)) for time in np.linspace(-1, 1, 9))
     bar = (
         "display:inline-block;vertical-align:middle;width:2.6em;height:.6em;margin:0 .35em;"
         f"border-radius:.2em;background:linear-gradient(90deg,{colors})"
     )
-    return (
-        f'<span title="{ALT["time"]}" style="white-space:nowrap">start'
-        f'<span style="{bar}"></span>end</span>'
-    )
+    return {
+        "direction": f'<span title="{ALT["direction"]}" style="{arrows}">{chips}</span>',
+        "time": f'<span title="{ALT["time"]}" style="white-space:nowrap">start'
+        f'<span style="{bar}"></span>end</span>',
+    }
 
 
 def _css(color: Any) -> str:

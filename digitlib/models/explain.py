@@ -1,7 +1,6 @@
-"""Why a network reads what it reads, without PyTorch: feature maps, occlusion, nearest digits.
+"""Explain a prediction without PyTorch: feature maps, occlusion, nearest training digits.
 
-The drawing pad shows these while somebody draws; gradients, which need PyTorch, are in
-:mod:`gradients`.
+Gradients, which need PyTorch, are in :mod:`gradients`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 
 from digitlib.errors import WeightsError
 from digitlib.models.card import EMBEDDING
+from digitlib.models.checksum import add_checksum
 from digitlib.models.recognizer import Recognizer
-from digitlib.models.seal import field, seal, unseal
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame
 from digitlib.preprocessing.strokes import Planes
 
@@ -29,22 +28,18 @@ PATCH, STEP = 5, 2  # px: side of a blanked patch, about two strokes wide; from 
 
 
 class Explainer:
-    """What a recognizer's network computes on its way to an answer.
+    """Show what a recognizer's network computes before its answer.
 
-    Its session is one of its own, made in about 10 ms: outputs that nobody asked for would still
-    cost each reading 4 %.
-
-    Args:
-        recognizer: whose network it is.
+    It makes a session of its own, in about 10 ms, because more outputs would make each prediction
+    4 % slower.
 
     Raises:
-        WeightsError: the network has no linear layer, or its file is of an earlier version;
-            ``python -m digitlib onnx`` and ``export`` write new ones.
+        WeightsError: the network has no linear layer.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
         if EMBEDDING not in recognizer.activations:
-            raise WeightsError(f"{recognizer} names no input of a linear layer: export it anew.")
+            raise WeightsError(f"{recognizer} has no linear layer to explain.")
         self.recognizer = recognizer
         self._network = Recognizer(add_outputs(recognizer.network, recognizer.activations))
 
@@ -53,11 +48,11 @@ class Explainer:
 
         Args:
             frame: uint8 ``[28, 28]``.
-            planes: float32 ``[3, 28, 28]``, the way of the pen; without them the stages of the pen
-                branch, which are 0 then, are left out.
+            planes: float32 ``[3, 28, 28]``, stroke direction and order; without them the pen branch
+                computes nothing, and its stages are left out.
 
         Returns:
-            ``[channels, rows, columns]`` each; ``[features]`` where a stage has no maps.
+            ``[channels, rows, columns]`` each, or ``[features]`` for a stage without maps.
         """
         names = [
             name
@@ -69,79 +64,71 @@ class Explainer:
         return {name: maps[0] for name, maps in zip(names, found, strict=True)}
 
     def embed(self, frames: NDArray[Any], planes: NDArray[Any] | None = None) -> Floats:
-        """What the last linear layer is given, ``[N, features]``, of frames ``[N, 28, 28]``.
-
-        Arguments and errors as :meth:`Recognizer.predict_batch`.
-        """
+        """The input of the last linear layer, ``[N, features]``; see `Recognizer.predict_batch`."""
         return self._network.outputs(frames, planes, EMBEDDING)[0]
 
     def occlusion(
-        self,
-        frame: Frame,
-        planes: Planes | None = None,
-        *,
-        digit: int | None = None,
-        size: int = PATCH,
-        step: int = STEP,
+        self, frame: Frame, planes: Planes | None = None, *, digit: int | None = None
     ) -> Floats:
-        """How much a digit's log-odds fall where a patch of ink is blanked.
+        """The fall of a digit's log-odds when a patch of ink is blanked, per pixel.
 
-        After Zeiler and Fergus, 2014, who showed the probability: that of a clear digit stays at 1
-        under any patch, while its log-odds against the others move. A pixel's value is the mean
-        over the patches that cover it; patches without ink change nothing and are not computed.
+        After Zeiler and Fergus, 2014, who showed the probability. For a clear digit that stays at 1
+        under any patch, while its log-odds against the other digits change. The value of a pixel is
+        the mean over the patches that cover it.
 
         Args:
             frame: uint8 ``[28, 28]``.
             planes: float32 ``[3, 28, 28]``, blanked with the ink.
-            digit: whose odds; the predicted digit's without.
-            size: side of a patch, px.
-            step: px between the middles of patches.
+            digit: 0 to 9; None for the predicted digit.
 
         Returns:
             ``[28, 28]``, nats; below 0 where the digit is more probable without the ink.
         """
-        return self.occlusions(frame, planes, [digit], size=size, step=step)[0]
+        return self.occlusions(frame, planes, [digit])[0]
 
     def occlusions(
-        self,
-        frame: Frame,
-        planes: Planes | None,
-        digits: Sequence[int | None],
-        *,
-        size: int = PATCH,
-        step: int = STEP,
+        self, frame: Frame, planes: Planes | None, digits: Sequence[int | None]
     ) -> Floats:
-        """As :meth:`occlusion`, ``[D, 28, 28]`` of several digits: the network runs once."""
-        patches = _patches(size, step)
+        """As :meth:`occlusion`, for several digits at once, ``[D, 28, 28]``."""
+        # Square patches [P, 28, 28] around every ``STEP``-th pixel, cut off at the edges.
+        at = np.arange(FRAME_SIZE)
+        off = at - at[::STEP, None] + PATCH // 2
+        rows = (off >= 0) & (off < PATCH)  # [positions, 28]
+        both = rows[:, None, :, None] & rows[None, :, None, :]
+        patches = both.reshape(-1, FRAME_SIZE, FRAME_SIZE)
+        # Patches without ink change nothing and are not computed.
         inked = patches[(patches & (frame > 0)).any(axis=(1, 2))]
         kept = ~np.concatenate([np.zeros((1, FRAME_SIZE, FRAME_SIZE), bool), inked])
         frames: NDArray[Any] = frame * kept.astype(np.uint8)
-        given: NDArray[Any] | None = None
-        if planes is not None:
-            given = planes * kept[:, None].astype(np.float32)
-        logits = self.recognizer.logits(frames, given)[:, :10] / self.recognizer.temperature
-        odds = np.stack([_log_odds(logits, digit) for digit in digits])
-        falls = np.einsum("dn,nrc->drc", odds[:, :1] - odds[:, 1:], inked.astype(np.float32))
+        blanked: Any = None if planes is None else planes * kept[:, None].astype(np.float32)
+        logits = self.recognizer.logits(frames, blanked)[:, :10] / self.recognizer.temperature
+        odds = []
+        for each in digits:
+            digit = int(logits[0].argmax()) if each is None else each
+            others = np.delete(logits, digit, axis=1)
+            odds.append(logits[:, digit] - np.logaddexp.reduce(others, axis=1))
+        log_odds = np.stack(odds)
+        falls = np.einsum(
+            "dn,nrc->drc", log_odds[:, :1] - log_odds[:, 1:], inked.astype(np.float32)
+        )
         return falls / patches.sum(axis=0, dtype=np.float32)
 
     def nearest(self, frame: Frame, count: int = 5) -> list[TrainingDigit]:
-        """The training digits whose embeddings are most similar to a frame's, nearest first.
+        """The training digits with the embeddings most similar to a frame's, nearest first.
 
-        Frames are compared as pictures, without the way of the pen, which MNIST's do not have.
+        Frames are compared without stroke direction and order, which MNIST doesn't have.
         """
         similarities = self._directions @ _unit(self.embed(frame[None]))[0]
         rows = np.argsort(-similarities, kind="stable")[:count]
         digits = self._digits
         return [
             TrainingDigit(
-                digits["frames"][row],
-                int(digits["labels"][row]),
-                str(digits["sets"][digits["set"][row]]),
-                int(digits["rows"][row]),
-                float(similarities[row]),
+                digits["frames"][n], int(digits["labels"][n]),
+                str(digits["sets"][digits["set"][n]]), int(digits["rows"][n]),
+                float(similarities[n]),
             )
-            for row in rows
-        ]
+            for n in rows
+        ]  # fmt: skip
 
     @cached_property
     def _digits(self) -> dict[str, NDArray[Any]]:
@@ -149,7 +136,7 @@ class Explainer:
 
     @cached_property
     def _directions(self) -> Floats:
-        """Embeddings of the training digits, of length 1: stored, or computed for other weights."""
+        """Unit embeddings of the training digits: stored, or computed for other weights."""
         if str(self._digits["weights"]) == self.recognizer.weights:
             return _unit(self._digits["embeddings"].astype(np.float32))
         return _unit(self.embed(self._digits["frames"]))
@@ -159,21 +146,20 @@ TRAINING_ARRAYS = {"frames", "labels", "sets", "set", "rows", "embeddings", "wei
 
 
 def read_training_digits(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of the index, whose zip file has a checksum of each.
+    """The arrays of the index; its zip file has a checksum of each.
 
     Raises:
-        WeightsError: the file is not there or damaged; ``python -m digitlib neighbours`` makes it.
+        WeightsError: the file is missing or damaged.
     """
     try:
-        # A file of our own: NumPy leaves its open where the content is damaged.
+        # Opened here because NumPy leaves its file open if the content is damaged.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in TRAINING_ARRAYS}
+            return {name: stored[name] for name in TRAINING_ARRAYS}
     except Exception as error:  # of zip, zlib, NumPy's format: they have no class in common
         raise WeightsError(
             f"{path} is missing or damaged ({' '.join(str(error).split())}): "
-            "python -m digitlib neighbours makes it anew."
+            "run python -m digitlib neighbours to make it."
         ) from error
-    return found
 
 
 @dataclass(frozen=True)
@@ -185,7 +171,7 @@ class TrainingDigit:
         label: 0 to 9.
         source: its data set.
         row: its number in the training split of :func:`catalog.load`.
-        similarity: cosine of the angle between its embedding and the other's, up to 1.
+        similarity: cosine of the angle between the two embeddings, up to 1.
     """
 
     frame: Frame
@@ -195,24 +181,9 @@ class TrainingDigit:
     similarity: float
 
 
-def _log_odds(logits: NDArray[Any], digit: int | None) -> NDArray[Any]:
-    """Of a digit, the first row's best without, against all others ``[N]``."""
-    digit = int(logits[0].argmax()) if digit is None else digit
-    return logits[:, digit] - np.logaddexp.reduce(np.delete(logits, digit, axis=1), axis=1)
-
-
 def _unit(vectors: Floats) -> Floats:
-    """Vectors ``[N, D]`` of length 1; one of zeros stays."""
+    """Vectors ``[N, D]`` scaled to length 1; zeros stay."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-
-
-def _patches(size: int, step: int) -> NDArray[np.bool_]:
-    """Square patches ``[P, 28, 28]`` about every ``step``-th pixel, cut at the edges."""
-    at = np.arange(FRAME_SIZE)
-    off = at - at[::step, None] + size // 2
-    rows = (off >= 0) & (off < size)  # [positions, 28]
-    both = rows[:, None, :, None] & rows[None, :, None, :]
-    return both.reshape(-1, FRAME_SIZE, FRAME_SIZE)
 
 
 # --- an ONNX file with more outputs ----------------------------------------------------------
@@ -221,10 +192,19 @@ GRAPH, OUTPUT, NAME = 7, 12, 1  # fields of ModelProto, GraphProto and ValueInfo
 
 
 def add_outputs(network: bytes, names: list[str]) -> bytes:
-    """An ONNX file whose inner values of these names are outputs, too.
+    """An ONNX file whose inner values with these names are outputs, too.
 
-    A message of Protocol Buffers that follows another is merged into it, lists joined: the names
-    alone are appended, and no package that knows the format is needed.
+    A message of Protocol Buffers that follows another is merged into it, and lists are joined. So
+    the names are appended, without a package that knows the format.
     """
-    outputs = (field(OUTPUT, field(NAME, name.encode())) for name in names)
-    return seal(unseal(network) + field(GRAPH, b"".join(outputs)))
+    outputs = (_field(OUTPUT, _field(NAME, name.encode())) for name in names)
+    return add_checksum(network + _field(GRAPH, b"".join(outputs)))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes: its number and kind, the length in groups of 7 bits, the content."""
+    length, size = b"", len(content)
+    while size > 0x7F:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content

@@ -1,7 +1,6 @@
-"""Networks of PyTorch as ONNX, the form in which :class:`Recognizer` reads them.
+"""Export PyTorch networks as ONNX, the format that :class:`Recognizer` reads.
 
-This alone of what reading needs imports PyTorch and onnx, and only for networks in training and
-weights in safetensors; the bundled network lies beside its weights as ONNX already.
+It needs PyTorch and onnx. Reading with the bundled network, which is ONNX already, doesn't.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import io
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import onnx
@@ -19,15 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from digitlib.files import write_bytes
+from digitlib.models import checksum
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, EMBEDDING, FORMAT, Card
 from digitlib.models.inference import digit_score, optimize_for_inference
 from digitlib.models.networks import count_parameters, reads_planes
-from digitlib.models.seal import seal
 from digitlib.models.weights import load_model, model_digest
 from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
 from digitlib.preprocessing.strokes import PLANES
 
-OPSET = 17  # onnxruntime 1.13 and later run it
+OPSET = 17  # needs onnxruntime 1.13
 OUTPUTS = ("probabilities", "score", "logits")
 
 
@@ -35,13 +34,13 @@ class FrameClassifier(nn.Module):
     """The whole computation from frames to probabilities, scores and logits.
 
     Args:
-        network: normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
-            last class for "no digit"; one that reads planes takes them as a second argument.
+        network: normalized frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
+            last class for "not a digit"; planes may be a second argument.
         temperature: divisor of the logits before softmax.
 
     Attributes:
-        activations: of the frames read last: the output of every ReLU, by part and number (``early
-            1``, ``pen 2``), and ``embedding``, what the last linear layer of the trunk is given.
+        activations: of the last frames: the output of every ReLU, by part and number (``early 1``,
+            ``pen 2``), and ``embedding``, the input of the last linear layer of the trunk.
     """
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
@@ -51,29 +50,23 @@ class FrameClassifier(nn.Module):
         self.scale, self.shift = 1 / (255 * MNIST_STD), -MNIST_MEAN / MNIST_STD
         self.normalizes = not _normalize_in_weights(self.network, self.scale, self.shift)
         self.activations: dict[str, Tensor] = {}
-        self._keep_activations()
-
-    def _keep_activations(self) -> None:
-        """Hook the modules whose activations are kept."""
         numbers: Counter[str] = Counter()
         last = None
         for path, module in self.network.named_modules():
             part = path.partition(".")[0] if "." in path else "layer"
             if isinstance(module, nn.ReLU):
                 numbers[part] += 1
-                module.register_forward_hook(self._keep(f"{part} {numbers[part]}"))
+                module.register_forward_hook(partial(self._keep, f"{part} {numbers[part]}"))
             elif isinstance(module, nn.Linear) and part != "pen":
                 last = module
         if last is not None:
-            last.register_forward_pre_hook(self._keep(EMBEDDING))
+            last.register_forward_pre_hook(partial(self._keep, EMBEDDING))
 
-    def _keep(self, name: str) -> Callable[..., None]:
-        """A hook that keeps a module's output, or what it is given, under this name."""
-
-        def keep(module: nn.Module, given: tuple[Tensor], output: Tensor | None = None) -> None:
-            self.activations[name] = given[0] if output is None else output
-
-        return keep
+    def _keep(
+        self, name: str, module: nn.Module, given: tuple[Tensor], output: Tensor | None = None
+    ) -> None:
+        """Hook: store a module's output, or its input before it runs."""
+        self.activations[name] = given[0] if output is None else output
 
     def forward(self, frames: Tensor, planes: Tensor | None = None) -> tuple[Tensor, ...]:
         """Probabilities, scores, logits and activations of uint8 frames ``[N, 28, 28]``."""
@@ -88,9 +81,9 @@ class FrameClassifier(nn.Module):
 
 @torch.no_grad()
 def _normalize_in_weights(network: nn.Module, scale: float, shift: float) -> bool:
-    """Make the first layer take ``x`` for ``scale * x + shift``, if it is a kernel without padding.
+    """Merge the normalization ``scale * x + shift`` into the first layer, unless that has padding.
 
-    Padding would be of another shade then: such a network is left as it is.
+    Padding would then have another shade. The return value says whether it was merged.
     """
     first = next(layer for layer in network.modules() if not [*layer.children()])
     if not isinstance(first, nn.Conv2d) or first.in_channels != 1 or first.padding != (0, 0):
@@ -102,21 +95,38 @@ def _normalize_in_weights(network: nn.Module, scale: float, shift: float) -> boo
 
 
 def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
-    """The content of an ONNX file that reads frames as a network does, its card inside.
+    """The content of an ONNX file with a network and its card.
 
-    The network given is left alone. Its file is described at :meth:`Recognizer.export_onnx`.
+    :meth:`Recognizer.export_onnx` describes the file. The model is not changed.
 
     Args:
-        model: maps normalised frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
-            with a last class for "no digit".
-        card: with temperature and thresholds; without one 1 and -inf.
+        model: maps normalized frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
+            with a last class for "not a digit".
+        card: with temperature and thresholds; 1 and -inf without a card.
     """
     model = copy.deepcopy(model).cpu().float().eval()
     card = card or Card(type(model).__name__)
-    classifier = FrameClassifier(model, card.temperature)
-    file = onnx.load_from_string(_trace(classifier))
-    del file.graph.output[len(OUTPUTS) :]  # activations: named, and computed for an Explainer alone
-    if reads_planes(model):  # an input with a value is optional; the one frame fits any number
+    classifier = FrameClassifier(model, card.temperature).eval()
+    inputs = {"frames": torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)}
+    if reads_planes(model):
+        inputs["planes"] = torch.zeros(2, len(PLANES), FRAME_SIZE, FRAME_SIZE)
+    classifier(*inputs.values())  # fills in the names of its activations
+    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)} | {"planes": {0: "N or 1"}}
+    content = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(
+            classifier,
+            tuple(inputs.values()),
+            content,  # type: ignore[arg-type]  # the exporter accepts files
+            dynamo=False,  # the other exporter needs one more package
+            opset_version=OPSET,
+            input_names=[*inputs],
+            output_names=[*OUTPUTS, *classifier.activations],
+            dynamic_axes=axes,
+        )
+    file = onnx.load_from_string(content.getvalue())
+    del file.graph.output[len(OUTPUTS) :]  # an Explainer makes the activations outputs again
+    if reads_planes(model):  # an input with a value is optional; the one frame is broadcast
         empty = np.zeros((1, len(PLANES), FRAME_SIZE, FRAME_SIZE), np.float32)
         file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "planes"))
     metadata = {
@@ -126,38 +136,15 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
         "weights": model_digest(model),
         "activations": json.dumps([*classifier.activations]),
         "rejection_threshold": repr(card.threshold),
+        checksum.NAME: checksum.PLACEHOLDER,
     }
     if card.stroke_threshold is not None:
         metadata["stroke_rejection_threshold"] = repr(card.stroke_threshold)
     onnx.helper.set_model_props(file, metadata)
     onnx.checker.check_model(file)
-    return seal(file.SerializeToString())
-
-
-def _trace(classifier: FrameClassifier) -> bytes:
-    """The classifier as ONNX, any number of frames in; its activations are outputs, too."""
-    frames = torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)
-    planes = torch.zeros(2, len(PLANES), FRAME_SIZE, FRAME_SIZE)
-    inputs = {"frames": frames}
-    if reads_planes(classifier.network):
-        inputs["planes"] = planes
-    classifier.eval()(*inputs.values())  # then the names of its activations are known
-    content = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"):
-        torch.onnx.export(
-            classifier,
-            tuple(inputs.values()),
-            content,  # type: ignore[arg-type]  # a file, the exporter takes it
-            dynamo=False,  # the other exporter needs one more package
-            opset_version=OPSET,
-            input_names=[*inputs],
-            output_names=[*OUTPUTS, *classifier.activations],
-            dynamic_axes={name: {0: "N"} for name in ("frames", *OUTPUTS)}
-            | {"planes": {0: "N or 1"}},
-        )
-    return content.getvalue()
+    return checksum.add_checksum(file.SerializeToString())
 
 
 def export_bundled() -> None:
-    """Write the bundled network as ONNX, from the bundled weights."""
+    """Write the bundled network as ONNX from the bundled weights."""
     write_bytes(BUNDLED_NETWORK, to_onnx(*load_model(BUNDLED_WEIGHTS)))

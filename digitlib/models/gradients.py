@@ -1,7 +1,4 @@
-"""Attribution by gradients, with PyTorch: for notebooks, which have it, not for the pad.
-
-Captum has integrated gradients, too. It would be one more package, for the fifteen lines below.
-"""
+"""Attribution by integrated gradients, with PyTorch: for notebooks, not for the pad."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from torch import nn
 from digitlib.preprocessing.frame import Frame, normalize
 from digitlib.preprocessing.strokes import Planes
 
-STEPS = 64  # of the sum that stands for the integral: it is within about 1 % of it
+STEPS = 64  # of the sum that approximates the integral, within about 1 %
 
 Floats = NDArray[np.float32]
 
@@ -26,26 +23,24 @@ def integrated_gradients(
     planes: Planes | None = None,
     *,
     digit: int,
-    steps: int = STEPS,
 ) -> tuple[Floats, Floats | None]:
-    """The part of each pixel in a digit's logit, beside a blank frame.
+    """The contribution of each pixel to a digit's logit, compared with a blank frame.
 
-    Gradients are averaged along the straight way from the blank frame to the given one, and
+    Gradients are averaged along the straight line from the blank frame to the given one, and
     multiplied by the difference of the two (Sundararajan et al., 2017, arXiv 1703.01365). All
-    parts together are the difference of the two logits.
+    contributions add up to the difference of the two logits.
 
     Args:
-        model: normalised frames ``[N, 1, 28, 28]``, and planes if they are given, to logits.
+        model: normalized frames ``[N, 1, 28, 28]``, and planes if they are given, to logits.
         frame: uint8 ``[28, 28]``.
-        planes: float32 ``[3, 28, 28]``, the way of the pen.
-        digit: whose logit.
-        steps: at the middles of so many equal parts of the way gradients are taken.
+        planes: float32 ``[3, 28, 28]``, stroke direction and order.
+        digit: 0 to 9.
 
     Returns:
-        parts of the frame's pixels ``[28, 28]`` and of the planes' ``[3, 28, 28]``, in logits.
+        contributions of the frame's pixels ``[28, 28]`` and of the planes' ``[3, 28, 28]``.
     """
     model = copy.deepcopy(model).eval().requires_grad_(False)
-    along = ((torch.arange(steps) + 0.5) / steps)[:, None, None, None]
+    along = ((torch.arange(STEPS) + 0.5) / STEPS)[:, None, None, None]
     ends = [torch.from_numpy(frame)[None].float() / 255]
     if planes is not None:
         ends.append(torch.from_numpy(planes))

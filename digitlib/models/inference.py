@@ -1,4 +1,4 @@
-"""Networks of PyTorch for reading alone: layers merged, logits turned into a score."""
+"""PyTorch networks for inference: merged layers, and the score of logits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def digit_score(logits: Tensor) -> Tensor:
-    """Score ``[N]`` of being a digit at all, of logits ``[N, 10]`` or ``[N, 11]``; higher is more.
+    """Score ``[N]`` for logits ``[N, 10]`` or ``[N, 11]``: higher looks more like a digit.
 
-    With a "no digit" class the log-odds of all digits against it, else the energy score
-    (Liu et al., 2020).
+    With an eleventh class, "not a digit", it is the log-odds of all digits against that class, else
+    the energy score (Liu et al., 2020).
     """
     energy = logits[:, :10].logsumexp(dim=1)
     return energy - logits[:, 10] if logits.shape[1] > 10 else energy
@@ -23,25 +23,30 @@ def digit_score(logits: Tensor) -> Tensor:
 def optimize_for_inference(model: nn.Module, *, relu_first: bool = False) -> nn.Module:
     """A copy for inference: same output up to rounding, fewer and faster steps.
 
-    Within an ``nn.Sequential``, batch norm is multiplied into the weights of the convolution
-    before it, dropout is left out, and max-pooling comes before ReLU, which then has fewer numbers
-    to do; or after it with ``relu_first``, for runtimes that make it part of the convolution.
-    Channels lie last in memory, as fast kernels want them.
+    Within an ``nn.Sequential``, batch norm is merged into the convolution before it, and dropout is
+    left out. Max-pooling comes before ReLU, which then has fewer numbers to process; with
+    ``relu_first`` after it, for runtimes that make ReLU part of the convolution. Channels are last
+    in memory, as fast kernels need them.
     """
     model = copy.deepcopy(model).eval()
-    order = (nn.ReLU, nn.MaxPool2d) if relu_first else (nn.MaxPool2d, nn.ReLU)
+    first, second = (nn.ReLU, nn.MaxPool2d) if relu_first else (nn.MaxPool2d, nn.ReLU)
     for parent in [*model.modules()]:
         for name, child in [*parent.named_children()]:
-            if type(child) is nn.Sequential:
-                setattr(parent, name, nn.Sequential(*_in_order(_merge_batch_norm(child), *order)))
+            if type(child) is not nn.Sequential:
+                continue
+            layers = _merge_batch_norm(child)
+            for index in range(len(layers) - 1):
+                if type(layers[index]) is second and type(layers[index + 1]) is first:
+                    layers[index : index + 2] = layers[index + 1], layers[index]
+            setattr(parent, name, nn.Sequential(*layers))
     return model.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
 
 
 def _merge_batch_norm(layers: Iterable[nn.Module]) -> list[nn.Module]:
     """Layers without dropout, batch norm merged into the convolution before it.
 
-    Max-pooling between the two does not matter where all factors of the batch norm are positive:
-    the largest number stays the largest.
+    Max-pooling between the two doesn't matter if all factors of the batch norm are positive: the
+    largest number stays the largest.
     """
     merged: list[nn.Module] = []
     for layer in layers:
@@ -53,14 +58,3 @@ def _merge_batch_norm(layers: Iterable[nn.Module]) -> list[nn.Module]:
         elif not isinstance(layer, nn.Dropout):
             merged.append(layer)
     return merged
-
-
-def _in_order(
-    layers: list[nn.Module], first: type[nn.Module], second: type[nn.Module]
-) -> list[nn.Module]:
-    """Layers of two kinds that may change places, in this order where they are neighbours."""
-    ordered = [*layers]
-    for index in range(len(ordered) - 1):
-        if type(ordered[index]) is second and type(ordered[index + 1]) is first:
-            ordered[index : index + 2] = ordered[index + 1], ordered[index]
-    return ordered

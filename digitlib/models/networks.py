@@ -1,4 +1,4 @@
-"""The networks: normalised frames ``[N, 1, 28, 28]`` in, logits ``[N, 10]`` (or 11) out."""
+"""The networks: normalized frames ``[N, 1, 28, 28]`` in, logits ``[N, 10]`` (or 11) out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ CLASSES = tuple("0123456789")
 
 
 class BaselineCNN(nn.Module):
-    """The well-known small CNN of a thousand tutorials: the baseline.
-
-    conv 32 - pool - conv 64 - pool - fully connected 128, dropout 0.3: 421,642 parameters.
-    """
+    """The small CNN of many tutorials: the baseline, with 421,642 parameters."""
 
     def __init__(self, dropout: float = 0.3) -> None:
         super().__init__()
@@ -34,7 +31,7 @@ class BaselineCNN(nn.Module):
         )  # fmt: skip
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Logits ``[N, 10]`` of normalised frames ``[N, 1, 28, 28]``."""
+        """Logits ``[N, 10]`` of normalized frames ``[N, 1, 28, 28]``."""
         return self.head(self.features(frames))
 
 
@@ -47,17 +44,17 @@ def _conv_block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> 
 class DigitNet(nn.Module):
     """The compact default: early reduction, batch norm, most of the work on 12x12 and 6x6 maps.
 
-    The first kernel stays inside the frame, whose margin is empty: 24x24 halves evenly to 12, 6
-    and 3. One linear layer reads the last 3x3 maps, so the place of a stroke still counts.
+    The first kernel has no padding because the margin of a frame is empty: 24x24 halves evenly to
+    12, 6 and 3. One linear layer reads the last 3x3 maps, so the place of a stroke matters.
 
     Args:
         width: channels of the first layer; twice as many on 12x12.
         late: channels on 6x6; None for ten thirds of ``width``.
         depth: convolutions on 6x6.
-        stride: of the first kernel. With 2 it is padded and nothing is pooled after it; maps are
-            14, 7 and 3 wide, as in the teachers of the bundled network.
+        stride: of the first kernel. With 2 it is padded, without pooling after it; maps are 14, 7
+            and 3 wide, as in the teachers of the bundled network.
         dropout: before the linear layer, in training.
-        outputs: 10, or 11 with a last class for "no digit".
+        outputs: 10, or 11 with a last class for "not a digit".
         pen: channels of the first layer of the pen branch; 0 for none.
     """
 
@@ -95,10 +92,10 @@ class DigitNet(nn.Module):
         self.pen = PenBranch(pen, 2 * w, outputs) if pen else None
 
     def forward(self, frames: Tensor, planes: Tensor | None = None) -> Tensor:
-        """Logits ``[N, outputs]`` of normalised frames ``[N, 1, 28, 28]``.
+        """Logits ``[N, outputs]`` of normalized frames ``[N, 1, 28, 28]``.
 
-        ``planes`` ``[N, 3, 28, 28]`` tell the way of the pen; see
-        :func:`strokes.render_with_planes`. Without a pen branch they are not looked at.
+        ``planes`` ``[N, 3, 28, 28]`` are stroke direction and order, from
+        :func:`strokes.render_with_planes`. Networks without a pen branch ignore them.
         """
         maps = self.early(frames)
         if self.pen is None or planes is None:
@@ -108,7 +105,7 @@ class DigitNet(nn.Module):
 
 
 class PenBranch(nn.Module):
-    """Reads the planes of pen strokes; where they are 0, as for pictures, all it adds is 0.
+    """Reads stroke direction and order; for pictures, where they are 0, it adds 0.
 
     Args:
         width: channels of its first layer.
@@ -127,7 +124,7 @@ class PenBranch(nn.Module):
             nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9 * maps, outputs, bias=False)
         )
         self.join = nn.Conv2d(maps, maps, 1, bias=False)
-        for last in (self.head[-1], self.join):  # in the beginning, nothing is added
+        for last in (self.head[-1], self.join):  # at first, it adds nothing
             nn.init.zeros_(last.weight)  # type: ignore[arg-type]
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,13 +134,13 @@ class PenBranch(nn.Module):
 
 
 class Deskew(nn.Module):
-    """Digits upright and equally wide, by the second moments of their ink.
+    """Make digits upright and equally wide, by the second moments of their ink, without weights.
 
-    Each row is shifted until rows and columns no longer correlate, as MNIST was deslanted by LeCun
-    et al. (1998), then all are stretched to one width. It has no weights.
+    Each row is shifted until rows and columns no longer correlate, as LeCun et al. (1998) deslanted
+    MNIST. Then all digits are stretched to one width.
 
     Args:
-        size: of the frames that come out; the middle ``CUT`` pixels of those that go in.
+        size: of the output frames, which show the middle ``CUT`` pixels of the input.
     """
 
     CUT = 22  # of 28 pixels: digits fill 20, the rest is margin
@@ -157,47 +154,43 @@ class Deskew(nn.Module):
 
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames ``[N, 1, size, size]`` of normalised frames ``[N, 1, 28, 28]``."""
+        """Frames ``[N, 1, size, size]`` of normalized frames ``[N, 1, 28, 28]``."""
         ink = frames[:, 0] * MNIST_STD + MNIST_MEAN
-        x, y, shift, stretch = (value[:, None, None] for value in self._measure(ink))
-        part = self.CUT / FRAME_SIZE
-        places = part * _centres(self.size, frames.device)
-        across = x + stretch * places + shift * places[:, None]  # [N, size, size]
-        grid = torch.stack([across, (y + places[:, None]).expand_as(across)], dim=3)
-        return F.grid_sample(frames, grid, padding_mode="border", align_corners=False)
-
-    def _measure(self, ink: Tensor) -> tuple[Tensor, ...]:
-        """Centre of mass, slant and stretch, each ``[N]``, of ink ``[N, 28, 28]``."""
-        c = _centres(FRAME_SIZE, ink.device)
+        c = _centers(FRAME_SIZE, ink.device)
         rows, columns = ink.sum(2), ink.sum(1)
         total = rows.sum(1).clamp(min=1e-3)
-        x, y = (columns * c).sum(1) / total, (rows * c).sum(1) / total
+        x, y = (columns * c).sum(1) / total, (rows * c).sum(1) / total  # center of mass
         xx = (columns * c**2).sum(1) / total - x**2
         yy = (rows * c**2).sum(1) / total - y**2
         xy = ((ink * c).sum(2) * c).sum(1) / total - x * y
         slant = (xy / yy.clamp(min=1e-3)).clamp(-self.SLANT, self.SLANT)
         width = (xx - slant * xy).clamp(min=1e-6).sqrt()
-        return x, y, slant, (width / self.WIDTH).clamp(*self.STRETCH)
+        stretch = (width / self.WIDTH).clamp(*self.STRETCH)
+        x, y, shift, stretch = (value[:, None, None] for value in (x, y, slant, stretch))
+        places = self.CUT / FRAME_SIZE * _centers(self.size, frames.device)
+        across = x + stretch * places + shift * places[:, None]  # [N, size, size]
+        grid = torch.stack([across, (y + places[:, None]).expand_as(across)], dim=3)
+        return F.grid_sample(frames, grid, padding_mode="border", align_corners=False)
 
 
-def _centres(size: int, device: torch.device) -> Tensor:
-    """Places of ``size`` pixels in a row, from -1 to 1, as ``grid_sample`` has them."""
+def _centers(size: int, device: torch.device) -> Tensor:
+    """Centers of ``size`` pixels in a row, from -1 to 1, as in ``grid_sample``."""
     return (2 * torch.arange(size, device=device) + 1) / size - 1
 
 
 class QuickNet(nn.Module):
-    """The least work for 99 %: little to learn, no empty margin, pooling early.
+    """The least work for 99 %: little to learn, no empty margin, early pooling.
 
-    Deskewed digits vary less, so fewer examples and pixels do. The first kernel has stride 2 and
-    stays inside the frame: 28x28 becomes 12x12 and halves evenly to 6x6 and 3x3, 20x20 becomes 8x8,
-    4x4 and 2x2. Batch norm and ReLU act on pooled maps, a quarter as large.
+    Deskewed digits vary less, so fewer examples and pixels are enough. The first kernel has stride
+    2 and no padding: 28x28 becomes 12x12, 6x6 and 3x3; 20x20 becomes 8x8, 4x4 and 2x2. Batch norm
+    and ReLU process pooled maps, a quarter as large.
 
     Args:
         width: channels of the first layer; then twice and three times as many.
         pool_first: pool before batch norm and ReLU, not after.
         stride: of the first kernel; with 1 its maps are pooled.
         padding: of the first kernel, with stride 2.
-        deskewed: size of the deskewed frames, 20 in `quick`; 0 takes frames as they are.
+        deskewed: size of the deskewed frames, 20 in `quick`; 0 for no deskewing.
     """
 
     def __init__(
@@ -229,18 +222,15 @@ class QuickNet(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(3 * w * side**2, 10))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Logits ``[N, 10]`` of normalised frames ``[N, 1, 28, 28]``."""
+        """Logits ``[N, 10]`` of normalized frames ``[N, 1, 28, 28]``."""
         return self.head(self.features(self.deskew(frames)))
 
 
 NETWORKS: dict[str, type[nn.Module]] = {
-    "baseline": BaselineCNN,
-    "digitnet": DigitNet,
-    "quicknet": QuickNet,
-}
+    "baseline": BaselineCNN, "digitnet": DigitNet, "quicknet": QuickNet,
+}  # fmt: skip
 
-
-# What the arguments of a network may be: a larger one would be a slip, or a damaged card.
+# Ranges of the arguments; a larger one is a mistake, or from a damaged card.
 LIMITS: dict[str, tuple[float, float]] = {
     "width": (1, 256), "late": (1, 1024), "depth": (1, 16), "stride": (1, 2), "dropout": (0, 0.95),
     "outputs": (10, 11), "pen": (0, 256), "padding": (0, 2), "deskewed": (12, FRAME_SIZE),
@@ -248,7 +238,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 
 def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
-    """ValueError where no network has this name, or where it cannot be built of these arguments."""
+    """Raise ValueError if no network has this name, or it cannot have these arguments."""
     if name not in NETWORKS:
         raise ValueError(f"There is no network {name!r}; there are {', '.join(NETWORKS)}.")
     known = inspect.signature(NETWORKS[name]).parameters
@@ -262,7 +252,7 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
         kinds = {bool} if isinstance(default, bool) else {int, type(default)} - {type(None)}
         if type(value) not in kinds or not low <= value <= high:
             raise ValueError(
-                f"{argument} of {name} lies between {low} and {high}: not {reprlib.repr(value)}."
+                f"{argument} of {name} must be {low} to {high}, not {reprlib.repr(value)}."
             )
 
 
@@ -277,12 +267,12 @@ def build_network(name: str, **arguments: Any) -> nn.Module:
 
 
 def reads_planes(model: nn.Module) -> bool:
-    """The network takes the way of the pen as a second argument."""
+    """Whether the network takes planes as a second argument."""
     return getattr(model, "pen", None) is not None
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trainable numbers: all parameters, frozen for now or not; no buffers."""
+    """Number of parameters, frozen or not, without buffers."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

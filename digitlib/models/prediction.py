@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.models.display import (
-    answer_html,
-    answer_style,
-    figures_html,
-    image_html,
-    planes_html,
-    ranked,
-)
 from digitlib.preprocessing.frame import Frame
 from digitlib.preprocessing.strokes import Planes
-
-FRAME_SIDE = 96  # px on screen
 
 
 @dataclass(frozen=True)
@@ -30,10 +21,10 @@ class Prediction:
     Attributes:
         probabilities: of the digits 0 to 9, 10 floats that sum to 1.
         frame: uint8 ``[28, 28]``, the input of the network.
-        score: of being a digit at all, higher is more.
-        threshold: a drawing with a lower score is probably no digit.
-        planes: float32 ``[3, 28, 28]``, the way of the pen, as the network got it; None for a
-            picture, and for a network that takes none.
+        score: how much the drawing looks like a digit; higher is more.
+        threshold: a drawing with a lower score is rejected.
+        planes: float32 ``[3, 28, 28]``, stroke direction and order, as the network got them; None
+            for a picture, and for a network that doesn't take them.
     """
 
     probabilities: tuple[float, ...]
@@ -44,16 +35,16 @@ class Prediction:
 
     @property
     def rejected(self) -> bool:
-        """The drawing is probably no digit at all."""
+        """The drawing is probably not a digit."""
         return self.score < self.threshold
 
     @property
     def doubt(self) -> float:
-        """Of its being a digit, 0-1: 0.5 where the score is at its threshold, more below.
+        """Doubt that the drawing is a digit, 0-1: 0.5 at the threshold, more below it.
 
-        Where the score is the log-odds of being a digit, these are the odds of being none, scaled
-        so that even odds are at the threshold. It is no probability: that would depend on how
-        often people draw something else.
+        If the score is the log-odds of being a digit, doubt is the odds against it, scaled to be
+        even at the threshold. It is not a probability, which would depend on how often people draw
+        something else.
         """
         return (1 - math.tanh((self.score - self.threshold) / 2)) / 2
 
@@ -70,7 +61,7 @@ class Prediction:
     def top(self, k: int = 3) -> list[tuple[int, float]]:
         """The ``k`` most probable digits with their probabilities, best first."""
         if not 1 <= k <= len(self.probabilities):
-            raise ValueError(f"k is 1 to {len(self.probabilities)}, not {k}.")
+            raise ValueError(f"k must be 1 to {len(self.probabilities)}, not {k}.")
         return ranked(self.probabilities, k)
 
     def __repr__(self) -> str:
@@ -78,18 +69,9 @@ class Prediction:
         return f"Prediction({best}{', rejected' if self.rejected else ''})"
 
     def _repr_html_(self) -> str:
-        """Frame, planes and the answer as in the drawing pad, in light and dark themes."""
-        return (
-            f'{answer_style()}<div class="dp-prediction">{self._pictures()}'
-            f"{answer_html(self.probabilities, self.doubt)}</div>"
-        )
+        from digitlib.models.display import prediction_html
 
-    def _pictures(self) -> str:
-        """The frame; beside it direction and time, where the network got them."""
-        pictures = {"frame": (image_html(self.frame, FRAME_SIDE, "the 28 by 28 frame"), "")}
-        if self.planes is not None:
-            pictures |= planes_html(self.frame, self.planes, FRAME_SIDE)
-        return figures_html(pictures)
+        return prediction_html(self)
 
 
 class BatchPrediction(NamedTuple):
@@ -97,10 +79,16 @@ class BatchPrediction(NamedTuple):
 
     Attributes:
         probabilities: of the digits 0 to 9, float32 ``[N, 10]``.
-        scores: of being a digit at all, float32 ``[N]``; higher is more.
+        scores: how much each frame looks like a digit, float32 ``[N]``; higher is more.
         rejected: bool ``[N]``; the score is below the threshold.
     """
 
     probabilities: NDArray[np.float32]
     scores: NDArray[np.float32]
     rejected: NDArray[np.bool_]
+
+
+def ranked(shares: Sequence[float], count: int) -> list[tuple[int, float]]:
+    """The ``count`` most probable digits with their probabilities, best first."""
+    order = np.argsort(-np.asarray(shares), kind="stable")[:count]
+    return [(int(digit), float(shares[digit])) for digit in order]

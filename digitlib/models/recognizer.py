@@ -4,94 +4,100 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.errors import WeightsError
 from digitlib.files import write_bytes
-from digitlib.models.arrays import Numbers, check_frames, like, to_array, to_bytes
-from digitlib.models.card import BUNDLED_NETWORK, Card, require_file
+from digitlib.models.card import BUNDLED_NETWORK, Card, parse_card
+from digitlib.models.checksum import verify_checksum, wrap_errors
 from digitlib.models.prediction import BatchPrediction, Prediction
-from digitlib.models.seal import unseal
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
 from digitlib.preprocessing.strokes import Planes
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
     from torch import Tensor, nn
 
     from digitlib.models.reading import Reading
+
+Numbers = TypeVar("Numbers", NDArray[Any], "Tensor")
 
 CHUNK = 128  # frames per pass: memory is bounded, and their maps stay in the processor's cache
 MIN_CHUNK = 32  # frames that are worth a thread of their own
 
 
 class Recognizer:
-    """A network with its calibration: drawings in, :class:`Prediction` out. It needs no PyTorch.
+    """A network with its calibration: drawings in, :class:`Prediction` out, without PyTorch.
 
     Args:
-        network: content of an ONNX file that :meth:`export_onnx` wrote, with its seal.
+        network: content of an ONNX file that :meth:`export_onnx` wrote.
 
     Attributes:
         card: of the network's weights.
         parameters: number of the network's parameters.
-        takes_planes: the network reads the way of the pen, too.
+        takes_planes: the network also reads stroke direction and order.
         weights: digest of the network's weights.
         activations: names of those that an :class:`Explainer` shows.
 
     Raises:
-        WeightsError: it is no ONNX file of ours, or not as it was written.
+        WeightsError: this is not an ONNX file of digitlib, or it is damaged.
     """
 
     def __init__(self, network: bytes) -> None:
-        unseal(network)
+        import onnxruntime
+
+        verify_checksum(network)
         self.network = network
-        self._session = _make_session(network)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # a frame is too little work to share
+        options.log_severity_level = 3  # errors; it warns of the optional input
+        try:
+            self._session = onnxruntime.InferenceSession(
+                network, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no other class in common
+            reason = " ".join(str(error).split())
+            raise WeightsError(f"This is not an ONNX file ({reason}).") from error
         stored = self._session.get_modelmeta().custom_metadata_map
-        self.card = Card.from_metadata(stored)
+        self.card = Card.from_json(parse_card(stored))
         self.parameters, self.weights = int(stored["parameters"]), stored["weights"]
         self.activations: list[str] = json.loads(stored.get("activations", "[]"))
         optional = self._session.get_overridable_initializers()
         self.takes_planes = "planes" in [each.name for each in optional]
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
-        strokes_too = self.card.stroke_threshold
-        self.stroke_threshold = self.threshold if strokes_too is None else strokes_too
+        drawn = self.card.stroke_threshold
+        self.stroke_threshold = self.threshold if drawn is None else drawn
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Recognizer:
-        """Load a network: the one at ``path``, without one the bundled one.
-
-        Args:
-            path: ONNX file of :meth:`export_onnx`, or weights in safetensors, which need PyTorch.
+        """Load a network: an ONNX file, weights in safetensors, or the bundled network.
 
         Raises:
             WeightsError: the file cannot be used; see :func:`weights.read_tensors`.
-            ImportError: weights in safetensors, and there is no PyTorch.
+            ImportError: the weights are in safetensors, and PyTorch is not installed.
         """
         path = BUNDLED_NETWORK if path is None else Path(path)
-        require_file(path)
-        if path.suffix != ".onnx":
-            return cls(_export_weights(path))
+        with wrap_errors(path):
+            if path.suffix == ".onnx":
+                return cls(path.read_bytes())
         try:
-            return cls(path.read_bytes())
-        except OSError as error:
-            raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
-        except WeightsError as error:
-            raise WeightsError(f"{path}: {error}") from error
+            from digitlib.models.weights import load_model
+        except ImportError as error:
+            raise ImportError(
+                f"Weights in safetensors need PyTorch: pip install 'digitlib[train]' ({error})."
+            ) from error
+        return cls.from_model(*load_model(path))
 
     @classmethod
     def from_model(cls, model: nn.Module, card: Card | None = None) -> Recognizer:
-        """The recognizer of a network in PyTorch, which may be trained on: this one stays.
-
-        Args:
-            model, card: as for :func:`export.to_onnx`.
-        """
+        """The recognizer of a PyTorch network as it is now; see :func:`export.to_onnx`."""
         from digitlib.models.export import to_onnx
 
         return cls(to_onnx(model, card))
@@ -109,58 +115,51 @@ class Recognizer:
 
         Raises:
             BlankDrawingError: there is no ink.
-            InputError: the file or array is no picture that is read, or too large, or too busy to
-                find a digit in; the message says what to do.
+            InputError: the picture cannot be read, or it is too large, or has too many parts; the
+                message says what to do.
         """
-        return self.predict_frame(to_frame(image))
+        return self._predict(to_frame(image))
 
     def predict_strokes(self, drawing: Sequence[NDArray[np.floating[Any]]]) -> Prediction:
         """Read the digit drawn by pen strokes: ``(n, 2)`` arrays, x right, y down, any unit.
 
-        Taps far from everything else are left out (:func:`strokes.drop_stray_taps`).
+        Short strokes far from everything else are left out (:func:`strokes.drop_stray_taps`).
 
         Raises:
             BlankDrawingError: there are no points.
-            InputError: a stroke has another shape or type, or NaN, or there are too many.
+            InputError: a stroke has the wrong shape or type or a NaN, or there are too many points.
         """
-        kept = strokes.drop_stray_taps(drawing)
         if self.takes_planes:
-            return self._predict(*strokes.render_with_planes(kept))
-        return self._predict(strokes.render(kept))
+            return self._predict(*strokes.render_with_planes(drawing, drop_taps=True))
+        return self._predict(strokes.render(drawing, drop_taps=True))
 
     def read(self, source: Any) -> Reading:
-        """Read numbers, line by line, each from left to right; ``?`` where it is not sure.
+        """Read numbers, line by line, from left to right, with ``?`` for uncertain digits.
 
         Args:
             source: a picture as for :meth:`predict`, or a list of pen strokes as for
                 :meth:`predict_strokes`, in any order.
 
         Raises:
-            BlankDrawingError, ValueError: as there.
+            BlankDrawingError, InputError: as there.
         """
         from digitlib.models.number_reader import read
 
         return read(self, source)
 
     def predict_frame(self, frame: Frame, planes: Planes | None = None) -> Prediction:
-        """Read the digit in one frame.
-
-        Args:
-            frame: uint8 ``[28, 28]``.
-            planes: float32 ``[3, 28, 28]``, the way of the pen where it is known; see
-                :func:`strokes.render_with_planes`.
+        """Read the digit in one frame, uint8 ``[28, 28]``; planes are float32 ``[3, 28, 28]``.
 
         Raises:
-            ValueError: a wrong shape or type, or planes for a network that takes none.
+            ValueError: a wrong shape or type, or planes for a network that doesn't take them.
         """
-        if frame.shape != (FRAME_SIZE, FRAME_SIZE) or frame.dtype != np.uint8:
-            raise ValueError(f"A frame is uint8 [28, 28], not {frame.dtype} {[*frame.shape]}.")
-        if planes is not None:
-            self._check_planes(planes.shape, planes.dtype, ())
+        if frame.dtype != np.uint8:
+            raise ValueError(f"A frame must be uint8 [28, 28], not {frame.dtype}.")
+        self._check(frame[None], None if planes is None else planes[None])
         return self._predict(frame, planes)
 
     def _predict(self, frame: Frame, planes: Planes | None = None) -> Prediction:
-        """As :meth:`predict_frame`, without a look at shapes and types."""
+        """As :meth:`predict_frame`, without checks."""
         inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
         if planes is not None:
             inputs["planes"] = planes[None]
@@ -174,66 +173,63 @@ class Recognizer:
     ) -> BatchPrediction:
         """Probabilities, scores and rejections of frames ``[N, 28, 28]`` in MNIST's convention.
 
-        Beside the frames and the result, memory is that of ``CHUNK`` frames per core, whatever
-        their number.
+        Besides the frames and the result, it takes the memory of ``CHUNK`` frames per core.
 
         Args:
-            frames: array or tensor, uint8 0-255 or float 0-1, which is rounded to these; any
-                number, they stream through.
-            planes: float32 ``[N, 3, 28, 28]``, the way of the pen, 0 for pictures.
+            frames: array or tensor, uint8 0-255, or float 0-1, which is rounded to uint8.
+            planes: float32 ``[N, 3, 28, 28]``, stroke direction and order, 0 for pictures.
 
         Raises:
             ValueError: wrong shape or type, frames with NaN or floats outside 0-1, or planes for
-                a network that takes none.
+                a network that doesn't take them.
         """
         probabilities, scores = self.outputs(frames, planes, "probabilities", "score")
         threshold: Any = self.threshold
         if planes is not None:
-            drawn = to_array(planes).reshape(len(planes), -1).any(axis=1)
+            drawn = _to_array(planes).reshape(len(planes), -1).any(axis=1)
             threshold = np.where(drawn, self.stroke_threshold, self.threshold)
         return BatchPrediction(probabilities, scores, scores < threshold)
 
     def probabilities(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
-        """Probabilities alone, float32 ``[N, 10]``, as array or tensor, like ``frames``.
-
-        Arguments and errors as :meth:`predict_batch`.
-        """
-        return like(frames, *self.outputs(frames, planes, "probabilities"))
+        """Probabilities as in :meth:`predict_batch`, an array or a tensor, like ``frames``."""
+        return self._like(frames, planes, "probabilities")
 
     def logits(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
-        """Output of the network before temperature and softmax, ``[N, 10]`` or ``[N, 11]``.
+        """Output before temperature and softmax, ``[N, 10]`` or ``[N, 11]``, like ``frames``."""
+        return self._like(frames, planes, "logits")
 
-        An array or a tensor, like ``frames``; arguments and errors as :meth:`predict_batch`.
-        """
-        return like(frames, *self.outputs(frames, planes, "logits"))
+    def _like(self, frames: Any, planes: Any, name: str) -> Any:
+        """One output, as an array, or as a tensor if ``frames`` is one."""
+        (found,) = self.outputs(frames, planes, name)
+        return sys.modules["torch"].from_numpy(found) if hasattr(frames, "detach") else found
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the computation from frames to probabilities as ONNX, for any runtime.
 
-        Its input ``frames`` is uint8 ``[N, 28, 28]``, any number of frames of
-        :func:`frame.to_frame`; ``planes``, optional, those of :func:`strokes.render_with_planes`.
-        Its outputs are ``probabilities``, float ``[N, 10]``, the temperature applied, ``score``,
-        float ``[N]``, and ``logits``: a drawing whose score is below ``rejection_threshold`` in
-        the file's metadata is probably no digit, one given with planes below
-        ``stroke_rejection_threshold``. ``card`` is there, too: :meth:`load` reads the file.
+        Its input ``frames`` is uint8 ``[N, 28, 28]``, any number of frames from
+        :func:`frame.to_frame`. The optional input ``planes`` comes from
+        :func:`strokes.render_with_planes`. Its outputs are ``probabilities``, float ``[N, 10]``,
+        with the temperature applied, ``score``, float ``[N]``, and ``logits``. A score below
+        ``rejection_threshold`` in the file's metadata means "not a digit"; with planes, the
+        threshold is ``stroke_rejection_threshold``. :meth:`load` reads the file.
         """
         write_bytes(Path(path), self.network)
 
     def outputs(self, frames: Any, planes: Any, *names: str) -> list[NDArray[np.float32]]:
-        """Outputs of the network by name, for all frames, chunk by chunk, on all cores.
-
-        Arguments and errors as :meth:`predict_batch`.
-        """
-        check_frames(frames)
-        if planes is not None:
-            self._check_planes(planes.shape, to_array(planes[:0]).dtype, (len(frames),))
+        """Outputs of the network by name; arguments and errors as :meth:`predict_batch`."""
+        self._check(frames, planes)
         shapes = {each.name: each.shape[1:] for each in self._session.get_outputs()}
         results = [np.empty((len(frames), *shapes[name]), np.float32) for name in names]
 
         def read(part: slice) -> None:
-            inputs = {"frames": to_bytes(to_array(frames[part]))}
+            array = _to_array(frames[part])
+            if array.dtype != np.uint8:
+                if not (array.min() >= 0 and array.max() <= 1):
+                    raise ValueError("Float frames must be from 0 to 1 without NaN: scale them.")
+                array = np.rint(array * np.float32(255)).astype(np.uint8)
+            inputs = {"frames": array}
             if planes is not None:
-                inputs["planes"] = to_array(planes[part])
+                inputs["planes"] = _to_array(planes[part])
             for result, found in zip(results, self._session.run(names, inputs), strict=True):
                 result[part] = found
 
@@ -242,41 +238,26 @@ class Recognizer:
         parts = [slice(start, start + size) for start in range(0, len(frames), size)]
         if len(parts) == 1:
             read(parts[0])
-        elif parts:  # each thread runs the network on frames of its own: none waits for another
+        elif parts:  # each thread runs the network on its own frames, without waiting
             with ThreadPoolExecutor(min(cores, len(parts))) as pool:
                 list(pool.map(read, parts))
         return results
 
-    def _check_planes(self, shape: Sequence[int], kind: Any, outer: tuple[int, ...]) -> None:
-        """ValueError where planes are of another shape or type, or the network takes none."""
-        if not self.takes_planes:
-            raise ValueError(f"This {self.card.model} has no pen branch: it takes no planes.")
-        expected = (*outer, len(strokes.PLANES), FRAME_SIZE, FRAME_SIZE)
-        if tuple(shape) != expected or kind != np.float32:
-            raise ValueError(f"planes are float32 {[*expected]}; these are another type or shape.")
+    def _check(self, frames: Any, planes: Any) -> None:
+        """Raise ValueError if frames or planes have the wrong shape or type."""
+        if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
+            raise ValueError(f"frames must be [N, 28, 28]; these are {tuple(frames.shape)}.")
+        kind = _to_array(frames[:0]).dtype
+        if kind != np.uint8 and not np.issubdtype(kind, np.floating):
+            raise ValueError(f"frames must be uint8 0-255 or float 0-1, not {kind}.")
+        if planes is not None:
+            if not self.takes_planes:
+                raise ValueError(f"This {self.card.model} has no pen branch: it takes no planes.")
+            expected = (len(frames), len(strokes.PLANES), FRAME_SIZE, FRAME_SIZE)
+            if tuple(planes.shape) != expected or _to_array(planes[:0]).dtype != np.float32:
+                raise ValueError(f"planes must be float32 {[*expected]}.")
 
 
-def _export_weights(path: Path) -> bytes:
-    """Weights in safetensors as ONNX."""
-    try:
-        from digitlib.models.export import to_onnx
-        from digitlib.models.weights import load_model
-    except ImportError as error:
-        raise ImportError(
-            f"Weights in safetensors are read by PyTorch: pip install 'digitlib[train]' ({error})."
-        ) from error
-    return to_onnx(*load_model(path))
-
-
-def _make_session(network: bytes) -> InferenceSession:
-    """The network, ready to run on the CPU, in the thread that calls it."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # a frame is too little work to be shared
-    options.log_severity_level = 3  # errors; it warns of the optional input
-    try:
-        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have no other class in common
-        reason = " ".join(str(error).split())
-        raise WeightsError(f"It is no ONNX file, or a damaged one ({reason}).") from error
+def _to_array(values: Any) -> NDArray[Any]:
+    """The values as an array, which shares the memory of a tensor on the CPU."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)

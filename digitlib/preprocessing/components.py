@@ -1,10 +1,11 @@
-"""Connected components of ink: which of them are the digit."""
+"""Decide which connected components of ink belong to the digit."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.limits import check_busy
@@ -38,7 +39,7 @@ MIN_FRAME_MARGIN = 2  # px of a frame's line
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
-    """The rows and columns from the first to the last that have a true pixel, if there is one."""
+    """The rows and columns from the first to the last true pixel, or None."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return None
@@ -54,24 +55,22 @@ def border(picture: NDArray[Any]) -> NDArray[Any]:
 
 def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The 4-connected component with the most pixels, of a mask with at least one."""
-    from scipy import ndimage
-
-    labels, _ = ndimage.label(mask)
+    labels, _ = scipy.ndimage.label(mask)
     return labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
 
 
 def isolate_digit(ink: Picture) -> Picture:
     """Remove specks, lines, a box or frame and edges of the page from the ink.
 
-    The grains of chalk, spray or dots become one component. A second digit beside the first stays:
-    the network rejects the picture then, as it should.
+    The grains of chalk, spray or dots become one component. A second digit is kept, so that the
+    network rejects the picture.
 
     Raises:
         InputError: there are more than ``MAX_COMPONENTS``.
     """
     if (window := bounding_box(ink > MIN_INK)) is None:
         return ink
-    mask = ink[window] > MIN_INK  # labelling takes long: only where there is ink
+    mask = ink[window] > MIN_INK  # labeling is slow, so only where there is ink
     labels, count = _components(mask)
     check_busy("picture", count, MAX_COMPONENTS, "parts of ink")
     if (lines := _box_around(labels, count)) is not None:
@@ -99,14 +98,16 @@ def _digit_parts(
         window: in the picture.
         shape: of the picture.
     """
-    areas, boxes = np.bincount(labels.ravel())[1:], _boxes(labels)
+    areas, boxes = np.bincount(labels.ravel())[1:], scipy.ndimage.find_objects(labels)
     every = range(len(areas))
     inside = [i for i in every if not _is_page_edge(labels[boxes[i]] == i + 1, shape)] or every
     main = max(inside, key=lambda index: areas[index])
+    reach = MAX_GAP * max(side.stop - side.start for side in boxes[main])
     keep = np.zeros(len(areas) + 1, bool)
     for index in inside:
+        sides = zip(boxes[index], boxes[main], strict=True)
+        near = max(max(a.start - b.stop, b.start - a.stop, 0) for a, b in sides) <= reach
         speck = areas[index] < MIN_PART * areas[main]
-        near = not _is_far(boxes[index], boxes[main])
         if not speck and (near or _is_second_digit(boxes[index], boxes[main], window, shape)):
             keep[index + 1] = True
     return keep
@@ -114,25 +115,14 @@ def _digit_parts(
 
 def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
     """Number the 8-connected components from 1; how many there are."""
-    from scipy import ndimage
-
-    return ndimage.label(mask, NEIGHBOURS_8, np.intp)
-
-
-def _boxes(labels: NDArray[np.intp]) -> list[Box]:
-    """The bounding box of each component."""
-    from scipy import ndimage
-
-    return ndimage.find_objects(labels)
+    return scipy.ndimage.label(mask, NEIGHBOURS_8, np.intp)
 
 
 def _erase(ink: Picture, window: Box, drop: NDArray[np.bool_], keep: NDArray[np.bool_]) -> Picture:
     """Ink without the dropped pixels of a window and their soft edges, but with those kept."""
-    from scipy import ndimage
-
     gone, left = np.zeros(ink.shape, bool), np.zeros(ink.shape, bool)
     gone[window], left[window] = drop, keep
-    rim = ndimage.binary_dilation(gone, NEIGHBOURS_8, iterations=SOFT_EDGE)
+    rim = scipy.ndimage.binary_dilation(gone, NEIGHBOURS_8, iterations=SOFT_EDGE)
     return np.where(rim & ~left, 0, ink).astype(np.float32)
 
 
@@ -142,11 +132,9 @@ def _join_grains(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     Args:
         mask: the ink, as large as the drawing.
     """
-    from scipy import ndimage
-
     area = np.count_nonzero(mask)
     farthest = max(MIN_GRAIN_GAP, round(MAX_GRAIN_GAP * max(mask.shape)))
-    distance = ndimage.distance_transform_edt(~np.pad(mask, 2 * farthest))
+    distance = scipy.ndimage.distance_transform_edt(~np.pad(mask, 2 * farthest))
     # The shortest reach that connects nearly all ink; specks far apart are never connected.
     for reach in (0, *np.geomspace(1, farthest, GAP_STEPS)):
         grown, _ = _components(distance <= reach)
@@ -158,15 +146,9 @@ def _join_grains(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     if not reach:
         return None
     # Only there: a line of text elsewhere has nothing to do with the digit's grains.
-    closed = ndimage.distance_transform_edt(distance <= CLOSING_REACH * reach) > reach
+    closed = scipy.ndimage.distance_transform_edt(distance <= CLOSING_REACH * reach) > reach
     closed &= grown == counts.argmax()
     return closed[2 * farthest : -2 * farthest, 2 * farthest : -2 * farthest]
-
-
-def _is_far(box: Box, main: Box) -> bool:
-    """Whether a part lies too far from the main one to belong to the same digit."""
-    gaps = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(box, main, strict=True)]
-    return max(gaps) > MAX_GAP * max(side.stop - side.start for side in main)
 
 
 def _is_second_digit(box: Box, main: Box, window: Box, shape: tuple[int, ...]) -> bool:
@@ -193,7 +175,7 @@ def _box_around(labels: NDArray[np.intp], count: int) -> NDArray[np.bool_] | Non
         labels: components of the ink ``[H, W]``; the digit may touch the box.
         count: how many there are.
     """
-    for number, place in zip(range(1, count + 1), _boxes(labels), strict=True):
+    for number, place in zip(range(1, count + 1), scipy.ndimage.find_objects(labels), strict=True):
         part = labels[place] == number
         margin = round(BOX_MARGIN * min(part.shape))
         if margin < MIN_BOX_MARGIN:

@@ -1,4 +1,4 @@
-"""Picture files and PIL images become upright arrays, within limits known before decoding.
+"""Decode picture files and PIL images into upright arrays, within limits checked beforehand.
 
 Large pictures are reduced while they are decoded (JPEG) or strip by strip.
 """
@@ -8,31 +8,35 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.errors import InputError
-from digitlib.preprocessing.formats import FORMATS, KINDS, teach_pillow
 from digitlib.preprocessing.tags import check_file, check_tags
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF or HEIC"
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow's names; HEIC is "HEIF"
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1")  # ISO 23008-12
+MAX_SIDE = 12_000  # px; a larger picture is refused before it fills the memory
+WORK_SIDE = 640  # px; larger pictures are reduced to about this size by area averaging
 MAX_BYTES = 64 * 2**20  # of a file
 MAX_DECODED = 256 * 10**6  # bytes of a decoded picture
-BYTES = {"1": 1, "L": 1, "P": 1, "RGB": 4, "RGBA": 4}  # of a pixel, by mode
-OTHER_BYTES = 16  # of a pixel of other modes, with its copies in floating point
-# Pixels of what takes longer or more memory: progressive JPEG, these formats, decoders in Python.
+BYTES = {"1": 1, "L": 1, "P": 1, "RGB": 4, "RGBA": 4}  # per pixel, by mode
+OTHER_BYTES = 16  # per pixel of other modes, with its copies in floating point
+# Pixels of pictures that take more time or memory: progressive JPEG, slow formats, Python decoders.
 MAX_PROGRESSIVE, MAX_SLOW, MAX_IN_PYTHON = 40_000_000, 16_000_000, 250_000
 SLOW = ("WEBP", "HEIF")
 STRIP = 2**22  # pixels that are converted at once
 MAX_SCANNED = 1.6e9  # pixels of all scans of a JPEG, which may have thousands of a few bytes
 SCAN = b"\xff\xda"
-ORIENTATION = 0x0112  # EXIF's number of it
+ORIENTATION = 0x0112  # number of the EXIF tag
 EXIF_SOURCES = ("exif", "Raw profile type exif")  # names in Pillow's ``info``
 TURNS = {
     2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
@@ -40,57 +44,90 @@ TURNS = {
 }  # fmt: skip
 DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
 
-CheckSize = Callable[[int, int], None]
 
-
-def read_file(source: str | os.PathLike[str] | bytes, side: int, check: CheckSize) -> NDArray[Any]:
-    """A path, or the content of a file, as an upright array, reduced towards ``side``.
-
-    Args:
-        source: a regular file of the ``KINDS``, or its content.
-        side: px.
-        check: raises InputError where width and height are too large.
+def read_pixels(source: str | os.PathLike[str] | bytes | Image) -> NDArray[Any]:
+    """Read a file of the ``KINDS``, its content or a PIL image as an upright array, reduced.
 
     Raises:
         InputError: it cannot be read; the message names the file.
     """
+    if not isinstance(source, str | os.PathLike | bytes):
+        check_size(source.width, source.height)
+        with _wrap_errors("The PIL image"):
+            return _read(source)
     with opened(source) as image:
-        check(image.width, image.height)
+        check_size(image.width, image.height)
         if image.format in ("JPEG", "MPO") and not image.info.get("progressive"):
-            _draft(image, side)  # progressive ones are kept whole by their decoder, drafted or not
-        _limit(image)
-        return _read(image, side)
+            # Decode at 1/2, 1/4 or 1/8 if that divides the reduction that follows. Decoders keep
+            # progressive pictures whole in any case.
+            factor = max(image.size) // WORK_SIDE
+            scale = next((s for s in (8, 4, 2) if factor >= s and factor % s == 0), 1)
+            if scale > 1:
+                size = image.width // scale, image.height // scale
+                image.draft(None, size)  # type: ignore[arg-type]
+        return _read(image)
 
 
 @contextmanager
 def opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image]:
-    """The picture in a file, not decoded yet; arguments and errors as :func:`read_file`."""
+    """The picture in a regular file, not decoded yet; arguments and errors as `read_pixels`."""
     from PIL import Image as PILImage
 
     name = "The file" if isinstance(source, bytes) else os.fspath(source)
-    with _refusing(name), _opened(source, name) as file:
-        kinds = ("HEIF",) if teach_pillow(file) else FORMATS
-        check_file(file.read())
-        file.seek(0)
-        try:
-            image = PILImage.open(file, formats=kinds)
-        except PILImage.UnidentifiedImageError as error:
-            raise InputError(f"{name} cannot be read as a picture: it is no {KINDS}.") from error
-        with image:
-            yield image
+    with _wrap_errors(name):
+        if isinstance(source, bytes):
+            size = len(source)
+        else:
+            status = os.stat(source)
+            size = status.st_size
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError(f"{name} cannot be read as a picture: it is not a regular file.")
+        if size > MAX_BYTES:
+            raise InputError(
+                f"{name} has {size / 1e6:.0f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB. "
+                "Make the picture smaller, or save it as JPEG."
+            )
+        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+            content = file.read()
+            check_file(content)
+            file.seek(0)
+            formats: tuple[str, ...] = FORMATS
+            if content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS:
+                formats = ("HEIF",)
+                _register_heif()
+            try:
+                image = PILImage.open(file, formats=formats)
+            except PILImage.UnidentifiedImageError as error:
+                message = f"{name} cannot be read as a picture: it is not a {KINDS} file."
+                raise InputError(message) from error
+            with image:
+                yield image
 
 
-def read_image(image: Image, side: int, check: CheckSize) -> NDArray[Any]:
-    """As :func:`read_file`, of a PIL image."""
-    check(image.width, image.height)
-    with _refusing("The PIL image"):
-        _limit(image)
-        return _read(image, side)
+def _register_heif() -> None:
+    """Let Pillow read HEIC, the photos of phones; InputError if pi-heif is missing."""
+    try:
+        from pi_heif import register_heif_opener
+    except ImportError as error:
+        raise InputError(
+            "Reading HEIC pictures needs pi-heif, which isn't installed: pip install pi-heif, or "
+            "save the picture as JPEG."
+        ) from error
+    register_heif_opener()
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise InputError if a picture has too many pixels a side."""
+    if max(width, height) > MAX_SIDE:
+        raise InputError(
+            f"The picture is {width} x {height} px; the limit is {MAX_SIDE} px a side. "
+            "Make it smaller, or crop it to the digit."
+        )
 
 
 @contextmanager
-def _refusing(name: str) -> Iterator[None]:
-    """Whatever a decoder raises becomes an InputError: decoders raise errors of every class."""
+def _wrap_errors(name: str) -> Iterator[None]:
+    """Turn all errors of a decoder into InputError; decoders raise errors of every class."""
     try:
         yield
     except InputError:
@@ -100,28 +137,12 @@ def _refusing(name: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{name} cannot be read as a picture: {reason}. Save it anew as PNG or JPEG."
+            f"{name} cannot be read as a picture: {reason}. Save it again as PNG or JPEG."
         ) from error
 
 
-@contextmanager
-def _opened(source: str | os.PathLike[str] | bytes, name: str) -> Iterator[BinaryIO]:
-    """A regular file of at most ``MAX_BYTES``."""
-    status = None if isinstance(source, bytes) else os.stat(source)
-    if status is not None and not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{name} cannot be read as a picture: it is no regular file.")
-    size = len(source) if isinstance(source, bytes) else status.st_size if status else 0
-    if size > MAX_BYTES:
-        raise InputError(
-            f"{name} has {size / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read. "
-            "Make the picture smaller, or save it as JPEG."
-        )
-    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
-        yield file
-
-
-def _limit(image: Image) -> None:
-    """InputError where decoding takes too much time or memory."""
+def _check_cost(image: Image) -> None:
+    """Raise InputError if decoding would take too much time or memory."""
     from PIL import Image as PILImage
 
     if image.format is None:  # it was made in memory, or is decoded already
@@ -133,55 +154,47 @@ def _limit(image: Image) -> None:
         most = MAX_SLOW
     if any(tile[0] in PILImage.DECODERS for tile in getattr(image, "tile", ())):
         most = MAX_IN_PYTHON
-    if image.width * image.height * _scans(image) > MAX_SCANNED:
-        raise InputError(
-            f"The picture has {_scans(image):,} scans: decoding it would take too long. "
-            "Save it anew as PNG or JPEG."
-        )
-    if image.width * image.height > most:
-        raise InputError(
-            f"The picture has {image.width * image.height / 1e6:.1f} megapixels; of its kind at "
-            f"most {most / 1e6:g} are read. Make it smaller, or crop it to the digit."
-        )
-
-
-def _scans(image: Image) -> int:
-    """How many times a JPEG's pixels are decoded."""
+    scans, pixels = 1, image.width * image.height
     file = getattr(image, "fp", None)
-    if image.format not in ("JPEG", "MPO") or file is None:
-        return 1
-    place = file.tell()
-    file.seek(0)
-    count: int = file.read(MAX_BYTES).count(SCAN)
-    file.seek(place)
-    return count
+    if image.format in ("JPEG", "MPO") and file is not None:  # each scan decodes all pixels
+        place = file.tell()
+        file.seek(0)
+        scans = file.read(MAX_BYTES).count(SCAN)
+        file.seek(place)
+    if pixels * scans > MAX_SCANNED:
+        raise InputError(
+            f"The picture has {scans:,} scans: decoding it would take too long. "
+            "Save it again as PNG or JPEG."
+        )
+    if pixels > most:
+        raise InputError(
+            f"The picture has {pixels / 1e6:.1f} megapixels; the limit for its kind is "
+            f"{most / 1e6:g}. Make it smaller, or crop it to the digit."
+        )
 
 
-def _draft(image: Image, side: int) -> None:
-    """Let a JPEG be decoded at 1/2, 1/4 or 1/8 where that divides the reduction to come."""
-    factor = max(image.size) // side
-    for scale in (8, 4, 2):
-        if factor >= scale and factor % scale == 0:
-            image.draft(None, (image.width // scale, image.height // scale))  # type: ignore[arg-type]
-            return
-
-
-def _read(image: Image, side: int) -> NDArray[Any]:
-    """The pixels: uint8, or float where they are deeper."""
+def _read(image: Image) -> NDArray[Any]:
+    """The pixels: uint8, or float for deeper modes."""
     from PIL import Image as PILImage
 
+    _check_cost(image)
     if image.mode in DEEP:
-        return _deep(np.asarray(_upright(image), np.float32))
+        values = np.asarray(_upright(image), np.float32)
+        if not np.isfinite(values).all():
+            raise InputError("The picture has NaN or infinite values: clean it first.")
+        top = float(values.max(initial=0))
+        full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
+        return np.maximum(values / full, 0)
     transparent = "A" in image.getbands() or "transparency" in image.info
     mode = "RGBA" if transparent else "L" if image.mode in ("1", "L") else "RGB"
-    factor = max(image.size) // side
+    factor = max(image.size) // WORK_SIDE
     if factor < 2:
         upright = _upright(image)
         return np.asarray(upright if upright.mode == mode else upright.convert(mode))
     rows = factor * max(STRIP // (factor * image.width), 1)
     strips = []
-    for top in range(0, image.height, rows):
-        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+    for top_row in range(0, image.height, rows):
+        strip = image.crop((0, top_row, image.width, min(top_row + rows, image.height)))
         strip = strip if strip.mode == mode else strip.convert(mode)
         strips.append(np.asarray(strip.reduce(factor)))  # area averaging, in C
     small = PILImage.fromarray(np.concatenate(strips))
@@ -189,7 +202,7 @@ def _read(image: Image, side: int) -> NDArray[Any]:
 
 
 def _upright(image: Image, orientation: int | None = None) -> Image:
-    """The image, decoded and turned as its EXIF data, or ``orientation``, say."""
+    """The image, decoded and turned by its EXIF orientation, or by the one given."""
     from PIL.Image import Transpose
 
     image.load()
@@ -198,23 +211,11 @@ def _upright(image: Image, orientation: int | None = None) -> Image:
 
 
 def _orientation(image: Image) -> int:
-    """EXIF's number of how a picture lies; 1, upright, where there is none."""
+    """The EXIF orientation; 1, upright, if there is none."""
     for name in EXIF_SOURCES:
         if stored := image.info.get(name):
-            check_tags(_as_exif(stored))
+            if isinstance(stored, str):  # old programs store it in PNG files as hexadecimal text
+                stored = bytes.fromhex("".join(stored.split("\n")[3:]))
+            check_tags(stored)
     found = image.getexif().get(ORIENTATION, 1)
     return found if isinstance(found, int) else 1
-
-
-def _as_exif(stored: Any) -> bytes:
-    """EXIF data, perhaps as hexadecimal text, in which old programs keep it in PNG files."""
-    return bytes.fromhex("".join(stored.split("\n")[3:])) if isinstance(stored, str) else stored
-
-
-def _deep(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Deep greyscale as 0-1."""
-    if not np.isfinite(values).all():
-        raise InputError("The picture has NaN or infinite values: clean it first.")
-    top = float(values.max(initial=0))
-    full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
-    return np.maximum(values / full, 0)

@@ -1,13 +1,12 @@
-"""Pictures of digits become 28x28 frames in MNIST's convention.
+"""Turn pictures of digits into 28x28 frames in MNIST's convention.
 
-The convention is LeCun's (http://yann.lecun.com/exdb/mnist/) as rebuilt by QMNIST (Yadav and
-Bottou, arXiv 1905.10498): white ink on black, a square window around the digit reduced by area
-overlap to a 20x20 box, brightest ink at 255, the box placed in 28x28 so that the centre of mass
-lies at index 14, by a whole number of pixels. Other constants were chosen on simulated pictures;
-their sensitivity is in ``reports/preprocessing_constants.md``.
+The convention is LeCun's (http://yann.lecun.com/exdb/mnist/), as reconstructed by QMNIST (Yadav and
+Bottou, arXiv 1905.10498). Ink is white on black. Area overlap reduces a square window around the
+digit to a 20x20 box, its brightest pixel at 255. The box moves by whole pixels in the 28x28 frame
+until the center of mass is at index 14. The other constants were chosen on simulated pictures;
 
-Pictures go through :func:`to_frame`, pen strokes (:mod:`strokes`) through :func:`place_box`; so do
-the training data.
+Pictures go through :func:`to_frame`, pen strokes (:mod:`strokes`) through :func:`place`. The
+training data go through the same functions.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
@@ -28,91 +28,79 @@ if TYPE_CHECKING:
 
 FRAME_SIZE = 28
 BOX_SIZE = 20
-MASS_CENTER = 14.0  # index of the centre of mass, rows and columns; QMNIST, section 2
+MASS_CENTER = 14.0  # index of the center of mass, rows and columns; QMNIST, section 2
 MNIST_MEAN = 0.1307  # of the 60,000 training images, scaled to 0-1
 MNIST_STD = 0.3081
 
-MIN_EDGE = 0.2  # of full ink; fainter pixels do not widen the bounding box
+MIN_EDGE = 0.2  # of full ink; fainter pixels don't widen the bounding box
 SOLID = 0.5  # of full ink: where a soft edge is cut to measure and thin strokes
-DETAIL = 2  # pixels a frame px from which a picture shows the form of its strokes
-THIN_DETAIL = 8  # pixels a frame px for strokes to be thinned by parts of a small picture's px
-MIN_WIDENING = 1  # px of the picture; a max-filter cannot widen strokes by less
+DETAIL = 2  # px of the picture per frame px, from which on it shows the shape of its strokes
+THIN_DETAIL = 8  # px per frame px, so that strokes can be thinned by parts of a small picture's px
+MIN_WIDENING = 1  # px of the picture; a max-filter can't widen strokes by less
 MIN_STROKE = 1.3  # frame px; thinner strokes are widened, or area averaging would dim them
-MAX_STROKE = 4.0  # frame px; wider strokes are thinned while the picture still shows their form
+MAX_STROKE = 4.0  # frame px; wider strokes are thinned if the picture shows their shape
+BASELINE_THICKEN = 3  # px of the max-filter
 
 Pixels = TypeVar("Pixels", NDArray[np.floating[Any]], "Tensor")
 Frame = NDArray[np.uint8]  # [28, 28], 0-255, white ink on black
 
+_indices = np.arange(FRAME_SIZE, dtype=np.float64)
+_overlaps: dict[int, NDArray[np.float32]] = {}
 
-def to_frame(image: Any, *, thicken: int = 0) -> Frame:
+
+def to_frame(image: Any) -> Frame:
     """Turn a picture of one digit into its frame.
 
     Args:
         image: PIL image, path, or array ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` of uint8,
             uint16, bool or float 0-1; dark ink on light paper or the reverse.
-        thicken: size in frame px of an optional max-filter against thin strokes and gaps,
-            0 for none.
 
     Returns:
         uint8 ``[28, 28]``.
 
     Raises:
-        BlankDrawingError: the picture has one colour, or no ink that stands out.
-        InputError: the picture cannot be read as one; the message names the remedy.
+        BlankDrawingError: the picture has one color, or no ink that stands out.
+        InputError: the picture can't be read; the message says what to do.
     """
-    return _run(image, thicken, {})
+    return ink_to_frame(find_ink(read_grey(image)))
 
 
-def frame_steps(image: Any, *, thicken: int = 0) -> dict[str, NDArray[Any]]:
-    """Run :func:`to_frame` and return every step, in order, by name.
+def ink_to_frame(ink: NDArray[np.floating[Any]]) -> Frame:
+    """Turn a picture that is white ink on black into its frame: the second half of `to_frame`.
+
+    Args:
+        ink: float ``[H, W]``, 0 paper to 1 ink.
+
+    Raises:
+        BlankDrawingError: there is no ink.
+    """
+    crop = square_window(isolate_digit(ink.astype(np.float32, copy=False)))
+    return place_box(reduce_to_box(normalize_stroke_width(crop)))
+
+
+def frame_steps(image: Any) -> dict[str, NDArray[Any]]:
+    """Return every step of :func:`to_frame`, in order, by name.
 
     Returns:
-        ``greyscale``, ``ink``, ``digit``, ``crop``, ``box`` (float 0-1, of growing or shrinking
-        size), ``frame`` (uint8 ``[28, 28]``) and ``input`` (float ``[1, 28, 28]``, normalised).
+        ``greyscale``, ``ink``, ``digit``, ``crop``, ``box`` (float 0-1, of different sizes),
+        ``frame`` (uint8 ``[28, 28]``) and ``input`` (float ``[1, 28, 28]``, normalized).
     """
-    record: dict[str, NDArray[Any]] = {}
-    frame = _run(image, thicken, record)
-    record["frame"] = frame
-    record["input"] = normalize(frame[None].astype(np.float32) / np.float32(255))
-    return record
+    grey = read_grey(image)
+    ink = find_ink(grey)
+    digit = isolate_digit(ink)
+    crop = square_window(digit)
+    box = reduce_to_box(normalize_stroke_width(crop))
+    frame = place_box(box)
+    given = normalize(frame[None].astype(np.float32) / np.float32(255))
+    return {
+        "greyscale": grey, "ink": ink, "digit": digit, "crop": crop, "box": box, "frame": frame,
+        "input": given,
+    }  # fmt: skip
 
 
 def normalize(frames: Pixels) -> Pixels:
     """Shift and scale frames of 0-1, arrays or tensors, to MNIST's mean 0 and deviation 1."""
     return (frames - MNIST_MEAN) / MNIST_STD
-
-
-def _run(image: Any, thicken: int, record: dict[str, NDArray[Any]]) -> Frame:
-    """The whole pipeline; each step leaves its result in ``record``."""
-    if not 0 <= thicken <= 5:
-        raise ValueError(f"thicken is a max-filter size of 0 to 5 frame pixels, not {thicken}.")
-    record["greyscale"] = grey = read_grey(image)
-    record["ink"] = ink = find_ink(grey)
-    return ink_to_frame(ink, thicken, record)
-
-
-def ink_to_frame(
-    ink: NDArray[np.floating[Any]], thicken: int = 0, record: dict[str, NDArray[Any]] | None = None
-) -> Frame:
-    """The second half of :func:`to_frame`, for pictures known to be white ink on black.
-
-    Args:
-        ink: float ``[H, W]``, 0 paper to 1 ink.
-        thicken: as there.
-        record: takes the result of each step, by name.
-
-    Raises:
-        BlankDrawingError: there is no ink.
-    """
-    record = {} if record is None else record
-    record["digit"] = digit = isolate_digit(ink.astype(np.float32, copy=False))
-    record["crop"] = crop = square_window(digit)
-    record["box"] = box = reduce_to_box(even_strokes(crop))
-    if thicken > 1:
-        from scipy import ndimage
-
-        record["thickened"] = box = ndimage.maximum_filter(box, size=thicken)
-    return place_box(box)
 
 
 def square_window(digit: Picture) -> Picture:
@@ -144,15 +132,13 @@ def stroke_width(picture: Picture) -> float:
     return 2 * np.count_nonzero(solid) / (outline * np.pi / 4) if outline else 0.0
 
 
-def even_strokes(window: Picture) -> Picture:
+def normalize_stroke_width(window: Picture) -> Picture:
     """Bring the strokes in a square window ``[S, S]`` to a width that the box can show.
 
-    Strokes thinner than ``MIN_STROKE`` frame px are widened; strokes wider than ``MAX_STROKE`` are
-    thinned where the window shows more of their form than the box would. The window may then have
-    another size; a small one is enlarged.
+    Strokes thinner than ``MIN_STROKE`` frame px are widened. Strokes wider than ``MAX_STROKE`` are
+    thinned if the window shows more of their shape than the box can. The size of the window may
+    change; a small window is enlarged.
     """
-    from scipy import ndimage
-
     detailed = len(window) >= DETAIL * BOX_SIZE
     if not detailed and len(window) != BOX_SIZE:
         window = _enlarge(window, DETAIL * BOX_SIZE)
@@ -164,94 +150,71 @@ def even_strokes(window: Picture) -> Picture:
     if missing <= MIN_WIDENING:
         return window
     size = 1 + round(missing)
-    return ndimage.maximum_filter(np.pad(window, size // 2), size=size)
+    return scipy.ndimage.maximum_filter(np.pad(window, size // 2), size=size)
 
 
 def _thin(window: Picture) -> Picture:
-    """Erode strokes so far that they are ``MAX_STROKE`` frame px wide, unless that breaks them."""
-    from scipy import ndimage
-
+    """Erode strokes until they are ``MAX_STROKE`` frame px wide, unless that breaks them."""
     window = _enlarge(window, THIN_DETAIL * BOX_SIZE)
     solid = np.pad(window > SOLID, 1)
-    depth = ndimage.distance_transform_edt(solid)[1:-1, 1:-1]
+    depth = scipy.ndimage.distance_transform_edt(solid)[1:-1, 1:-1]
     # Strokes at the window's sides lose as much as the others: the window shrinks with them.
     target = MAX_STROKE / BOX_SIZE
     cut = (stroke_width(window) - target * len(window)) / (1 - target) / 2
-    # Grey inside a stroke stays: it may be all that is left of a loop in a soft picture.
+    # Gray inside a stroke stays: it may be all that is left of a loop in a soft picture.
     thin = np.clip(depth - cut, 0, 1).astype(np.float32) * window
-    parts = [ndimage.label(ink, np.ones((3, 3)))[1] for ink in (solid, thin > MIN_EDGE)]
+    parts = [scipy.ndimage.label(ink, np.ones((3, 3)))[1] for ink in (solid, thin > MIN_EDGE)]
     return square_window(thin) if parts[0] == parts[1] else window
+
+
+def _enlarge(window: Picture, least: int) -> Picture:
+    """A window of at least ``least`` px a side, enlarged by interpolation if it is smaller."""
+    if len(window) >= least:
+        return window
+    return scipy.ndimage.zoom(
+        window, -(-least // len(window)), order=1, mode="nearest", grid_mode=True
+    )
 
 
 def reduce_to_box(window: Picture) -> Picture:
     """Reduce a square window ``[S, S]`` to the 20x20 box by area overlap."""
-    weights = _overlap(len(window))
-    box = weights @ window @ weights.T
-    return np.asarray(box * (1 / max(float(box.max()), 1e-6)), np.float32)
-
-
-def _enlarge(window: Picture, least: int) -> Picture:
-    """A window of at least so many px a side, enlarged smoothly, not by repeating pixels."""
-    if len(window) >= least:
-        return window
-    from scipy import ndimage
-
-    return ndimage.zoom(window, -(-least // len(window)), order=1, mode="nearest", grid_mode=True)
-
-
-_overlaps: dict[int, NDArray[np.float32]] = {}
-
-
-def _overlap(side: int) -> NDArray[np.float32]:
-    """Weights ``[20, side]`` that average the part of a line under each of 20 equal cells."""
-    if side not in _overlaps:
+    side = len(window)
+    if side not in _overlaps:  # weights [20, S]: the part of each pixel in each of 20 equal cells
         edges = np.linspace(0, side, BOX_SIZE + 1)
         cells = np.arange(side)
         upper = np.minimum(edges[1:, None], cells + 1)
         lower = np.maximum(edges[:-1, None], cells)
         _overlaps[side] = (np.clip(upper - lower, 0, None) * (BOX_SIZE / side)).astype(np.float32)
-    return _overlaps[side]
+    box = _overlaps[side] @ window @ _overlaps[side].T
+    return np.asarray(box * (1 / max(float(box.max()), 1e-6)), np.float32)
 
 
 def place_box(box: NDArray[np.floating[Any]]) -> Frame:
-    """Place a box of at most 28x28 (float 0-1) in a frame, centre of mass at index 14.
+    """Place a box 0-1 in a frame as :func:`place`, as uint8 0-255."""
+    return np.rint(place(box) * 255).astype(np.uint8)
 
-    The shift is a whole number of pixels and stops where ink would leave the frame.
+
+def place(boxes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Place boxes ``[..., H, W]`` in frames ``[..., 28, 28]``, their center of mass at index 14.
+
+    All move with the first box, which is the ink. The shift is a whole number of pixels, and it
+    stops where the box would leave the frame.
+
+    Raises:
+        BlankDrawingError: there is no ink.
     """
-    return to_bytes(place_at(box, find_corner(box)))
-
-
-def to_bytes(frame: NDArray[np.floating[Any]]) -> Frame:
-    """The frame 0-1 as uint8 0-255."""
-    return np.rint(frame * 255).astype(np.uint8)
-
-
-def place_at(box: NDArray[np.floating[Any]], corner: tuple[int, int]) -> NDArray[np.floating[Any]]:
-    """A box ``[..., H, W]`` in frames of 0 ``[..., 28, 28]``, its first row and column there."""
-    *outer, height, width = box.shape
-    frame = np.zeros((*outer, FRAME_SIZE, FRAME_SIZE), box.dtype)
-    top, left = corner
-    frame[..., top : top + height, left : left + width] = box
-    return frame
-
-
-def find_corner(box: NDArray[np.floating[Any]]) -> tuple[int, int]:
-    """Row and column of the frame at which :func:`place_box` places the box."""
-    height, width = box.shape
+    *outer, height, width = boxes.shape
+    box = boxes.reshape(-1, height, width)[0]
     total = float(box.sum())
     if not total:
         raise BlankDrawingError("There is no ink in the drawing: draw a digit first.")
-    y, x = box.sum(axis=1).dot(_indices[:height]), box.sum(axis=0).dot(_indices[:width])
-    return _shift(float(y) / total, height), _shift(float(x) / total, width)
-
-
-def _shift(center: float, length: int) -> int:
-    """Where a box of this length starts in the frame, so that this index comes to lie at 14."""
-    return min(max(round(MASS_CENTER - center), 0), FRAME_SIZE - length)
-
-
-_indices = np.arange(FRAME_SIZE, dtype=np.float64)
-BASELINE_THICKEN = 3  # px of the max-filter
+    y = float(box.sum(axis=1).dot(_indices[:height])) / total
+    x = float(box.sum(axis=0).dot(_indices[:width])) / total
+    top = min(max(round(MASS_CENTER - y), 0), FRAME_SIZE - height)
+    left = min(max(round(MASS_CENTER - x), 0), FRAME_SIZE - width)
+    frames = np.zeros((*outer, FRAME_SIZE, FRAME_SIZE), boxes.dtype)
+    frames[..., top : top + height, left : left + width] = boxes
+    return frames
 
 
 def baseline_frame(image: Image.Image) -> Frame:

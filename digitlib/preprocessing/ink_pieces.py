@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from digitlib.preprocessing import seams, segmentation
 from digitlib.preprocessing.components import MAX_COMPONENTS, MIN_INK, SOFT_EDGE
 from digitlib.preprocessing.frame import (
     Frame,
-    even_strokes,
+    normalize_stroke_width,
     place_box,
     reduce_to_box,
     square_window,
@@ -138,13 +139,11 @@ def segment_ink(ink: Picture) -> list[Line]:
 
 def _find_components(ink: Picture) -> list[_Component]:
     """The components that may be digits or parts of them."""
-    from scipy import ndimage
-
-    labels, count = ndimage.label(ink > MIN_INK, NEIGHBOURS_8)
+    labels, count = scipy.ndimage.label(ink > MIN_INK, NEIGHBOURS_8)
     check_busy("picture", count, MAX_COMPONENTS, "parts of ink")
     boxes = {
         number: box
-        for number, box in enumerate(ndimage.find_objects(labels), 1)
+        for number, box in enumerate(scipy.ndimage.find_objects(labels), 1)
         if not _is_no_digit(box, ink.shape)
     }
     _check_covered([*boxes.values()], ink)
@@ -215,13 +214,14 @@ def _check_work(divided: list[_Divided]) -> None:
 
 def _line(divided: _Divided, width: float) -> Line:
     """The line with its candidates; strokes of the picture are ``width`` px wide."""
-    from scipy import ndimage
-
     window, pieces, bounds, height = (
         divided.window, divided.pieces, divided.bounds, divided.height,
     )  # fmt: skip
     apart = segmentation.distances(
-        [_outline(pieces, rank + 1, box) for rank, box in enumerate(ndimage.find_objects(pieces))]
+        [
+            _outline(pieces, rank + 1, box)
+            for rank, box in enumerate(scipy.ndimage.find_objects(pieces))
+        ]
     )
     apart = np.maximum(apart - 1, 0)  # neighbouring pixels touch
     borders = segmentation.border_features(bounds, apart, height)
@@ -276,9 +276,7 @@ def _pieces(
 
 def _in_order(pieces: Labels) -> tuple[Labels, Bounds, NDArray[np.intp]]:
     """Pieces numbered in reading order, their bounds, and the rank of each old number, from 0."""
-    from scipy import ndimage
-
-    boxes = ndimage.find_objects(pieces)
+    boxes = scipy.ndimage.find_objects(pieces)
     bounds = np.array([[x.start, y.start, x.stop, y.stop] for y, x in boxes], float)
     order = segmentation.reading_order(bounds)
     ranks = np.zeros(len(order) + 1, np.intp)
@@ -288,18 +286,14 @@ def _in_order(pieces: Labels) -> tuple[Labels, Bounds, NDArray[np.intp]]:
 
 def _outline(pieces: Labels, number: int, box: Box) -> NDArray[np.float64]:
     """The pixels at the edge of a piece, as points."""
-    from scipy import ndimage
-
     part = np.pad(pieces[box] == number, 1)
-    rows, columns = np.nonzero(part & ~ndimage.binary_erosion(part))
+    rows, columns = np.nonzero(part & ~scipy.ndimage.binary_erosion(part))
     return np.stack([columns + box[1].start, rows + box[0].start], axis=1).astype(float)
 
 
 def _with_edges(pieces: Labels, window: Picture) -> Labels:
     """The pieces with their soft edges: paler ink near them."""
-    from scipy import ndimage
-
-    distance, nearest = ndimage.distance_transform_edt(pieces == 0, return_indices=True)
+    distance, nearest = scipy.ndimage.distance_transform_edt(pieces == 0, return_indices=True)
     return np.where((distance <= RIM) & (window > 0), pieces[tuple(nearest)], 0)
 
 
@@ -325,4 +319,4 @@ def _digit(
 
 def _frame(digit: Picture) -> Frame:
     """As :func:`frame.ink_to_frame`, of ink that is known to be all of one digit."""
-    return place_box(reduce_to_box(even_strokes(square_window(digit))))
+    return place_box(reduce_to_box(normalize_stroke_width(square_window(digit))))

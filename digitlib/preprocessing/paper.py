@@ -1,6 +1,6 @@
-"""Greyscale becomes ink: the strokes as 0-1, on any paper.
+"""Find the ink in a gray picture, 0-1, on any paper.
 
-Here are digital pictures, whose even paper is subtracted; :mod:`photo` is for uneven paper.
+The even background of digital pictures is subtracted; :mod:`photo` handles uneven paper.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from digitlib.errors import BlankDrawingError
@@ -16,7 +17,7 @@ from digitlib.preprocessing.photo import photo_ink
 from digitlib.preprocessing.read import MIN_CONTRAST, Box, Picture
 from digitlib.preprocessing.ruling import remove_print
 
-EVEN_SHADE = 2.5 / 255  # of full scale: largest shade variation of a digital background
+EVEN_SHADE = 2.5 / 255  # of full scale: the largest variation of shade in a digital background
 EVEN_BORDER = 0.9  # of the border in one even shade: the picture is digital, or …
 EVEN_AREA = 0.3  # … of the whole picture, where strokes cover the border
 NOISE_BAND = 4 * EVEN_SHADE  # of full scale around the paper in which its noise is measured
@@ -36,26 +37,26 @@ MAX_BLANK_PAGE = 0.999  # of the page's inside that is paper; above it nothing i
 
 
 def find_ink(grey: Picture) -> Picture:
-    """Find the ink: float ``[H, W]``, 0 where paper is, 1 where ink is fullest.
+    """Find the ink: float ``[H, W]``, 0 for paper, 1 for the fullest ink.
 
-    Even paper (paint programs, screenshots) is the shade that most of the border has and is
-    subtracted; uneven paper (photos) is estimated locally and the ink thresholded.
+    Even paper (paint programs, screenshots) has the most common shade of the border, which is
+    subtracted. Uneven paper (photos) is estimated locally, and the ink is thresholded.
 
     Raises:
         BlankDrawingError: nothing stands out from the paper.
     """
     darkest, lightest = grey.min(), grey.max()
     if float(lightest - darkest) < MIN_CONTRAST:
-        raise BlankDrawingError("The picture has one colour: there is no digit in it to read.")
+        raise BlankDrawingError("The picture has only one color: there is no digit to read.")
     rim = border(grey)
     paper = _usual_shade(rim)
     if _share_even(rim, paper) < EVEN_BORDER and _share_even(grey, paper) <= EVEN_AREA:
         return photo_ink(grey)
-    # Ink is on the side that stands out more.
+    # Ink is on the side of the larger contrast.
     dark, light = float(paper - darkest), float(lightest - paper)
     full = max(dark, light)
     ink = grey - paper if light > dark else paper - grey
-    # Noise is sought only under faint ink: measuring it takes as long as all the rest.
+    # Noise matters only below faint ink, and measuring it takes as long as the rest.
     least = BLANK_SIGMAS * NOISE_BAND
     if full < least and full < BLANK_SIGMAS * float(ink[np.abs(ink) < NOISE_BAND].std()):
         raise BlankDrawingError("No ink stands out from the paper: use more light or a darker pen.")
@@ -63,8 +64,11 @@ def find_ink(grey: Picture) -> Picture:
     ink *= np.float32(1 / full)
     if (inner := _page_inside(ink > PAGE_INK)) is not None:
         # The border is a frame around a page, not the paper.
+        page = find_ink(grey[inner])
         whole = np.zeros_like(grey)
-        whole[inner] = find_ink(grey[inner])
+        if page.shape != whole[inner].shape:  # a photo of a sheet, cropped to the sheet
+            return page
+        whole[inner] = page
         return whole
     return remove_print(ink)
 
@@ -85,16 +89,14 @@ def _usual_shade(rim: Picture) -> np.float32:
 
 
 def _page_inside(solid: NDArray[np.bool_]) -> Box | None:
-    """The inside, without its blurred rim, of a page whose surroundings show at the border."""
-    from scipy import ndimage
-
+    """The inside, without its blurred rim, of a page with its surroundings at the border."""
     if np.count_nonzero(solid) / solid.size < MIN_SOLID:
         return None
     whole = largest_component(solid)
-    (box,) = ndimage.find_objects(whole.astype(np.int8))
+    (box,) = scipy.ndimage.find_objects(whole.astype(np.int8))
     page = whole[box]
     # A page is a rectangle, perhaps tilted a little, with writing in it.
-    filled = ndimage.binary_fill_holes(page)
+    filled = scipy.ndimage.binary_fill_holes(page)
     if filled.mean() < MIN_RECTANGLE or min(page.shape) < MIN_PAGE_SIDE * min(solid.shape):
         return None
     tilt = round((1 - filled.mean()) * min(page.shape) / 2)

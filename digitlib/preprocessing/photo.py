@@ -1,12 +1,13 @@
-"""Photos become ink: uneven paper, light and shadows, a sheet on a desk.
+"""Find the ink in photos: uneven paper, light and shadows, a sheet on a desk.
 
-The paper is estimated from its surroundings; the contrast against it decides, printed rules are
-removed, and the strong connected components stay.
+The background is estimated locally. Ink is the contrast against it: printed lines are removed, and
+strong connected components are kept.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from digitlib.errors import BlankDrawingError
@@ -68,8 +69,6 @@ DARK_BIAS = 1.15  # weight of the dark side: in doubt ink is dark
 
 def photo_ink(grey: Picture) -> Picture:
     """Ink on uneven paper: contrast against the paper around it, kept where it is connected."""
-    from scipy import ndimage
-
     small = _shrink(grey)
     if (page := _page_on_desk(small)) is not None:
         grey = _on_its_page(grey, page)
@@ -80,10 +79,10 @@ def photo_ink(grey: Picture) -> Picture:
     widest = min(small.shape) // WIDEST_STROKE
     contrast = _contrast(small, small, widest)
     pen = _pen_radius(contrast, widest)
-    contrast = ndimage.gaussian_filter(_contrast(grey, small, pen), INK_BLUR)
+    contrast = scipy.ndimage.gaussian_filter(_contrast(grey, small, pen), INK_BLUR)
     usual, noise = _paper_level(contrast)
     contrast = np.maximum(contrast - usual, 0)
-    full = float(ndimage.gaussian_filter(contrast, PEAK_BLUR).max())
+    full = float(scipy.ndimage.gaussian_filter(contrast, PEAK_BLUR).max())
     if full < max(MIN_CONTRAST, MIN_PEAK * noise):
         raise BlankDrawingError("No ink stands out from the paper: use more light or a darker pen.")
     return _connected_ink(remove_print(contrast / full) * full, full, noise)
@@ -97,15 +96,13 @@ def _connected_ink(contrast: Picture, full: float, noise: float) -> Picture:
         full: contrast of full ink.
         noise: standard deviation of bare paper.
     """
-    from scipy import ndimage
-
     low, high = max(LOW_INK * full, LOW_SIGMAS * noise), HIGH_INK * full
-    labels, count = ndimage.label(contrast > low, NEIGHBOURS_8)
+    labels, count = scipy.ndimage.label(contrast > low, NEIGHBOURS_8)
     keep = np.zeros(count + 1, bool)
     keep[labels[contrast > STRONG_INK * full]] = True
     keep[0] = False  # what is weaker than the weakest ink
     keep = _prefer_inside(keep, labels)
-    near = ndimage.binary_dilation(keep[labels], NEIGHBOURS_8)
+    near = scipy.ndimage.binary_dilation(keep[labels], NEIGHBOURS_8)
     zero = ZERO_INK * low
     ink = np.clip((contrast - zero) / (high - zero), 0, 1)
     return np.where(near, ink, 0).astype(np.float32)
@@ -113,36 +110,32 @@ def _connected_ink(contrast: Picture, full: float, noise: float) -> Picture:
 
 def _shrink(grey: Picture) -> Picture:
     """The picture at most ``SHRUNK_SIDE`` px a side, without grain."""
-    from scipy import ndimage
-
     factor = -(-max(grey.shape) // SHRUNK_SIDE)
-    return ndimage.median_filter(grey if factor == 1 else block_mean(grey, factor), GRAIN_FILTER)
+    return scipy.ndimage.median_filter(
+        grey if factor == 1 else block_mean(grey, factor), GRAIN_FILTER
+    )
 
 
 def _contrast(grey: Picture, small: Picture, radius: int) -> Picture:
-    """How much darker than the paper each place is, as part of the paper's light.
+    """How much darker each pixel is than the paper, as part of the paper's light.
 
     The paper is a smooth slope of light times the closing (a running maximum, then minimum) of
-    the shrunk picture ``small``, which removes dark things narrower than its window.
+    the shrunk picture ``small``, which removes dark objects narrower than its window.
     """
-    from scipy import ndimage
-
     light = _slope(small)
-    closed = ndimage.grey_closing(small / light, 1 + 2 * radius, mode="nearest") * light
-    paper = ndimage.gaussian_filter(closed, PAPER_BLUR)
+    closed = scipy.ndimage.grey_closing(small / light, 1 + 2 * radius, mode="nearest") * light
+    paper = scipy.ndimage.gaussian_filter(closed, PAPER_BLUR)
     if paper.shape != grey.shape:
         zoom = [full / part for full, part in zip(grey.shape, paper.shape, strict=True)]
-        paper = ndimage.zoom(paper, zoom, order=1, mode="nearest", grid_mode=True)
+        paper = scipy.ndimage.zoom(paper, zoom, order=1, mode="nearest", grid_mode=True)
     return (paper - grey) / np.maximum(paper, MIN_PAPER)
 
 
 def _pen_radius(contrast: Picture, widest: int) -> int:
     """Half of a window that is safely wider than the strokes, px of the shrunk picture."""
-    from scipy import ndimage
-
     strong = contrast > PEN_INK * float(contrast.max())
-    inside = ndimage.distance_transform_edt(np.pad(strong, 1))
-    ridge = inside[(inside > 0) & (inside == ndimage.maximum_filter(inside, 3))]
+    inside = scipy.ndimage.distance_transform_edt(np.pad(strong, 1))
+    ridge = inside[(inside > 0) & (inside == scipy.ndimage.maximum_filter(inside, 3))]
     if not ridge.size:
         return widest
     radius = PEN_ROOM * np.quantile(ridge, PEN_QUANTILE) + PEN_MARGIN
@@ -151,25 +144,21 @@ def _pen_radius(contrast: Picture, widest: int) -> int:
 
 def _paper_level(contrast: Picture) -> tuple[float, float]:
     """The most common contrast, that of bare paper, and the deviation of the noise below it."""
-    from scipy import ndimage
-
     low, high = np.quantile(contrast, [LEVEL_TAIL, 1 - LEVEL_TAIL])
     middle = max((low + high) / 2, low + 1e-6)  # a marker may cover more than the paper left
     counts, edges = np.histogram(contrast, LEVEL_BINS, (low, middle))
-    peak = int(ndimage.gaussian_filter1d(counts.astype(float), LEVEL_BLUR).argmax())
+    peak = int(scipy.ndimage.gaussian_filter1d(counts.astype(float), LEVEL_BLUR).argmax())
     usual = float(edges[peak : peak + 2].mean())
     below = usual - contrast[contrast < usual]
     return usual, MAD_TO_SIGMA * float(np.median(below)) if below.size else 0.0
 
 
 def _page_on_desk(small: Picture) -> NDArray[np.bool_] | None:
-    """Where the page is, if the picture shows one whole on something much darker, else None."""
-    from scipy import ndimage
-
-    bright = ndimage.binary_opening(small > threshold_otsu(small), iterations=DESK_OPENING)
+    """Where the page is, if the picture shows a whole page on a much darker desk, else None."""
+    bright = scipy.ndimage.binary_opening(small > threshold_otsu(small), iterations=DESK_OPENING)
     if not bright.any():
         return None
-    page = ndimage.binary_fill_holes(largest_component(bright))
+    page = scipy.ndimage.binary_fill_holes(largest_component(bright))
     if not MIN_SHEET < page.mean() < MAX_SHEET or border(page).mean() > MAX_SHEET_BORDER:
         return None
     if border(bright).mean() > MAX_BRIGHT_BORDER:
@@ -184,9 +173,9 @@ def _page_on_desk(small: Picture) -> NDArray[np.bool_] | None:
 
 
 def threshold_otsu(values: NDArray[np.float32]) -> float:
-    """The shade that parts a histogram in two of least variance within (Otsu, 1979).
+    """The shade that divides a histogram in two with the least variance within (Otsu, 1979).
 
-    A single shade is its own threshold: nothing is above it.
+    A single shade is its own threshold.
     """
     if values.min() == values.max():
         return float(values.max())
@@ -200,49 +189,45 @@ def threshold_otsu(values: NDArray[np.float32]) -> float:
 
 
 def hull_area(mask: NDArray[np.bool_]) -> int:
-    """Number of pixels whose middle lies in the convex hull around the pixels of a mask."""
-    from scipy.spatial import ConvexHull
-
+    """Number of pixels with their center in the convex hull of a mask."""
     rows = np.flatnonzero(mask.any(axis=1))
     first = mask[rows].argmax(axis=1)
     last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
     ends = np.concatenate([np.stack([rows, each], axis=1) for each in (first, last)])
     sides = np.array([(-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5)])  # the middles of a pixel's sides
-    lines = ConvexHull((ends[:, None] + sides).reshape(-1, 2)).equations
+    lines = scipy.spatial.ConvexHull((ends[:, None] + sides).reshape(-1, 2)).equations
     beyond = np.indices(mask.shape).reshape(2, -1).T @ lines[:, :2].T + lines[:, 2]
     return int(np.count_nonzero(beyond.max(axis=1) < HULL_TOLERANCE))
 
 
 def _step_at_edge(small: Picture, page: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
     """The sheet inside its blurred edge, and how much lighter it is there than the desk beside."""
-    from scipy import ndimage
-
-    inner = ndimage.binary_erosion(page, iterations=SHEET_RIM)
-    outer = ndimage.binary_dilation(page, iterations=SHEET_RIM)
-    sheet = inner & ~ndimage.binary_erosion(inner, iterations=SHEET_RIM)
-    desk = ndimage.binary_dilation(outer, iterations=SHEET_RIM) & ~outer
+    inner = scipy.ndimage.binary_erosion(page, iterations=SHEET_RIM)
+    outer = scipy.ndimage.binary_dilation(page, iterations=SHEET_RIM)
+    sheet = inner & ~scipy.ndimage.binary_erosion(inner, iterations=SHEET_RIM)
+    desk = scipy.ndimage.binary_dilation(outer, iterations=SHEET_RIM) & ~outer
     if not sheet.any() or not desk.any():  # the picture is too small to show both
         return inner, 0.0
     return inner, float(np.median(small[sheet]) - np.median(small[desk]))
 
 
 def _on_its_page(grey: Picture, page: NDArray[np.bool_]) -> Picture:
-    """The part of the picture that the page takes, its paper carried on to the corners."""
-    from scipy import ndimage
-
+    """The page cut out of the picture, with its paper extended to the corners."""
     zoom = [full / part for full, part in zip(grey.shape, page.shape, strict=True)]
-    mask = ndimage.zoom(page.astype(np.float32), zoom, order=1, mode="nearest", grid_mode=True)
-    (box,) = ndimage.find_objects((mask > 0.5).astype(np.int8))
+    mask = scipy.ndimage.zoom(
+        page.astype(np.float32), zoom, order=1, mode="nearest", grid_mode=True
+    )
+    (box,) = scipy.ndimage.find_objects((mask > 0.5).astype(np.int8))
     grey, mask = grey[box], mask[box] > 0.5
     spread = min(grey.shape) / FILL_SPREAD
-    weight = ndimage.gaussian_filter(mask.astype(np.float32), spread)
-    blurred = ndimage.gaussian_filter(np.where(mask, grey, 0), spread)
+    weight = scipy.ndimage.gaussian_filter(mask.astype(np.float32), spread)
+    blurred = scipy.ndimage.gaussian_filter(np.where(mask, grey, 0), spread)
     paper = blurred / np.maximum(weight, MIN_WEIGHT)
     return np.where(mask, grey, paper).astype(np.float32)
 
 
 def _prefer_inside(keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Drop components at the picture's edge (shadows, margins) where large ones lie inside it."""
+    """Drop components at the picture's edge (shadows, margins) if there are large ones inside."""
     inside = keep.copy()
     inside[np.unique(border(labels))] = False
     areas = np.bincount(labels.ravel(), minlength=len(keep))
@@ -267,9 +252,7 @@ def _slope(small: Picture) -> Picture:
 
 def _is_ink_dark(small: Picture) -> bool:
     """Whether the strongest deviation from the light around it is darker; in doubt it is."""
-    from scipy import ndimage
-
-    around = ndimage.gaussian_filter(small, min(small.shape) / CHALK_BLUR, mode="nearest")
+    around = scipy.ndimage.gaussian_filter(small, min(small.shape) / CHALK_BLUR, mode="nearest")
     ratio = np.log(np.maximum(small, MIN_SHADE) / np.maximum(around, MIN_SHADE))
     low, high = np.percentile(ratio, [SHADE_TAIL, 100 - SHADE_TAIL])
     return bool(-low * DARK_BIAS >= high)

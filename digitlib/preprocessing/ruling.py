@@ -1,10 +1,11 @@
-"""Ink without print: ruled lines, squares and patterns of the paper are removed."""
+"""Remove print from the ink: ruled lines, squares and patterns of the paper."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.read import Picture
@@ -42,8 +43,6 @@ def remove_print(ink: Picture) -> Picture:
     Args:
         ink: 0-1, full ink near 1.
     """
-    from scipy import ndimage
-
     opposite = (ink[:RIM_DEPTH], ink[-RIM_DEPTH:]), (ink[:, :RIM_DEPTH], ink[:, -RIM_DEPTH:])
     crossed = any(all((side > FAINT).any() for side in sides) for sides in opposite)
     if min(ink.shape) < MIN_RULED_SIDE or not crossed:
@@ -52,7 +51,9 @@ def remove_print(ink: Picture) -> Picture:
     shade = float(np.quantile(rim[rim > FAINT], PRINT_QUANTILE))
     if shade < MAX_PALE_PRINT:
         pen = ink > shade + PEN_ABOVE_PRINT * (1 - shade)
-        return np.where(ndimage.binary_dilation(pen, NEIGHBOURS_8, iterations=PEN_EDGE), ink, 0)
+        return np.where(
+            scipy.ndimage.binary_dilation(pen, NEIGHBOURS_8, iterations=PEN_EDGE), ink, 0
+        )
     mask = ink > FAINT
     return np.where(mask & ~remove_rules(mask), 0, ink)
 
@@ -85,16 +86,12 @@ def _bridge(mask: NDArray[np.bool_], depth: int) -> NDArray[np.bool_]:
 
 def spread(mask: NDArray[np.bool_], size: int, axis: int, origin: int = 0) -> NDArray[np.bool_]:
     """Dilation by a line of so many px along one axis, in time that does not grow with it."""
-    from scipy import ndimage
-
-    return ndimage.maximum_filter1d(mask, size, axis, mode="constant", origin=origin)
+    return scipy.ndimage.maximum_filter1d(mask, size, axis, mode="constant", origin=origin)
 
 
 def _long_runs(mask: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
     """The runs of at least so many px along rows: an opening."""
-    from scipy import ndimage
-
-    starts = ndimage.minimum_filter1d(mask, length, axis=1, mode="constant")
+    starts = scipy.ndimage.minimum_filter1d(mask, length, axis=1, mode="constant")
     return spread(starts, length, axis=1, origin=length % 2 - 1)
 
 
@@ -103,16 +100,14 @@ def _rules(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
 
     Returns:
         the bands ``[H, W]``, and the thickness of the thickest one, px."""
-    from scipy import ndimage
-
     width = mask.shape[1]
     rules, count, thickest = np.zeros_like(mask), 0, 0.0
     # A slight tilt is bridged by thickening; the opening leaves long straight runs.
     runs = _long_runs(spread(mask, 3, axis=0), max(MIN_RUN, width // RUN_PART))
-    labels, _ = ndimage.label(runs, NEIGHBOURS_8)
+    labels, _ = scipy.ndimage.label(runs, NEIGHBOURS_8)
     long = [
         (number, rows)
-        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1)
+        for number, (rows, columns) in enumerate(scipy.ndimage.find_objects(labels), 1)
         if columns.stop - columns.start >= MIN_RULE_LENGTH * width
     ]
     if len(long) > MAX_RULES:
@@ -124,7 +119,7 @@ def _rules(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
     if not count:
         return None
     if count == 1:
-        depth = ndimage.distance_transform_edt(mask & ~rules)
+        depth = scipy.ndimage.distance_transform_edt(mask & ~rules)
         if 2 * float(depth.max(initial=0)) < LONE_RULE * thickest:
             return None
     return rules, thickest

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.frame import Frame
@@ -224,9 +225,7 @@ def distances(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     Args:
         parts: points ``[n, 2]`` of each piece, from left to right.
     """
-    from scipy.spatial import KDTree
-
-    trees = [KDTree(points) for points in parts]
+    trees = [scipy.spatial.KDTree(points) for points in parts]
     apart = np.full((len(parts), len(parts)), np.inf)
     np.fill_diagonal(apart, 0)
     for first, tree in enumerate(trees):

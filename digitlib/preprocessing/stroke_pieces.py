@@ -72,7 +72,7 @@ class _Divided:
         points = np.cumsum([0, *(len(piece.points) for piece in self.pieces)])
         lengths = np.cumsum([0.0, *(_arc(piece.points)[-1] for piece in self.pieces)])
         start, stop = np.array(self.groups).T
-        sides = [strokes.extent(segmentation.union(self.bounds[a:b])) for a, b in self.groups]
+        sides = [np.ptp(self.bounds[a:b].reshape(-1, 2), axis=0).max() for a, b in self.groups]
         samples = (lengths[stop] - lengths[start]) / np.maximum(sides, strokes.SMALLEST_SIDE)
         samples *= BOX_SIZE / strokes.SPACING
         return float((np.minimum(samples, MAX_SAMPLES) + points[stop] - points[start]).sum())
@@ -108,12 +108,13 @@ def segment_strokes(drawing: Strokes, planes: bool = True) -> list[Line]:
         InputError: a stroke has another shape, or NaN, or there are too many.
     """
     arrays = thin(strokes.validate_strokes(drawing))
-    if strokes.extent(strokes.around(bounds := strokes.all_bounds(arrays))) > LARGEST_SIDE:
+    bounds = strokes.bounding_boxes(arrays)
+    if float(np.ptp(bounds.reshape(-1, 2), axis=0).max()) > LARGEST_SIDE:
         raise InputError("The drawing is too large for its numbers: divide the coordinates.")
     finest = sum(float(_arc(stroke)[-1]) for stroke in arrays) / MAX_SAMPLES
     divided = [
         _divide([arrays[number] for number in np.sort(line)], finest)
-        for line in segmentation.find_lines(np.array(bounds))
+        for line in segmentation.find_lines(bounds)
     ]
     pieces = sum(len(each.pieces) for each in divided)
     check_busy("drawing", pieces, segmentation.MOST_PIECES, "parts of digits")
@@ -193,8 +194,9 @@ def _join(placed: list[_Piece], times: NDArray[np.intp], arrays: Sequence[Points
 
 
 def _draw(drawing: list[Points], planes: bool) -> tuple[Frame, Planes | None]:
-    kept = strokes.drop_stray_taps(drawing)
-    return strokes.render_with_planes(kept) if planes else (strokes.render(kept), None)
+    if planes:
+        return strokes.render_with_planes(drawing, drop_taps=True)
+    return strokes.render(drawing, drop_taps=True), None
 
 
 def _cut(stroke: Points, height: float, spacing: float) -> list[Points]:

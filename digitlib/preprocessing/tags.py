@@ -1,7 +1,7 @@
-"""Tags of TIFF and EXIF, and chunks of PNG, counted before Pillow reads them one by one.
+"""Count the tags of TIFF and EXIF and the chunks of PNG before Pillow reads them one by one.
 
 A few kB may hold thousands of tags that all point to the same bytes, or a tile for each pixel.
-Pillow copies whatever tags point to.
+Pillow copies the bytes for every tag.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from digitlib.errors import InputError
 
 MAX_TILES = 20_000  # or strips; decoding takes 4 µs for each
-MAX_CHUNKS = 50_000  # of a PNG; Pillow takes 2 µs for each, whatever is in it
+MAX_CHUNKS = 50_000  # of a PNG; Pillow takes 2 µs for each
 PNG = b"\x89PNG\r\n\x1a\n"
-MAX_BEYOND = 2**24  # bytes that tags may claim beyond their file: some programs leave such
-STRIPS, TILES = 273, 324  # tags that list where they begin
+MAX_BEYOND = 2**24  # bytes that tags may claim beyond their file; some programs write such tags
+STRIPS, TILES = 273, 324  # tags that list their offsets
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 EXIF = b"Exif\0\0"
 ALONE = (0x01, *range(0xD0, 0xD9))  # JPEG's markers without a length
@@ -23,30 +23,35 @@ START_OF_SCAN = 0xDA
 
 
 def check_file(content: bytes) -> None:
-    """InputError where tags that are read while a file is opened take too much memory or time."""
+    """Raise InputError if the tags that Pillow reads on opening take too much memory or time."""
     if content.startswith((b"II", b"MM")):
         check_tags(content)
     elif content.startswith(b"\xff\xd8"):
         check_tags(b"".join(_exif_segments(content)))
-    elif content.startswith(PNG) and sum(1 for _ in _chunks(content)) > MAX_CHUNKS:
+    elif content.startswith(PNG):
+        place = len(PNG)
+        for _ in range(MAX_CHUNKS + 1):
+            if place + 12 > len(content):
+                return
+            place += 12 + int.from_bytes(content[place : place + 4], "big")
         raise InputError(
-            f"The picture has more than {MAX_CHUNKS:,} chunks: save it anew as PNG or JPEG."
+            f"The picture has more than {MAX_CHUNKS:,} chunks: save it again as PNG or JPEG."
         )
 
 
 def check_tags(content: bytes) -> None:
-    """As :func:`check_file`, of TIFF alone; what is none is left to others."""
+    """Check TIFF content as :func:`check_file`; other content is accepted."""
     sizes = 0
     for tag, kind, count in _tags(content.removeprefix(EXIF)):
         sizes += count * SIZES.get(kind, 0)
         if tag in (STRIPS, TILES) and count > MAX_TILES:
             raise InputError(
-                f"The picture has {count:,} strips or tiles, at most {MAX_TILES:,} are read. "
-                "Save it anew as PNG or JPEG."
+                f"The picture has {count:,} strips or tiles; the limit is {MAX_TILES:,}. "
+                "Save it again as PNG or JPEG."
             )
     if sizes > 2 * len(content) + MAX_BEYOND:
         raise InputError(
-            "The picture is damaged: its tags are larger than its file. Save it anew as PNG or "
+            "The picture is damaged: its tags are larger than its file. Save it again as PNG or "
             "JPEG."
         )
 
@@ -67,23 +72,13 @@ def _tags(content: bytes) -> Iterator[tuple[int, int, int]]:
         return
 
 
-def _chunks(content: bytes) -> Iterator[int]:
-    """Where the chunks of a PNG begin, up to one more than are read."""
-    place = len(PNG)
-    for _ in range(MAX_CHUNKS + 1):
-        if place + 12 > len(content):
-            return
-        yield place
-        place += 12 + int.from_bytes(content[place : place + 4], "big")
-
-
 def _exif_segments(content: bytes) -> Iterator[bytes]:
-    """The parts of the EXIF data before a JPEG's first scan."""
+    """The EXIF data before a JPEG's first scan, part by part."""
     place = 2
     while place + 4 <= len(content):
         mark, length = content[place + 1], int.from_bytes(content[place + 2 : place + 4], "big")
         if content[place] != 0xFF or mark == 0xFF or mark in ALONE:
-            place += 1  # as Pillow seeks the next marker
+            place += 1  # Pillow looks for the next marker in the same way
             continue
         if mark == START_OF_SCAN:
             return

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digitlib.models.card import EMBEDDING
-from digitlib.models.display import ALT, answer_style, frame_url, image_url, plane_legends, ranked
+from digitlib.models.display import ALT, answer_style, frame_url, image_url, plane_legends
 from digitlib.models.explain import Explainer
-from digitlib.models.prediction import Prediction
+from digitlib.models.prediction import Prediction, ranked
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_planes
 from digitlib.preprocessing.frame import frame_steps

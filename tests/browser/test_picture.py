@@ -128,7 +128,7 @@ def test_a_picture_without_ink_is_said_beside_the_canvas(page: Page) -> None:
     Image.new("L", (90, 90), 255).save(buffer := io.BytesIO(), "PNG")
     choose(page, "white.png", buffer.getvalue())
     expect(page.locator(".dp-result .dp-answer")).to_have_attribute("data-state", "failed")
-    expect(page.locator(".dp-verdict")).to_contain_text("The picture has one colour")
+    expect(page.locator(".dp-verdict")).to_contain_text("The picture has only one color")
 
 
 def test_the_samples_are_read_by_keyboard_alone(page: Page, reports: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whatever is given as picture or drawing is read in bounded time and memory, or refused."""
+"""Any picture or drawing is read in bounded time and memory, or refused."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ if importlib.util.find_spec("atheris"):
     RUNS += [("guided.py", kind, count) for kind, count in GUIDED.items()]
 
 
+@pytest.mark.stress
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read as on Linux")
 @pytest.mark.parametrize(("worker", "kind", "count"), RUNS)
 def test_every_input_is_read_or_refused_in_time(

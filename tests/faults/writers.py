@@ -74,12 +74,6 @@ def _(folder: Path, version: int) -> None:
     save_model(folder / "net.safetensors", *network(version))
 
 
-@writer("digests of weights")
-def _(folder: Path, version: int) -> None:
-    save_model(folder / "net.safetensors", *network(0)) if not version else None
-    stamp(folder / "net.safetensors")
-
-
 @writer("ONNX")
 def _(folder: Path, version: int) -> None:
     recognizer(version).export_onnx(folder / "net.onnx")
