@@ -53,7 +53,7 @@ def serving(
     folder: Path,
     *settings: str,
     checkout: Path = REPOSITORY,
-    **environment: str,
+    **environment: str | None,
 ) -> Iterator[Server]:
     """Run ``make <target>``; nothing is left running afterwards.
 
@@ -62,8 +62,9 @@ def serving(
         folder: for the log, and for Jupyter's own settings.
         settings: of make, in place of those for a set-up that is done.
         checkout: where make runs.
-        environment: variables.
+        environment: variables to set; None removes one. Drawings go to ``folder`` by default.
     """
+    variables = shell_environment() | {"DIGITLIB_DRAWINGS": str(folder / "drawings")} | environment
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -73,7 +74,7 @@ def serving(
         process = subprocess.Popen(
             ["make", target, f"PORT={port}", "BROWSER=no", *(settings or (*INSTALLED, config))],
             cwd=checkout,
-            env=shell_environment() | {"DIGITLIB_DRAWINGS": str(folder / "drawings")} | environment,
+            env={name: value for name, value in variables.items() if value is not None},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

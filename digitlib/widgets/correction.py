@@ -16,6 +16,11 @@ from digitlib.widgets.history import from_zero
 from digitlib.widgets.html import named
 from digitlib.widgets.pad import DrawingPad
 
+QUESTION = (
+    "Was that right? Click the digit you meant. "
+    "This saves the drawing on the computer that runs this pad."
+)
+
 
 class Told(NamedTuple):
     """The last click on a label.
@@ -47,7 +52,7 @@ class Correction(ipywidgets.Box):
         self._last: Told | None = None
         look = ipywidgets.Layout(), ipywidgets.ButtonStyle()  # of all: a page opens them faster
         self._buttons = {label: self._button(label, *look) for label in range(NO_DIGIT + 1)}
-        question = ipywidgets.HTML("What is it really?").add_class("dp-question")
+        question = ipywidgets.HTML(QUESTION).add_class("dp-question")
         self._message = ipywidgets.HTML().add_class("dp-message")
         self._undo = ipywidgets.Button(
             description="Undo", tooltip="Take this back", layout=ipywidgets.Layout(display="none")

@@ -71,6 +71,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+def test_visitors_do_not_share_stored_drawings(open_context: Open, tmp_path: Path) -> None:
+    """`make app` as a teacher starts it, without any variable."""
+    data = tmp_path / "data"
+    with serving("app", tmp_path, DIGITLIB_DRAWINGS=None, DIGITLIB_DATA=str(data)) as server:
+        first, second = (enter(open_context, server) for _ in range(2))
+        for page in (first, second):
+            ready(page)
+            draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[7])
+            expect(page.locator(".dp-digit")).to_have_text("7")
+            expect(page.get_by_role("button", name="Why?")).to_be_visible()
+            expect(page.locator(".dp-correction")).to_be_hidden()
+            expect(page.get_by_role("button", name="My drawings")).to_have_count(0)
+    assert not data.exists(), "a drawing is stored"
+
+
 @pytest.fixture(scope="module")
 def crowd(server: Server, open_context: Open, reports: Path) -> Iterator[Crowd]:
     """What is measured is written where all tests of the file ran."""
