@@ -13,11 +13,11 @@ from typing import Any
 import ipywidgets
 import numpy as np
 import pytest
+from digitlib.widgets.number_html import number_html
 from test_pad import LINE, FakeRecognizer, stroke_by_mouse
 
 from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.widgets.explanation import maps_html
-from digitlib.widgets.number_html import number_html
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.teach import progress_html, result_html, use_html
 from digitlib.widgets.studio import PANELS, Studio

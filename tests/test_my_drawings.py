@@ -9,13 +9,13 @@ from typing import Any
 import ipywidgets
 import numpy as np
 import pytest
+from digitlib.widgets.panels.drawings import PAGE, Drawings
 from helpers import page
 from test_pad import BAR, LINE, FakeRecognizer, event, stroke_by_mouse
 
 from digitlib.datasets.drawing import Drawing, encode_picture
 from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
 from digitlib.datasets.labels import NO_DIGIT
-from digitlib.widgets.panels.drawings import PAGE, Drawings
 from digitlib.widgets.studio import Studio
 
 POINT = [[[10.0, 10.0], [60.0, 90.0]]]

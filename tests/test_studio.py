@@ -6,10 +6,10 @@ from typing import Any
 
 import ipywidgets
 import pytest
+from digitlib.widgets.panels.base import Panel
 from test_pad import LINE, FakeRecognizer, event, stroke_by_mouse
 
 from digitlib.widgets import studio as studio_module
-from digitlib.widgets.panels.base import Panel
 from digitlib.widgets.studio import Studio
 
 

@@ -6,13 +6,13 @@ import re
 
 import numpy as np
 import pytest
+from digitlib.widgets.number_html import boxes_html, contain, number_html
 from helpers import bundled
 from test_reading import write
 
 from digitlib.datasets import rows
 from digitlib.models.reading import ReadDigit, Reading
 from digitlib.widgets.examples import NUMBERS
-from digitlib.widgets.number_html import boxes_html, contain, number_html
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.studio import Studio
 

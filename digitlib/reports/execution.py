@@ -20,8 +20,8 @@ from nbformat import NotebookNode
 from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, digest, telling, write_text
 from digitlib.reports.dependencies import code_cells
 from digitlib.reports.parameters import standing_parameters
-from digitlib.widgets.saving import LIVE
 
+LIVE = "live"  # tag of a cell that shows what its kernel draws
 SCREENSHOTS = REPORTS / "screenshots"  # written by the browser tests
 KERNEL = "python3"
 # Errors are shown by the cell; the kernel's own log would only litter the list.
