@@ -94,7 +94,7 @@ class Finger:
         canvas.scroll_into_view_if_needed()
 
     def touch(self, kind: str, *points: tuple[float, ...]) -> None:
-        """Send one event with all fingers: x, y in the unit square and, if known, a radius in px."""
+        """Send one event with all fingers: x, y in the unit square and, optionally, a radius."""
         places = [to_page(self._canvas, (x, y)) for x, y, *_ in points]
         at = [
             {"id": n, "x": x, "y": y} | ({"radiusX": r[0], "radiusY": r[0]} if r else {})

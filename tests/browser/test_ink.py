@@ -1,63 +1,62 @@
-"""Ink at the pointer: people's drawings replayed through slow, busy and broken lines."""
+"""No ink is lost: people's drawings replayed over slow, busy and broken connections."""
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import LONG
 from drawing import DIGITS, steps_along, to_page
 from live import INK_TIMES, Pad, live_pad
 from playwright.sync_api import BrowserContext, expect
-from servers import machine
+from servers import Server, machine
 
 from digitlib.datasets.catalog import read_unipen
 from digitlib.models.recognizer import Recognizer
 
-pytestmark = [pytest.mark.browser, pytest.mark.timed]
+pytestmark = pytest.mark.browser
 
-FULL = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"
-DRAWINGS = 60 if FULL else 4  # replayed under each condition
+DRAWINGS = 60 if LONG else 2  # replayed under each condition
 SPACING = 1  # ms per point
 BUSY = 3  # seconds
-FAR = 0.075  # seconds each way
+FAR = 0.075  # seconds in each direction
 SIZE = 400  # px of the pad in the notebook
 RECOGNIZER = Recognizer.load()
 EXACT = 0.02  # px of the pad: the page rounds to hundredths
 
 MOVE = f"points => pen.move(points, {SPACING})"
 
-WAYS = ["app near", "app far", "lab near", "lab far"]
 TROUBLES = ["", "busy kernel", "slow page", "cut line"]
-# Troubles of a near line are for the reports: they are those of a far one, and sooner over.
-CASES = [(way, what) for way in WAYS for what in TROUBLES if FULL or not what or "far" in way]
+SHORT = [("lab far", "cut line")]  # the others only in `make stress`
+CASES = [
+    pytest.param(way, what, marks=() if (way, what) in SHORT else pytest.mark.stress)
+    for way in ("lab far", "lab near")
+    for what in TROUBLES
+]
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(scope="module", params=["lab far", "lab near"])
 def pad(
-    request: pytest.FixtureRequest, open_context: Callable[..., BrowserContext]
+    request: pytest.FixtureRequest,
+    lab: Server,
+    open_context: Callable[..., BrowserContext],
 ) -> Iterator[Pad]:
-    """The pad in Voilà's page or in JupyterLab, without a delay or with one each way."""
-    place, way = request.param.split()
-    delay = {"near": 0.0, "far": FAR}[way]
-    with live_pad(request.getfixturevalue(place), open_context, delay) as opened:
+    """The pad in JupyterLab, with a delay or without."""
+    with live_pad(lab, open_context, FAR if "far" in request.param else 0.0) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def report(reports: Path) -> Iterator[dict[str, Any]]:
-    """What is measured, written at the end."""
+def report(write_report: Callable[[str, dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
+    """The measurements, written at the end."""
     measured: dict[str, Any] = {}
     yield measured
     what = "ink at the pointer, and people's drawings replayed at one point per ms"
-    content = {"what": what, **measured, "machine": machine("jupyterlab", "voila", "anywidget")}
-    (reports / "ink.json").write_text(json.dumps(content, indent=1) + "\n")
+    write_report("ink", {"what": what, **measured, "machine": machine("jupyterlab", "anywidget")})
 
 
 # --- people's drawings ---------------------------------------------------------------------
@@ -84,17 +83,17 @@ def fitted(strokes: Sequence[np.ndarray]) -> list[list[list[float]]]:
 
 @dataclass
 class Result:
-    """What arrived of the drawings that were replayed."""
+    """What arrived of the replayed drawings."""
 
     drawings: int = 0
     points_sent: int = 0
     points_arrived: int = 0
-    exact: int = 0  # drawings whose points all arrived, in order and once
-    same: int = 0  # drawings that were read as their sent points are
+    exact: int = 0  # drawings with all points, in order and once
+    same: int = 0  # drawings read like the points that were sent
 
 
 def check(pad: Pad, strokes: list[list[list[float]]], result: Result) -> None:
-    """Compare what has arrived to what was drawn, and clear the pad."""
+    """Compare the points that arrived with those drawn, and clear the pad."""
     pad.settle()
     arrived, read = pad.kernel.arrived()
     expected = RECOGNIZER.predict_strokes([np.array(stroke) for stroke in strokes])
@@ -117,7 +116,7 @@ def replay(
     in_mid_stroke: Callable[[], None] = lambda: None,
     after_stroke: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Draw them one after the other; something happens in the first stroke of the middle one."""
+    """Draw them in turn; something happens during and after a stroke of the middle one."""
     result = Result()
     pad.clear()
     for number, strokes in enumerate(drawings):
@@ -137,7 +136,7 @@ def replay(
 
 
 def slow(pad: Pad, rate: int) -> None:
-    """Slow the page down, or with 1 no more."""
+    """Slow the page down by this factor."""
     pad.page.context.new_cdp_session(pad.page).send(
         "Emulation.setCPUThrottlingRate", {"rate": rate}
     )
@@ -174,7 +173,7 @@ def test_every_point_arrives_once_and_is_read(
             result = replay(pad, drawings, pad.line.cut, lambda: cut_for_a_while(pad))
         case _:
             result = replay(pad, drawings)
-    report[f"{request.node.callspec.id}"] = asdict(result)
+    report[request.node.callspec.id] = asdict(result)
     assert result.points_arrived == result.points_sent
     assert result.exact == result.same == result.drawings == DRAWINGS
 
@@ -182,10 +181,11 @@ def test_every_point_arrives_once_and_is_read(
 # --- a real pointer ------------------------------------------------------------------------
 
 
+@pytest.mark.stress
 def test_ink_is_at_the_pointer(
     pad: Pad, report: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
-    """From the pointer's move to the frame that shows its ink."""
+    """Time from the pointer's move to the frame that shows its ink."""
     pad.clear()
     pad.layer.scroll_into_view_if_needed()  # JupyterLab shows the last cell that was run
     pad.page.evaluate(INK_TIMES)

@@ -1,4 +1,4 @@
-"""The wide pad in a page: a number by pen, its boxes, keys, and windows of two widths."""
+"""The wide pad as a page: a number by pen, its boxes, and windows of two widths."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def number(text: str) -> list[list[list[float]]]:
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A notebook with a wide pad alone, as a page."""
+    """A notebook with only a wide pad, as a page."""
     folder = tmp_path_factory.mktemp("wide")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CODE)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
