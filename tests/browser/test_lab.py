@@ -66,10 +66,10 @@ def draw_from_now_on(page: Page) -> None:
     """Draw strokes in the place of the pad until the pad has taken them for a second."""
     end, start, count = None, time.monotonic(), 0
     while end is None or time.monotonic() < end:
-        if time.monotonic() > start + 30: page.screenshot(path="/tmp/wdg/fm.png"); raise AssertionError(page.evaluate("[drawn.length, document.querySelector(\".dp-paper\").getBoundingClientRect().y]"))
-        page.mouse.move(450 + 10 * (count % 18), 140)
+        assert time.monotonic() < start + PATIENCE, "there is no canvas"
+        page.mouse.move(450 + 10 * (count % 18), 350)
         page.mouse.down()
-        page.mouse.move(450 + 10 * (count % 18), 240, steps=3)
+        page.mouse.move(450 + 10 * (count % 18), 450, steps=3)
         page.mouse.up()
         count += 1
         if end is None and page.evaluate("drawn.length"):

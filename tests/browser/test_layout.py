@@ -168,7 +168,7 @@ def test_the_tab_key_passes_through_the_pad(page: Page) -> None:
     page.locator("h1").click()
     for key in ("Tab", "Shift+Tab"):
         focused = []
-        for _ in range(40):
+        for _ in range(60):
             page.keyboard.press(key)
             focused.append(page.evaluate("document.activeElement.className"))
         for part in ("dp-ink", "dp-undo", "dp-clear", "jp-Notebook"):  # the last is the page

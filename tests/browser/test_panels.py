@@ -242,7 +242,7 @@ def test_the_explanation_follows_the_drawing(page: Page) -> None:
     )
     draw_by_mouse(page, page.locator(".dp-ink"), [[(0.1, 0.1), (0.12, 0.9)]])
     expect(panel.get_by_label("2 strokes, as drawn")).to_be_visible()
-    click(panel, "Feature maps")
+    panel.get_by_role("button", name="Feature maps").press("Enter")
     expect(panel.locator("section > h4")).to_contain_text([VIEWS[0], VIEWS[1], VIEWS[3]])
     page.locator(".dp-switches").get_by_role("button", name="Why?").click()
     expect(panel).to_be_hidden()
