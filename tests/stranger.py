@@ -1,10 +1,9 @@
-"""A client that sends what browsers never send: raw requests, frames and messages."""
+"""A client for requests, WebSocket frames and messages that browsers never send."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import secrets
 import socket
@@ -17,12 +16,11 @@ from typing import Any, NamedTuple
 
 V1 = "v1.kernel.websocket.jupyter.org"
 PATIENCE = 20.0  # seconds without a byte
-LARGEST = 50_000_000  # bytes of an answer
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+TEXT, BINARY, CLOSE = 1, 2, 8
 
 
 class Reply(NamedTuple):
-    """The answer to a request; status 0 where there was none."""
+    """The answer to a request; status 0 without one."""
 
     status: int
     headers: str
@@ -37,7 +35,7 @@ def ask(
     body: bytes = b"",
     seconds: float = PATIENCE,
 ) -> Reply:
-    """One request, its target as it is written, on a line of its own."""
+    """One request on its own connection; the target is sent as it is."""
     head = {"Host": f"127.0.0.1:{port}", "Connection": "close"} | dict(headers or {})
     if body or method in ("POST", "PUT", "PATCH"):
         head["Content-Length"] = str(len(body))
@@ -48,7 +46,7 @@ def ask(
     line = socket.create_connection(("127.0.0.1", port), seconds)
     with line, contextlib.suppress(OSError):
         line.sendall(request)
-        while (more := line.recv(1 << 16)) and len(received) < LARGEST:
+        while more := line.recv(1 << 16):
             received += more
     head_bytes, _, content = received.partition(b"\r\n\r\n")
     found = re.match(rb"HTTP/1\.1 (\d{3})", head_bytes)
@@ -56,13 +54,13 @@ def ask(
 
 
 class Visit(NamedTuple):
-    """A page that was opened, by the kernel that it was given."""
+    """An open page with its kernel."""
 
     port: int
     kernel: str
 
     def leave(self) -> Reply:
-        """Say farewell as the page does."""
+        """Free the kernel as the page does."""
         form = {"Cookie": "_xsrf=abc", "Content-Type": "application/x-www-form-urlencoded"}
         return ask(self.port, f"/voila/api/shutdown/{self.kernel}", "POST", form, b"_xsrf=abc")
 
@@ -75,11 +73,7 @@ def visit(port: int) -> Visit:
 
 
 class Socket:
-    """The end of a WebSocket that a page would hold.
-
-    Attributes:
-        status: of the handshake; 101 where the socket is open.
-    """
+    """The page's end of a WebSocket; ``status`` is 101 if it is open."""
 
     def __init__(
         self,
@@ -115,36 +109,21 @@ class Socket:
     def __exit__(self, *_: object) -> None:
         self._line.close()
 
-    def send(
-        self, payload: bytes | str, kind: int | None = None, *, last: bool = True,
-        length: int | None = None,
-    ) -> bool:  # fmt: skip
-        """A frame; False where the server has closed the line.
-
-        Args:
-            payload: as it is sent.
-            kind: of the frame, in place of that of the payload's type.
-            last: part of its message.
-            length: that the frame says that it has.
-        """
+    def send(self, payload: bytes | str) -> None:
+        """Send one frame; nothing happens if the server has closed the connection."""
         data = payload.encode() if isinstance(payload, str) else payload
-        kind = (BINARY if isinstance(payload, bytes) else TEXT) if kind is None else kind
-        size = len(data) if length is None else length
-        first = bytes([(0x80 if last else 0) | kind])
-        if size < 126:
-            head = first + bytes([0x80 | size])
-        elif size < 1 << 16:
-            head = first + struct.pack("!BH", 0x80 | 126, size)
+        first = bytes([0x80 | (BINARY if isinstance(payload, bytes) else TEXT)])
+        if len(data) < 126:
+            head = first + bytes([0x80 | len(data)])
+        elif len(data) < 1 << 16:
+            head = first + struct.pack("!BH", 0x80 | 126, len(data))
         else:
-            head = first + struct.pack("!BQ", 0x80 | 127, size)
-        try:
+            head = first + struct.pack("!BQ", 0x80 | 127, len(data))
+        with contextlib.suppress(OSError):
             self._line.sendall(head + bytes(4) + data)  # a mask of zeros
-        except OSError:
-            return False
-        return True
 
     def receive(self, seconds: float = PATIENCE) -> tuple[int, bytes] | None:
-        """The next frame; None where the line was closed, or nothing came."""
+        """The next frame; None if the connection was closed or nothing came."""
         end = time.monotonic() + seconds
         try:
             head = self._read(2, end)
@@ -154,12 +133,10 @@ class Socket:
             kind, payload = head[0] & 15, self._read(size, end)
         except OSError:
             return None
-        if kind == PING:
-            self.send(payload, PONG)
         return kind, payload
 
     def closed(self, seconds: float = PATIENCE) -> bool:
-        """The server ends it, whatever else it may say before."""
+        """Whether the server closes the connection."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             frame = self.receive(end - time.monotonic())
@@ -189,7 +166,7 @@ def header(kind: str) -> dict[str, Any]:
 
 
 def pack(channel: str, parts: Sequence[bytes]) -> bytes:
-    """Parts of a message as the protocol of a page packs them."""
+    """Parts of a message in the protocol of the page."""
     blocks = [channel.encode(), *parts]
     place = 8 * (2 + len(blocks))
     places = [place]
@@ -212,17 +189,11 @@ def message(
 
 
 def old_message(kind: str, content: Any, channel: str = "shell") -> str:
-    """The same in the protocol before."""
+    """The same in the old protocol."""
     return json.dumps({
         "channel": channel, "header": header(kind), "parent_header": {}, "metadata": {},
         "content": content, "buffers": [],
     })  # fmt: skip
-
-
-def old_binary(kind: str, content: Any) -> bytes:
-    """The same with buffers."""
-    text = old_message(kind, content).encode()
-    return struct.pack("!II", 1, 8) + text
 
 
 class Received(NamedTuple):
@@ -243,7 +214,7 @@ def unpack(frame: bytes) -> Received:
 
 
 class Channel(Socket):
-    """A visitor's own socket to his kernel."""
+    """A visitor's socket to the kernel."""
 
     def __init__(self, page: Visit, protocol: str = V1, session: str = "", **more: Any) -> None:
         session = session or secrets.token_hex(8)
@@ -251,7 +222,7 @@ class Channel(Socket):
         super().__init__(page.port, path, protocol, **more)
 
     def wait(self, request: str, seconds: float = PATIENCE) -> list[Received]:
-        """Everything up to the end of a request's work."""
+        """All messages until a request is done."""
         end, found = time.monotonic() + seconds, []
         while frame := self.receive(end - time.monotonic()):
             if frame[0] != BINARY:
@@ -263,9 +234,9 @@ class Channel(Socket):
         raise AssertionError(f"no answer within {seconds} s, after {found[-3:]}")
 
     def say(self, kind: str, content: Any, buffers: Sequence[bytes] = ()) -> list[Received]:
-        """Send a message and wait until its work is done."""
+        """Send a message and wait until it is processed."""
         head = header(kind)
-        assert self.send(message(kind, content, buffers, head=head))
+        self.send(message(kind, content, buffers, head=head))
         return self.wait(head["msg_id"])
 
     def tell(self, widget: str, data: Any, buffers: Sequence[bytes] = ()) -> list[Received]:
@@ -273,12 +244,12 @@ class Channel(Socket):
         return self.say("comm_msg", {"comm_id": widget, "data": data}, buffers)
 
     def widgets(self) -> dict[str, dict[str, Any]]:
-        """The state of each widget, by its id, as a page asks for them."""
+        """The state of each widget by id, requested as a page does."""
         comm = uuid.uuid4().hex
         target = {"comm_id": comm, "target_name": "jupyter.widget.control", "data": {}}
         head = header("comm_open")
         parts = [head, {}, {"version": "1.0.0"}, target]
-        assert self.send(pack("shell", [json.dumps(part).encode() for part in parts]))
+        self.send(pack("shell", [json.dumps(part).encode() for part in parts]))
         self.wait(head["msg_id"])
         said = self.tell(comm, {"method": "request_states"})
         self.say("comm_close", {"comm_id": comm, "data": {}})
@@ -288,13 +259,3 @@ class Channel(Socket):
             if each.kind == "comm_msg" and "states" in each.content["data"]
         ]
         return states
-
-
-def files_of(*folders: os.PathLike[str]) -> set[str]:
-    """Paths of all files below folders, but for caches."""
-    found: set[str] = set()
-    for folder in folders:
-        for at, below, names in os.walk(folder):
-            below[:] = [name for name in below if name not in (".git", "__pycache__", ".venv")]
-            found.update(os.path.join(at, name) for name in names)
-    return {path for path in found if "_cache/" not in path}
