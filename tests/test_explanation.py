@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import DIGITS, bundled, explainer, page, pictures_in
 from ipywidgets import HTML, Widget
-from widget_tree import button, find, html
+from widget_tree import find, html
 
 from digitlib.models.explain import Explainer
 from digitlib.models.recognizer import Recognizer
@@ -19,9 +19,6 @@ from digitlib.preprocessing.colors import picture_planes
 from digitlib.preprocessing.frame import frame_steps
 from digitlib.preprocessing.strokes import PEN_WIDTH, render
 from digitlib.widgets.explanation import (
-    AGAINST,
-    FOR,
-    MAPS,
     NEAREST,
     VIEWS,
     ReadDrawing,
@@ -88,25 +85,6 @@ def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
         np.testing.assert_array_equal(picture, saliency_picture(falls))
 
 
-def test_support_is_red_and_opposition_blue() -> None:
-    red, blue, clear = saliency_picture(np.array([[2.0, -1.0, 0.0]]))[0]
-    assert red.tolist() == [*FOR, 255]
-    assert blue.tolist() == [*AGAINST, 128]
-    assert clear[3] == 0
-    assert saliency_picture(np.zeros((28, 28)))[..., 3].max() == 0
-
-
-def test_every_stage_is_shown_and_pen_stages_with_a_pen_only() -> None:
-    prediction = four().prediction
-    stages = explainer().feature_maps(prediction.frame, prediction.planes)
-    shown = explanation_html(explainer(), four(), ["Feature maps"])
-    for name, maps in stages.items():
-        assert f"{name}<small>{len(maps)} maps" in shown
-    bare = explanation_html(explainer(), ReadDrawing(bundled().predict(page(4))), ["Feature maps"])
-    assert "pen 1" not in bare
-    assert f"the {MAPS} strongest" in bare
-
-
 def test_the_nearest_digits_have_label_and_source() -> None:
     shown = explanation_html(explainer(), four(), ["Nearest digits"])
     found = explainer().nearest(four().prediction.frame, NEAREST)
@@ -162,20 +140,6 @@ def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why
     assert html(find(panel, "dp-message")) == ""
 
 
-def test_its_switches_are_remembered_while_it_is_closed(studio: Studio, panel: Why) -> None:
-    button(panel, "Feature maps").value = False
-    assert shown(panel) == ["Steps", "Saliency", "Nearest digits"]
-    studio.hide_panel("Why?")
-    before = html(find(panel, "dp-content"))
-    studio.draw(SEVEN)
-    assert html(find(panel, "dp-content")) == before
-    studio.show_panel("Why?")
-    assert shown(panel) == ["Steps", "Saliency", "Nearest digits"]
-    assert "as 7" in html(find(panel, "dp-content"))
-    button(panel, "Feature maps").value = True
-    assert shown(panel) == [*VIEWS]
-
-
 def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: Why) -> None:
     class Other:
         predict = staticmethod(bundled().predict)
@@ -207,13 +171,6 @@ def dense(stroke: np.ndarray) -> np.ndarray:
     at = np.linspace(0, len(stroke) - 1, 500)
     known = np.arange(len(stroke))
     return np.stack([np.interp(at, known, column) for column in stroke.T], axis=1)
-
-
-def test_a_dot_lies_at_the_middle_of_its_ink() -> None:
-    dot = [np.array([[3.0, 4.0]])]
-    ((x, y),) = place_strokes(dot, render(dot))[0]
-    rows, columns = np.nonzero(render(dot))
-    assert (x, y) == (columns.mean() + 0.5, rows.mean() + 0.5)
 
 
 def test_stray_taps_are_pale_and_have_no_place() -> None:

@@ -41,13 +41,6 @@ def test_the_pen_is_down_from_begin_to_end(history: StrokeHistory) -> None:
     assert history.pen is None
 
 
-def test_no_point_is_added_with_the_pen_up(history: StrokeHistory) -> None:
-    assert not history.add((1.0, 2.0))
-    assert not history.end()
-    assert not history.cancel()
-    assert points(history) == []
-
-
 def test_points_come_in_groups_with_time_and_pressure(history: StrokeHistory) -> None:
     history.begin((1.0, 2.0, 16.0, 0.5), (2.0, 3.0, 17.0, 0.6))
     history.add((3.0, 4.0, 18.0, 0.7), (4.0, 5.0, 19.0, 0.8))
@@ -91,26 +84,6 @@ def test_a_step_lifts_the_pen(history: StrokeHistory, step: Callable) -> None:
     step(history)
     assert history.pen is None
     assert not history.add((3.0, 4.0))
-
-
-def test_a_new_stroke_ends_redo(history: StrokeHistory) -> None:
-    stroke(history, LINE)
-    history.undo()
-    stroke(history, DOT)
-    assert not history.can_redo
-    history.redo()
-    assert points(history) == [DOT]
-
-
-def test_replace_and_clear_are_steps(history: StrokeHistory) -> None:
-    stroke(history, LINE)
-    history.replace([np.array(DOT)])
-    history.clear()
-    assert points(history) == []
-    history.undo()
-    assert points(history) == [DOT]
-    history.undo()
-    assert points(history) == [LINE]
 
 
 @pytest.mark.parametrize("new", ["drawn", "replaced"])
@@ -165,12 +138,6 @@ def test_now_runs_at_once_and_meets_the_request() -> None:
         assert len(runs) == 1
 
     asyncio.run(request())
-
-
-def test_without_an_event_loop_a_request_runs_at_once() -> None:
-    runs: list[int] = []
-    Throttle(lambda: runs.append(1), 0.02, unguarded).request()
-    assert len(runs) == 1
 
 
 def test_a_delayed_run_is_guarded() -> None:

@@ -16,7 +16,6 @@ from widget_tree import find, send, walk
 from widget_tree import html as shown
 
 from digitlib.datasets.drawing_file import DrawingFile
-from digitlib.widgets.answers import number_html
 from digitlib.widgets.explanation import maps_html
 from digitlib.widgets.panels.picture import PictureInput
 from digitlib.widgets.panels.teach import progress_html, result_html, use_html
@@ -107,11 +106,6 @@ def test_names_in_a_network() -> None:
     _, page = maps_html(explainer, SimpleNamespace(prediction=prediction))  # type: ignore[arg-type]
     assert MARK not in page
     assert SAFE in page
-
-
-def test_a_number_that_was_not_read() -> None:
-    assert MARK not in number_html(None, MARK)
-    assert SAFE in number_html(None, MARK)
 
 
 def test_the_pages_scripts_make_no_markup_of_text() -> None:

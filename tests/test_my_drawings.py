@@ -13,7 +13,7 @@ from test_pad import BAR, LINE, FakeRecognizer, event, layer, stroke_by_mouse
 from widget_tree import button, classes, find, html, send, walk
 
 from digitlib.datasets.drawing import Drawing, encode_picture
-from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
+from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.datasets.labels import NO_DIGIT
 from digitlib.widgets.panels.my_drawings import PAGE, Gallery, MyDrawings
 from digitlib.widgets.studio import Studio
@@ -107,16 +107,6 @@ def test_a_picture_is_stored_as_one(studio: Studio, store: DrawingFile) -> None:
     assert labels(store) == [7]
 
 
-def test_what_was_deleted_meanwhile_is_stored_anew(studio: Studio, store: DrawingFile) -> None:
-    studio.draw(POINT)
-    label_button(studio, 2).click()
-    store.delete([store.read()[0].id])
-    label_button(studio, 3).click()
-    assert "no longer stored" in outcome(studio)
-    label_button(studio, 3).click()
-    assert labels(store) == [3]
-
-
 def test_a_failure_is_told_below_the_pad(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,17 +117,6 @@ def test_a_failure_is_told_below_the_pad(
     assert 'data-state="failed">Drawings cannot be stored in ' in outcome(studio)
     assert "<b>" not in outcome(studio)
     assert studio.error == ""
-
-
-def test_storing_that_is_switched_off_later_is_told(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DIGITLIB_DRAWINGS", "")
-    studio.show_panel("My drawings")
-    panel = studio.panels["My drawings"]
-    assert "Storing drawings is switched off here" in html(find(panel, "dp-message"))
-    assert isinstance(panel, MyDrawings)
-    assert gallery(panel).layout.display == "none"
 
 
 # --- the panel -------------------------------------------------------------------------------
@@ -201,17 +180,6 @@ def test_the_newest_drawings_come_first(opened: Callable[..., Page]) -> None:
     assert max(numbers) <= 48
 
 
-def test_a_label_and_misread_ones_are_chosen(opened: Callable[..., Page]) -> None:
-    page_ = opened(record(1, 7), record(1, 1), record(7, NO_DIGIT), record(NO_DIGIT), record(7, 7))
-    page_.ask("show", label=1, misread=False, page=0)
-    assert page_.labels == [1, 1]
-    page_.ask("show", label=None, misread=True, page=0)
-    assert sorted(page_.labels) == [1, 7]
-    page_.ask("show", label=7, misread=True, page=0)
-    assert page_.labels == [7]
-    assert (page_.view["kept"], page_.view["all"]) == (1, 5)
-
-
 def test_pages_have_sixty(opened: Callable[..., Page]) -> None:
     page_ = opened(*(record(number % 10) for number in range(2 * PAGE + 5)))
     assert len(page_.view["items"]) == PAGE
@@ -236,19 +204,6 @@ def test_a_drawing_is_drawn_again(opened: Callable[..., Page], studio: Studio) -
     small = next(item for item in page_.view["items"] if item["label"] == 3)
     assert small["picture"].startswith("data:image/png;base64,")
     assert len(small["picture"]) < 20_000
-
-
-def test_a_label_is_changed_and_back(opened: Callable[..., Page], store: DrawingFile) -> None:
-    drawing = record(4)
-    page_ = opened(drawing)
-    page_.ask("relabel", id=drawing.id, label=9)
-    assert labels(store) == page_.labels == [9]
-    assert (page_.view["said"], page_.view["undo"]) == ("Changed from 4 to 9.", True)
-    page_.ask("undo")
-    assert labels(store) == page_.labels == [4]
-    assert not page_.view["undo"]
-    page_.ask("undo")  # nothing to undo
-    assert labels(store) == [4]
 
 
 def test_drawings_are_exported_and_imported(
@@ -280,16 +235,6 @@ def test_what_a_page_may_not_send_does_nothing(
     for message in ({"do": "show", "label": "x"}, {"do": "delete", "id": 5}, {"do": "rm"}, {}):
         send(gallery(page_.panel), message)
     assert labels(store) == page_.labels == [4]
-
-
-def test_damaged_lines_are_told(opened: Callable[..., Page], store: DrawingFile) -> None:
-    page_ = opened(record(3))
-    with store.path.open("ab") as file:
-        file.write(b"torn")
-    page_.panel.refresh()
-    assert page_.labels == [3]
-    assert page_.view["remark"].startswith("1 damaged line is kept aside in ")
-    assert (store.folder / DAMAGED).exists()
 
 
 def test_the_panel_follows_the_row_and_other_notebooks(

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from widget_tree import find, html, send, walk
 
-from digitlib.errors import BlankDrawingError
 from digitlib.models.prediction import Prediction
 from digitlib.widgets.canvas import SHARPNESS
 from digitlib.widgets.examples import EXAMPLES
@@ -107,33 +106,6 @@ def test_the_mouse_draws_strokes_in_px_of_the_screen(pad: DrawingPad) -> None:
     assert 'data-state="read"' in html(find(pad, "dp-result"))
 
 
-def test_each_change_is_a_new_list_that_observers_hear_of(pad: DrawingPad) -> None:
-    heard: list[Any] = []
-    pad.observe(heard.append, "strokes")
-    stroke_by_mouse(pad, LINE)
-    assert len(heard) == 2
-    assert heard[0]["new"] is not heard[1]["new"]
-    assert len(heard[0]["new"][0]) == 1  # an observed list does not change later
-
-
-def test_leaving_the_canvas_ends_the_stroke_at_its_border(pad: DrawingPad) -> None:
-    event(pad, "mouse_down", 100, 270)
-    event(pad, "mouse_out", 100, 300)
-    event(pad, "mouse_move", 200, 200)
-    event(pad, "mouse_up", 200, 200)
-    assert drawn(pad) == [[[100.0, 270.0], [100.0, 280.0]]]
-
-
-def test_the_first_finger_draws_alone(pad: DrawingPad) -> None:
-    touch(pad, "touch_start", (100, 40))
-    touch(pad, "touch_start", (100, 40), (200, 200))
-    touch(pad, "touch_move", (100, 80), (150, 200))
-    touch(pad, "touch_end", (100, 80))  # the second finger goes
-    touch(pad, "touch_move", (100, 120))
-    touch(pad, "touch_end")
-    assert drawn(pad) == [[[100.0, 40.0], [100.0, 80.0], [100.0, 120.0]]]
-
-
 @pytest.mark.parametrize("end", ["touch_end", "touch_cancel"])
 def test_a_finger_that_leaves_or_is_cancelled_ends_the_stroke(pad: DrawingPad, end: str) -> None:
     touch(pad, "touch_start", (100, 270))
@@ -202,28 +174,6 @@ def test_messages_that_come_again_count_once(pad: DrawingPad, page: PageWithInk)
     assert page.answers[-1]["applied"] == 6
 
 
-def test_after_a_gap_nothing_is_taken_until_it_is_filled(
-    pad: DrawingPad, page: PageWithInk
-) -> None:
-    events = stroke_events(LINE)
-    page.send(events[0])
-    page.send(events[2], first=2)
-    assert page.answers[-1]["applied"] == 1
-    page.send(*events[1:], first=1)
-    assert drawn(pad) == [LINE]
-
-
-def test_a_stroke_keeps_its_points_outside_the_canvas(pad: DrawingPad, page: PageWithInk) -> None:
-    line = [[380.0, 100.0], [440.0, 150.0], [390.0, 200.0]]
-    page.send(*stroke_events(line))
-    assert drawn(pad) == [line]
-
-
-def test_a_palm_leaves_nothing(pad: DrawingPad, page: PageWithInk) -> None:
-    page.send(*stroke_events(LINE)[:2], {"do": "cancel"}, *stroke_events(BAR))
-    assert drawn(pad) == [BAR]
-
-
 def test_undo_in_mid_stroke_is_told_to_the_page(pad: DrawingPad, page: PageWithInk) -> None:
     events = stroke_events(LINE)
     page.send(events[0])
@@ -245,23 +195,11 @@ def test_a_stroke_of_another_page_ends_the_first(
     assert drawn(pad) == [LINE[:1], BAR]
 
 
-def test_a_page_hears_of_a_new_brush(pad: DrawingPad, page: PageWithInk) -> None:
-    find(pad, "dp-brush").index = 2
-    assert page.answers[-1]["brush"] > 16
-
-
 def test_a_damaged_message_is_shown_and_not_repeated(pad: DrawingPad, page: PageWithInk) -> None:
     page.send({"do": "begin", "points": "none"})
     assert "pad failed" in pad.error
     page.send(*stroke_events(LINE))
     assert (drawn(pad), pad.error) == ([LINE], "")
-
-
-def test_without_the_layer_the_pad_says_that_ink_is_late(pad: DrawingPad) -> None:
-    assert find(pad, "dp-slow").layout.display == "none"
-    stroke_by_mouse(pad, LINE)
-    assert find(pad, "dp-slow").layout.display is None
-    assert drawn(pad) == [LINE]
 
 
 # --- undo, redo, clear ---------------------------------------------------------------------
@@ -282,15 +220,6 @@ def test_buttons_and_keys_undo_redo_and_clear(pad: DrawingPad) -> None:
 
 
 # --- a program -----------------------------------------------------------------------------
-
-
-def test_draw_replaces_the_drawing_in_one_step(pad: DrawingPad) -> None:
-    stroke_by_mouse(pad, BAR)
-    pad.draw([LINE, []])
-    assert drawn(pad) == [LINE]
-    assert pad.prediction.digit == 2
-    pad.undo()
-    assert drawn(pad) == [BAR]
 
 
 def test_draw_fits_other_units_to_the_canvas(pad: DrawingPad) -> None:
@@ -377,33 +306,6 @@ def test_a_failing_network_is_shown_in_the_pad(pad: DrawingPad, recognizer: Fake
     assert pad.prediction.digit == 4
 
 
-def test_a_blank_drawing_is_no_failure(pad: DrawingPad, recognizer: FakeRecognizer) -> None:
-    recognizer.failure = BlankDrawingError("blank")
-    stroke_by_mouse(pad, LINE)
-    assert (pad.error, pad.prediction) == ("", None)
-
-
-def test_a_failing_observer_is_shown_in_the_pad(pad: DrawingPad) -> None:
-    def fail(change: Any) -> None:
-        raise KeyError("observer")
-
-    pad.observe(fail, "prediction")
-    stroke_by_mouse(pad, LINE)
-    assert "observer" in pad.error
-    assert "observer" in html(find(pad, "dp-result"))
-
-
-def test_several_digits_are_asked_for_one_at_a_time(pad: DrawingPad) -> None:
-    pad.recognizer.predict_strokes = lambda drawing: prediction(3, rejected=True)  # type: ignore[method-assign]
-    pad.draw([LINE])
-    assert "one digit" not in html(find(pad, "dp-result"))
-    pad.draw([LINE, [[180.0, 50.0], [200.0, 230.0]]])
-    assert "Draw one digit at a time" in html(find(pad, "dp-result"))
-    pad.recognizer.predict_strokes = lambda drawing: prediction(3)  # type: ignore[method-assign]
-    pad.draw([LINE, [[181.0, 50.0], [200.0, 230.0]]])
-    assert "one digit" not in html(find(pad, "dp-result"))
-
-
 def test_an_empty_pad_shows_examples_that_can_be_drawn(
     pad: DrawingPad, recognizer: FakeRecognizer
 ) -> None:
@@ -422,12 +324,6 @@ def test_the_picture_is_dark_ink_on_white(pad: DrawingPad) -> None:
     assert picture[140, 100] == picture[200, 200] == 0
     assert picture[10, 10] == 255
     assert (picture[140] < 128).sum() == pytest.approx(16, abs=1)
-
-
-def test_the_bundled_network_reads_a_drawn_one() -> None:
-    pad = DrawingPad()
-    stroke_by_mouse(pad, [[140.0, 40.0 + 10 * i] for i in range(20)])
-    assert pad.prediction.digit == 1
 
 
 # --- a picture in place of strokes -------------------------------------------------------------
@@ -465,12 +361,6 @@ def test_a_picture_goes_with_the_next_ink_or_clearing(pad: DrawingPad, end: str)
     assert pad.image is None
     assert html(find(pad, "dp-image")) == ""
     assert (pad.prediction is None) == (end == "clear")
-
-
-def test_a_picture_without_ink_is_told(pad: DrawingPad, recognizer: FakeRecognizer) -> None:
-    recognizer.failure = BlankDrawingError("there is no ink in it")
-    pad.show_image(PICTURE)
-    assert pad.error == "there is no ink in it"
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (4, 4, 3, 1)])

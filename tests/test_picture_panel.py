@@ -93,15 +93,6 @@ def test_what_is_no_picture_leaves_the_drawing(
     assert studio.error == ""
 
 
-def test_a_failure_is_said(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: bytes) -> None:
-        raise MemoryError("no room")
-
-    monkeypatch.setattr(picture, "read_colours", fail)
-    send(studio, b"any")
-    assert answer(studio)["problem"] == "The picture could not be read: MemoryError: no room"
-
-
 def test_memory_is_bounded_whatever_a_page_sends(studio: Studio) -> None:
     tracemalloc.start()
     for number in range(8):

@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 import pytest
-from click.testing import CliRunner
-from helpers import page, sample_splits, small_config
+from helpers import page
 from PIL import Image
 from repository import REPOSITORY, repository_files
 from windows import in_use, like_windows
 
-from digitlib.__main__ import main
+from digitlib.datasets.drawing import Drawing
+from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.files import write_json
 from digitlib.models.card import BUNDLED_WEIGHTS
 from digitlib.models.weights import load_model, read_tensors, save_model, stamp
-from digitlib.training import sweep, trainer
 
 MAX_PATH = 260 - len(r"C:\Users\somebody's long name\Documents\GitHub\digitlib" + "\\")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="open files are read from /proc")
@@ -66,36 +65,12 @@ def test_weights_are_replaced_while_their_network_is_loaded(weights: Path, windo
 
 
 @LINUX
-def test_a_resumed_training_writes_its_checkpoint(
-    tmp_path: Path, windows: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint, config, saved = tmp_path / "run.ckpt", small_config(epochs=2), trainer._Run.save
-
-    def stop(run: trainer._Run, path: Path) -> None:
-        saved(run, path)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer._Run, "save", stop)
-        with pytest.raises(KeyboardInterrupt):
-            trainer.fit(config, sample_splits(), checkpoint=checkpoint, progress=False)
-    result = trainer.fit(config, sample_splits(), checkpoint=checkpoint, progress=False)
-    assert len(result.history) == len(read_tensors(checkpoint)[1]["history"]) == 2
-    checkpoint.unlink()
-
-
-@LINUX
-def test_written_files_have_unix_line_ends(
-    tmp_path: Path, windows: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_written_files_have_unix_line_ends(tmp_path: Path, windows: None) -> None:
     write_json(tmp_path / "numbers.json", {"right": 1})
     assert b"\r" not in (tmp_path / "numbers.json").read_bytes()
-    row = {"name": "quick", "seed": 0, "key": sweep.jobs({"quick": small_config()}, [0])[0].key}
-    monkeypatch.setattr(sweep, "fan_out", lambda *_, **__: iter([row]))
-    table = tmp_path / "sweep.jsonl"
-    sweep.sweep({"quick": small_config()}, [0], table, progress=False)
-    assert b"\r" not in table.read_bytes()
-    assert len(sweep.read(table)) == 1
+    store = DrawingFile(tmp_path)
+    store.append(Drawing(1, strokes=[[[0, 0], [9, 99]]]))
+    assert b"\r" not in store.path.read_bytes()
 
 
 # --- the repository --------------------------------------------------------------------------
@@ -122,13 +97,6 @@ def test_text_has_the_same_lines_on_every_system() -> None:
 
 
 # --- the console -----------------------------------------------------------------------------
-
-
-def test_help_can_be_shown_in_windows_code_pages() -> None:
-    for command in ([], *([name] for name in main.commands)):
-        shown = CliRunner().invoke(main, [*command, "--help"])
-        assert shown.exit_code == 0, shown.output
-        shown.output.encode("cp1252")
 
 
 def test_names_that_a_console_cannot_show_are_read(tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from widget_tree import find, html
 
 from digitlib.datasets import rows
 from digitlib.models.reading import ReadDigit, Reading
-from digitlib.widgets.answers import boxes_html, contain, number_html
-from digitlib.widgets.examples import NUMBERS
+from digitlib.widgets.answers import boxes_html, number_html
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.studio import Studio
 
@@ -45,15 +44,6 @@ def test_a_number_is_read_with_a_box_around_each_digit(pad: DrawingPad) -> None:
     assert 'data-state="empty"' in html(find(pad, "dp-result"))
 
 
-def test_examples_are_numbers(pad: DrawingPad) -> None:
-    read = {}
-    for text, strokes in NUMBERS.items():
-        pad.draw(strokes)
-        read[text] = pad.prediction.text
-    assert read == {text: text for text in NUMBERS}
-    pad.clear()
-
-
 def test_boxes_lie_on_a_picture_that_is_shown(pad: DrawingPad) -> None:
     page = np.asarray(rows.picture(write("35"), 90))
     pad.show_image(page)
@@ -64,11 +54,6 @@ def test_boxes_lie_on_a_picture_that_is_shown(pad: DrawingPad) -> None:
     expected = (350 - shown / 2 + pad.prediction.digits[0].box[0] / wide * shown) / 700
     assert left == pytest.approx(expected, abs=0.001)
     pad.show_image(None)
-
-
-def test_a_picture_is_contained_in_the_canvas() -> None:
-    assert contain((0, 0, 100, 100), (0, 0, 500, 200)) == (-75, 0, 175, 100)
-    assert contain((0, 0, 1000, 100), (0, 0, 500, 200)) == (0, -150, 1000, 250)
 
 
 def test_html_says_what_is_not_sure() -> None:

@@ -58,21 +58,6 @@ PEN = """() => {
 }"""
 
 
-# Per pointer event: ms until its place is inked and the frame that shows it begins.
-INK_TIMES = """() => {
-    const times = window.inkTimes = [];
-    const canvas = document.querySelector('.dp-pad .dp-ink canvas');
-    addEventListener('pointermove', event => {
-        const box = canvas.getBoundingClientRect();
-        const scale = canvas.width / box.width;
-        const [x, y] = [scale * (event.clientX - box.left), scale * (event.clientY - box.top)];
-        const inked = canvas.getContext('2d').getImageData(x, y, 1, 1).data[3] > 128;
-        if (event.buttons === 1)
-            requestAnimationFrame(now => times.push(inked ? now - event.timeStamp : null));
-    });
-}"""
-
-
 @dataclass
 class Pad:
     """An open page with a pad, its connection and its kernel."""

@@ -128,15 +128,6 @@ def test_nothing_moves_while_a_drawing_is_read(page: Page, name: str) -> None:
         assert boxes(page) == before
 
 
-def test_two_digits_are_rejected_with_a_hint(page: Page) -> None:
-    resize(page, 800, 600)
-    verdict = page.locator(".dp-verdict")
-    show(page, "rejected")
-    expect(verdict).not_to_contain_text("at a time")
-    show(page, "several")
-    expect(verdict).to_contain_text("Draw one digit at a time.")
-
-
 def test_examples_are_shown_until_something_is_drawn(page: Page) -> None:
     show(page, "empty")
     for name, state in (("3", "read"), ("7", "read"), ("R", "rejected")):
@@ -173,19 +164,6 @@ def test_the_tab_key_passes_through_the_pad(page: Page) -> None:
             focused.append(page.evaluate("document.activeElement.className"))
         for part in ("dp-ink", "dp-undo", "dp-clear", "jp-Notebook"):  # the last is the page
             assert any(part in name for name in focused), (key, part, focused)
-
-
-def test_no_hover_stays_after_a_tap(open_page: Callable[..., Page]) -> None:
-    phone = open_page(390, 664, has_touch=True, is_mobile=True)
-    phone.locator(".dp-example", has_text="7").tap(timeout=20_000)
-    expect(phone.locator(".dp-digit")).to_have_text("7")
-    phone.locator(".dp-undo").tap()
-    phone.locator(".dp-redo").tap()
-    expect(phone.locator(".dp-digit")).to_have_text("7")
-    color = "e => getComputedStyle(e).backgroundColor"
-    for button in (".dp-undo", ".dp-redo"):
-        assert phone.locator(button).evaluate(color) == "rgba(0, 0, 0, 0)"
-    phone.close()
 
 
 def test_a_dark_system_has_a_dark_page_and_canvas(open_page: Callable[..., Page]) -> None:
