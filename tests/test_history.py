@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from digitlib.widgets.callbacks import Throttle
+from digitlib.widgets.callbacks import Throttle, guarded
 from digitlib.widgets.history import Point, StrokeHistory
 
 LINE: list[Point] = [(1.0, 2.0), (3.0, 4.0)]
@@ -143,21 +143,12 @@ def test_now_runs_at_once_and_meets_the_request() -> None:
 def test_a_delayed_run_is_guarded() -> None:
     caught: list[Exception] = []
 
-    def guard(action: Callable[[], None]) -> Callable[[], None]:
-        def guarded() -> None:
-            try:
-                action()
-            except ZeroDivisionError as error:
-                caught.append(error)
-
-        return guarded
-
     def fail() -> None:
         raise ZeroDivisionError
 
     async def request() -> None:
-        Throttle(fail, 0.01, guard).request()
-        await asyncio.sleep(0.1)
+        Throttle(fail, 0.01, lambda action: guarded(action, caught.append)).request()
+        await asyncio.sleep(0.3)
 
     asyncio.run(request())
     assert len(caught) == 1

@@ -180,6 +180,27 @@ def test_the_newest_drawings_come_first(opened: Callable[..., Page]) -> None:
     assert max(numbers) <= 48
 
 
+def test_drawings_are_filtered_relabeled_and_deleted(
+    opened: Callable[..., Page], store: DrawingFile
+) -> None:
+    first, second = record(4, 4, minute=1), record(5, 3, minute=2)
+    page_ = opened(first, second)
+    page_.ask("show", label=4, misread=False, page=0)
+    assert page_.labels == [4]
+    page_.ask("show", label=None, misread=True, page=0)
+    assert page_.labels == [5]
+    page_.ask("relabel", id=second.id, label=9)
+    assert (page_.labels, page_.view["said"]) == ([9], "Changed from 5 to 9.")
+    page_.ask("undo")
+    assert labels(store) == [4, 5]
+    page_.ask("delete", id=second.id)
+    assert (labels(store), page_.view["said"]) == ([4], "Deleted.")
+    page_.ask("undo")
+    assert (page_.labels, page_.view["undo"]) == ([5], False)
+    page_.ask("delete", id=32 * "0")
+    assert page_.view["said"] == "Already deleted."
+
+
 def test_pages_have_sixty(opened: Callable[..., Page]) -> None:
     page_ = opened(*(record(number % 10) for number in range(2 * PAGE + 5)))
     assert len(page_.view["items"]) == PAGE

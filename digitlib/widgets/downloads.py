@@ -50,13 +50,8 @@ def to_record(pad: DrawingPad, png: bytes) -> dict[str, Any]:
     drawn: dict[str, Any] = {"picture": base64.b64encode(png).decode()}
     if pad.image is None:
         drawn = {"strokes": [trace.round(DECIMALS).tolist() for trace in from_zero(pad.traces)]}
-    found = pad.prediction
-    prediction = {
-        "digit": found.digit,
-        "probabilities": [*found.probabilities],
-        "score": found.score,
-        "rejected": found.rejected,
-    }
+    names = ("digit", "probabilities", "score", "rejected")
+    prediction = {name: getattr(pad.prediction, name) for name in names}
     weights = pad.recognizer.weights if isinstance(pad.recognizer, Recognizer) else ""
     return drawn | {"prediction": prediction, "weights": weights}
 

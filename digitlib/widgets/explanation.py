@@ -287,10 +287,8 @@ def place_strokes(strokes: Sequence[Stroke], frame: Frame) -> list[Stroke]:
 def box_corner(frame: Frame) -> tuple[int, int]:
     """Left and top of the 20x20 box around the middle of the frame's ink."""
     rows, columns = np.nonzero(frame)
-    left, top = (
-        round((int(at.min()) + int(at.max()) + 1 - BOX_SIZE) / 2) for at in (columns, rows)
-    )
-    return left, top
+    left, top = ((int(at.min()) + int(at.max()) + 1 - BOX_SIZE) / 2 for at in (columns, rows))
+    return round(left), round(top)
 
 
 def outline_path(frame: Frame) -> str:

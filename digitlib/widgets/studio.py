@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module, resources
 from typing import Any
 
@@ -16,22 +17,18 @@ from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.panel import Panel
 
 
-def _panel(module: str, name: str) -> Callable[[DrawingPad], Panel]:
-    """A function that imports the panel's module and makes the panel."""
-
-    def make(pad: DrawingPad) -> Panel:
-        made: Panel = getattr(import_module(f"digitlib.widgets.panels.{module}"), name)(pad)
-        return made
-
-    return make
+def _make(module: str, name: str, pad: DrawingPad) -> Panel:
+    """Import the panel's module and make the panel."""
+    made: Panel = getattr(import_module(f"digitlib.widgets.panels.{module}"), name)(pad)
+    return made
 
 
 # By the title of the switch.
 PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
-    "Picture": _panel("picture", "Picture"),
-    "Why?": _panel("why", "Why"),
-    "My drawings": _panel("my_drawings", "MyDrawings"),
-    "Learn my handwriting": _panel("teach", "Teach"),
+    "Picture": partial(_make, "picture", "Picture"),
+    "Why?": partial(_make, "why", "Why"),
+    "My drawings": partial(_make, "my_drawings", "MyDrawings"),
+    "Learn my handwriting": partial(_make, "teach", "Teach"),
 }
 NEED_STORE = {"My drawings", "Learn my handwriting"}  # hidden if storing is off
 

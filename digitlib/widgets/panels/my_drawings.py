@@ -86,7 +86,8 @@ class MyDrawings(Panel):
             case {"do": "import"}:
                 added, known = DrawingFile().import_file(bytes(buffers[0]))
                 here = f" You already had {known:,}." if known else ""
-                self._show(f"Added {_count(added)}.{here}")
+                count = "1 drawing" if added == 1 else f"{added:,} drawings"
+                self._show(f"Added {count}.{here}")
 
     def _find(self, identity: str) -> Drawing:
         if identity not in self._shown:
@@ -138,10 +139,6 @@ def _state(store: DrawingFile) -> Any:
     except OSError:
         return store.path
     return store.path, found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _count(number: int) -> str:
-    return "1 drawing" if number == 1 else f"{number:,} drawings"
 
 
 def _label_name(label: int) -> str:
