@@ -137,7 +137,7 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** JupyterLab's own attempts get rarer, stop at some point, and ignore that a kernel has ended. */
+  /** JupyterLab's own attempts get rarer and stop, and they ignore that a kernel has ended. */
   async #reconnect() {
     this.#tried = performance.now();
     const {id, serverSettings} = this.kernel;
@@ -360,7 +360,7 @@ class Layer {
 
   // --- keys and buttons ----------------------------------------------------------------------
 
-  /** Listen to keys anywhere in the pad: undo and redo work, and no plain key reaches JupyterLab. */
+  /** Listen to keys in the whole pad: undo and redo work, and no plain key reaches JupyterLab. */
   #adopt(target) {
     const pad = this.el.closest(".dp-pad");
     if (this.pad || !pad?.contains(target)) return;

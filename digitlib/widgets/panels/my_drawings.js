@@ -15,6 +15,7 @@ export function describe(item) {
   if (item.predicted === null) return name(item.label);
   return `${name(item.label)}, read ${isMisread(item) ? `as ${name(item.predicted)}` : "correctly"}`;
 }
+
 const megabytes = bytes => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function element(tag, properties = {}, ...children) {
