@@ -1,4 +1,4 @@
-// Ink at the pointer. The page draws each stroke at once. Python gets every point once and in order,
+// Ink at the pointer. The page draws each stroke at once. Python gets every point once, in order,
 // keeps the drawing, and shows it on the canvas below, where it replaces this ink.
 
 const GATHER = 16; // ms: points within this time share a message

@@ -1,4 +1,4 @@
-// Takes a picture from a file, the camera, the clipboard, or another window, and sends it to Python.
+// Takes a picture from a file, the camera, the clipboard or a window, and sends it to Python.
 
 const SMALL = 500_000; // bytes: sent unchanged
 const SIDE = 2000; // px: larger pictures are reduced first
@@ -6,7 +6,7 @@ const PART = 2 ** 20; // bytes of a message; servers close the connection at 10 
 const PATIENCE = 30_000; // ms without an answer until the page says so
 const CAN_BE_CLEAR = /png|webp|gif/; // formats with transparency, which JPEG would lose
 
-const HINT = "or paste (Ctrl+V) or drop a picture";
+const HINT = "or paste it (Ctrl+V) or drop it here";
 
 const ASIDE = {capture: true}; // before JupyterLab's own listeners
 
