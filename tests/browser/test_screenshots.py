@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from conftest import LONG
@@ -10,7 +10,7 @@ from drawing import DIGITS, draw_by_mouse
 from live import draw, open_pad
 from playwright.sync_api import BrowserContext, Page, expect
 from repository import REPOSITORY
-from servers import Server
+from servers import Server, serving
 from test_layout import DRAWINGS, show
 
 pytestmark = [
@@ -20,6 +20,13 @@ pytestmark = [
 ]
 FOLDER = REPOSITORY / "reports" / "screenshots"
 Open = Callable[..., BrowserContext]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page as ``make app`` starts it by default: nothing is stored."""
+    with serving("app", tmp_path_factory.mktemp("app"), DIGITLIB_DRAWINGS=None) as server:
+        yield server
 
 
 def on_page(
