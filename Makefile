@@ -86,18 +86,20 @@ test: export OMP_NUM_THREADS := 1
 test: $(DEV) ## Run the quick tests, in parallel (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(PARALLEL) -m "not notebook and not browser and not slow" $(ARGS)
 
-# Browser tests that depend on times run alone, the others in two workers, each file in one.
+# Each worker of the browser tests starts its own JupyterLab and page, once.
 test-all: export OMP_NUM_THREADS := 1
 test-all: $(DEV) ## Run all tests: notebooks and browser, too
-	$(PY) -m pytest $(PARALLEL) -m "not browser" $(ARGS)
-	$(PY) -m pytest --numprocesses=2 --dist=loadfile -m "browser and not timed" tests/browser $(ARGS)
-	$(PY) -m pytest -m timed tests/browser $(ARGS)
+	$(PY) -m pytest $(PARALLEL) -m "not browser and not stress" $(ARGS)
+	$(PY) -m pytest --numprocesses=2 --dist=loadfile -m "browser and not stress" tests/browser $(ARGS)
 
-# The tests of faults in their long form, parallel as above; all figures are shown at the end.
+# Tests that take long or measure speed, and the long form of the tests of faults. Browser tests run
+# one by one because they measure times.
 stress: export OMP_NUM_THREADS := 1
 stress: export DIGITLIB_WRITE_REPORTS := 1
-stress: $(DEV) ## Run the tests of faults at length, keep their figures
-	$(PY) -m pytest $(PARALLEL) tests/faults $(ARGS)
+stress: $(DEV) ## Run long tests and tests of speed, and keep their figures
+	$(PY) -m pytest $(PARALLEL) -m "stress and not browser" $(ARGS)
+	$(PY) -m pytest $(PARALLEL) -m "not stress" tests/faults $(ARGS)
+	$(PY) -m pytest -m "stress and browser" tests/browser $(ARGS)
 	$(PY) tests/reliability.py
 
 check: $(DEV) ## Check format, lint, types, imports, and that README matches reports/

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import hypothesis
 import matplotlib
-import ports
 import pytest
 from needs import DATA_SETS, data_root, find_chromium, missing_chromium, missing_data
 
@@ -132,26 +131,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    _write_ports(terminalreporter)
     if _skips_fail():
         terminalreporter.section("skipped, and DIGITLIB_FAIL_ON_SKIP is set: failed", red=True)
         for line in _skipped:
             terminalreporter.line(line)
-
-
-# --- DIGITLIB_WRITE_PORTS --------------------------------------------------------------------
-
-QUICK = "not notebook and not browser and not slow"  # as in `make test`
-
-
-def _write_ports(terminalreporter: pytest.TerminalReporter) -> None:
-    """Keep the figures of a whole run of the quick tests; see ``ports.py``."""
-    config, counts = terminalreporter.config, terminalreporter.stats
-    whole = config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
-    if os.environ.get("DIGITLIB_WRITE_PORTS") == "1" and whole and config.option.markexpr == QUICK:
-        failed = len(counts.get("failed", ())) + len(counts.get("error", ()))
-        passed, skipped = (len(counts.get(kind, ())) for kind in ("passed", "skipped"))
-        ports.add_tests({"passed": passed, "failed": failed, "skipped": skipped})
 
 
 @pytest.fixture

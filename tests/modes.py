@@ -1,4 +1,4 @@
-"""Files' modes bind root, too, for the time of a block."""
+"""File modes that also apply to root, within a block."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Linux: capabilities that pass over modes, and the interface that takes them away.
+# Linux capabilities that override modes, and the version of the interface.
 DAC_OVERRIDE, DAC_READ_SEARCH, VERSION = 1, 2, 0x20080522
 
 
 @contextmanager
 def bound_by_modes(*, for_good: bool = False) -> Iterator[None]:
-    """This thread, and those that it starts, may do what the modes allow the owner of a file.
-
-    Root without this may write everywhere; as another user it could not read a checkout in its own
-    home.
+    """Modes apply to this thread and those it starts, although root could ignore them.
 
     Args:
-        for_good: for the rest of the process; ``os.access`` says so, too.
+        for_good: for the rest of the process, and for ``os.access``.
     """
     if sys.platform != "linux":
         yield
         return
     header = (ctypes.c_uint32 * 2)(VERSION, 0)
-    # Effective, permitted, inheritable; of 32 capabilities each.
+    # Effective, permitted, inheritable: two words each.
     sets = (ctypes.c_uint32 * 6)()
     _call("capget", header, sets)
     before = sets[0]

@@ -1,4 +1,4 @@
-"""Servers as users start them, watched from outside: their kernels, and the machine below."""
+"""Servers started as users start them, their kernels, and the machine they run on."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ import psutil
 import pytest
 from repository import REPOSITORY, shell_environment
 
-PATIENCE = 120  # seconds that a step may take on a slow machine
-KERNEL = re.compile(r"kernel-([0-9a-f-]{36})\.json")  # the connection file, in its command
+PATIENCE = 120  # seconds per step on a slow machine
+KERNEL = re.compile(r"kernel-([0-9a-f-]{36})\.json")  # the connection file in the command line
 
 
 class Server(NamedTuple):
-    """A server under test, by its address and the process that started it."""
+    """A server under test: its address and the process that started it."""
 
     url: str
     process: psutil.Process
 
     def kernels(self) -> dict[str, psutil.Process]:
-        """The processes of the kernels that run now, by their ids."""
+        """The processes of the running kernels, by id."""
         family = self.process.children(recursive=True)
         return {match[1]: p for p in family if (match := KERNEL.search(_command(p)))}
 
@@ -43,8 +43,9 @@ def _command(process: psutil.Process) -> str:
         return ""
 
 
-# The set-up is done: this Python in place of ``.venv``.
-INSTALLED = ("--old-file=.venv/.app", "--old-file=.venv/.train", f"PY={sys.executable}")
+# Skip the set-up and use this Python instead of ``.venv``.
+LAYERS = ("app", "lab", "train")
+INSTALLED = (*(f"--old-file=.venv/.{layer}" for layer in LAYERS), f"PY={sys.executable}")
 
 
 @contextlib.contextmanager
@@ -53,17 +54,18 @@ def serving(
     folder: Path,
     *settings: str,
     checkout: Path = REPOSITORY,
-    **environment: str,
+    **environment: str | None,
 ) -> Iterator[Server]:
-    """Run ``make <target>``; nothing is left running afterwards.
+    """Run ``make <target>`` and end everything it started.
 
     Args:
         target: ``app`` or ``lab``.
         folder: for the log, and for Jupyter's own settings.
-        settings: of make, in place of those for a set-up that is done.
-        checkout: where make runs.
-        environment: variables.
+        settings: of make, instead of those that skip the set-up.
+        checkout: the folder where make runs.
+        environment: variables to set; None removes one. Drawings go to ``folder`` by default.
     """
+    variables = shell_environment() | {"DIGITLIB_DRAWINGS": str(folder / "drawings")} | environment
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -73,7 +75,7 @@ def serving(
         process = subprocess.Popen(
             ["make", target, f"PORT={port}", "BROWSER=no", *(settings or (*INSTALLED, config))],
             cwd=checkout,
-            env=shell_environment() | {"DIGITLIB_DRAWINGS": str(folder / "drawings")} | environment,
+            env={name: value for name, value in variables.items() if value is not None},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -97,7 +99,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server, and its kernels, which are in process groups of their own."""
+    """End the server and its kernels, which have their own process groups."""
     family: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
         family = psutil.Process(process.pid).children(recursive=True)
@@ -111,7 +113,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def machine(*packages: str, **more: Any) -> dict[str, Any]:
-    """What a measured time depends on."""
+    """The conditions of a measured time."""
     return {
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "architecture": platform.machine(),

@@ -1,10 +1,9 @@
-"""A client that sends what browsers never send: raw requests, frames and messages."""
+"""A client for requests, sockets and messages that browsers never send."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import secrets
 import socket
@@ -15,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import websocket
+
 V1 = "v1.kernel.websocket.jupyter.org"
-PATIENCE = 20.0  # seconds without a byte
-LARGEST = 50_000_000  # bytes of an answer
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+PATIENCE = 20.0  # seconds without an answer
 
 
 class Reply(NamedTuple):
-    """The answer to a request; status 0 where there was none."""
+    """The answer to a request; status 0 without one."""
 
     status: int
     headers: str
@@ -31,24 +30,21 @@ class Reply(NamedTuple):
 
 def ask(
     port: int,
-    target: str | bytes = "/",
+    target: str = "/",
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
-    seconds: float = PATIENCE,
 ) -> Reply:
-    """One request, its target as it is written, on a line of its own."""
+    """One request on its own connection; the target is sent as it is."""
     head = {"Host": f"127.0.0.1:{port}", "Connection": "close"} | dict(headers or {})
     if body or method in ("POST", "PUT", "PATCH"):
         head["Content-Length"] = str(len(body))
-    target = target.encode("utf-8", "surrogateescape") if isinstance(target, str) else target
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-    request = method.encode() + b" " + target + b" HTTP/1.1\r\n" + lines.encode() + b"\r\n" + body
     received = b""
-    line = socket.create_connection(("127.0.0.1", port), seconds)
+    line = socket.create_connection(("127.0.0.1", port), PATIENCE)
     with line, contextlib.suppress(OSError):
-        line.sendall(request)
-        while (more := line.recv(1 << 16)) and len(received) < LARGEST:
+        line.sendall(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode() + body)
+        while more := line.recv(1 << 16):
             received += more
     head_bytes, _, content = received.partition(b"\r\n\r\n")
     found = re.match(rb"HTTP/1\.1 (\d{3})", head_bytes)
@@ -56,13 +52,13 @@ def ask(
 
 
 class Visit(NamedTuple):
-    """A page that was opened, by the kernel that it was given."""
+    """An open page with its kernel."""
 
     port: int
     kernel: str
 
     def leave(self) -> Reply:
-        """Say farewell as the page does."""
+        """Free the kernel as the page does."""
         form = {"Cookie": "_xsrf=abc", "Content-Type": "application/x-www-form-urlencoded"}
         return ask(self.port, f"/voila/api/shutdown/{self.kernel}", "POST", form, b"_xsrf=abc")
 
@@ -75,107 +71,57 @@ def visit(port: int) -> Visit:
 
 
 class Socket:
-    """The end of a WebSocket that a page would hold.
-
-    Attributes:
-        status: of the handshake; 101 where the socket is open.
-    """
+    """The page's end of a WebSocket; ``status`` is 101 if it is open."""
 
     def __init__(
-        self,
-        port: int,
-        path: str,
-        protocol: str = V1,
-        headers: Mapping[str, str] | None = None,
+        self, port: int, path: str, protocol: str = V1, headers: Mapping[str, str] | None = None
     ) -> None:
-        self._line = socket.create_connection(("127.0.0.1", port), PATIENCE)
-        head = {
-            "Host": f"127.0.0.1:{port}", "Origin": f"http://127.0.0.1:{port}",
-            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-        }  # fmt: skip
-        if protocol:
-            head["Sec-WebSocket-Protocol"] = protocol
-        lines = "".join(
-            f"{name}: {value}\r\n" for name, value in (head | dict(headers or {})).items()
-        )
-        self._line.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
-        self._rest = b""
-        answer = b""
-        with contextlib.suppress(ConnectionError):
-            while b"\r\n\r\n" not in answer and (more := self._line.recv(1 << 16)):
-                answer += more
-        answer, _, self._rest = answer.partition(b"\r\n\r\n")
-        found = re.match(rb"HTTP/1\.1 (\d{3})", answer)
-        self.status = int(found[1]) if found else 0
+        given = dict(headers or {})
+        self.status, self._socket = 101, websocket.WebSocket()
+        self._socket.settimeout(PATIENCE)
+        try:
+            self._socket.connect(
+                f"ws://127.0.0.1:{port}{path}",
+                host=given.get("Host"),
+                origin=given.get("Origin", f"http://127.0.0.1:{port}"),
+                subprotocols=[protocol] if protocol else None,
+            )
+        except websocket.WebSocketBadStatusException as error:
+            self.status = error.status_code
+        except (websocket.WebSocketException, OSError):
+            self.status = 0
 
     def __enter__(self) -> Socket:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._line.close()
+        self._socket.close()
 
-    def send(
-        self, payload: bytes | str, kind: int | None = None, *, last: bool = True,
-        length: int | None = None,
-    ) -> bool:  # fmt: skip
-        """A frame; False where the server has closed the line.
+    def send(self, payload: bytes | str) -> None:
+        """Send one frame; nothing happens if the server has closed the connection."""
+        binary = isinstance(payload, bytes)
+        with contextlib.suppress(websocket.WebSocketException, OSError):
+            kind = websocket.ABNF.OPCODE_BINARY if binary else websocket.ABNF.OPCODE_TEXT
+            self._socket.send(payload, kind)
 
-        Args:
-            payload: as it is sent.
-            kind: of the frame, in place of that of the payload's type.
-            last: part of its message.
-            length: that the frame says that it has.
-        """
-        data = payload.encode() if isinstance(payload, str) else payload
-        kind = (BINARY if isinstance(payload, bytes) else TEXT) if kind is None else kind
-        size = len(data) if length is None else length
-        first = bytes([(0x80 if last else 0) | kind])
-        if size < 126:
-            head = first + bytes([0x80 | size])
-        elif size < 1 << 16:
-            head = first + struct.pack("!BH", 0x80 | 126, size)
-        else:
-            head = first + struct.pack("!BQ", 0x80 | 127, size)
+    def receive(self) -> bytes | None:
+        """The next binary message; None if the connection was closed or nothing came."""
         try:
-            self._line.sendall(head + bytes(4) + data)  # a mask of zeros
-        except OSError:
-            return False
-        return True
-
-    def receive(self, seconds: float = PATIENCE) -> tuple[int, bytes] | None:
-        """The next frame; None where the line was closed, or nothing came."""
-        end = time.monotonic() + seconds
-        try:
-            head = self._read(2, end)
-            size = head[1] & 127
-            if size > 125:
-                size = int.from_bytes(self._read(2 if size == 126 else 8, end), "big")
-            kind, payload = head[0] & 15, self._read(size, end)
-        except OSError:
+            while True:
+                kind, data = self._socket.recv_data()
+                if kind == websocket.ABNF.OPCODE_BINARY:
+                    return bytes(data)
+                if kind == websocket.ABNF.OPCODE_CLOSE:
+                    return None
+        except (websocket.WebSocketException, OSError):
             return None
-        if kind == PING:
-            self.send(payload, PONG)
-        return kind, payload
 
-    def closed(self, seconds: float = PATIENCE) -> bool:
-        """The server ends it, whatever else it may say before."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            frame = self.receive(end - time.monotonic())
-            if frame is None or frame[0] == CLOSE:
-                return time.monotonic() < end
-        return False
-
-    def _read(self, count: int, end: float) -> bytes:
-        while len(self._rest) < count:
-            self._line.settimeout(max(end - time.monotonic(), 0.001))
-            more = self._line.recv(1 << 16)
-            if not more:
-                raise ConnectionError
-            self._rest += more
-        taken, self._rest = self._rest[:count], self._rest[count:]
-        return taken
+    def closed(self) -> bool:
+        """Whether the server closes the connection in time."""
+        end = time.monotonic() + PATIENCE
+        while self.receive() is not None:
+            pass
+        return time.monotonic() < end
 
 
 # --- messages of Jupyter ---------------------------------------------------------------------
@@ -189,7 +135,7 @@ def header(kind: str) -> dict[str, Any]:
 
 
 def pack(channel: str, parts: Sequence[bytes]) -> bytes:
-    """Parts of a message as the protocol of a page packs them."""
+    """Parts of a message in the protocol of the page."""
     blocks = [channel.encode(), *parts]
     place = 8 * (2 + len(blocks))
     places = [place]
@@ -199,102 +145,57 @@ def pack(channel: str, parts: Sequence[bytes]) -> bytes:
 
 
 def message(
-    kind: str,
-    content: Any,
-    buffers: Sequence[bytes] = (),
-    *,
-    channel: str = "shell",
-    head: dict[str, Any] | None = None,
+    kind: str, content: Any, *, channel: str = "shell", head: dict[str, Any] | None = None
 ) -> bytes:
     """A message to a kernel."""
-    parts = [head or header(kind), {}, {"version": "2.1.0"}, content]
-    return pack(channel, [*(json.dumps(part).encode() for part in parts), *buffers])
+    version = "1.0.0" if kind == "comm_open" else "2.1.0"  # of the widgets' control protocol
+    parts = [head or header(kind), {}, {"version": version}, content]
+    return pack(channel, [json.dumps(part).encode() for part in parts])
 
 
-def old_message(kind: str, content: Any, channel: str = "shell") -> str:
-    """The same in the protocol before."""
+def old_message(kind: str, content: Any) -> str:
+    """The same in the old protocol."""
     return json.dumps({
-        "channel": channel, "header": header(kind), "parent_header": {}, "metadata": {},
+        "channel": "shell", "header": header(kind), "parent_header": {}, "metadata": {},
         "content": content, "buffers": [],
     })  # fmt: skip
 
 
-def old_binary(kind: str, content: Any) -> bytes:
-    """The same with buffers."""
-    text = old_message(kind, content).encode()
-    return struct.pack("!II", 1, 8) + text
-
-
-class Received(NamedTuple):
-    """A message from a kernel."""
-
-    kind: str
-    parent: str  # id of the message that it answers
-    content: dict[str, Any]
-    buffers: list[bytes]
-
-
-def unpack(frame: bytes) -> Received:
-    (count,) = struct.unpack_from("<Q", frame)
-    places = struct.unpack_from(f"<{count}Q", frame, 8)
-    parts = [frame[a:b] for a, b in pairwise(places)]
-    head, parent, content = (json.loads(parts[number]) for number in (1, 2, 4))
-    return Received(head["msg_type"], parent.get("msg_id", ""), content, parts[5:])
-
-
 class Channel(Socket):
-    """A visitor's own socket to his kernel."""
+    """A visitor's socket to the kernel."""
 
-    def __init__(self, page: Visit, protocol: str = V1, session: str = "", **more: Any) -> None:
-        session = session or secrets.token_hex(8)
-        path = f"/api/kernels/{page.kernel}/channels?session_id={session}"
-        super().__init__(page.port, path, protocol, **more)
+    def __init__(self, page: Visit, protocol: str = V1) -> None:
+        path = f"/api/kernels/{page.kernel}/channels?session_id={secrets.token_hex(8)}"
+        super().__init__(page.port, path, protocol)
 
-    def wait(self, request: str, seconds: float = PATIENCE) -> list[Received]:
-        """Everything up to the end of a request's work."""
-        end, found = time.monotonic() + seconds, []
-        while frame := self.receive(end - time.monotonic()):
-            if frame[0] != BINARY:
-                continue
-            found.append(unpack(frame[1]))
-            last = found[-1]
-            if last.parent == request and last.content.get("execution_state") == "idle":
+    def say(self, kind: str, content: Any) -> list[tuple[str, Any]]:
+        """Send a message; return the kinds and contents of the answers until it is processed."""
+        head, found = header(kind), []
+        self.send(message(kind, content, head=head))
+        while (frame := self.receive()) is not None:
+            (count,) = struct.unpack_from("<Q", frame)
+            places = struct.unpack_from(f"<{count}Q", frame, 8)
+            parts = [frame[a:b] for a, b in pairwise(places)]
+            answer, parent, said = (json.loads(parts[number]) for number in (1, 2, 4))
+            found.append((answer["msg_type"], said))
+            mine = parent.get("msg_id") == head["msg_id"]
+            if mine and said.get("execution_state") == "idle":
                 return found
-        raise AssertionError(f"no answer within {seconds} s, after {found[-3:]}")
+        raise AssertionError(f"no answer after {found[-3:]}")
 
-    def say(self, kind: str, content: Any, buffers: Sequence[bytes] = ()) -> list[Received]:
-        """Send a message and wait until its work is done."""
-        head = header(kind)
-        assert self.send(message(kind, content, buffers, head=head))
-        return self.wait(head["msg_id"])
-
-    def tell(self, widget: str, data: Any, buffers: Sequence[bytes] = ()) -> list[Received]:
+    def tell(self, widget: str, data: Any) -> list[tuple[str, Any]]:
         """A message to a widget, by its id."""
-        return self.say("comm_msg", {"comm_id": widget, "data": data}, buffers)
+        return self.say("comm_msg", {"comm_id": widget, "data": data})
 
     def widgets(self) -> dict[str, dict[str, Any]]:
-        """The state of each widget, by its id, as a page asks for them."""
+        """The state of each widget by id, requested as a page does."""
         comm = uuid.uuid4().hex
         target = {"comm_id": comm, "target_name": "jupyter.widget.control", "data": {}}
-        head = header("comm_open")
-        parts = [head, {}, {"version": "1.0.0"}, target]
-        assert self.send(pack("shell", [json.dumps(part).encode() for part in parts]))
-        self.wait(head["msg_id"])
+        self.say("comm_open", target)
         said = self.tell(comm, {"method": "request_states"})
-        self.say("comm_close", {"comm_id": comm, "data": {}})
         (states,) = [
-            each.content["data"]["states"]
-            for each in said
-            if each.kind == "comm_msg" and "states" in each.content["data"]
+            content["data"]["states"]
+            for kind, content in said
+            if kind == "comm_msg" and "states" in content["data"]
         ]
         return states
-
-
-def files_of(*folders: os.PathLike[str]) -> set[str]:
-    """Paths of all files below folders, but for caches."""
-    found: set[str] = set()
-    for folder in folders:
-        for at, below, names in os.walk(folder):
-            below[:] = [name for name in below if name not in (".git", "__pycache__", ".venv")]
-            found.update(os.path.join(at, name) for name in names)
-    return {path for path in found if "_cache/" not in path}

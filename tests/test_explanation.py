@@ -1,4 +1,4 @@
-"""The views of the panel "Why?": HTML against the numbers that it shows."""
+"""The views of the panel "Why?": their HTML and the numbers they show."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ import numpy as np
 import pytest
 from helpers import DIGITS, bundled, explainer, page, pictures_in
 from ipywidgets import HTML, Widget
+from widget_tree import find, html
 
 from digitlib.models.explain import Explainer
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_planes
 from digitlib.preprocessing.frame import frame_steps
 from digitlib.preprocessing.strokes import PEN_WIDTH, render
-from digitlib.widgets import drawn
 from digitlib.widgets.explanation import (
-    AGAINST,
-    FOR,
-    GAP,
-    MAPS,
     NEAREST,
     VIEWS,
-    Drawing,
+    ReadDrawing,
     explain,
     explanation_html,
-    maps_strip,
+    outline_path,
+    place_strokes,
     saliency_picture,
+    strokes_svg,
 )
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.why import Why
@@ -40,17 +38,17 @@ FOUR = [400 * stroke for stroke in DIGITS[4]]
 
 
 @cache
-def four() -> Drawing:
-    return Drawing(bundled().predict_strokes(FOUR), FOUR)
+def four() -> ReadDrawing:
+    return ReadDrawing(bundled().predict_strokes(FOUR), FOUR)
 
 
-def captions(html: str) -> list[str]:
-    return re.findall(r"<figcaption>(.*?)</figcaption>", html)
+def captions(page: str) -> list[str]:
+    return re.findall(r"<figcaption>(.*?)</figcaption>", page)
 
 
 def test_views_that_are_off_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise AssertionError("it is off")
+        raise AssertionError("this view is off")
 
     for name in ("occlusions", "nearest"):
         monkeypatch.setattr(Explainer, name, fail)
@@ -61,26 +59,19 @@ def test_views_that_are_off_are_not_computed(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_steps_of_strokes_are_those_of_their_rendering() -> None:
     shown = explanation_html(explainer(), four(), ["Steps"])
-    assert captions(shown) == ["strokes", "centred", "frame", "direction", "time"]
+    assert captions(shown) == ["strokes", "centered", "frame", "direction", "time"]
     prediction = four().prediction
     expected = [prediction.frame, *picture_planes(prediction.frame, prediction.planes).values()]
     for picture, other in zip(pictures_in(shown), expected, strict=True):
         np.testing.assert_array_equal(picture, other)
 
 
-def test_without_planes_none_are_shown() -> None:
-    bare = Drawing(bundled().predict_frame(render(FOUR)), FOUR)
-    assert (
-        captions(explanation_html(explainer(), bare, ["Steps"]))
-        == captions(explanation_html(explainer(), four(), ["Steps"]))[:3]
-    )
-
-
 def test_the_steps_of_a_picture_are_those_of_frame_steps() -> None:
     picture = page(3)
     prediction = bundled().predict(picture)
-    shown = explanation_html(explainer(), Drawing(prediction, picture=picture), ["Steps"])
-    assert captions(shown) == ["grey", "ink", "digit", "crop", "box", "frame"]
+    shown = explanation_html(explainer(), ReadDrawing(prediction, picture=picture), ["Steps"])
+    names = [name.removesuffix("scale") for name in frame_steps(picture)]
+    assert captions(shown) == names[: names.index("frame") + 1]
     np.testing.assert_array_equal(pictures_in(shown)[-1], frame_steps(picture)["frame"])
     assert all(max(each.shape) <= 192 for each in pictures_in(shown))
 
@@ -92,37 +83,6 @@ def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
     for digit, picture in zip(best, shown, strict=True):
         falls = explainer().occlusion(prediction.frame, prediction.planes, digit=int(digit))
         np.testing.assert_array_equal(picture, saliency_picture(falls))
-
-
-def test_red_is_for_and_blue_against() -> None:
-    red, blue, clear = saliency_picture(np.array([[2.0, -1.0, 0.0]]))[0]
-    assert red.tolist() == [*FOR, 255]
-    assert blue.tolist() == [*AGAINST, 128]
-    assert clear[3] == 0
-    assert saliency_picture(np.zeros((28, 28)))[..., 3].max() == 0
-
-
-def test_the_strongest_maps_stand_in_order_with_gaps_between() -> None:
-    maps = np.zeros((20, 6, 6), np.float32)
-    maps[3], maps[7, 2, 4] = 2.0, 4.0  # the sum counts
-    strip = maps_strip(maps)
-    assert strip.shape == (48, 12 * 50 - 2)
-    assert (strip[:, :48] == 127).all()
-    assert strip[16:24, 50 + 32 : 50 + 40].min() == GAP - 1
-    assert (strip[:, 48:50] == GAP).all()
-    assert np.count_nonzero(strip == GAP - 1) == 64
-    assert (maps_strip(0 * maps)[:, :48] == 0).all()
-
-
-def test_every_stage_is_shown_and_pen_stages_with_a_pen_only() -> None:
-    prediction = four().prediction
-    stages = explainer().feature_maps(prediction.frame, prediction.planes)
-    shown = explanation_html(explainer(), four(), ["Feature maps"])
-    for name, maps in stages.items():
-        assert f"{name}<small>{len(maps)} maps" in shown
-    bare = explanation_html(explainer(), Drawing(bundled().predict(page(4))), ["Feature maps"])
-    assert "pen 1" not in bare
-    assert f"the {MAPS} strongest" in bare
 
 
 def test_the_nearest_digits_have_label_and_source() -> None:
@@ -159,7 +119,7 @@ def panel(studio: Studio) -> Iterator[Why]:
 
 
 def shown(panel: Why) -> list[str]:
-    return re.findall("<h4>([A-Z][a-z ]+) <", panel._content.value)
+    return re.findall("<h4>([A-Z][a-z ]+) <", html(find(panel, "dp-content")))
 
 
 def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why) -> None:
@@ -168,35 +128,16 @@ def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why
         patch.setattr(Widget, "_send", lambda widget, *_, **__: sent.append(widget))
         studio.draw(SEVEN)
     assert [widget for widget in sent if isinstance(widget, HTML)] == [
-        studio._answer.widget,  # the answer comes first, then all views
-        panel._content,
+        find(studio, "dp-result"),  # the answer comes first, then all views
+        find(studio, "dp-save"),
+        find(panel, "dp-content"),
     ]
-    assert "as a 7" in panel._content.value
+    assert "as 7" in html(find(panel, "dp-content"))
     studio.clear()
-    assert panel._content.value == ""
-    assert "Nothing is drawn yet" in panel._message.value
+    assert html(find(panel, "dp-content")) == ""
+    assert "Nothing is drawn yet" in html(find(panel, "dp-message"))
     studio.draw(SEVEN)
-    assert panel._message.value == ""
-
-
-def test_its_switches_are_remembered_while_it_is_closed(studio: Studio, panel: Why) -> None:
-    panel._switches["Feature maps"].value = False
-    assert shown(panel) == ["Steps", "Saliency", "Nearest digits"]
-    studio.hide_panel("Why?")
-    before = panel._content.value
-    studio.draw(SEVEN)
-    assert panel._content.value == before
-    studio.show_panel("Why?")
-    assert shown(panel) == ["Steps", "Saliency", "Nearest digits"]
-    assert "as a 7" in panel._content.value
-    panel._switches["Feature maps"].value = True
-    assert shown(panel) == [*VIEWS]
-
-
-def test_a_picture_is_explained_as_a_picture(studio: Studio, panel: Why) -> None:
-    studio.show_image(page(3))
-    assert captions(panel._content.value)[:6] == ["grey", "ink", "digit", "crop", "box", "frame"]
-    assert "as a 3" in panel._content.value
+    assert html(find(panel, "dp-message")) == ""
 
 
 def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: Why) -> None:
@@ -204,12 +145,11 @@ def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: W
         predict = staticmethod(bundled().predict)
         predict_strokes = staticmethod(bundled().predict_strokes)
 
-    known = panel._explainer
     studio.recognizer = Recognizer.load()
-    assert panel._explainer is not known
+    assert shown(panel) == [*VIEWS]
     studio.recognizer = Other()
     assert shown(panel) == ["Steps"]
-    assert "Only the steps are known" in panel._message.value
+    assert "Only the steps are available" in html(find(panel, "dp-message"))
 
 
 # --- drawn strokes -------------------------------------------------------------------------
@@ -218,7 +158,7 @@ def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: W
 @pytest.mark.parametrize("digit", DIGITS)
 def test_placed_strokes_lie_where_the_frame_has_their_ink(digit: int) -> None:
     frame = render(DIGITS[digit])
-    placed = drawn.place_strokes([100 * stroke + 7 for stroke in DIGITS[digit]], frame)
+    placed = place_strokes([100 * stroke + 7 for stroke in DIGITS[digit]], frame)
     points = np.concatenate([dense(stroke) for stroke in placed])
     rows, columns = np.indices((28, 28)) + 0.5
     away = np.hypot(rows[..., None] - points[:, 1], columns[..., None] - points[:, 0]).min(axis=2)
@@ -233,27 +173,20 @@ def dense(stroke: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(at, known, column) for column in stroke.T], axis=1)
 
 
-def test_a_dot_lies_at_the_middle_of_its_ink() -> None:
-    dot = [np.array([[3.0, 4.0]])]
-    ((x, y),) = drawn.place_strokes(dot, render(dot))[0]
-    rows, columns = np.nonzero(render(dot))
-    assert (x, y) == (columns.mean() + 0.5, rows.mean() + 0.5)
-
-
 def test_stray_taps_are_pale_and_have_no_place() -> None:
     strokes = [*FOUR, np.array([[1.0, 1.0]]), np.array([[395.0, 900.0]])]
-    svg = drawn.strokes_svg(strokes, (400, 400))
+    svg = strokes_svg(strokes, (400, 400))
     assert svg.count("<polyline") == 4
-    assert svg.count("dp-stray") == 4 - len(drawn.place_strokes(strokes, render(strokes)))
+    assert svg.count("dp-stray") == 4 - len(place_strokes(strokes, render(strokes)))
     assert svg.count("dp-stray") >= 1
 
 
 def test_the_outline_goes_around_the_ink() -> None:
     frame = np.zeros((28, 28), np.uint8)
     frame[0, 27] = frame[5, 5] = frame[5, 6] = 255
-    path = drawn.outline_path(frame)
+    path = outline_path(frame)
     assert set(re.findall(r"M\d+ \d+[hv]1", path)) == {
         *("M27 0h1", "M27 1h1", "M27 0v1", "M28 0v1"),
         *("M5 5h1", "M6 5h1", "M5 6h1", "M6 6h1", "M5 5v1", "M7 5v1"),
     }
-    assert drawn.outline_path(0 * frame) == ""
+    assert outline_path(0 * frame) == ""

@@ -1,16 +1,15 @@
-"""The strokes of a drawing, undo and redo; and the throttle of predictions."""
+"""The strokes of a drawing with undo and redo; the throttle of predictions."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from digitlib.widgets.callbacks import Throttle, guarded
 from digitlib.widgets.history import Point, StrokeHistory
-from digitlib.widgets.throttle import Throttle
 
 LINE: list[Point] = [(1.0, 2.0), (3.0, 4.0)]
 DOT: list[Point] = [(9.0, 9.0)]
@@ -32,13 +31,6 @@ def points(history: StrokeHistory) -> list[list[Point]]:
     return [[(x, y) for x, y in array.tolist()] for array in history.strokes]
 
 
-def test_strokes_are_arrays_of_points(history: StrokeHistory) -> None:
-    stroke(history, LINE)
-    stroke(history, DOT)
-    assert points(history) == [LINE, DOT]
-    assert [array.shape for array in history.strokes] == [(2, 2), (1, 2)]
-
-
 def test_the_pen_is_down_from_begin_to_end(history: StrokeHistory) -> None:
     assert history.pen is None
     history.begin((1.0, 2.0))
@@ -49,13 +41,6 @@ def test_the_pen_is_down_from_begin_to_end(history: StrokeHistory) -> None:
     assert history.pen is None
 
 
-def test_no_point_is_added_with_the_pen_up(history: StrokeHistory) -> None:
-    assert not history.add((1.0, 2.0))
-    assert not history.end()
-    assert not history.cancel()
-    assert points(history) == []
-
-
 def test_points_come_in_groups_with_time_and_pressure(history: StrokeHistory) -> None:
     history.begin((1.0, 2.0, 16.0, 0.5), (2.0, 3.0, 17.0, 0.6))
     history.add((3.0, 4.0, 18.0, 0.7), (4.0, 5.0, 19.0, 0.8))
@@ -63,7 +48,7 @@ def test_points_come_in_groups_with_time_and_pressure(history: StrokeHistory) ->
     assert history.traces[0][:, 2:].tolist() == [[16, 0.5], [17, 0.6], [18, 0.7], [19, 0.8]]
 
 
-def test_a_cancelled_stroke_leaves_nothing(history: StrokeHistory) -> None:
+def test_a_canceled_stroke_leaves_nothing(history: StrokeHistory) -> None:
     stroke(history, LINE)
     history.begin((9.0, 9.0))
     history.add((8.0, 8.0))
@@ -71,14 +56,6 @@ def test_a_cancelled_stroke_leaves_nothing(history: StrokeHistory) -> None:
     assert (points(history), history.pen, history.can_redo) == ([LINE], None, False)
     history.undo()
     assert points(history) == []
-
-
-def test_each_change_makes_a_new_list_and_new_arrays(history: StrokeHistory) -> None:
-    history.begin((1.0, 2.0))
-    before = history.strokes
-    history.add((3.0, 4.0))
-    assert history.strokes is not before
-    assert before[0].shape == (1, 2)
 
 
 def test_a_stroke_without_end_is_a_stroke_of_its_own(history: StrokeHistory) -> None:
@@ -101,38 +78,12 @@ def test_undo_and_redo_take_whole_strokes(history: StrokeHistory) -> None:
     assert (points(history), history.can_undo, history.can_redo) == ([LINE, DOT], True, False)
 
 
-def test_undo_and_redo_at_the_ends_change_nothing(history: StrokeHistory) -> None:
-    history.undo()
-    history.redo()
-    assert (history.strokes, history.can_undo, history.can_redo) == ([], False, False)
-
-
 @pytest.mark.parametrize("step", [StrokeHistory.undo, StrokeHistory.redo, StrokeHistory.clear])
 def test_a_step_lifts_the_pen(history: StrokeHistory, step: Callable) -> None:
     history.begin((1.0, 2.0))
     step(history)
     assert history.pen is None
     assert not history.add((3.0, 4.0))
-
-
-def test_a_new_stroke_ends_redo(history: StrokeHistory) -> None:
-    stroke(history, LINE)
-    history.undo()
-    stroke(history, DOT)
-    assert not history.can_redo
-    history.redo()
-    assert points(history) == [DOT]
-
-
-def test_replace_and_clear_are_steps(history: StrokeHistory) -> None:
-    stroke(history, LINE)
-    history.replace([np.array(DOT)])
-    history.clear()
-    assert points(history) == []
-    history.undo()
-    assert points(history) == [DOT]
-    history.undo()
-    assert points(history) == [LINE]
 
 
 @pytest.mark.parametrize("new", ["drawn", "replaced"])
@@ -149,52 +100,6 @@ def test_what_was_cleared_comes_back_until_something_new_is_there(
     assert (points(history), history.can_undo) == ([], False)
     history.redo()
     assert points(history) == [DOT]
-
-
-def test_steps_take_no_more_room_than_the_strokes(history: StrokeHistory) -> None:
-    """A whole drawing per step would make the 2,300th stroke slow."""
-    for _ in range(2300):
-        stroke(history, LINE)
-    steps = [*history._past, *history._future]
-    assert sum(len(step.removed) + len(step.added) for step in steps) == 2300
-    history.clear()
-    for _ in range(2301):
-        history.undo()
-    assert (points(history), history.can_undo) == ([], False)
-    for _ in range(2300):
-        history.redo()
-    assert len(history.strokes) == len(history.traces) == 2300
-
-
-def test_clearing_an_empty_drawing_is_no_step(history: StrokeHistory) -> None:
-    history.clear()
-    assert not history.can_undo
-    stroke(history, LINE)
-    history.undo()
-    history.clear()
-    assert history.can_redo
-
-
-def test_the_history_shows_its_size(history: StrokeHistory) -> None:
-    stroke(history, LINE)
-    stroke(history, DOT)
-    history.undo()
-    assert repr(history) == "StrokeHistory(1 strokes, 1 to undo, 1 to redo)"
-
-
-def test_what_is_kept_grows_with_the_strokes_and_not_with_their_square(
-    history: StrokeHistory,
-) -> None:
-    for _ in range(50):
-        for _ in range(40):
-            stroke(history, LINE)
-        history.undo()
-        history.redo()
-    history.clear()
-    history.undo()
-    kept = [*history._past, *history._future]
-    assert sum(len(step.removed) + len(step.added) for step in kept) == 2 * 2000  # drawn, cleared
-    assert len({id(each) for step in kept for each in (*step.removed, *step.added)}) == 2000
 
 
 # --- the throttle --------------------------------------------------------------------------
@@ -215,7 +120,7 @@ def test_many_requests_are_one_run_after_the_interval() -> None:
         await asyncio.sleep(0.1)
         assert len(runs) == 1
         throttle.request()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         assert len(runs) == 2
 
     asyncio.run(request())
@@ -235,50 +140,15 @@ def test_now_runs_at_once_and_meets_the_request() -> None:
     asyncio.run(request())
 
 
-def test_a_slow_action_leaves_time_for_what_asks_for_it() -> None:
-    runs: list[int] = []
-
-    def slow() -> None:
-        runs.append(1)
-        time.sleep(0.2)
-
-    throttle = Throttle(slow, 0.001, unguarded)
-
-    async def request() -> None:
-        throttle.now()
-        throttle.request()
-        await asyncio.sleep(0.1)
-        assert len(runs) == 1
-        await asyncio.sleep(0.3)
-        assert len(runs) == 2
-
-    asyncio.run(request())
-
-
-def test_without_an_event_loop_a_request_runs_at_once() -> None:
-    runs: list[int] = []
-    Throttle(lambda: runs.append(1), 0.02, unguarded).request()
-    assert len(runs) == 1
-
-
 def test_a_delayed_run_is_guarded() -> None:
     caught: list[Exception] = []
-
-    def guard(action: Callable[[], None]) -> Callable[[], None]:
-        def guarded() -> None:
-            try:
-                action()
-            except ZeroDivisionError as error:
-                caught.append(error)
-
-        return guarded
 
     def fail() -> None:
         raise ZeroDivisionError
 
     async def request() -> None:
-        Throttle(fail, 0.01, guard).request()
-        await asyncio.sleep(0.1)
+        Throttle(fail, 0.01, lambda action: guarded(action, caught.append)).request()
+        await asyncio.sleep(0.3)
 
     asyncio.run(request())
     assert len(caught) == 1

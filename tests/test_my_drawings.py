@@ -1,4 +1,4 @@
-"""The row that tells what a drawing is, and the panel of what was stored."""
+"""The row of labels that stores a drawing, and the panel of stored drawings."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ipywidgets
 import numpy as np
 import pytest
 from helpers import page
-from test_pad import BAR, LINE, FakeRecognizer, event, stroke_by_mouse
+from test_pad import BAR, LINE, FakeRecognizer, event, layer, stroke_by_mouse
+from widget_tree import button, classes, find, html, send, walk
 
 from digitlib.datasets.drawing import Drawing, encode_picture
-from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
+from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.datasets.labels import NO_DIGIT
-from digitlib.widgets.panels.drawings import PAGE, Drawings
+from digitlib.widgets.panels.my_drawings import PAGE, Gallery, MyDrawings
 from digitlib.widgets.studio import Studio
 
 POINT = [[[10.0, 10.0], [60.0, 90.0]]]
@@ -26,12 +26,17 @@ def studio(store: DrawingFile) -> Studio:
     return Studio(FakeRecognizer(), size=280)
 
 
-def button(studio: Studio, label: int) -> ipywidgets.Button:
-    return studio._correction._buttons[label]
+def label_button(studio: Studio, label: int) -> Any:
+    row = find(studio, "dp-correction")
+    return button(row, "Not a digit" if label == NO_DIGIT else str(label))
 
 
-def told(studio: Studio) -> str:
-    return studio._correction._message.value
+def outcome(studio: Studio) -> str:
+    return html(find(studio, "dp-saved"))
+
+
+def gallery(panel: MyDrawings) -> Any:
+    return next(each for each in walk(panel) if isinstance(each, Gallery))
 
 
 def labels(store: DrawingFile) -> list[int]:
@@ -41,34 +46,25 @@ def labels(store: DrawingFile) -> list[int]:
 # --- the row ---------------------------------------------------------------------------------
 
 
-def test_there_is_nothing_to_tell_of_an_empty_pad(studio: Studio) -> None:
-    assert all(each.disabled for each in studio._correction._buttons.values())
-    stroke_by_mouse(studio, LINE)
-    assert not any(each.disabled for each in studio._correction._buttons.values())
-    studio.clear()
-    assert all(each.disabled for each in studio._correction._buttons.values())
-
-
 def test_the_answer_is_marked_once_the_pen_is_up(studio: Studio) -> None:
     event(studio, "mouse_down", *LINE[0])
     event(studio, "mouse_move", *LINE[1])
-    assert button(studio, 2).disabled
+    assert label_button(studio, 2).disabled
     event(studio, "mouse_up", *LINE[1])
-    assert "dp-answered" in button(studio, 2)._dom_classes
-    assert button(studio, 2).tooltip == "Right: it is a 2"
-    assert button(studio, 8).tooltip == "It is an 8"
-    assert button(studio, NO_DIGIT).description == "no digit"
+    assert "dp-answered" in classes(label_button(studio, 2))
+    assert label_button(studio, 2).tooltip == "Right: this is 2"
+    assert label_button(studio, 8).tooltip == "Wrong: this is 8"
 
 
 def test_a_click_stores_the_drawing(studio: Studio, store: DrawingFile) -> None:
-    studio._canvas.apply("page", [
+    events = [
         {"do": "begin", "points": [[10, 20, 5000.25, 0.5]]},
         {"do": "move", "points": [[11, 40, 5008.5, 0.625], [12, 60, 5016.75, 0.75]]},
         {"do": "end"},
-    ])  # fmt: skip
-    studio._edited()
-    button(studio, 3).click()
-    assert told(studio) == '<p role="status">Stored: right, it is a 3. 1 in all.</p>'
+    ]
+    send(layer(studio), {"client": "page", "first": 0, "events": events})
+    label_button(studio, 3).click()
+    assert outcome(studio) == '<p role="status">Saved as 3. You have 1 drawing.</p>'
     (drawing,) = store.read()
     assert (drawing.label, drawing.predicted, drawing.weights) == (3, 3, "")
     assert drawing.strokes[0].tolist() == [
@@ -77,9 +73,9 @@ def test_a_click_stores_the_drawing(studio: Studio, store: DrawingFile) -> None:
     assert drawing.prediction is not None
     assert drawing.prediction["probabilities"] == pytest.approx(studio.prediction.probabilities)
     stroke_by_mouse(studio, LINE)
-    assert told(studio) == ""  # of the drawing before
-    button(studio, 8).click()
-    assert told(studio) == '<p role="status">Stored: an 8, not a 5. 2 in all.</p>'
+    assert outcome(studio) == ""  # it was about the previous drawing
+    label_button(studio, 8).click()
+    assert outcome(studio) == '<p role="status">Saved as 8. You have 2 drawings.</p>'
     assert labels(store) == [3, 8]
 
 
@@ -87,47 +83,28 @@ def test_another_click_changes_the_label_and_undo_goes_back(
     studio: Studio, store: DrawingFile
 ) -> None:
     studio.draw(POINT)
-    button(studio, 2).click()
-    button(studio, NO_DIGIT).click()
-    assert (labels(store), "Stored as no digit now." in told(studio)) == ([NO_DIGIT], True)
-    assert "dp-chosen" in button(studio, NO_DIGIT)._dom_classes
-    undo = studio._correction._undo
+    label_button(studio, 2).click()
+    label_button(studio, NO_DIGIT).click()
+    assert (labels(store), "Now saved as not a digit." in outcome(studio)) == ([NO_DIGIT], True)
+    assert "dp-chosen" in classes(label_button(studio, NO_DIGIT))
+    undo = button(find(studio, "dp-saved"), "Undo")
     undo.click()
-    assert (labels(store), "Stored as a 2 again." in told(studio)) == ([2], True)
+    assert (labels(store), "Saved as 2 again." in outcome(studio)) == ([2], True)
     undo.click()
-    assert (labels(store), "No longer stored." in told(studio)) == ([], True)
+    assert (labels(store), "Not saved any more." in outcome(studio)) == ([], True)
     assert undo.layout.display == "none"
-    button(studio, 5).click()
+    label_button(studio, 5).click()
     assert labels(store) == [5]
-
-
-def test_a_cleared_pad_can_still_undo(studio: Studio, store: DrawingFile) -> None:
-    studio.draw(POINT)
-    button(studio, 2).click()
-    studio.clear()
-    assert "Stored: right" in told(studio)
-    studio._correction._undo.click()
-    assert labels(store) == []
 
 
 def test_a_picture_is_stored_as_one(studio: Studio, store: DrawingFile) -> None:
     studio.show_image(page(7))
-    button(studio, 1).click()
+    label_button(studio, 1).click()
     (drawing,) = store.read()
     assert not drawing.strokes
     assert (drawing.label, drawing.predicted) == (1, 7)
-    button(studio, 7).click()
+    label_button(studio, 7).click()
     assert labels(store) == [7]
-
-
-def test_what_was_deleted_meanwhile_is_stored_anew(studio: Studio, store: DrawingFile) -> None:
-    studio.draw(POINT)
-    button(studio, 2).click()
-    store.delete([store.read()[0].id])
-    button(studio, 3).click()
-    assert "no longer stored" in told(studio)
-    button(studio, 3).click()
-    assert labels(store) == [3]
 
 
 def test_a_failure_is_told_below_the_pad(
@@ -136,38 +113,22 @@ def test_a_failure_is_told_below_the_pad(
     (tmp_path / "<b>").write_text("a file in the folder's place")
     monkeypatch.setenv("DIGITLIB_DRAWINGS", str(tmp_path / "<b>"))
     studio.draw(POINT)
-    button(studio, 2).click()
-    assert 'data-state="failed">Drawings cannot be stored in ' in told(studio)
-    assert "<b>" not in told(studio)
+    label_button(studio, 2).click()
+    assert 'data-state="failed">Drawings cannot be stored in ' in outcome(studio)
+    assert "<b>" not in outcome(studio)
     assert studio.error == ""
-
-
-def test_without_storing_there_is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DIGITLIB_DRAWINGS", "")
-    assert Studio(FakeRecognizer(), size=280)._correction.layout.display == "none"
-
-
-def test_storing_that_is_switched_off_later_is_told(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DIGITLIB_DRAWINGS", "")
-    studio.show_panel("My drawings")
-    panel = studio.panels["My drawings"]
-    assert "Storing drawings is switched off here" in panel._message.value
-    assert isinstance(panel, Drawings)
-    assert panel._gallery.layout.display == "none"
 
 
 # --- the panel -------------------------------------------------------------------------------
 
 
 class Page:
-    """A page that shows the panel: what it was sent, and what it asks for."""
+    """A page that shows the panel: it sends commands and keeps what it receives."""
 
-    def __init__(self, panel: Drawings) -> None:
+    def __init__(self, panel: MyDrawings) -> None:
         self.panel, self.buffers = panel, []  # type: Drawings, list[bytes]
         self.view: dict[str, Any] = {}
-        panel._gallery.show = self._receive  # type: ignore[method-assign]
+        gallery(panel).show = self._receive  # type: ignore[method-assign]
         self.ask("show", label=None, misread=False, page=0)
 
     def _receive(self, view: dict[str, Any], buffers: Any = ()) -> None:
@@ -176,7 +137,7 @@ class Page:
         self.buffers = [*buffers]
 
     def ask(self, do: str, *buffers: bytes, **more: Any) -> None:
-        self.panel._gallery._handle_custom_msg({"do": do, **more}, [*buffers])
+        send(gallery(self.panel), {"do": do, **more}, *buffers)
 
     @property
     def labels(self) -> list[int]:
@@ -184,7 +145,7 @@ class Page:
 
     @property
     def failure(self) -> str:
-        return self.panel._message.value
+        return html(find(self.panel, "dp-message"))
 
 
 @pytest.fixture
@@ -193,7 +154,7 @@ def opened(studio: Studio, store: DrawingFile) -> Callable[..., Page]:
         store.append(*drawings)
         studio.show_panel("My drawings")
         panel = studio.panels["My drawings"]
-        assert isinstance(panel, Drawings)
+        assert isinstance(panel, MyDrawings)
         return Page(panel)
 
     return open_with
@@ -219,15 +180,25 @@ def test_the_newest_drawings_come_first(opened: Callable[..., Page]) -> None:
     assert max(numbers) <= 48
 
 
-def test_a_label_and_misread_ones_are_chosen(opened: Callable[..., Page]) -> None:
-    page_ = opened(record(1, 7), record(1, 1), record(7, NO_DIGIT), record(NO_DIGIT), record(7, 7))
-    page_.ask("show", label=1, misread=False, page=0)
-    assert page_.labels == [1, 1]
+def test_drawings_are_filtered_relabeled_and_deleted(
+    opened: Callable[..., Page], store: DrawingFile
+) -> None:
+    first, second = record(4, 4, minute=1), record(5, 3, minute=2)
+    page_ = opened(first, second)
+    page_.ask("show", label=4, misread=False, page=0)
+    assert page_.labels == [4]
     page_.ask("show", label=None, misread=True, page=0)
-    assert sorted(page_.labels) == [1, 7]
-    page_.ask("show", label=7, misread=True, page=0)
-    assert page_.labels == [7]
-    assert (page_.view["kept"], page_.view["all"]) == (1, 5)
+    assert page_.labels == [5]
+    page_.ask("relabel", id=second.id, label=9)
+    assert (page_.labels, page_.view["said"]) == ([9], "Changed from 5 to 9.")
+    page_.ask("undo")
+    assert labels(store) == [4, 5]
+    page_.ask("delete", id=second.id)
+    assert (labels(store), page_.view["said"]) == ([4], "Deleted.")
+    page_.ask("undo")
+    assert (page_.labels, page_.view["undo"]) == ([5], False)
+    page_.ask("delete", id=32 * "0")
+    assert page_.view["said"] == "Already deleted."
 
 
 def test_pages_have_sixty(opened: Callable[..., Page]) -> None:
@@ -256,30 +227,6 @@ def test_a_drawing_is_drawn_again(opened: Callable[..., Page], studio: Studio) -
     assert len(small["picture"]) < 20_000
 
 
-def test_a_label_is_changed_and_back(opened: Callable[..., Page], store: DrawingFile) -> None:
-    drawing = record(4)
-    page_ = opened(drawing)
-    page_.ask("relabel", id=drawing.id, label=9)
-    assert labels(store) == page_.labels == [9]
-    assert (page_.view["said"], page_.view["undo"]) == ("9 now, no longer 4.", True)
-    page_.ask("undo")
-    assert labels(store) == page_.labels == [4]
-    assert not page_.view["undo"]
-    page_.ask("undo")  # nothing to undo
-    assert labels(store) == [4]
-
-
-def test_a_drawing_is_deleted_and_back(opened: Callable[..., Page], store: DrawingFile) -> None:
-    first, second = record(4, minute=1), record(5, minute=2)
-    page_ = opened(first, second)
-    page_.ask("delete", id=second.id)
-    assert (labels(store), page_.view["said"]) == ([4], "Deleted.")
-    page_.ask("undo")
-    assert page_.labels == [5, 4]
-    page_.ask("delete", id="0" * 32)
-    assert page_.view["said"] == "It was deleted before."
-
-
 def test_drawings_are_exported_and_imported(
     opened: Callable[..., Page], store: DrawingFile
 ) -> None:
@@ -289,7 +236,7 @@ def test_drawings_are_exported_and_imported(
     assert content == store.export()
     store.delete([store.read()[0].id])
     page_.ask("import", content)
-    assert page_.view["said"] == "1 drawing was added. 1 were here already."
+    assert page_.view["said"] == "Added 1 drawing. You already had 1."
     assert sorted(labels(store)) == [4, 5]
     page_.ask("import", content + b"<script>")
     assert "Line 3 cannot be imported: It is no JSON. Nothing was imported." in page_.failure
@@ -305,28 +252,10 @@ def test_what_a_page_may_not_send_does_nothing(
     page_.ask("relabel", id=drawing.id, label=77)
     assert "label is 0 to 10" in page_.failure
     page_.ask("relabel", id="../x", label=7)
-    assert "no longer shown" in page_.failure
+    assert "no longer in the list" in page_.failure
     for message in ({"do": "show", "label": "x"}, {"do": "delete", "id": 5}, {"do": "rm"}, {}):
-        page_.panel._gallery._handle_custom_msg(message, [])
+        send(gallery(page_.panel), message)
     assert labels(store) == page_.labels == [4]
-
-
-def test_a_damaged_picture_has_an_empty_thumbnail(opened: Callable[..., Page]) -> None:
-    whole = encode_picture(page(3))
-    page_ = opened(record(3, picture=whole[: len(whole) // 2]))
-    assert page_.view["items"][0]["picture"] == ""
-    page_.ask("draw", id=page_.view["items"][0]["id"])
-    assert "picture is damaged" in page_.failure
-
-
-def test_damaged_lines_are_told(opened: Callable[..., Page], store: DrawingFile) -> None:
-    page_ = opened(record(3))
-    with store.path.open("ab") as file:
-        file.write(b"torn")
-    page_.panel.refresh()
-    assert page_.labels == [3]
-    assert page_.view["remark"].startswith("1 damaged line is kept aside in ")
-    assert (store.folder / DAMAGED).exists()
 
 
 def test_the_panel_follows_the_row_and_other_notebooks(
@@ -335,7 +264,7 @@ def test_the_panel_follows_the_row_and_other_notebooks(
     page_ = opened()
     assert page_.view["all"] == 0
     studio.draw(POINT)
-    button(studio, 2).click()
+    label_button(studio, 2).click()
     assert page_.labels == [2]
     page_.view = {}
     studio.draw([*POINT, [[30.0, 30.0]]])

@@ -1,20 +1,27 @@
-"""The studio in Python: switches open panels, panels follow the drawing, failures stay inside."""
+"""The studio in Python: switches, panels and their failures, downloads, the notebook's game."""
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from typing import Any
 
 import ipywidgets
+import nbformat
 import pytest
+from helpers import DIGITS, bundled
+from repository import REPOSITORY
 from test_pad import LINE, FakeRecognizer, event, stroke_by_mouse
+from widget_tree import button, find, html
 
 from digitlib.widgets import studio as studio_module
-from digitlib.widgets.panels.base import Panel
+from digitlib.widgets.panels.panel import Panel
 from digitlib.widgets.studio import Studio
 
 
 class Counting(Panel):
-    """Counts what it is told."""
+    """Records the digits it is shown."""
 
     title = "Counting"
 
@@ -29,10 +36,15 @@ class Counting(Panel):
         self.digits.append(self.pad.prediction and self.pad.prediction.digit)
 
 
+def opened(studio: Studio) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = find(studio, "dp-panels").children
+    return found
+
+
 @pytest.fixture
 def studio(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Studio:
     (tmp_path / "test_studio.css").write_text(".dp-test { color: red; }")
-    monkeypatch.setattr("digitlib.widgets.panels.base.SHEETS", tmp_path)
+    monkeypatch.setattr("digitlib.widgets.panels.panel.SHEETS", tmp_path)
     monkeypatch.setattr(studio_module, "PANELS", {"Counting": Counting, "Second": Counting})
     return Studio(FakeRecognizer(), size=280)
 
@@ -41,21 +53,23 @@ def test_a_panel_is_made_when_it_is_first_shown(studio: Studio) -> None:
     assert studio.panels == {}
     studio.show_panel("Second")
     assert [*studio.panels] == ["Second"]
-    assert studio._opened.children == (studio.panels["Second"],)
-    assert studio._switches["Second"].tooltip == "Hide: Second"
-    assert studio._switches["Counting"].tooltip == "Show: Counting"
+    assert opened(studio) == (studio.panels["Second"],)
+    assert button(studio, "Second").tooltip == "Hide: Second"
+    assert button(studio, "Counting").tooltip == "Show: Counting"
     assert ".dp-test" in studio.panels["Second"].children[0].value
 
 
 @pytest.mark.parametrize(("folder", "shown"), [("drawings", True), ("", False)])
-def test_what_needs_stored_drawings_is_there_where_they_are_stored(
+def test_labels_and_panels_of_stored_drawings_need_storing(
     folder: str, shown: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIGITLIB_DRAWINGS", folder)
-    titles = {*Studio(FakeRecognizer())._switches}
-    assert {"Picture", "Why?", "Play"} <= titles
-    assert (titles >= {"My drawings", "Learn my handwriting"}) == shown
-    assert len(titles) == (5 if shown else 3)
+    studio = Studio(FakeRecognizer())
+    titles = {each.description for each in find(studio, "dp-switches").children}
+    stored = {"My drawings", "Learn my handwriting"} if shown else set()
+    assert titles == {"Picture", "Why?"} | stored
+    assert (find(studio, "dp-correction").layout.display is None) == shown
+    assert "This saves the drawing" in html(find(studio, "dp-correction"))
 
 
 def test_a_hidden_panel_is_kept_and_not_refreshed(studio: Studio) -> None:
@@ -70,10 +84,10 @@ def test_a_hidden_panel_is_kept_and_not_refreshed(studio: Studio) -> None:
     assert panel.digits == [None, 2, 4]
 
 
-def test_panels_lie_in_the_order_of_their_switches(studio: Studio) -> None:
+def test_panels_are_in_the_order_of_their_switches(studio: Studio) -> None:
     studio.show_panel("Second")
     studio.show_panel("Counting")
-    assert studio._opened.children == (studio.panels["Counting"], studio.panels["Second"])
+    assert opened(studio) == (studio.panels["Counting"], studio.panels["Second"])
 
 
 def test_panels_wait_until_the_pen_is_up(studio: Studio) -> None:
@@ -85,11 +99,11 @@ def test_panels_wait_until_the_pen_is_up(studio: Studio) -> None:
     assert studio.panels["Counting"].digits == [None, 2]
 
 
-def test_a_failing_panel_says_so_and_the_others_go_on(studio: Studio) -> None:
+def test_a_failing_panel_says_so_and_the_others_continue(studio: Studio) -> None:
     studio.show_panel("Counting", "Second")
     studio.panels["Counting"].failure = RuntimeError("no <view> today")
     stroke_by_mouse(studio, LINE)
-    message = studio.panels["Counting"]._message.value
+    message = html(studio.panels["Counting"])
     assert 'role="status"' in message
     assert "no &lt;view&gt; today" in message
     assert studio.panels["Second"].digits == [None, 2]
@@ -100,3 +114,45 @@ def test_a_failing_panel_says_so_and_the_others_go_on(studio: Studio) -> None:
 def test_there_is_no_panel_of_another_name(studio: Studio) -> None:
     with pytest.raises(KeyError):
         studio.show_panel("Weather")
+
+
+# --- downloads and the game of the notebook ----------------------------------------------------
+
+
+def files(studio: Studio) -> dict[str, bytes]:
+    """The files behind the links, by name."""
+    found = re.findall(r'download="([^"]+)" href="data:[^,]+,([^"]+)"', html(studio))
+    return {name: base64.b64decode(content) for name, content in found}
+
+
+def test_drawing_and_picture_can_be_saved() -> None:
+    studio = Studio(bundled())
+    assert files(studio) == {}
+    studio.draw([[[10, 10, 5.0, 0.5], [200, 12, 15.0, 0.25], [100, 300, 30.0, 0.5]]])
+    png, record = (files(studio)[name] for name in ("digit-7.png", "digit-7.json"))
+    saved = json.loads(record)
+    assert png.startswith(b"\x89PNG")
+    assert [point[2:] for point in saved["strokes"][0]] == [[0, 0.5], [10, 0.25], [25, 0.5]]
+    assert saved["prediction"]["probabilities"] == list(studio.prediction.probabilities)
+    assert saved["weights"] == bundled().weights
+    studio.show_image(studio.picture())
+    saved = json.loads(files(studio)["digit-7.json"])
+    assert base64.b64decode(saved["picture"]) == files(studio)["digit-7.png"]
+    studio.clear()
+    assert files(studio) == {}
+
+
+def test_the_game_of_the_notebook_counts_right_digits() -> None:
+    """The answer of an exercise in 01_draw, which uses ``pad.on_answer``."""
+    notebook = nbformat.read(REPOSITORY / "notebooks" / "01_draw.ipynb", as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    pad = Studio(bundled())
+    shown: list[Any] = []
+    names = {"pad": pad, "display": lambda *widgets: shown.extend(widgets)}
+    exec(code, names)
+    for _ in range(3):
+        asked = int(re.findall(r"Draw a (\d)!", shown[0].value)[0])
+        pad.draw(DIGITS[asked])
+        assert pad.strokes == []
+    assert "3 right" in shown[0].value

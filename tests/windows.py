@@ -1,7 +1,7 @@
-"""Windows' rules of files, on Linux: enough of them for tests of what would fail there.
+"""Some rules of files on Windows, simulated on Linux.
 
-A file that this process has open or mapped cannot be replaced, renamed or removed, and text is
-written with ``\\r\\n`` where nobody says otherwise.
+A file that this process has open or mapped cannot be replaced, renamed or removed. Text is written
+with ``\\r\\n`` by default.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The convention is LeCun's (http://yann.lecun.com/exdb/mnist/), as reconstructed by QMNIST (Yadav and
 Bottou, arXiv 1905.10498). Ink is white on black. Area overlap reduces a square window around the
 digit to a 20x20 box, its brightest pixel at 255. The box moves by whole pixels in the 28x28 frame
-until the center of mass is at index 14. The other constants were chosen on simulated pictures;
+until the center of mass is at index 14. The other constants were chosen on simulated pictures.
 
 Pictures go through :func:`to_frame`, pen strokes (:mod:`strokes`) through :func:`place`. The
 training data go through the same functions.

@@ -1,5 +1,4 @@
-"""Read files, their content, PIL images and arrays as float gray pictures ``[H, W]``.
-"""
+"""Read files, their content, PIL images and arrays as float gray pictures ``[H, W]``."""
 
 from __future__ import annotations
 

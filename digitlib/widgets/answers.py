@@ -1,7 +1,8 @@
-"""What stands behind a pad for one digit and a wide one: how a drawing is read and answered."""
+"""The two answers of a pad: one digit with its bars, or a number with a box around each digit."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -9,20 +10,20 @@ import ipywidgets
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.models.display import percent
 from digitlib.models.prediction import Prediction
-from digitlib.models.reading import Reading
+from digitlib.models.reading import Box, ReadDigit, Reading
 from digitlib.preprocessing import strokes as pen
 from digitlib.widgets.examples import EXAMPLES, NUMBERS
 from digitlib.widgets.history import Stroke
 from digitlib.widgets.html import result_html
-from digitlib.widgets.number_html import boxes_html, contain, number_html
 
 Strokes = Sequence[Stroke]
 Image = NDArray[np.uint8]
 
 
-class Reader(Protocol):
-    """The part of a recognizer that a pad needs; each raises ``BlankDrawingError`` without ink."""
+class PadRecognizer(Protocol):
+    """The methods of a recognizer that a pad calls; all raise ``BlankDrawingError`` without ink."""
 
     def predict_strokes(self, drawing: Strokes, /) -> Prediction:
         """Read the digit in strokes."""
@@ -38,15 +39,15 @@ class DigitAnswer:
     """One digit: its bars beside the canvas.
 
     Args:
-        top_k: number of bars that are highlighted.
+        top_k: number of highlighted bars.
 
     Attributes:
-        widget: that shows it.
+        widget: shows the answer.
         over: widgets over the canvas.
         examples: drawings to try.
     """
 
-    size, brush, aspect = 400, 22, 1.0  # px, px; width per height
+    size, brush, aspect = 400, 22, 1.0  # px, px, width / height
     examples = EXAMPLES
     over: Sequence[ipywidgets.Widget] = ()
 
@@ -54,27 +55,27 @@ class DigitAnswer:
         self._top_k = top_k
         self.widget = ipywidgets.HTML().add_class("dp-result")
 
-    def read(self, reader: Reader, strokes: Strokes, image: Image | None) -> Prediction:
-        """What the pad's ``prediction`` becomes."""
-        return reader.predict_strokes(strokes) if image is None else reader.predict(image)
+    def read(self, recognizer: PadRecognizer, strokes: Strokes, image: Image | None) -> Prediction:
+        """The next value of the pad's ``prediction``."""
+        return recognizer.predict_strokes(strokes) if image is None else recognizer.predict(image)
 
-    def show(self, prediction: Any, error: str, down: bool, strokes: Strokes) -> None:
-        """Renew the widget.
+    def show(self, prediction: Any, error: str, pen_down: bool, strokes: Strokes) -> None:
+        """Update the widget.
 
         Args:
-            prediction: as :meth:`read` returned it; None where there is none.
-            error: why not.
-            down: a stroke is in progress.
-            strokes: that were read.
+            prediction: result of :meth:`read`, or None.
+            error: why there is no prediction.
+            pen_down: a stroke is in progress.
+            strokes: the strokes that were read.
         """
         rejected = prediction is not None and prediction.rejected
         several = rejected and bool(strokes) and pen.side_by_side(strokes)
-        state = "down" if down else "up"
+        state = "down" if pen_down else "up"
         self.widget.value = result_html(prediction, error, self._top_k, pen=state, several=several)
 
 
 class NumberAnswer:
-    """A row of digits: the number below the canvas, a box around each digit.
+    """A row of digits: the number below the canvas, and a box around each digit.
 
     Args:
         extent: width and height of the canvas, px.
@@ -89,13 +90,80 @@ class NumberAnswer:
         self._boxes = ipywidgets.HTML().add_class("dp-boxes")
         self.over = [self._boxes]
 
-    def read(self, reader: Reader, strokes: Strokes, image: Image | None) -> Reading:
+    def read(self, recognizer: PadRecognizer, strokes: Strokes, image: Image | None) -> Reading:
         """As :meth:`DigitAnswer.read`."""
-        return reader.read(strokes if image is None else image)
+        return recognizer.read(strokes if image is None else image)
 
-    def show(self, prediction: Any, error: str, down: bool, strokes: Strokes) -> None:
+    def show(self, prediction: Any, error: str, pen_down: bool, strokes: Strokes) -> None:
         """As :meth:`DigitAnswer.show`."""
-        self.widget.value = number_html(prediction, error, pen="down" if down else "up")
+        self.widget.value = number_html(prediction, error, pen="down" if pen_down else "up")
         canvas = 0.0, 0.0, float(self._extent[0]), float(self._extent[1])
         shown = canvas if strokes or prediction is None else contain(prediction.extent, canvas)
         self._boxes.value = boxes_html(prediction, shown)
+
+
+# --- HTML of a number ------------------------------------------------------------------------
+
+
+def number_html(reading: Reading | None, error: str = "", *, pen: str = "up") -> str:
+    """The number as text, and each digit with a bar for its confidence.
+
+    Args:
+        reading: the result for the drawing; None without one.
+        error: why there is no result.
+        pen: ``down`` while a stroke is in progress, else ``up``.
+    """
+    digits = () if reading is None else reading.digits
+    unsure = sum(each.rejected for each in digits)
+    text, verdict, detail, state = "", "The number appears here", "as you write or try one", "empty"
+    if error:
+        verdict, detail, state = "Not read", error, "failed"
+    elif reading is not None:
+        state = "rejected" if reading.rejected else "read"
+        text = html.escape(reading.text)
+        verdict = {0: "No digits", 1: "1 digit"}.get(len(digits), f"{len(digits)} digits")
+        detail = f"not sure of {unsure}" if unsure else "sure of all" if digits else ""
+    return (
+        f'<div class="dp-answer dp-number" data-state="{state}" data-pen="{pen}">'
+        f'<div class="dp-head"><div class="dp-text" role="status">{text}</div>'
+        f'<div class="dp-verdict"><b>{verdict}</b><span>{html.escape(detail)}</span></div></div>'
+        f'<ol class="dp-places" aria-label="each digit">{"".join(map(_place, digits))}</ol></div>'
+    )
+
+
+def _place(place: ReadDigit) -> str:
+    """A digit with its confidence; for a rejected one, the closest digit."""
+    share = percent(place.confidence)
+    kind, note = ("dp-unsure", f"closest: {place.digit}") if place.rejected else ("", share)
+    return (
+        f'<li class="{kind}" title="{place.digit}: {share}"><b>{place.text}</b>'
+        f'<i><u style="width:{100 * place.confidence:.2f}%"></u></i><span>{note}</span></li>'
+    )
+
+
+def boxes_html(reading: Reading | None, extent: Box) -> str:
+    """A box around each digit, with the digit above it, over the canvas.
+
+    Args:
+        reading: the result for the drawing; None without one.
+        extent: left, top, right and bottom of the visible area, in the unit of the boxes.
+    """
+    left, top, right, bottom = extent
+    wide, high = right - left, bottom - top
+    return "".join(
+        f'<div class="dp-box{" dp-unsure" if each.rejected else ""}" style="'
+        f"left:{100 * (each.box[0] - left) / wide:.2f}%;"
+        f"top:{100 * (each.box[1] - top) / high:.2f}%;"
+        f"width:{100 * (each.box[2] - each.box[0]) / wide:.2f}%;"
+        f'height:{100 * (each.box[3] - each.box[1]) / high:.2f}%"><b>{each.text}</b></div>'
+        for each in (() if reading is None else reading.digits)
+    )
+
+
+def contain(picture: Box, canvas: Box) -> Box:
+    """The canvas in the unit of a picture that is scaled to fit inside it."""
+    left, top, right, bottom = picture
+    wide, high = canvas[2] - canvas[0], canvas[3] - canvas[1]
+    scale = max((right - left) / wide, (bottom - top) / high)
+    x, y = (left + right - scale * wide) / 2, (top + bottom - scale * high) / 2
+    return x, y, x + scale * wide, y + scale * high

@@ -9,28 +9,26 @@ import numpy as np
 from ipycanvas import Canvas, hold_canvas
 
 from digitlib.preprocessing.strokes import validate_strokes
+from digitlib.widgets.callbacks import Guard
 from digitlib.widgets.history import Point, Stroke, StrokeHistory
 from digitlib.widgets.ink import InkEvent
 
 INK = "#1b1f24"  # near black
 SHARPNESS = 2  # canvas pixels per pixel on screen: crisp on high-resolution displays
-# px: further from the pen than this it is another finger
-FINGER_DISTANCE = 20.0
-FILL = 0.7  # part of the canvas that a fitted drawing covers
+FINGER_DISTANCE = 20.0  # px: a touch farther from the pen is another finger
+FILL = 0.7  # part of the canvas that a scaled drawing covers
 MIN_EXTENT = 0.1  # part of the canvas; a smaller drawing is in other units
-
-Callback = Callable[..., None]
 
 
 class PenCanvas(Canvas):
     """A canvas that draws with mouse or first finger into a history of strokes.
 
     Args:
-        history: gets the points, in px of the screen, and is shown.
-        extent: width and height, px; on screen it may be smaller.
+        history: receives the points in px of the pad, and is drawn.
+        extent: width and height, px; it may be smaller on screen.
         brush: width of the ink, px.
         changed: called after each change by mouse or touch.
-        guard: wraps the event handlers, whose exceptions nobody would see.
+        guard: wraps the event handlers.
     """
 
     def __init__(
@@ -40,7 +38,7 @@ class PenCanvas(Canvas):
         brush: int,
         *,
         changed: Callable[[], None],
-        guard: Callable[[Callback], Callback],
+        guard: Guard,
     ) -> None:
         super().__init__(
             width=SHARPNESS * extent[0],
@@ -48,7 +46,7 @@ class PenCanvas(Canvas):
             tabbable=False,  # no keyboard use, and ipycanvas would trap Tab
         )
         self.history, self.extent, self.brush, self._changed = history, extent, brush, changed
-        self._page = ""  # whose ink layer has the stroke in progress
+        self._page = ""  # the page whose ink layer draws the stroke in progress
         self.add_class("dp-canvas")
         self.on_client_ready(guard(self._redraw_on_new_page))
         self.on_mouse_down(guard(self._press))
@@ -63,7 +61,7 @@ class PenCanvas(Canvas):
     # --- events, in canvas pixels ----------------------------------------------------------
 
     def _press(self, x: float, y: float) -> None:
-        self._release()  # of a stroke whose release was lost
+        self._release()  # the previous release may be lost
         self.history.begin(self._point(x, y))
         self._draw_last()
         self._changed()
@@ -79,7 +77,7 @@ class PenCanvas(Canvas):
             self._changed()
 
     def _leave(self, x: float, y: float) -> None:
-        """The stroke ends at the border: outside the canvas no release arrives."""
+        """End the stroke at the border, because no release arrives from outside."""
         self._move(x, y)
         self._release()
 
@@ -93,7 +91,7 @@ class PenCanvas(Canvas):
         (self._move if inside else self._leave)(x, y)
 
     def _touch_end(self, touches: Sequence[Point]) -> None:
-        """``touches`` are the remaining fingers: the stroke goes on if the first is the pen."""
+        """The stroke goes on if the first of the remaining fingers draws it."""
         pen = self.history.pen
         if pen and touches:
             distance = np.subtract(self._point(*touches[0]), pen)
@@ -102,14 +100,14 @@ class PenCanvas(Canvas):
         self._release()
 
     def _point(self, x: float, y: float) -> tuple[float, float]:
-        """Canvas pixels to px of the pad, moved to the border where they lie outside."""
+        """Canvas pixels to px of the pad, clipped to the canvas."""
         width, height = map(float, self.extent)
         return min(max(x / SHARPNESS, 0.0), width), min(max(y / SHARPNESS, 0.0), height)
 
     # --- events of the ink layer, in px of the pad -----------------------------------------
 
     def apply(self, page: str, events: Sequence[InkEvent]) -> bool:
-        """Do what was done in a page, and show it; its ink layer shows a stroke in progress.
+        """Apply the events of a page and draw the result; its ink layer draws the open stroke.
 
         Returns whether a stroke of that page is in progress.
         """
@@ -120,7 +118,7 @@ class PenCanvas(Canvas):
     def _apply(self, page: str, event: InkEvent) -> None:
         match event["do"]:
             case "begin":
-                if self.history.end():  # of a stroke in another page
+                if self.history.end():  # a stroke in another page
                     self._draw_last()
                 self.history.begin(*event["points"])
                 self._page = page
@@ -128,7 +126,7 @@ class PenCanvas(Canvas):
                 getattr(self.history, step)()
                 self.redraw()
             case _ if page != self._page:
-                pass  # the other page's stroke has ended this one
+                pass  # a stroke in another page has ended this one
             case "move":
                 self.history.add(*event["points"])
             case "cancel":
@@ -139,7 +137,7 @@ class PenCanvas(Canvas):
     # --- ink (hold_canvas has no try/finally: nothing in it may raise) -----------------------
 
     def redraw(self) -> None:
-        """Draw all strokes anew."""
+        """Draw all strokes again."""
         with hold_canvas():
             self.clear()
             self.stroke_style = self.fill_style = INK
@@ -159,16 +157,16 @@ class PenCanvas(Canvas):
             self.stroke_lines(points)
 
     def _redraw_on_new_page(self, *_: Any) -> None:
-        """A new page (Voilà, a reload, a second view) starts blank.
+        """Draw everything on a new page (Voilà, a reload, a second view), which starts blank.
 
-        ipycanvas names the canvas to draw on only when it changes; the new page does not know it.
+        ipycanvas names the canvas only when it changes, so a new page would not know it.
         """
         self._canvas_manager._current_canvas = None
         self.redraw()
 
 
 def as_traces(strokes: Sequence[Any]) -> list[Stroke]:
-    """Copies of strokes, ``[n, 2]``, or with ms and pressure ``[n, 4]``; empty ones are left out.
+    """Copies of strokes ``[n, 2]``, or ``[n, 4]`` with ms and pressure, without empty ones.
 
     Raises:
         InputError: as :func:`digitlib.preprocessing.strokes.validate_strokes`.
@@ -176,20 +174,20 @@ def as_traces(strokes: Sequence[Any]) -> list[Stroke]:
     try:
         shapes = [np.shape(each) for each in strokes]
     except (TypeError, ValueError):
-        validate_strokes(strokes)  # says why
+        validate_strokes(strokes)  # raises with the reason
         raise
     widths = [4 if shape[1:] == (4,) else 2 for shape in shapes]
     pairs = [
         np.reshape(each, (-1, 2)) if width == 4 else each
         for each, width in zip(strokes, widths, strict=True)
     ]
-    checked = validate_strokes(pairs)  # time and pressure are finite numbers, too
+    checked = validate_strokes(pairs)  # checks time and pressure, too
     kept = [width for width, shape in zip(widths, shapes, strict=True) if 0 not in shape]
     return [each.reshape(-1, width).copy() for each, width in zip(checked, kept, strict=True)]
 
 
 def fit_to_canvas(traces: list[Stroke], extent: tuple[int, int]) -> list[Stroke]:
-    """Strokes as they are if they lie on the canvas, else scaled and moved to fill it."""
+    """Strokes unchanged if they are on the canvas, otherwise scaled and moved to fill it."""
     if not traces:
         return []
     points = np.concatenate([trace[:, :2] for trace in traces])

@@ -1,4 +1,4 @@
-"""Drawings to try: two digits and a letter that is none, and numbers of these digits."""
+"""Examples to try: two digits, a letter, and numbers made of these digits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from digitlib.widgets.history import Stroke
 
-ROUNDS = 3  # of cutting corners: enough to look like a pen's
+ROUNDS = 3  # of cutting corners; enough for smooth strokes
 
 
 def _stroke(*points: tuple[float, float]) -> Stroke:
@@ -19,7 +19,7 @@ def _stroke(*points: tuple[float, float]) -> Stroke:
     return line
 
 
-# In units of their own: x right, y down.
+# x right, y down, in their own unit.
 _THREE = [
     _stroke((20, 20), (30, 2), (66, -2), (80, 28), (60, 48), (38, 50),
             (64, 50), (88, 68), (74, 104), (28, 110), (14, 86)),
@@ -36,7 +36,7 @@ ADVANCE = 110  # from one character of a number to the next
 
 
 def write(text: str) -> list[Stroke]:
-    """Characters of ``EXAMPLES`` side by side."""
+    """The strokes of several ``EXAMPLES`` side by side."""
     return [
         stroke + np.array([ADVANCE * place, 0.0])
         for place, character in enumerate(text)

@@ -1,4 +1,4 @@
-"""HTML of the drawing pad: its style, the prediction, and a picture in place of the drawing."""
+"""HTML of the drawing pad: its style, the prediction, and a picture instead of the drawing."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.models.display import (
-    answer_html,
-    answer_style,
-    frame_url,
-)
+from digitlib.models.display import answer_html, answer_style, frame_url
 from digitlib.models.prediction import Prediction
 from digitlib.widgets.history import Stroke
 
 GHOST = 180  # height of the canvas in units of an example
-SHOWN_SIDE = 800  # px of a picture in place of the canvas: twice its usual side
-PIXELS = ((), (3,), (4,))  # shapes of a picture's pixel
-ONE_AT_A_TIME = "One digit at a time."
-FRAME = "what the network sees: 28 by 28 pixels"
+SHOWN_SIDE = 800  # px of a picture instead of the drawing: twice the usual canvas
+PIXELS = ((), (3,), (4,))  # shape of a pixel
+ONE_AT_A_TIME = "Draw one digit at a time."
+FRAME = "the network's input: 28 by 28 pixels"
 
 
 def style_html(extent: tuple[int, int], example: list[Stroke]) -> str:
-    """The style sheets of a pad, wide if its canvas is.
+    """The style sheets of a pad or a wide pad.
 
     Args:
-        extent: width and height of the canvas at most, px.
+        extent: maximum width and height of the canvas, px.
         example: shown dotted on the empty canvas.
     """
     wide = extent[0] > extent[1]
@@ -43,7 +39,7 @@ def style_html(extent: tuple[int, int], example: list[Stroke]) -> str:
 
 
 def _ghost_url(aspect: float, example: list[Stroke]) -> str:
-    """An example, dotted, in the middle of a canvas of this width per height."""
+    """A dotted example in the middle of a canvas; ``aspect`` is width / height."""
     every = np.concatenate(example)
     left, top = (every.min(axis=0) + every.max(axis=0)) / 2 - GHOST / 2 * np.array([aspect, 1])
     lines = "".join(
@@ -66,14 +62,14 @@ def result_html(
     pen: str = "up",
     several: bool = False,
 ) -> str:
-    """The answer beside the canvas; all states have the same size.
+    """The answer beside the canvas; it has the same size in all states.
 
     Args:
-        prediction: of the drawing; None where there is none.
-        error: why it could not be read.
-        top_k: number of bars that are highlighted.
+        prediction: for the drawing, or None.
+        error: why there is no prediction.
+        top_k: number of highlighted bars.
         pen: ``down`` while a stroke is in progress, else ``up``.
-        several: there may be several digits side by side; said where the drawing is rejected.
+        several: there may be several digits side by side; mentioned if the drawing is rejected.
     """
     if prediction is None:
         return answer_html(None, error=error, pen=pen)
@@ -86,19 +82,22 @@ def result_html(
 
 
 def picture_html(image: NDArray[np.uint8]) -> str:
-    """A picture for the place of the canvas, small enough to be sent at once.
+    """A picture to show instead of the drawing, small enough for one message.
 
     Args:
         image: uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``.
 
     Raises:
-        ValueError: it has another shape or type.
+        ValueError: the shape or type is different.
     """
     from PIL import Image
 
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in PIXELS:
-        raise ValueError(f"A picture is uint8 [H, W], [H, W, 3 or 4], not {image.shape}.")
+        raise ValueError(
+            "A picture must be uint8 [H, W], [H, W, 3] or [H, W, 4], "
+            f"not {image.dtype} {[*image.shape]}."
+        )
     picture = Image.fromarray(image)
     picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     if picture.mode == "RGBA":
@@ -108,9 +107,4 @@ def picture_html(image: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=90)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="the picture that is read" src="data:image/jpeg;base64,{data}">'
-
-
-def named(digit: int | None) -> str:
-    """A digit with its article."""
-    return f"an {digit}" if digit == 8 else f"a {digit}"
+    return f'<img alt="the picture being read" src="data:image/jpeg;base64,{data}">'

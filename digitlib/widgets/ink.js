@@ -1,48 +1,80 @@
-// Ink at the pointer. The page draws each stroke at once; Python gets every point, in order, once,
-// keeps the drawing, and shows it on the canvas below, where it takes the place of this ink.
+// Ink at the pointer. The page draws each stroke at once. Python gets every point once, in order,
+// keeps the drawing, and shows it on the canvas below, where it replaces this ink.
 
-const GATHER = 16; // ms: points of so long share a message
-const WINDOW = 8; // messages without an answer; further points wait and share the next one
-const PATIENCE = 700; // ms without an answer until it is said
-const RESEND = 2000; // ms without an answer until everything is sent again
-const SHOWN = 100; // ms that the canvas below takes at most to show what Python has drawn on it
+const GATHER = 16; // ms: points within this time share a message
+const WINDOW = 8; // unanswered messages; more points wait and share the next message
+const PATIENCE = 700; // ms without an answer until the page says so
+const RESEND = 2000; // ms without an answer until the page sends everything again
+const SHOWN = 100; // ms until the canvas below shows the ink from Python, at most
 
 const RANK = {palm: 1, touch: 2, mouse: 3, pen: 3};
-const PALM = 48; // px: no fingertip is so wide
-const REST = 4; // px: a hand at rest moves less
+const PALM = 48; // px: wider than any fingertip
+const REST = 4; // px: a resting hand moves less
 const SHARPNESS = 2; // canvas pixels per px, as on the canvas below
-const MARGIN = 0.5; // part of the canvas: so far outside it points are kept as they are
+const MARGIN = 0.5; // times the canvas: points farther outside are clipped
 
 const KEYS = {z: "undo", Z: "redo", y: "redo", Y: "redo"};
 const BUTTONS = {"dp-undo": "undo", "dp-redo": "redo", "dp-clear": "clear"};
 
 const NOTES = {
-  busy: "The kernel is busy: your ink is kept.",
-  lost: "Connection lost: your ink is kept.",
-  restarted: "The kernel has restarted: run the cells again.",
-  ended: "The connection has ended: reload the page.",
+  busy: "The kernel is busy. Your ink is kept.",
+  lost: "Connection lost. Your ink is kept.",
+  restarted: "The kernel has restarted. Run the cells again.",
+  ended: "The connection has ended. Reload the page.",
 };
 
-/** What the page has done and Python has not acknowledged. */
-class Outbox extends EventTarget {
+/** Rank of a pointer: a pen or mouse before a finger, a finger before a palm. */
+export function rank({pointerType, width = 0, height = 0}) {
+  const wide = Math.max(width, height) >= PALM && pointerType === "touch";
+  return RANK[wide ? "palm" : pointerType] ?? RANK.mouse;
+}
+
+/** Do these points stay where they began? */
+export function rests([[x, y], ...others]) {
+  return others.every(point => Math.hypot(point[0] - x, point[1] - y) < REST);
+}
+
+/** The point of a pointer event on a canvas: x, y in px of the pad, ms since the page opened, and
+    pressure from 0 to 1. */
+export function toPoint(event, box, extent) {
+  const place = (at, start, length, side) => {
+    const value = ((at - start) * side) / length;
+    return Math.round(100 * Math.min(Math.max(value, -MARGIN * side), (1 + MARGIN) * side)) / 100;
+  };
+  return [
+    place(event.clientX, box.left, box.width, extent[0]),
+    place(event.clientY, box.top, box.height, extent[1]),
+    Math.round(10 * event.timeStamp) / 10,
+    Math.round(1000 * event.pressure) / 1000,
+  ];
+}
+
+/** The step that a key press asks for, if any. */
+export function stepOfKey({key, ctrlKey, metaKey, altKey, shiftKey}) {
+  if (!(ctrlKey || metaKey) || altKey) return undefined;
+  return KEYS[shiftKey ? key.toUpperCase() : key];
+}
+
+/** The events of the page that Python has not acknowledged. */
+export class Outbox extends EventTarget {
   client = [...crypto.getRandomValues(new Uint8Array(8))].map(byte => byte.toString(16)).join("");
   brush;
   said = ""; // the trouble that the views show
-  shown = false; // a view has been
+  shown = false; // a view has scrolled into sight
   #events = []; // the last one may still grow
   #first = 0; // number of the first of them
   #sent = 0; // number of the first that was never sent
-  #messages = []; // on the way: how far each goes
-  #since = null; // of the last progress, while something is unacknowledged
-  #tried = 0; // when something was sent last, or the connection sought
-  #gone = false; // the kernel knows nothing of this pad any more
+  #messages = []; // unanswered: the number after the last event of each
+  #since = null; // time of the last progress while something is unacknowledged
+  #tried = 0; // time of the last message or attempt to reconnect
+  #gone = false; // the kernel no longer knows this pad
   #timers = {};
 
   constructor(model) {
     super();
     this.model = model;
     this.brush = model.get("brush");
-    // Anywidget's own model drops all messages if the module took over two seconds to load.
+    // anywidget's own model drops all messages if the module took over two seconds to load.
     model.get("layout").on("msg:custom", answer => this.#answered(answer));
     model.on("comm_live_update", () => this.#watch());
     this.kernel = model.widget_manager?.kernel; // JupyterLab and Voilà
@@ -58,12 +90,12 @@ class Outbox extends EventTarget {
     this.kernel?.connectionStatusChanged.disconnect(this.#watch);
   }
 
-  /** Number of the event that comes next. */
+  /** Number of the next event. */
   get next() {
     return this.#first + this.#events.length;
   }
 
-  /** Why no answer comes: a key of NOTES, or nothing. */
+  /** Why there is no answer: a key of NOTES, or "". */
   get trouble() {
     const page = Boolean(document.body.dataset.voila);
     if (this.#gone) return page ? "ended" : "restarted";
@@ -71,7 +103,7 @@ class Outbox extends EventTarget {
     return this.#since && performance.now() - this.#since > PATIENCE ? "busy" : "";
   }
 
-  /** Points join the last event while it has not been sent. */
+  /** Add points; they join the last event if it was not sent yet. */
   points(points) {
     const last = this.#events.at(-1);
     if (last?.points && this.next > this.#sent) last.points.push(...points);
@@ -80,7 +112,7 @@ class Outbox extends EventTarget {
     this.#timers.flush ??= setTimeout(() => this.#flush(), GATHER);
   }
 
-  /** An event that does not wait. */
+  /** Add an event and send it at once. */
   push(event) {
     this.#events.push(event);
     this.#since ??= performance.now();
@@ -101,12 +133,11 @@ class Outbox extends EventTarget {
     try {
       this.model.send({client: this.client, first, events});
     } catch (problem) {
-      console.warn("The pad's ink is not sent yet:", problem); // it stays, and is sent again
+      console.warn("The pad's ink is not sent yet:", problem); // kept, and sent again later
     }
   }
 
-  /** JupyterLab itself tries at ever longer intervals, not for ever, and also for a kernel that
-      the server has ended. */
+  /** JupyterLab's own attempts get rarer and stop, and they ignore that a kernel has ended. */
   async #reconnect() {
     this.#tried = performance.now();
     const {id, serverSettings} = this.kernel;
@@ -148,10 +179,10 @@ class Outbox extends EventTarget {
   };
 }
 
-/** One view of the pad: takes the pointer, shows the ink that Python does not show yet. */
+/** One view of the pad: handles the pointer and shows ink that Python does not show yet. */
 class Layer {
-  #strokes = []; // {points, end: number of the event that ends it}
-  #active = null; // the pointer that draws: {id, rank, start, rests, stroke}
+  #strokes = []; // {points, end: number of its last event}
+  #active = null; // the drawing pointer: {id, type, rank, stroke}
 
   constructor(model, el, outbox) {
     Object.assign(this, {el, outbox, extent: model.get("extent"), color: model.get("color")});
@@ -183,20 +214,20 @@ class Layer {
     on(this.el, "contextmenu", event => this.#active && event.preventDefault());
     on(this.outbox, "applied", ({detail}) => this.#applied(detail));
     on(this.outbox, "trouble", () => this.#say());
-    // The pad around this view is known once an event comes from it.
+    // This view is not inside the pad yet; its first event is.
     on(window, "keydown", event => this.#adopt(event.target), {capture: true});
     on(window, "click", event => this.#press(event), {capture: true});
     on(window, "focusin", event => this.#skip(event.target));
   }
 
-  /** The canvas below would keep the Tab key: this layer stands for it. */
+  /** The canvas below would trap the Tab key, so this layer takes its focus. */
   #skip(canvas) {
     if (!canvas.matches(".dp-canvas") || !this.el.closest(".dp-pad")?.contains(canvas)) return;
     canvas.tabIndex = -1;
     this.el.focus({preventScroll: true});
   }
 
-  /** JupyterLab has scrolled to the last cell that it runs: a new pad comes into view, once. */
+  /** JupyterLab scrolls to the last cell it runs. Scroll a new pad into view, once. */
   #show() {
     if (this.outbox.shown || document.body.dataset.voila) return;
     this.outbox.shown = true;
@@ -216,10 +247,11 @@ class Layer {
 
   #down(event) {
     if (event.button !== 0 || this.outbox.trouble in {restarted: 1, ended: 1}) return;
-    const wide = Math.max(event.width, event.height) >= PALM && event.pointerType === "touch";
-    const rank = RANK[wide ? "palm" : event.pointerType] ?? RANK.mouse;
+    const own = rank(event);
     if (this.#active) {
-      if (rank < this.#active.rank || (rank === this.#active.rank && !this.#rests())) return;
+      const {rank: other, type, stroke} = this.#active;
+      const resting = type === "touch" && rests(stroke.points);
+      if (own < other || (own === other && !resting)) return;
       this.#withdraw();
     }
     event.preventDefault();
@@ -227,7 +259,7 @@ class Layer {
     this.el.setPointerCapture(event.pointerId);
     const point = this.#point(event);
     const stroke = {points: [point], end: null, brush: this.outbox.brush};
-    this.#active = {id: event.pointerId, type: event.pointerType, rank, stroke};
+    this.#active = {id: event.pointerId, type: event.pointerType, rank: own, stroke};
     this.#hold([...this.#strokes, stroke]);
     this.#paint(stroke, 0);
     this.outbox.push({do: "begin", points: [point]});
@@ -260,37 +292,20 @@ class Layer {
     this.#active = null;
   }
 
-  /** A hand lies on the canvas where a finger or a pen wants to draw. */
+  /** Cancel the stroke of a hand that rests on the canvas. */
   #withdraw() {
     this.#hold(this.#strokes.filter(stroke => stroke !== this.#active.stroke));
     this.#finish("cancel");
     this.#repaint();
   }
 
-  #rests() {
-    if (this.#active.type !== "touch") return false;
-    const [[x, y], ...rest] = this.#active.stroke.points;
-    return rest.every(point => Math.hypot(point[0] - x, point[1] - y) < REST);
-  }
-
-  /** x, y in px of the pad, ms since the page opened, pressure from 0 to 1. */
   #point(event) {
-    const box = this.canvas.getBoundingClientRect();
-    const place = (at, start, length, side) => {
-      const value = ((at - start) * side) / length;
-      return Math.round(100 * Math.min(Math.max(value, -MARGIN * side), (1 + MARGIN) * side)) / 100;
-    };
-    return [
-      place(event.clientX, box.left, box.width, this.extent[0]),
-      place(event.clientY, box.top, box.height, this.extent[1]),
-      Math.round(10 * event.timeStamp) / 10,
-      Math.round(1000 * event.pressure) / 1000,
-    ];
+    return toPoint(event, this.canvas.getBoundingClientRect(), this.extent);
   }
 
   // --- ink -----------------------------------------------------------------------------------
 
-  /** Draw a stroke from its point of this number on. */
+  /** Draw a stroke from the point with this index. */
   #paint({points, brush}, from) {
     const ink = this.canvas.getContext("2d");
     ink.setTransform(SHARPNESS, 0, 0, SHARPNESS, 0, 0);
@@ -307,7 +322,7 @@ class Layer {
     ink.stroke();
   }
 
-  /** The strokes that only this page shows. */
+  /** Set the strokes that only this page shows. */
   #hold(strokes) {
     this.#strokes = strokes;
     this.el.dataset.strokes = strokes.length;
@@ -320,7 +335,7 @@ class Layer {
 
   #applied({applied, pen}) {
     const stroke = this.#active?.stroke;
-    if (stroke && applied >= stroke.begin && !pen) { // undone or replaced in mid-stroke
+    if (stroke && applied >= stroke.begin && !pen) { // undone or replaced while drawing
       this.#active = null;
       stroke.end = stroke.begin;
     }
@@ -345,7 +360,7 @@ class Layer {
 
   // --- keys and buttons ----------------------------------------------------------------------
 
-  /** The pad's undo and redo, wherever in it the focus is; no other key alone leaves it. */
+  /** Listen to keys in the whole pad: undo and redo work, and no plain key reaches JupyterLab. */
   #adopt(target) {
     const pad = this.el.closest(".dp-pad");
     if (this.pad || !pad?.contains(target)) return;
@@ -356,7 +371,7 @@ class Layer {
 
   #key(event) {
     const command = event.ctrlKey || event.metaKey;
-    const action = command && !event.altKey && KEYS[event.shiftKey ? event.key.toUpperCase() : event.key];
+    const action = stepOfKey(event);
     if (action) {
       event.preventDefault();
       this.outbox.push({do: action});
@@ -364,7 +379,7 @@ class Layer {
     if (action || !command) event.stopPropagation();
   }
 
-  /** Buttons take the way of the ink, or they could overtake it. */
+  /** Send button clicks in order with the ink. */
   #press(event) {
     const button = event.target.closest?.("button");
     if (!button || !this.el.closest(".dp-pad")?.contains(button)) return;

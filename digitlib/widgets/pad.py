@@ -1,8 +1,8 @@
-"""The drawing pad: draw a digit, or a number, in a notebook and watch the network read it.
+"""The drawing pad: draw a digit or a number in a notebook and watch the network read it.
 
-The page draws ink at the pointer and sends its points; the pen strokes stay in Python and go, as
-they grow, to a recognizer. The canvas shows the drawing as Python has it.
-The result is one HTML widget: one message from the kernel updates it.
+The page draws ink at the pointer and sends its points. Python keeps the strokes, shows them on the
+canvas, and gives them to a recognizer while they grow. The result is one HTML widget, which one
+message from the kernel updates.
 """
 
 from __future__ import annotations
@@ -20,39 +20,38 @@ from digitlib.models.prediction import Prediction
 from digitlib.models.reading import Reading
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes as pen
-from digitlib.widgets.answers import DigitAnswer, NumberAnswer, Reader
+from digitlib.widgets.answers import DigitAnswer, NumberAnswer, PadRecognizer
+from digitlib.widgets.callbacks import LOCK, Throttle, guarded
 from digitlib.widgets.canvas import INK, PenCanvas, as_traces, fit_to_canvas
-from digitlib.widgets.guard import LOCK, guarded
 from digitlib.widgets.history import StrokeHistory
 from digitlib.widgets.html import picture_html, style_html
 from digitlib.widgets.ink import InkLayer
-from digitlib.widgets.throttle import Throttle
-from digitlib.widgets.toolbar import Examples, Toolbar
+from digitlib.widgets.toolbar import ExampleButtons, Toolbar
 
-PREDICT_EVERY = 0.06  # s between predictions while the pen is down: 16 a second look continuous
-SLOW = "This page could not load anywidget: the kernel draws the ink, a little late."
+PREDICT_EVERY = 0.06  # s between predictions while the pen is down: 16 per second look smooth
+SLOW = "This page could not load anywidget, so the ink appears with a delay."
 
 
 class DrawingPad(ipywidgets.Box):
-    """A canvas to draw one digit on, and beside it the prediction; a wide one for a number.
+    """A canvas for one digit with the prediction beside it, or a wide canvas for a number.
 
     Args:
-        recognizer: reads the strokes; ``Recognizer.load()``, the bundled network, when None.
-        size: width of the canvas, in px of its own; on screen it is as wide at most, and smaller
-            where the answer would else be out of sight. None is 400, for a wide canvas 700.
-        brush: width of the ink, in the same px; the prediction does not depend on it. None is 22,
-            for a wide canvas 12.
-        top_k: number of bars, of the ten, that are highlighted.
-        wide: the canvas is 2.5 times as wide as high, and a row of digits is read.
+        recognizer: reads the strokes; None loads the bundled network.
+        size: width of the canvas in its own px, at most as wide on screen. It is smaller on screen
+            if the answer would otherwise be out of view. None is 400, or 700 for a wide canvas.
+        brush: width of the ink in the same px; the prediction does not depend on it. None is 22,
+            or 12 for a wide canvas.
+        top_k: number of highlighted bars, of the ten.
+        wide: the canvas is 2.5 times as wide as high, and the pad reads a row of digits.
 
     Attributes (observable traits, read-only; use the methods to change the drawing):
-        strokes: list of ``(n, 2)`` arrays in px of the canvas, x right, y down; a new list each
-            time the drawing changes.
-        image: the picture that is shown and read in place of strokes, uint8 ``[H, W]``,
-            ``[H, W, 3]`` or ``[H, W, 4]``; None while there is none.
-        prediction: the ``Prediction`` of the drawing or picture, of a wide pad its ``Reading``;
-            None while there is none.
-        error: why there is no prediction, in a sentence; empty without a failure.
+        strokes: list of ``(n, 2)`` arrays in px of the canvas, x right, y down; a new list after
+            each change of the drawing.
+        image: the picture shown and read instead of strokes, uint8 ``[H, W]``, ``[H, W, 3]`` or
+            ``[H, W, 4]``, or None.
+        prediction: the ``Prediction`` for the drawing or picture (a ``Reading`` for a wide pad),
+            or None.
+        error: a sentence that says why there is no prediction; empty without a failure.
     """
 
     strokes: traitlets.List[Any] = traitlets.List(read_only=True)
@@ -62,7 +61,7 @@ class DrawingPad(ipywidgets.Box):
 
     def __init__(
         self,
-        recognizer: Reader | None = None,
+        recognizer: PadRecognizer | None = None,
         *,
         size: int | None = None,
         brush: int | None = None,
@@ -73,7 +72,7 @@ class DrawingPad(ipywidgets.Box):
         width = size or kind.size
         extent = width, round(width / kind.aspect)
         self._answer = NumberAnswer(extent) if wide else DigitAnswer(top_k)
-        self._recognizer: Reader = recognizer or Recognizer.load()
+        self._recognizer: PadRecognizer = recognizer or Recognizer.load()
         self._answered: list[Callable[[], None]] = []
         self._history = StrokeHistory()
         self._reading = Throttle(self._predict, PREDICT_EVERY, self._guarded)
@@ -91,7 +90,7 @@ class DrawingPad(ipywidgets.Box):
             extent, self._canvas.brush, INK,
             apply=self._canvas.apply, then=self._edited, guard=self._guarded,
         )  # fmt: skip
-        # Events of the canvas come where a page has no ink layer, which would lie over it.
+        # The canvas gets events only if the page has no ink layer, which would cover it.
         self._canvas.on_mouse_down(self._guarded(self._say_slow))
         self._canvas.on_touch_start(self._guarded(self._say_slow))
         self._slow = ipywidgets.HTML(SLOW, layout=ipywidgets.Layout(display="none"))
@@ -101,7 +100,7 @@ class DrawingPad(ipywidgets.Box):
         parts = [self._picture, self._canvas, self._layer, *self._answer.over, self._slow]
         paper = box(parts).add_class("dp-paper")
         left = box([paper, self._tools]).add_class("dp-left")
-        tries = Examples(self._guarded(self.draw), kind.examples)
+        tries = ExampleButtons(self._guarded(self.draw), kind.examples)
         right = box([self._answer.widget, tries]).add_class("dp-right")
         look = style_html(extent, next(iter(kind.examples.values())))
         style = ipywidgets.HTML(look, layout=ipywidgets.Layout(display="none"))
@@ -112,8 +111,8 @@ class DrawingPad(ipywidgets.Box):
         self._redraw()
 
     def __repr__(self) -> str:
-        """What is shown in place of the pad where there is no kernel behind it."""
-        return "<DrawingPad: to draw, run the cells (Run ▸ Run All Cells, or Shift+Enter in each)>"
+        """Text that a notebook shows instead of the pad while no kernel runs."""
+        return "<DrawingPad: run this cell (Shift+Enter) and draw>"
 
     # --- for programs ----------------------------------------------------------------------
 
@@ -121,12 +120,12 @@ class DrawingPad(ipywidgets.Box):
         """Replace the drawing, as one step that can be undone.
 
         Args:
-            strokes: ``(n, 2)`` arrays or lists of points, x right, y down, in any unit: strokes
-                that do not lie on the canvas are scaled and moved to fill it. ``(n, 4)`` where
-                ms and pressure are known, as :attr:`traces` has them.
+            strokes: ``(n, 2)`` arrays or lists of points, x right, y down, in any unit, or
+                ``(n, 4)`` with ms and pressure as in :attr:`traces`. Strokes outside the canvas
+                are scaled and moved to fill it.
 
         Raises:
-            ValueError: a stroke is no such array of finite numbers.
+            ValueError: a stroke is not such an array of finite numbers.
         """
         try:
             arrays = as_traces(strokes)
@@ -137,13 +136,13 @@ class DrawingPad(ipywidgets.Box):
             self._redraw()
 
     def show_image(self, image: NDArray[np.uint8] | None) -> None:
-        """Show and read a picture in place of strokes, until something is drawn or cleared.
+        """Show and read a picture instead of strokes, until something is drawn or cleared.
 
         Args:
             image: uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``; None removes the picture.
 
         Raises:
-            ValueError: it has another shape or type.
+            ValueError: the shape or type is different.
         """
         shown = "" if image is None else picture_html(image)
         with LOCK:
@@ -154,40 +153,37 @@ class DrawingPad(ipywidgets.Box):
             self._changed()
 
     def undo(self) -> None:
-        """Take back the last stroke, ``draw`` or ``clear``; nothing happens when there is none."""
+        """Undo the last stroke, ``draw`` or ``clear``, if any."""
         with LOCK:
             self._history.undo()
             self._redraw()
 
     def redo(self) -> None:
-        """Bring back the step that ``undo`` took; nothing happens when there is none."""
+        """Repeat the step that ``undo`` took back, if any."""
         with LOCK:
             self._history.redo()
             self._redraw()
 
     def clear(self) -> None:
-        """Remove all strokes; ``undo`` brings them back."""
+        """Remove all strokes; ``undo`` restores them."""
         with LOCK:
             self._history.clear()
             self._redraw()
 
     def picture(self) -> NDArray[np.uint8]:
-        """The drawing as a picture, dark ink on white, uint8 ``[height, width]``."""
+        """The drawing as a picture: dark ink on white, uint8 ``[height, width]``."""
         width, height = self.extent
         ink = pen.rasterize(self.strokes, (height, width), self._canvas.brush)
         return np.rint(255 * (1 - ink)).astype(np.uint8)
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Width and height of the canvas, px of its own."""
+        """Width and height of the canvas in its own px."""
         return self._canvas.extent
 
     @property
     def traces(self) -> list[NDArray[np.float64]]:
-        """The strokes with what else the pointer told: ``(n, 4)`` arrays of x, y, ms, pressure.
-
-        Strokes have x and y alone where ``draw`` was given no more.
-        """
+        """The strokes as ``(n, 4)`` arrays of x, y, ms and pressure; ``(n, 2)`` from ``draw``."""
         return self._history.traces
 
     @property
@@ -196,20 +192,20 @@ class DrawingPad(ipywidgets.Box):
         return self._history.pen is not None
 
     @property
-    def recognizer(self) -> Reader:
-        """What reads the drawing; another one reads it anew."""
+    def recognizer(self) -> PadRecognizer:
+        """Reads the drawing; assign another one to read it again."""
         return self._recognizer
 
     @recognizer.setter
-    def recognizer(self, recognizer: Reader) -> None:
+    def recognizer(self, recognizer: PadRecognizer) -> None:
         with LOCK:
             self._recognizer = recognizer
             self._reading.now()
 
     def on_answer(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` after each answer, also while the pen is down, and after each clearing.
+        """Call ``callback`` after each answer, even while the pen is down, and after clearing.
 
-        The answer has then been sent to the page: what the callback takes does not delay it.
+        The page has the answer by then, so a slow callback does not delay it.
         """
         self._answered.append(callback)
 
@@ -220,14 +216,14 @@ class DrawingPad(ipywidgets.Box):
         self._edited()
 
     def _edited(self) -> None:
-        """The strokes have changed; a picture makes room."""
+        """The strokes have changed; they replace a picture."""
         if self.image is not None:
             self._picture.value = ""
             self.set_trait("image", None)
         self._changed()
 
     def _changed(self) -> None:
-        """Tell the observers of the drawing and read it: soon while the pen is down, else now."""
+        """Notify observers and read the drawing: soon while the pen is down, otherwise now."""
         self.set_trait("strokes", self._history.strokes)
         if self._history.pen:
             self._reading.request()
@@ -235,7 +231,7 @@ class DrawingPad(ipywidgets.Box):
             self._reading.now()
 
     def _predict(self) -> None:
-        """Read the drawing and show the result; a failure is shown in its place."""
+        """Read the drawing and show the result or the failure."""
         prediction, error = None, ""
         try:
             if self.image is not None or self.strokes:
@@ -248,16 +244,15 @@ class DrawingPad(ipywidgets.Box):
         self._show(prediction, error)
 
     def _show(self, prediction: Prediction | Reading | None, error: str) -> None:
-        drawing = self.pen_down
         self._tools.update(self._history, shows_image=self.image is not None)
-        self._answer.show(prediction, error, drawing, self.strokes)
+        self._answer.show(prediction, error, self.pen_down, self.strokes)
         self.set_trait("error", error)
         self.set_trait("prediction", prediction)  # last: its observers may be slow
         for callback in self._answered:
             callback()
 
     def _guarded(self, action: Callable[..., None]) -> Callable[..., None]:
-        """A callback that takes the lock and shows a failure in the pad."""
+        """A callback that holds the lock and shows a failure in the pad."""
         return guarded(action, self._fail)
 
     def _fail(self, problem: Exception) -> None:

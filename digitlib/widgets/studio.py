@@ -1,60 +1,57 @@
-"""The studio: the drawing pad, and views of what was drawn, opened by switches below it."""
+"""The studio: the drawing pad with corrections, downloads, and panels opened by switches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module, resources
 from typing import Any
 
 import ipywidgets
 
 from digitlib.datasets.drawing_file import drawings_folder
+from digitlib.widgets.answers import PadRecognizer
 from digitlib.widgets.correction import Correction
-from digitlib.widgets.pad import DrawingPad, Reader
-from digitlib.widgets.panels.base import Panel
+from digitlib.widgets.downloads import downloads_html
+from digitlib.widgets.pad import DrawingPad
+from digitlib.widgets.panels.panel import Panel
 
 
-def _panel(module: str, name: str) -> Callable[[DrawingPad], Panel]:
-    """What makes the panel of this name, whose module is imported then."""
-
-    def make(pad: DrawingPad) -> Panel:
-        made: Panel = getattr(import_module(f"digitlib.widgets.panels.{module}"), name)(pad)
-        return made
-
-    return make
+def _make(module: str, name: str, pad: DrawingPad) -> Panel:
+    """Import the panel's module and make the panel."""
+    made: Panel = getattr(import_module(f"digitlib.widgets.panels.{module}"), name)(pad)
+    return made
 
 
-# By the title of their switch.
+# By the title of the switch.
 PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
-    "Picture": _panel("picture", "Picture"),
-    "Why?": _panel("why", "Why"),
-    "My drawings": _panel("drawings", "Drawings"),
-    "Learn my handwriting": _panel("teach", "Teach"),
-    "Play": _panel("play", "Play"),
+    "Picture": partial(_make, "picture", "Picture"),
+    "Why?": partial(_make, "why", "Why"),
+    "My drawings": partial(_make, "my_drawings", "MyDrawings"),
+    "Learn my handwriting": partial(_make, "teach", "Teach"),
 }
-OF_STORED = {"My drawings", "Learn my handwriting"}  # of no use where storing is switched off
+NEED_STORE = {"My drawings", "Learn my handwriting"}  # hidden if storing is off
 
 
 class Studio(DrawingPad):
-    """A drawing pad with a row below it that tells what the drawing is, and switches of views.
+    """A drawing pad with a row of labels to correct the answer, and switches that open panels.
 
-    Where storing drawings is switched off, neither the row nor the views of stored drawings are
-    there.
+    The row and the panels of stored drawings are missing if storing is off.
 
     Args:
         recognizer: as for :class:`DrawingPad`.
-        options: further arguments of :class:`DrawingPad`, but ``wide``.
+        options: other arguments of :class:`DrawingPad`, except ``wide``.
 
     Attributes:
-        panels: the panels that were shown so far, by title.
+        panels: the panels that have been opened, by title.
     """
 
-    def __init__(self, recognizer: Reader | None = None, **options: Any) -> None:
+    def __init__(self, recognizer: PadRecognizer | None = None, **options: Any) -> None:
         if options.get("wide"):
-            raise ValueError("The views are of one digit: use DrawingPad(wide=True).")
+            raise ValueError("Studio reads one digit. For a number, use DrawingPad(wide=True).")
         super().__init__(recognizer, **options)
         self.panels: dict[str, Panel] = {}
-        off = OF_STORED if drawings_folder() is None else set()
+        off = NEED_STORE if drawings_folder() is None else set()
         self._switches = {title: self._switch(title) for title in PANELS if title not in off}
         bar = ipywidgets.Box([*self._switches.values()]).add_class("dp-switches")
         self._opened = ipywidgets.Box().add_class("dp-panels")
@@ -64,22 +61,25 @@ class Studio(DrawingPad):
             layout=ipywidgets.Layout(display="none"),
         )
         self._correction = Correction(self, self._refresh)
+        self._files = ipywidgets.HTML().add_class("dp-save")
+        *buttons, brushes = self._tools.children
+        self._tools.children = (*buttons, self._files, brushes)
         below = (style, self._correction, bar, self._opened)
         self.children: tuple[ipywidgets.Widget, ...] = (*self.children, *below)
         self.on_answer(self._correction.refresh)
         self.on_answer(self._refresh)
 
     def show_panel(self, *titles: str) -> None:
-        """Show the panels with these titles; others stay as they are.
+        """Show the panels with these titles; the others do not change.
 
         Raises:
-            KeyError: there is no such panel.
+            KeyError: no panel has this title.
         """
         for title in titles:
             self._switches[title].value = True
 
     def hide_panel(self, title: str) -> None:
-        """Hide the panel with this title; what it holds is kept."""
+        """Hide the panel with this title; its content is kept."""
         self._switches[title].value = False
 
     def _switch(self, title: str) -> ipywidgets.ToggleButton:
@@ -94,10 +94,12 @@ class Studio(DrawingPad):
             self.panels[name] for name, switch in self._switches.items() if switch.value
         ]
         self._switches[title].tooltip = f"{'Hide' if on else 'Show'}: {title}"
-        panel = self.panels[title]
-        panel.guarded(panel.refresh if on else panel.closed)()
+        if on:
+            panel = self.panels[title]
+            panel.guarded(panel.refresh)()
 
     def _refresh(self) -> None:
         if not self.pen_down:
+            self._files.value = downloads_html(self)
             for panel in self._opened.children:
-                panel.guarded(panel.refresh)()  # what fails keeps no other from its turn
+                panel.guarded(panel.refresh)()  # a failure does not stop the others

@@ -1,4 +1,4 @@
-"""The controls of the pad: undo, redo, clear, and the width of the brush; examples to try."""
+"""The controls of the pad: undo, redo, clear, brush width, and examples to try."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ipywidgets import Box, Button, RadioButtons
 
 from digitlib.widgets.history import Stroke, StrokeHistory
 
-BRUSHES = {"thin brush": 0.5, "medium brush": 1.0, "thick brush": 1.75}  # of the pad's own width
+BRUSHES = {"thin brush": 0.5, "medium brush": 1.0, "thick brush": 1.75}  # times the pad's own width
 
 
 class Toolbar(Box):
     """Three buttons and three brushes.
 
     Args:
-        width: of the medium brush, px.
+        width: width of the medium brush, px.
         undo, redo, clear: called by the buttons.
         set_brush: called with the new width.
     """
@@ -40,14 +40,14 @@ class Toolbar(Box):
         self.add_class("dp-tools")
 
     def update(self, history: StrokeHistory, *, shows_image: bool = False) -> None:
-        """Enable the buttons that have something to do; an image can be cleared, too."""
+        """Enable the buttons that have an effect; an image can be cleared, too."""
         self.undo.disabled = not history.can_undo
         self.redo.disabled = not history.can_redo
         self.clear.disabled = not (history.strokes or shows_image)
 
 
-class Examples(Box):
-    """A button for each drawing to try; ``draw`` is called with its strokes."""
+class ExampleButtons(Box):
+    """A button for each example; a click calls ``draw`` with its strokes."""
 
     def __init__(
         self, draw: Callable[[list[Stroke]], None], drawings: Mapping[str, list[Stroke]]

@@ -93,10 +93,13 @@ class Finger:
         self._cdp = page.context.new_cdp_session(page)
         canvas.scroll_into_view_if_needed()
 
-    def touch(self, kind: str, *points: Point) -> None:
-        """Send one event with the positions of all fingers, in unit-square coordinates."""
-        places = [to_page(self._canvas, point) for point in points]
-        at = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(places)]
+    def touch(self, kind: str, *points: tuple[float, ...]) -> None:
+        """Send one event with all fingers: x, y in the unit square and, optionally, a radius."""
+        places = [to_page(self._canvas, (x, y)) for x, y, *_ in points]
+        at = [
+            {"id": n, "x": x, "y": y} | ({"radiusX": r[0], "radiusY": r[0]} if r else {})
+            for n, ((x, y), (_, _, *r)) in enumerate(zip(places, points, strict=True))
+        ]
         self._cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
 
     def draw(self, strokes: list[list[Point]]) -> None:

@@ -1,4 +1,4 @@
-"""The kernel behind a page, asked from outside: what has arrived there, and is it busy."""
+"""The kernel of a page, controlled from outside the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from servers import PATIENCE
 
 SETUP = """
 import json, time
-from digitlib.widgets.guard import LOCK
+from digitlib.widgets.callbacks import LOCK
 def arrived():
     with LOCK:
         read = pad.prediction and [pad.prediction.digit, pad.prediction.rejected]
@@ -26,11 +26,7 @@ def busy(seconds):
 
 
 class Kernel:
-    """Runs code beside the pad's own messages.
-
-    Args:
-        process: of the kernel, which has run the drawing notebook.
-    """
+    """Runs code in a kernel that has run the drawing notebook."""
 
     def __init__(self, process: psutil.Process) -> None:
         self.process = process
@@ -45,7 +41,7 @@ class Kernel:
         self._client.stop_channels()
 
     def arrived(self) -> tuple[list[np.ndarray], tuple[int, bool] | None]:
-        """The strokes with ms and pressure; digit and rejection of their prediction."""
+        """The strokes with ms and pressure; digit and rejection of the prediction."""
         traces, read = json.loads(self.value("arrived()"))
         return [np.array(trace) for trace in traces], read and tuple(read)
 
@@ -59,7 +55,7 @@ class Kernel:
         self._execute(code)
 
     def be_busy(self, seconds: float) -> None:
-        """From now on, for so long, nothing that the page sends is answered."""
+        """Answer nothing from the page for this time."""
         self._client.execute(f"busy({seconds})")
         time.sleep(0.1)
 

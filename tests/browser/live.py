@@ -1,4 +1,4 @@
-"""A pad in an open page, and what stands behind it: the line, the kernel, a fast pen."""
+"""A pad in an open page with its connection, its kernel, and a fast pen."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
+from drawing import DIGITS
 from kernel import Kernel
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from proxy import Line, line
 from servers import Server
 
-# A pen that moves as drivers report it: a point each millisecond, gathered into one event a frame.
+# A pen as drivers report it: a point every millisecond, gathered into one event per frame.
 PEN = """() => {
     const layer = document.querySelector('.dp-pad .dp-ink');
     const canvas = layer.querySelector('canvas');
@@ -57,24 +58,9 @@ PEN = """() => {
 }"""
 
 
-# Per event of the pointer: ms until its place is inked and the frame that shows it begins.
-INK_TIMES = """() => {
-    const times = window.inkTimes = [];
-    const canvas = document.querySelector('.dp-pad .dp-ink canvas');
-    addEventListener('pointermove', event => {
-        const box = canvas.getBoundingClientRect();
-        const scale = canvas.width / box.width;
-        const [x, y] = [scale * (event.clientX - box.left), scale * (event.clientY - box.top)];
-        const inked = canvas.getContext('2d').getImageData(x, y, 1, 1).data[3] > 128;
-        if (event.buttons === 1)
-            requestAnimationFrame(now => times.push(inked ? now - event.timeStamp : null));
-    });
-}"""
-
-
 @dataclass
 class Pad:
-    """An open page with a pad, and what stands behind it."""
+    """An open page with a pad, its connection and its kernel."""
 
     page: Page
     line: Line
@@ -89,7 +75,7 @@ class Pad:
         return self.layer.locator(".dp-note")
 
     def clear(self) -> None:
-        """Remove what is drawn, once Python has all of it; programs click through dialogs."""
+        """Remove the drawing once Python has all of it."""
         self.settle()
         button = self.page.locator(".dp-clear")
         if self.kernel.arrived()[0]:
@@ -103,16 +89,43 @@ class Pad:
         expect(self.layer).to_have_attribute("data-trouble", "")
 
     def strokes(self) -> list[np.ndarray]:
-        """The points that have arrived."""
+        """The points that have arrived in Python."""
         self.settle()
         return [trace[:, :2] for trace in self.kernel.arrived()[0]]
+
+
+def draw(page: Page, digit: int) -> None:
+    """Draw a digit by pen and wait until it is read."""
+    strokes = [[[400 * x, 400 * y] for x, y in stroke] for stroke in DIGITS[digit]]
+    page.evaluate("strokes => pen.drawing(strokes, 4)", strokes)
+    expect(page.locator(".dp-head .dp-digit")).to_have_text(str(digit))
+
+
+def clear(page: Page) -> None:
+    """Clear the pad, if there is anything on it."""
+    answer = page.locator(".dp-result .dp-answer")
+    expect(answer).to_have_attribute("data-pen", "up")
+    if page.locator(".dp-clear").is_enabled():
+        page.locator(".dp-clear").click()
+    expect(answer).to_have_attribute("data-state", "empty")
+
+
+def too_wide(panel: Locator) -> list[str]:
+    """Parts of an element that extend beyond it."""
+    found: list[str] = panel.evaluate("""panel => {
+        const {left, right} = panel.getBoundingClientRect();
+        return [...panel.querySelectorAll('*')].filter(e => e.getClientRects().length)
+            .filter(e => e.getBoundingClientRect().left < left - 1
+                      || e.getBoundingClientRect().right > right + 1).map(e => e.outerHTML);
+    }""")
+    return found
 
 
 @contextmanager
 def live_pad(
     server: Server, open_context: Callable[..., BrowserContext], delay: float = 0.0
 ) -> Iterator[Pad]:
-    """The pad in a new page of Voilà or JupyterLab, through a line with a delay each way."""
+    """The pad in a new page, through a connection with a delay in each direction."""
     address = urlsplit(server.url)
     with line(address.port or 0, delay) as opened:
         slow = address._replace(netloc=f"127.0.0.1:{opened.port}").geturl()
@@ -126,12 +139,12 @@ def live_pad(
 def open_pad(
     server: Server, open_context: Callable[..., BrowserContext], **options: object
 ) -> Page:
-    """A new page of Voilà or JupyterLab whose pad can be drawn on, by ``pen`` (above), too.
+    """A new page of Voilà or JupyterLab with a pad to draw on, also by ``pen`` (above).
 
     Args:
-        server: that shows the drawing notebook.
-        open_context: of the browser.
-        options: of the context, in place of a window of 1280 by 900 px.
+        server: shows the drawing notebook.
+        open_context: opens a browser context.
+        options: of the context; by default a window of 1280 by 900 px.
     """
     page = open_context(**{"viewport": {"width": 1280, "height": 900}} | options).new_page()
     page.goto(server.url)
@@ -154,7 +167,7 @@ def run_all_cells(page: Page) -> None:
 
 
 def kernel_of(page: Page, server: Server) -> psutil.Process:
-    """JupyterLab has but one."""
+    """The kernel of a page; JupyterLab has only one."""
     config = json.loads(page.locator("#jupyter-config-data").text_content() or "{}")
     kernels = server.kernels()
     return kernels[config["kernelId"]] if "kernelId" in config else next(iter(kernels.values()))

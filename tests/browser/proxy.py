@@ -1,4 +1,4 @@
-"""A line to a server with a delay each way, that can be cut and restored."""
+"""A connection to a server with a delay in each direction, which can be cut and restored."""
 
 from __future__ import annotations
 
@@ -12,12 +12,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Line:
-    """Connections to ``port`` of this machine, by way of a port of its own.
-
-    Args:
-        port: of the server.
-        delay: seconds that every byte is held back, each way.
-    """
+    """Forwards connections from its own port to ``port``, each byte ``delay`` seconds later."""
 
     def __init__(self, port: int, delay: float) -> None:
         self._target, self._delay = port, delay
@@ -42,7 +37,7 @@ class Line:
         """End everything."""
         self.cut()
         self._loop.call_soon_threadsafe(self._server.close)
-        self._run(asyncio.sleep(2 * self._delay + 0.1))  # for what is on the way
+        self._run(asyncio.sleep(2 * self._delay + 0.1))  # for bytes on the way
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -63,7 +58,7 @@ class Line:
         await asyncio.gather(self._pass(client[0], server[1]), self._pass(server[0], client[1]))
 
     async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        """Each piece leaves ``delay`` after it came, however many are on the way."""
+        """Pass each piece on ``delay`` seconds after it came."""
 
         def deliver(data: bytes) -> None:
             if not target.is_closing():
@@ -77,7 +72,7 @@ class Line:
 
 @contextmanager
 def line(port: int, delay: float) -> Iterator[Line]:
-    """A line that ends with its use."""
+    """A line that is closed after use."""
     opened = Line(port, delay)
     try:
         yield opened

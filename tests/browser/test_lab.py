@@ -1,191 +1,270 @@
-"""The drawing notebook in a real JupyterLab, in a real browser, drawn on by real events."""
+"""The drawing notebook in a real JupyterLab, drawn on by mouse, pen, fingers and keys."""
 
 from __future__ import annotations
 
-import json
-import os
-import statistics
+import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
-from drawing import DIGITS, draw_by_mouse, ink, to_page
-from playwright.sync_api import BrowserContext, Locator, Page, expect
-from servers import machine
+from drawing import COUNT_INK, DIGITS, Finger, draw_by_mouse, ink, to_page
+from kernel import Kernel
+from live import Pad, draw, kernel_of, live_pad, run_all_cells
+from playwright.sync_api import BrowserContext, Page, expect
+from proxy import line
+from servers import PATIENCE, Server
 
-pytestmark = [pytest.mark.browser, pytest.mark.timed]
+from digitlib.models.recognizer import Recognizer
 
-# Time from the release of the mouse to the result of the whole stroke.
-STOPWATCH = """() => {
-    const watch = window.stopwatch = {};
-    const result = document.querySelector('.dp-result');
-    addEventListener('pointerup', () => { watch.up = performance.now(); watch.ms = null; }, true);
-    new MutationObserver(() => {
-        if (watch.ms === null && result.querySelector('[data-pen="up"]'))
-            watch.ms = performance.now() - watch.up;
-    }).observe(result, {childList: true, subtree: true});
-}"""
+pytestmark = pytest.mark.browser
+
+LINE = [(0.5, 0.2), (0.5, 0.8)]
+WINDOW = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def page(lab_url: str, open_context: Callable[..., BrowserContext]) -> Iterator[Page]:
-    """The notebook, opened and run."""
-    context = open_context(viewport={"width": 1280, "height": 1000}, device_scale_factor=2)
+def pad(lab: Server, open_context: Callable[..., BrowserContext]) -> Iterator[Pad]:
+    with live_pad(lab, open_context) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _empty(request: pytest.FixtureRequest) -> None:
+    if "pad" in request.fixturenames:
+        request.getfixturevalue("pad").clear()
+
+
+def drag(pad: Pad, *points: tuple[float, float], button: str = "left") -> None:
+    """Press at the first point, pass the others, release at the last."""
+    mouse = pad.page.mouse
+    pad.layer.scroll_into_view_if_needed()
+    mouse.move(*to_page(pad.layer, points[0]))
+    mouse.down(button=button)  # type: ignore[arg-type]
+    for point in points[1:]:
+        mouse.move(*to_page(pad.layer, point), steps=8)
+    mouse.up(button=button)  # type: ignore[arg-type]
+
+
+# --- the first moment ------------------------------------------------------------------------
+
+# Records the points on any canvas of the pad, in px of the pad, from the start of the page.
+WATCH = """
+window.drawn = [];
+const point = (event, box) => [event.clientX - box.left, event.clientY - box.top]
+    .map((at, axis) => 400 * at / [box.width, box.height][axis]);
+for (const type of ['pointerdown', 'pointermove']) addEventListener(type, event => {
+    const canvas = event.target.closest?.('.dp-paper')?.querySelector('canvas');
+    if (!canvas || !event.buttons) return;
+    if (type === 'pointerdown') drawn.push([]);
+    drawn.at(-1)?.push(point(event, canvas.getBoundingClientRect()));
+}, true);
+"""
+
+
+def draw_from_now_on(page: Page) -> None:
+    """Draw strokes in the place of the pad until the pad has taken them for a second."""
+    end, start, count = None, time.monotonic(), 0
+    while end is None or time.monotonic() < end:
+        assert time.monotonic() < start + PATIENCE, "there is no canvas"
+        page.mouse.move(450 + 10 * (count % 18), 350)
+        page.mouse.down()
+        page.mouse.move(450 + 10 * (count % 18), 450, steps=3)
+        page.mouse.up()
+        count += 1
+        if end is None and page.evaluate("drawn.length"):
+            end = time.monotonic() + 1
+
+
+def test_no_stroke_is_lost_while_the_pad_appears(
+    lab: Server, open_context: Callable[..., BrowserContext]
+) -> None:
+    address = urlsplit(lab.url)
+    context = open_context(viewport=WINDOW)
+    context.add_init_script(WATCH)
     page = context.new_page()
-    page.goto(lab_url)
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    expect(page.locator(".dp-pad .dp-canvas")).to_be_visible()
-    expect(result(page)).to_have_attribute("data-state", "empty")
-    yield page
-    page.close()
+    with line(address.port or 0, 0.1) as opened:
+        page.goto(address._replace(netloc=f"127.0.0.1:{opened.port}").geturl(), wait_until="commit")
+        run_all_cells(page)
+        page.locator(".dp-paper").wait_for(state="attached")  # before, a press selects a cell
+        draw_from_now_on(page)
+        expect(page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")
+        drawn = [np.array(stroke) for stroke in page.evaluate("drawn")]
+        kernel = Kernel(kernel_of(page, lab))
+        arrived, read = kernel.arrived()
+        kernel.close()
+        context.close()
+    assert [len(trace) for trace in arrived] == [len(stroke) for stroke in drawn]
+    assert np.abs(np.concatenate(arrived)[:, :2] - np.concatenate(drawn)).max() < 0.1
+    expected = Recognizer.load().predict_strokes([trace[:, :2] for trace in arrived])
+    assert read == (expected.digit, expected.rejected)
 
 
-@pytest.fixture
-def canvas(page: Page) -> Locator:
-    """The pad's canvas, with nothing drawn on it."""
-    clear(page)
-    return page.locator(".dp-pad .dp-canvas")
+def test_after_run_all_cells_the_pad_is_in_view_once(pad: Pad) -> None:
+    """JupyterLab scrolls to the last cell; the pad scrolls back once and never again."""
+    notebook = pad.page.locator(".jp-WindowedPanel-outer").first
+    top, bottom = notebook.evaluate(
+        "element => { const box = element.getBoundingClientRect(); return [box.top, box.bottom]; }"
+    )
+    box = pad.page.locator(".dp-paper").bounding_box()
+    assert box
+    assert top <= box["y"]
+    assert box["y"] + box["height"] <= bottom
+    draw(pad.page, 7)
+    notebook.evaluate("element => { element.scrollTop = element.scrollHeight; }")
+    scrolled = notebook.evaluate("element => element.scrollTop")
+    pad.kernel.run("pad.clear(); pad.draw([[(0, 0), (1, 100)]])")
+    expect(pad.page.locator(".dp-head .dp-digit")).to_have_text("1")
+    assert notebook.evaluate("element => element.scrollTop") == scrolled
 
 
-def result(page: Page) -> Locator:
-    return page.locator(".dp-result [data-state]")
+# --- strokes ---------------------------------------------------------------------------------
 
 
-def clear(page: Page) -> None:
-    expect(result(page)).to_have_attribute("data-pen", "up")
-    button = page.locator(".dp-clear")
-    if button.is_enabled():
-        button.click()
-    expect(result(page)).to_have_attribute("data-state", "empty")
-
-
-@pytest.mark.parametrize("path", ["voila/files/reports/screenshots/app.png", "voila/tree"])
-def test_voila_serves_nothing_beside_jupyterlab(page: Page, lab_url: str, path: str) -> None:
-    address = "{0.scheme}://{0.netloc}".format(urlsplit(lab_url))
-    assert page.request.get(f"{address}/{path}").status == 404
-
-
-@pytest.mark.parametrize("digit", DIGITS)
-def test_a_drawn_digit_is_read(page: Page, canvas: Locator, digit: int) -> None:
-    draw_by_mouse(page, canvas, DIGITS[digit])
-    expect(page.locator(".dp-digit")).to_have_text(str(digit))
-    expect(page.locator(".dp-bars li")).to_have_count(10)
-    expect(page.locator(".dp-bars .dp-best b")).to_have_text(str(digit))
-    assert ink(canvas) > 1000
-
-
-def test_undo_redo_and_clear(page: Page, canvas: Locator) -> None:
-    draw_by_mouse(page, canvas, DIGITS[4])
-    expect(page.locator(".dp-digit")).to_have_text("4")
+def test_drawing_undo_redo_and_clear(pad: Pad) -> None:
+    canvas = pad.page.locator(".dp-pad .dp-canvas")
+    draw_by_mouse(pad.page, canvas, DIGITS[4])
+    expect(pad.page.locator(".dp-head .dp-digit")).to_have_text("4")
+    expect(pad.page.locator(".dp-bars li")).to_have_count(10)
+    expect(pad.page.locator(".dp-bars .dp-best b")).to_have_text("4")
     whole = ink(canvas)
-
-    page.locator(".dp-undo").click()
-    expect(page.locator(".dp-redo")).to_be_enabled()
-    one_stroke = ink(canvas)
-    assert 0 < one_stroke < whole
-
-    page.locator(".dp-redo").click()
-    expect(page.locator(".dp-digit")).to_have_text("4")
-    expect(page.locator(".dp-redo")).to_be_disabled()
+    pad.page.locator(".dp-undo").click()
+    expect(pad.page.locator(".dp-redo")).to_be_enabled()
+    assert 0 < ink(canvas) < whole
+    pad.page.locator(".dp-redo").click()
+    expect(pad.page.locator(".dp-redo")).to_be_disabled()
     assert ink(canvas) == pytest.approx(whole, rel=0.01)
-
-    page.locator(".dp-clear").click()
-    expect(result(page)).to_have_attribute("data-state", "empty")
-    expect(page.locator(".dp-clear")).to_be_disabled()
+    pad.page.locator(".dp-clear").click()
+    expect(pad.page.locator(".dp-clear")).to_be_disabled()
     assert ink(canvas) == 0
 
 
-def test_the_result_follows_while_the_pen_is_down(page: Page, canvas: Locator) -> None:
-    page.mouse.move(*to_page(canvas, (0.5, 0.15)))
-    page.mouse.down()
+def test_the_answer_changes_while_the_pen_is_down(pad: Pad) -> None:
+    pad.page.mouse.move(*to_page(pad.layer, (0.5, 0.15)))
+    pad.page.mouse.down()
     for i in range(30):
-        page.mouse.move(*to_page(canvas, (0.5, 0.15 + 0.7 * i / 30)))
-    expect(page.locator(".dp-digit")).to_have_text("1")
-    page.mouse.up()
+        pad.page.mouse.move(*to_page(pad.layer, (0.5, 0.15 + 0.7 * i / 30)))
+    expect(pad.page.locator(".dp-head .dp-digit")).to_have_text("1")
+    pad.page.mouse.up()
 
 
-def test_a_release_outside_the_canvas_ends_the_stroke(page: Page, canvas: Locator) -> None:
-    page.mouse.move(*to_page(canvas, (0.5, 0.2)))
-    page.mouse.down()
-    page.mouse.move(*to_page(canvas, (0.5, 0.9)), steps=10)
-    page.mouse.move(*to_page(canvas, (0.5, 1.3)), steps=5)
-    page.mouse.up()
-    expect(page.locator(".dp-digit")).to_have_text("1")
-    drawn = ink(canvas)
-    page.mouse.move(*to_page(canvas, (0.1, 0.5)))
-    page.mouse.move(*to_page(canvas, (0.9, 0.5)), steps=10)
-    draw_by_mouse(page, canvas, [[(0.95, 0.95)]])  # its result comes after those moves'
-    expect(page.locator(".dp-undo")).to_be_enabled()
-    page.locator(".dp-undo").click()
-    expect(page.locator(".dp-redo")).to_be_enabled()
-    assert ink(canvas) == pytest.approx(drawn, rel=0.01)
+def test_a_stroke_may_leave_and_return_and_ends_with_the_release(pad: Pad) -> None:
+    drag(pad, (0.5, 0.3), (1.1, 0.5), (0.5, 0.7))
+    drag(pad, (0.5, 0.5), (0.5, 1.2))
+    pad.page.mouse.move(*to_page(pad.layer, (0.2, 0.2)))
+    pad.page.mouse.move(*to_page(pad.layer, (0.8, 0.2)), steps=5)
+    returned, left = pad.strokes()
+    assert returned[:, 0].max() == pytest.approx(440, abs=2)
+    assert returned[-1].tolist() == pytest.approx([200, 280], abs=1)
+    assert left[-1, 1] == pytest.approx(480, abs=2)
 
 
-@pytest.mark.parametrize("part", [".dp-ink", ".dp-undo", ".dp-brush :checked"])
-def test_keys_pressed_in_the_pad_do_not_reach_the_notebook(
-    page: Page, canvas: Locator, part: str
-) -> None:
-    cells = page.locator(".jp-Notebook .jp-Cell").count()
-    draw_by_mouse(page, canvas, DIGITS[4])
-    expect(page.locator(".dp-undo")).to_be_enabled()
-    page.locator(f".dp-pad {part}").first.focus()
-    for key in "ddaxb":  # delete, add above, cut, add below
-        page.keyboard.press(key)
-    expect(page.locator(".dp-digit")).to_have_text("4")
-    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+def test_other_buttons_do_not_draw(pad: Pad) -> None:
+    for button in ("right", "middle"):
+        drag(pad, *LINE, button=button)
+        pad.page.keyboard.press("Escape")  # closes a menu
+    drag(pad, (0.2, 0.2), (0.3, 0.2))
+    (stroke,) = pad.strokes()
+    assert stroke[0].tolist() == pytest.approx([80, 80], abs=1)
 
 
-def test_ctrl_z_on_the_canvas_undoes(page: Page, canvas: Locator) -> None:
-    draw_by_mouse(page, canvas, DIGITS[1])
-    expect(page.locator(".dp-undo")).to_be_enabled()
-    page.keyboard.press("Control+z")
-    expect(result(page)).to_have_attribute("data-state", "empty")
+def test_ink_of_the_page_is_replaced_by_that_of_the_kernel(pad: Pad) -> None:
+    own, canvas = pad.layer.locator("canvas"), pad.page.locator(".dp-paper canvas").first
+    pad.kernel.be_busy(3)
+    draw_by_mouse(pad.page, pad.layer, [LINE])
+    drawn = own.evaluate(COUNT_INK)
+    assert drawn > 1000
+    expect(pad.note).to_contain_text("busy")
+    pad.settle()
+    assert own.evaluate(COUNT_INK) == 0
+    assert canvas.evaluate(COUNT_INK) == pytest.approx(drawn, rel=0.02)
 
 
-def test_the_brush_changes_the_ink_and_not_the_result(page: Page, canvas: Locator) -> None:
-    draw_by_mouse(page, canvas, DIGITS[5])
-    expect(page.locator(".dp-digit")).to_have_text("5")
-    before = ink(canvas)
-    bars = page.locator(".dp-bars").inner_text()
-    page.get_by_role("radio", name="thick brush").check()
+def test_the_brush_changes_the_ink_and_not_the_answer(pad: Pad) -> None:
+    canvas = pad.page.locator(".dp-pad .dp-canvas")
+    draw(pad.page, 5)
+    before, bars = ink(canvas), pad.page.locator(".dp-bars").inner_text()
+    pad.page.get_by_role("radio", name="thick brush").check()
     assert ink(canvas) > 1.2 * before
-    assert page.locator(".dp-bars").inner_text() == bars
-    page.keyboard.press("ArrowLeft")
-    expect(page.get_by_role("radio", name="medium brush")).to_be_checked()
+    assert pad.page.locator(".dp-bars").inner_text() == bars
+    pad.page.keyboard.press("ArrowLeft")
+    expect(pad.page.get_by_role("radio", name="medium brush")).to_be_checked()
 
 
-def test_new_bars_come_within_150_ms(page: Page, canvas: Locator, reports: Path) -> None:
-    """Pointer-up to the bars of the whole stroke, the median of all strokes drawn."""
-    load = os.getloadavg()[0]
-    page.evaluate(STOPWATCH)
-    samples = []
-    for digit in [*DIGITS, *DIGITS]:
-        clear(page)
-        for stroke in DIGITS[digit]:
-            draw_by_mouse(page, canvas, [stroke], spacing=0.08)
-            samples.append(page.wait_for_function("stopwatch.ms").json_value())
-    median = statistics.median(samples)
-    report = {
-        "what": "ms from pointer-up to the bars of the whole stroke, JupyterLab in Chromium",
-        "median_ms": round(median, 1),
-        "max_ms": round(max(samples), 1),
-        "samples_ms": [round(sample, 1) for sample in samples],
-        "machine": machine(
-            *("torch", "jupyterlab", "ipycanvas"),
-            load_before=round(load, 1),  # the browser and server of this test add about 1
-            chromium=page.context.browser.version if page.context.browser else None,
-        ),
-    }
-    (reports / "latency.json").write_text(json.dumps(report, indent=1) + "\n")
-    assert len(samples) >= 20
-    assert median <= 150
+# --- fingers and pens ------------------------------------------------------------------------
 
 
-def test_screenshots(page: Page, canvas: Locator, reports: Path) -> None:
-    draw_by_mouse(page, canvas, DIGITS[3])
-    expect(page.locator(".dp-digit")).to_have_text("3")
-    page.mouse.move(0, 0)
-    page.screenshot(path=reports / "screenshots" / "lab.png")
+def test_a_palm_is_replaced_by_the_finger(pad: Pad) -> None:
+    finger, palm = Finger(pad.page, pad.layer), (0.8, 0.9, 40.0)
+    finger.touch("touchStart", palm)
+    finger.touch("touchStart", palm, (0.5, 0.2, 10.0))
+    for n in range(1, 7):
+        finger.touch("touchMove", palm, (0.5, 0.2 + 0.1 * n, 10.0))
+    finger.touch("touchEnd")
+    (stroke,) = pad.strokes()
+    assert np.ptp(stroke[:, 0]) < 2
+    assert stroke[:, 1].max() == pytest.approx(320, abs=2)
+
+
+def test_a_finger_does_not_interrupt_a_pen(pad: Pad) -> None:
+    pad.page.evaluate("pen.down([100, 100])")
+    Finger(pad.page, pad.layer).draw([[(0.8, 0.2), (0.8, 0.8)]])
+    pad.page.evaluate("pen.move([[100, 150], [100, 200]], 1).then(() => pen.up([100, 200]))")
+    (stroke,) = pad.strokes()
+    assert stroke.tolist() == [[100, 100], [100, 150], [100, 200]]
+
+
+# --- keys ------------------------------------------------------------------------------------
+
+
+def test_keys_undo_and_redo_and_do_not_reach_the_notebook(pad: Pad) -> None:
+    cells = pad.page.locator(".jp-Notebook .jp-Cell").count()
+    for part in (".dp-ink", ".dp-clear", ".dp-brush :checked"):
+        drag(pad, *LINE)
+        pad.settle()
+        expect(pad.page.locator(".dp-clear")).to_be_enabled()
+        pad.page.locator(f".dp-pad {part}").first.focus()
+        for key in "ddaxb":  # in JupyterLab: delete, add above, cut, add below
+            pad.page.keyboard.press(key)
+        for keys, count in {"Control+z": 0, "Control+Shift+z": 1, "Meta+z": 0}.items():
+            pad.page.keyboard.press(keys)
+            expect(pad.page.locator(".dp-result .dp-answer")).to_have_attribute(
+                "data-state", "read" if count else "empty"
+            )
+            assert len(pad.strokes()) == count
+            pad.layer.focus()  # a disabled button loses it
+    assert pad.page.locator(".jp-Notebook .jp-Cell").count() == cells
+
+
+def test_other_shortcuts_reach_the_page(pad: Pad) -> None:
+    pad.page.evaluate(
+        """() => {
+            window.heard = [];
+            const pad = document.querySelector('.dp-pad');
+            const hear = where => event => heard.push([where, event.key, event.defaultPrevented]);
+            pad.addEventListener('keydown', hear('pad'));
+            pad.parentElement.addEventListener('keydown', hear('page'));
+            pad.parentElement.addEventListener('keydown', event => event.preventDefault());
+        }"""
+    )
+    pad.layer.focus()
+    for keys in ("PageDown", "d", "Control+e"):
+        pad.page.keyboard.press(keys)
+    assert [each for each in pad.page.evaluate("heard") if each[1] != "Control"] == [
+        ["pad", "PageDown", False],
+        ["pad", "d", False],
+        ["pad", "e", False],
+        ["page", "e", False],
+    ]
+
+
+def test_the_pad_says_that_its_kernel_has_restarted(pad: Pad) -> None:
+    """The last test, because it ends the pad."""
+    pad.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    pad.page.get_by_text("Restart Kernel…", exact=True).click()
+    pad.page.get_by_role("button", name="Confirm Kernel Restart").click()
+    expect(pad.note).to_have_text("The kernel has restarted. Run the cells again.")
+    run_all_cells(pad.page)
+    expect(pad.note).to_have_text("")
+    draw_by_mouse(pad.page, pad.layer, DIGITS[7])
+    expect(pad.page.locator(".dp-head .dp-digit")).to_have_text("7")

@@ -1,106 +1,38 @@
-"""The page for many: everybody has a pad of his own, and nobody leaves a kernel behind."""
+"""Twenty visitors of the page: each has a pad and a kernel, and no kernel stays behind."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import statistics
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import pytest
-from drawing import DIGITS, draw_by_mouse, mouse_events
+from drawing import DIGITS, mouse_events
 from playwright.sync_api import BrowserContext, Page, expect
 from servers import PATIENCE, Server, machine, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.timed]
+pytestmark = [pytest.mark.browser, pytest.mark.stress]
 
 VISITORS = 20
 POOL = 4
 VISITS = 5  # one after the other
 LOST = 5  # pages that end without a farewell
-BRUSH = 22 / 400  # of the canvas
 Open = Callable[..., BrowserContext]
-
-# Left, top, right, bottom of the ink, as parts of the canvas.
-INK_BOX = """canvas => {
-    const {width, height} = canvas;
-    const {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
-    const box = [1, 1, 0, 0];
-    for (let i = 0; i < width * height; i++) {
-        if (data[4 * i + 3] <= 128) continue;
-        const [x, y] = [(i % width) / width, Math.floor(i / width) / height];
-        box.splice(0, 4, Math.min(box[0], x), Math.min(box[1], y),
-                   Math.max(box[2], x), Math.max(box[3], y));
-    }
-    return box;
-}"""
-
-
-def drawing_of(visitor: int) -> list[list[tuple[float, float]]]:
-    """Nobody else's: a digit, the second time smaller."""
-    scale = 1.0 if visitor < 10 else 0.7
-    return [
-        [(0.5 + scale * (x - 0.5), 0.5 + scale * (y - 0.5)) for x, y in stroke]
-        for stroke in DIGITS[visitor % 10]
-    ]
-
-
-@dataclass
-class Crowd:
-    """Twenty open pages, another drawing on each."""
-
-    pages: list[Page]
-    kernels: list[str]
-    measured: dict[str, Any] = field(default_factory=dict)
-    left: float = 0.0  # time when the lost ones were
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """As README tells it for many: nothing is stored, for they would share it."""
     folder = tmp_path_factory.mktemp("app")
-    with serving("app", folder, POOL=str(POOL), DIGITLIB_DRAWINGS="") as server:
+    with serving("app", folder, POOL=str(POOL), DIGITLIB_DRAWINGS=None) as server:
         settle(server)
         yield server
 
 
-@pytest.fixture(scope="module")
-def crowd(server: Server, open_context: Open, reports: Path) -> Iterator[Crowd]:
-    """What is measured is written where all tests of the file ran."""
-    load = os.getloadavg()[0]
-    start = time.monotonic()
-    pages = [enter(open_context, server) for _ in range(VISITORS)]
-    for page in pages:
-        ready(page)
-    all_ready = time.monotonic() - start
-    drawn = [
-        mouse_events(page, page.locator(".dp-pad .dp-canvas"), drawing_of(n))
-        for n, page in enumerate(pages)
-    ]
-    for _ in zip_longest(*drawn):  # a move of each pen by turns
-        pass
-    crowd = Crowd(pages, [kernel_of(page) for page in pages])
-    crowd.measured["seconds_until_all_are_ready"] = round(all_ready, 1)
-    yield crowd
-    if len(crowd.measured) == 6:
-        report = {
-            "what": f"{VISITORS} visitors of `make app POOL={POOL}` at once; then {VISITS} singly",
-            "visitors": VISITORS,
-            **crowd.measured,
-            "machine": machine(*("voila", "onnxruntime", "ipycanvas"), load_before=round(load, 1)),
-        }
-        (reports / "visitors.json").write_text(json.dumps(report, indent=1) + "\n")
-
-
 def enter(open_context: Open, server: Server) -> Page:
-    """A visitor, whose page begins to load."""
+    """A visitor; the page begins to load."""
     page = open_context(viewport={"width": 800, "height": 600}).new_page()
     page.evaluate("url => setTimeout(() => { location = url; })", server.url)
     return page
@@ -119,13 +51,13 @@ def wait_until(true: Callable[[], bool], seconds: float = 60) -> float:
     """Seconds until it is true."""
     start = time.monotonic()
     while not true():
-        assert time.monotonic() < start + seconds, "it takes too long"
+        assert time.monotonic() < start + seconds, "takes too long"
         time.sleep(0.05)
     return time.monotonic() - start
 
 
 def settle(server: Server) -> None:
-    """Wait until the pool is filled, and nobody computes any more."""
+    """Wait until the pool is full and idle."""
 
     def used() -> float:
         return sum(sum(kernel.cpu_times()[:2]) for kernel in server.kernels().values())
@@ -134,108 +66,62 @@ def settle(server: Server) -> None:
     wait_until(lambda: used() == (time.sleep(0.5), used())[1])
 
 
-def test_everybody_is_read_right(crowd: Crowd) -> None:
-    for n, page in enumerate(crowd.pages):
-        expect(page.locator(".dp-digit")).to_have_text(str(n % 10))
-    assert len(set(crowd.kernels)) == VISITORS
+def test_twenty_visitors_at_once(
+    server: Server, open_context: Open, write_report: Callable[[str, dict[str, Any]], None]
+) -> None:
+    pages = [enter(open_context, server) for _ in range(VISITORS)]
+    for page in pages:
+        ready(page)
+    drawn = [
+        mouse_events(page, page.locator(".dp-pad .dp-canvas"), DIGITS[n % 10])
+        for n, page in enumerate(pages)
+    ]
+    for _ in zip_longest(*drawn):  # all pens move in turn
+        pass
+    for n, page in enumerate(pages):
+        expect(page.locator(".dp-head .dp-digit")).to_have_text(str(n % 10))
+    kernels, running = [kernel_of(page) for page in pages], server.kernels()
+    assert len({*kernels}) == VISITORS
+    used = sorted(round(running[kernel].memory_info().rss / 1e6, 1) for kernel in kernels)
 
-
-def test_nobody_sees_the_drawing_of_another(crowd: Crowd) -> None:
-    for n, page in enumerate(crowd.pages):
-        expect(page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")
-        points = [point for stroke in drawing_of(n) for point in stroke]
-        low, high = map(min, *points), map(max, *points)
-        box = [*(side - BRUSH / 2 for side in low), *(side + BRUSH / 2 for side in high)]
-        shown = page.locator(".dp-pad .dp-canvas").evaluate(INK_BOX)
-        assert shown == pytest.approx(box, abs=0.01)
-        expect(page.locator(".dp-correction")).to_be_hidden()
-    crowd.measured["see_their_own_drawing_alone"] = len(crowd.pages)
-
-
-def test_no_view_of_stored_drawings_where_storing_is_switched_off(crowd: Crowd) -> None:
-    for page in crowd.pages:
-        expect(page.get_by_role("button", name="Play")).to_be_visible()
-        expect(page.get_by_role("button", name="My drawings")).to_have_count(0)
-        expect(page.get_by_role("button", name="Learn my handwriting")).to_have_count(0)
-
-
-def test_a_visitor_takes_150_megabytes(server: Server, crowd: Crowd) -> None:
-    processes = server.kernels()
-    used = [processes[kernel].memory_info().rss / 1e6 for kernel in crowd.kernels]
-    crowd.measured["megabytes_each"] = [round(size, 1) for size in sorted(used)]
-    assert max(used) <= 150
-
-
-def test_who_leaves_frees_the_kernel_at_once(server: Server, crowd: Crowd) -> None:
-    stays, *others = zip(crowd.pages, crowd.kernels, strict=True)
-    lost, leaving = others[:LOST], others[LOST:]
-    for page, _ in lost:
-        page.context.close()  # as in a crash: without beforeunload and pagehide
-    crowd.left = time.monotonic()
-    for page, _ in leaving:
+    stays, lost, leaving = kernels[0], {*kernels[1 : 1 + LOST]}, {*kernels[1 + LOST :]}
+    for page in pages[1 : 1 + LOST]:
+        page.context.close()  # like a crash, without beforeunload and pagehide
+    left = time.monotonic()
+    for page in pages[1 + LOST :]:
         page.close(run_before_unload=True)
-    took = wait_until(lambda: not {kernel for _, kernel in leaving} & {*server.kernels()}, 20)
-    crowd.measured["seconds_to_free_all_who_left"] = round(took, 1)
-    assert stays[1] in server.kernels()
+    freed = wait_until(lambda: not leaving & {*server.kernels()}, 20)
+    wait_until(lambda: not lost & {*server.kernels()})
+    freed_lost = time.monotonic() - left
+    assert stays in server.kernels()
 
+    pages[0].reload()
+    ready(pages[0])
+    assert kernel_of(pages[0]) != stays
+    wait_until(lambda: stays not in server.kernels(), 10)
+    pages[0].close(run_before_unload=True)
 
-def test_reloading_frees_the_kernel(server: Server, open_context: Open) -> None:
-    page = enter(open_context, server)
-    ready(page)
-    before = kernel_of(page)
-    page.reload()
-    ready(page)
-    assert kernel_of(page) != before
-    wait_until(lambda: before not in server.kernels(), 10)
-
-
-def test_who_leaves_before_the_pad_shows_frees_the_kernel(
-    server: Server, open_context: Open
-) -> None:
-    page = open_context().new_page()
-    page.route("**/voila.js", lambda route: route.abort())
-    page.goto(server.url)
-    kernel = kernel_of(page)
-    assert kernel in server.kernels()
-    page.goto("about:blank")
-    wait_until(lambda: kernel not in server.kernels(), 10)
-
-
-def test_a_page_is_ready_within_two_seconds(
-    server: Server, crowd: Crowd, open_context: Open
-) -> None:
-    took = []
+    times = []
     for _ in range(VISITS):
         settle(server)
         page = open_context().new_page()
         start = time.monotonic()
         page.goto(server.url, wait_until="commit")
         ready(page)
-        took.append(time.monotonic() - start)
+        times.append(round(time.monotonic() - start, 2))
         page.close(run_before_unload=True)
-    crowd.measured["seconds_to_ready"] = [round(seconds, 2) for seconds in took]
-    assert statistics.median(took) <= 2
-
-
-def test_the_kernels_of_lost_pages_go_within_a_minute(server: Server, crowd: Crowd) -> None:
-    lost = {*crowd.kernels[1 : 1 + LOST]}
-    wait_until(lambda: not lost & {*server.kernels()})
-    took = time.monotonic() - crowd.left
-    crowd.measured["seconds_to_free_all_lost"] = round(took, 1)
-    assert took <= 60
-
-
-def test_an_open_page_keeps_its_kernel(server: Server, crowd: Crowd) -> None:
-    page = crowd.pages[0]
-    page.locator(".dp-clear").click()
-    draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[7])
-    expect(page.locator(".dp-digit")).to_have_text("7")
-    assert {crowd.kernels[0]} == {*crowd.kernels} & {*server.kernels()}
-
-
-def test_a_kernel_that_waited_long_waits_for_its_page(server: Server) -> None:
-    """The pool has been idle longer than a page may be without a connection."""
-    page = urllib.request.urlopen(server.url).read().decode()
-    (kernel,) = re.findall(r'"kernelId": "([^"]*)', page)
-    time.sleep(7)  # longer than the interval of culling
-    assert kernel in server.kernels()
+    write_report(
+        "visitors",
+        {
+            "what": f"{VISITORS} visitors of `make app POOL={POOL}` at once; then {VISITS} singly",
+            "visitors": VISITORS,
+            "megabytes_each": used,
+            "seconds_to_free_all_who_left": round(freed, 1),
+            "seconds_to_free_all_lost": round(freed_lost, 1),
+            "seconds_to_ready": times,
+            "machine": machine("voila", "onnxruntime", "ipycanvas"),
+        },
+    )
+    assert max(used) <= 150
+    assert freed_lost <= 60
+    assert statistics.median(times) <= 2

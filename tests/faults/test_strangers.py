@@ -1,4 +1,4 @@
-"""Strangers at the page and at JupyterLab: what they ask for, and that they get nothing.
+"""Strangers at the page and at JupyterLab get no file, run no code and start no kernels.
 
 Both servers are started as users start them.
 """
@@ -6,218 +6,294 @@ Both servers are started as users start them.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+import struct
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
-from pathlib import Path
+from typing import Any
 
 import pytest
-import strange_requests as requests
 import stranger
-from premises import (
-    POOL,
-    REFUSED,
-    TOKEN,
-    VISITORS,
-    Premises,
-    is_shut,
-    some,
-)
-from reliability import LONG
-from repository import REPOSITORY, shell_environment
-from servers import PATIENCE
-from stranger import Visit, ask
+from servers import PATIENCE, Server, serving
+from stranger import V1, Channel, Reply, Visit, ask, message
 
 pytestmark = pytest.mark.slow
 
+VISITORS, POOL = 4, 1
+REFUSED = {400, 403, 404, 405}
+TOKEN = "a-token-that-strangers-do-not-know"
+MARK = "<img src=x onerror=alert(1)>"
+KERNEL = str(uuid.uuid4())
 
-def routes(target: str, folder: Path) -> list[str]:
-    """Patterns of the addresses that ``make`` serves."""
-    settings = ["make", "-n", target, "PY=python", "--old-file=.venv/.app", "BROWSER=no"]
-    settings += ["--old-file=.venv/.train", f"JUPYTER_CONFIG_DIR={folder}"]
-    told = subprocess.run(
-        settings, cwd=REPOSITORY, capture_output=True, text=True, check=True,
-        env=shell_environment(),
-    )  # fmt: skip
-    (command,) = re.findall(r"exec python -m \S+ ([^\0]*)", told.stdout.replace("\\\n", " "))
-    arguments = command.replace('"', "").split()
-    script = requests.SHOW_ROUTES
-    script += requests.PAGE_ROUTES if target == "app" else requests.LAB_ROUTES
-    shown = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=REPOSITORY, capture_output=True, text=True, check=True,
-        env=os.environ | {"JUPYTER_PATH": str(REPOSITORY / "digitlib/widgets/jupyter")},
-    ).stdout  # fmt: skip
-    return [*json.loads(shown.partition("ROUTES")[2])]
+# Files of the repository and of the machine, and a part of their content.
+SECRETS = {
+    "README.md": b"# digitlib",
+    "notebooks/01_draw.ipynb": b'"cells"',
+    "digitlib/widgets/pad.py": b"DrawingPad",
+    "etc/passwd": b"root:",
+}
+PLACES = (
+    "/", "/files/", "/static/", "/voila/files/", "/voila/static/", "/voila/templates/lab/static/",
+    "/voila/labextensions/anywidget/static/", "/voila/render/", "/api/contents/", "/lab/tree/",
+    "/nbconvert/html/",
+)  # fmt: skip
+UP = ("", "../../../../../../", "%2e%2e/%2e%2e/%2e%2e/", "..%2f..%2f..%2f..%2f", "..\\..\\..\\",
+      "%252e%252e/%252e%252e/", "/", "%c0%ae%c0%ae/%c0%ae%c0%ae/", "....//....//")  # fmt: skip
+INTERFACES = (
+    "/api/kernels", f"/api/kernels/{KERNEL}", f"/api/kernels/{KERNEL}/channels",
+    f"/api/kernels/{KERNEL}/restart", "/api/sessions", "/api/contents", "/api/contents/README.md",
+    "/api/terminals", "/terminals/websocket/1", "/api/config", "/api/kernelspecs", "/api/shutdown",
+    "/api/status", "/api/events/subscribe", "/metrics", "/lsp/status", "/lab", "/lab/api/settings",
+    "/lab/api/workspaces/default", "/voila/tree", "/voila/api/shutdown/", "/01_draw.ipynb",
+    "/notebooks/01_draw.ipynb",
+)  # fmt: skip
+FOREIGN_HOSTS = (
+    "evil.example", "evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example",
+    "0.0.0.0", "192.168.0.7:{port}", "[::ffff:8.8.8.8]", "127.0.0.1@evil.example", "*",
+)  # fmt: skip
+FOREIGN_ORIGINS = (
+    "http://evil.example", "null", "file://", "http://127.0.0.1:1",
+    "http://127.0.0.1.evil.example:{port}", "http://127.0.0.1:{port}.evil.example",
+    "http://localhost:{port}",
+)  # fmt: skip
 
 
-def settled(page: Premises) -> set[str]:
-    """The kernels of one visitor and of the pool, once it is filled again."""
+def port_of(server: Server) -> int:
+    return int(server.url.rpartition(":")[2])
+
+
+def ask_all(server: Server, targets: Sequence[tuple[Any, ...]]) -> list[Reply]:
+    """Send requests side by side; ``targets`` are arguments of :func:`ask`."""
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda each: ask(port_of(server), *each), targets))
+
+
+def is_shut(reply: Reply) -> bool:
+    """Refused, or redirected to the login page, or only told the allowed methods."""
+    if reply.status == 200 and not reply.body and "Allow-Methods: " in reply.headers:
+        return "Access-Control-Allow-Origin" not in reply.headers
+    login = re.search(r"\nLocation: /(login|\S*/?)(\?|\r)", reply.headers)
+    return reply.status in REFUSED or (reply.status == 302 and bool(login))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = {"POOL": str(POOL), "MAX_VISITORS": str(VISITORS)}
+    with serving("app", tmp_path_factory.mktemp("page"), **settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving("lab", tmp_path_factory.mktemp("lab"), JUPYTER_TOKEN=TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def me(page: Server) -> Iterator[Visit]:
+    """A visitor."""
+    visit = stranger.visit(port_of(page))
+    with Channel(visit):  # an open page keeps its kernel
+        yield visit
+    visit.leave()
+
+
+def settled(page: Server) -> set[str]:
+    """The kernels, once one is in the pool and one belongs to the visitor."""
     end = time.monotonic() + PATIENCE
-    while len(kernels := set(page.server.kernels())) != 1 + POOL:
+    while len(kernels := set(page.kernels())) != 1 + POOL:
         assert time.monotonic() < end, kernels
         time.sleep(0.1)
     return kernels
 
 
+def draws_a_seven(visit: Visit) -> str:
+    """Clear the pad, draw a 7, and return the digit that is read."""
+    line = [(x, 80) for x in range(100, 300, 5)] + [(300 - n / 2, 80 + n) for n in range(0, 240, 5)]
+    points = [[x, y, 10 * n, 0.5] for n, (x, y) in enumerate(line)]
+    events = [{"do": "clear"}, {"do": "begin", "points": points}, {"do": "end"}]
+    with Channel(visit) as channel:
+        ink = ink_layer(channel)
+        content = {"client": uuid.uuid4().hex, "first": 0, "events": events}
+        channel.tell(ink, {"method": "custom", "content": content})
+        texts = [str(it["state"].get("value")) for it in channel.widgets().values()]
+    return "".join(found for text in texts for found in re.findall(r'"dp-digit">(\d)', text))
+
+
+def ink_layer(channel: Channel) -> str:
+    """The id of the widget that receives the ink."""
+    return next(
+        name
+        for name, it in channel.widgets().items()
+        if it["state"].get("_anywidget_id", "").endswith("InkLayer")
+    )
+
+
 # --- the page: addresses ---------------------------------------------------------------------
 
 
-def test_the_page_serves_what_it_needs_and_no_more(page: Premises) -> None:
-    found = {re.sub(r"\(\?P<\w+>|\$$", "(", pattern) for pattern in routes("app", page.folder)}
-    kernel = r"/api/kernels/(\w+-\w+-\w+-\w+-\w+)"
-    assert found == {
-        f"{each}(" for each in (
-            "/", kernel, kernel + "/channels", "/voila/api/shutdown/([0-9a-f-]{36})",
-            "/voila/static/(.*)", r"/voila/templates/(\w+/static/\w[\w./-]*)",
-            "/voila/labextensions/(.*)", ".*",
-        )
-    }  # fmt: skip
+def test_no_file_is_served(page: Server, lab: Server) -> None:
+    targets = [
+        (place + up + path, content)
+        for place, up, (path, content) in product(PLACES, UP, SECRETS.items())
+    ]
+    for server in (page, lab):
+        replies = ask_all(server, [(target,) for target, _ in targets])
+        for (path, content), reply in zip(targets, replies, strict=True):
+            assert is_shut(reply), (path, reply)
+            assert content not in reply.body, path
 
 
-def test_no_file_is_served(page: Premises) -> None:
-    targets = some(requests.files(requests.PLACES), 400, 10_000)
-    replies = page.ask_all("addresses of files", [(path,) for path, _ in targets])
-    for (path, content), reply in zip(targets, replies, strict=True):
-        assert reply.status in REFUSED, (path, reply)
-        assert content not in reply.body, path
-
-
-def test_no_interface_answers(page: Premises, me: Visit) -> None:
+def test_no_interface_answers(page: Server, me: Visit) -> None:
     own = f"/api/kernels/{me.kernel}"
-    mine = [f"{own}/interrupt", f"{own}/restart", f"/voila/query/{me.kernel}"]
-    targets = some(product([*requests.INTERFACES, *mine], requests.METHODS), 300, 10_000)
-    targets += [(own, method) for method in requests.METHODS if method != "GET"]
-    for target, reply in zip(targets, page.ask_all("interfaces", targets), strict=True):
+    targets = [*product((*INTERFACES, f"{own}/interrupt", f"{own}/restart"), ("GET", "POST"))]
+    targets += [(own, method) for method in ("POST", "DELETE", "PATCH")]
+    for target, reply in zip(targets, ask_all(page, targets), strict=True):
         assert is_shut(reply), (target, reply)
-    assert ask(page.port, own).status == 200
-    assert me.kernel in page.server.kernels()
+    assert ask(me.port, own).status == 200
+    assert me.kernel in page.kernels()
 
 
-def test_the_page_answers_by_its_own_names_alone(page: Premises, me: Visit) -> None:
+def test_other_sites_reach_nothing(page: Server, me: Visit) -> None:
+    """A foreign site could use its own name for this machine, or end a visit."""
     before = settled(page)
-    hosts = [host.format(port=page.port) for host in requests.FOREIGN_HOSTS]
-    paths = ["/", "/voila/static/voila.js", f"/api/kernels/{me.kernel}"]
-    targets = [(path, "GET", {"Host": host}) for host, path in product(hosts, paths)]
-    for target, reply in zip(targets, page.ask_all("foreign names", targets), strict=True):
-        assert reply.status in REFUSED, (target, reply)
-    assert set(page.server.kernels()) == before
-    for host in ("localhost", f"127.0.0.1:{page.port}", f"[::1]:{page.port}"):
-        assert ask(page.port, "/voila/static/voila.js", "GET", {"Host": host}).status == 200
-
-
-def test_other_sites_start_no_kernels(page: Premises, me: Visit) -> None:
-    before = settled(page)
-    modes = [("/", "GET", {"Sec-Fetch-Mode": mode}) for mode in ("no-cors", "cors", "websocket")]
-    assert {reply.status for reply in page.ask_all("scripts of other sites", modes)} == {403}
-    assert set(page.server.kernels()) == before
-
-
-def test_no_other_site_ends_a_visit(page: Premises, me: Visit) -> None:
+    hosts = [{"Host": host.format(port=me.port)} for host in FOREIGN_HOSTS]
+    paths = ("/", "/voila/static/voila.js", f"/api/kernels/{me.kernel}")
+    targets: list[tuple[Any, ...]] = [(p, "GET", host) for p, host in product(paths, hosts)]
+    targets += [("/", "GET", {"Sec-Fetch-Mode": mode}) for mode in ("no-cors", "cors")]
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": "_xsrf=abc"}
     farewell = f"/voila/api/shutdown/{me.kernel}"
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    cookie = form | {"Cookie": "_xsrf=abc"}
-    origins = [origin.format(port=page.port) for origin in requests.FOREIGN_ORIGINS]
-    targets = [(farewell, "POST", headers, b"_xsrf=abd") for headers in (form, cookie)]
-    targets += [(farewell, "POST", form | {"Origin": each}, b"_xsrf=abc") for each in origins]
-    for target, reply in zip(targets, page.ask_all("farewells", targets), strict=True):
+    targets += [(farewell, "POST", form, b"_xsrf=abd")]
+    targets += [
+        (farewell, "POST", form | {"Origin": origin.format(port=me.port)}, b"_xsrf=abc")
+        for origin in FOREIGN_ORIGINS
+    ]
+    for target, reply in zip(targets, ask_all(page, targets), strict=True):
         assert reply.status in REFUSED, (target, reply)
-    assert me.kernel in page.server.kernels()
+    assert set(page.kernels()) == before
+    for host in ("localhost", f"127.0.0.1:{me.port}", f"[::1]:{me.port}"):
+        assert ask(me.port, "/voila/static/voila.js", "GET", {"Host": host}).status == 200
 
 
-def test_large_requests_are_not_kept(page: Premises) -> None:
-    before = page.process().memory_info().rss
-    large = 20_000_000 * b"x"
-    targets = [(path, "POST", {}, large) for path in ("/", f"/voila/api/shutdown/{uuid.uuid4()}")]
-    targets += [("/?" + 200_000 * "x",), ("/", "GET", {"X": 200_000 * "x"})]
-    replies = page.ask_all("large requests", 4 * targets)
-    assert {reply.status for reply in replies} <= {0, *REFUSED, 413, 431}
-    assert page.process().memory_info().rss < before + 30e6
-
-
-def test_a_flood_of_visits_starts_a_limited_number_of_kernels(page: Premises, me: Visit) -> None:
-    """Whoever comes when all are taken is asked to come again."""
-    count = 200 if LONG else 40
+@pytest.mark.stress
+def test_a_flood_of_visits_starts_a_limited_number_of_kernels(page: Server, me: Visit) -> None:
+    count = 40
     with ThreadPoolExecutor(count) as pool:
-        asked = [pool.submit(ask, page.port) for _ in range(count)]
+        asked = [pool.submit(ask, me.port) for _ in range(count)]
         most = 0
         while not all(each.done() for each in asked):
-            most = max(most, len(page.server.kernels()))
+            most = max(most, len(page.kernels()))
             time.sleep(0.05)
-    page.tried["visits of a flood"] += count
     replies = [each.result() for each in asked]
     statuses = Counter(reply.status for reply in replies)
-    assert statuses == {200: VISITORS - 1, 503: count - VISITORS + 1}  # and one is there
-    assert max(most, len(page.server.kernels())) <= VISITORS + POOL
-    full = next(reply.body.decode() for reply in replies if reply.status == 503)
-    assert "All pads are taken" in full
-    assert "http-equiv" in full  # it asks again
-    kernels = [re.findall(r'"kernelId": "([^"]*)', r.body.decode()) for r in replies]
-    for (kernel,) in filter(None, kernels):
-        assert Visit(page.port, kernel).leave().status == 204
-    stranger.visit(page.port).leave()  # there is room again
+    assert statuses == {200: VISITORS - 1, 503: count - VISITORS + 1}  # one visitor is there
+    assert most <= VISITORS + POOL
+    assert b"http-equiv" in next(reply.body for reply in replies if reply.status == 503)
+    for reply in replies:
+        for kernel in re.findall(r'"kernelId": "([^"]*)', reply.body.decode()):
+            Visit(me.port, kernel).leave()
+
+
+# --- the page: sockets and messages ----------------------------------------------------------
+
+
+def test_sockets_of_other_sites_and_to_other_kernels_stay_shut(page: Server, me: Visit) -> None:
+    own = f"/api/kernels/{me.kernel}/channels"
+    cases = [(own, {"Origin": origin.format(port=me.port)}) for origin in FOREIGN_ORIGINS]
+    cases += [(own, {"Host": host.format(port=me.port)}) for host in FOREIGN_HOSTS]
+    cases += [(f"/api/kernels/{uuid.uuid4()}/channels", {}), ("/terminals/websocket/1", {})]
+    for path, headers in cases:
+        with stranger.Socket(me.port, path, headers=headers) as socket:
+            assert socket.status in REFUSED, (path, headers)
+    with Channel(me) as channel:
+        assert channel.status == 101
+
+
+def refused_messages() -> Iterator[tuple[str, str | bytes]]:
+    """Messages with their protocol that would run code, make widgets, or fill the memory."""
+    run = {"code": "1", "silent": False, "user_expressions": {"x": "1"}}
+    comm = {"comm_id": uuid.uuid4().hex, "data": {}}
+    for kind, content in (
+        ("execute_request", run),
+        ("inspect_request", {"code": "1", "cursor_pos": 0}),
+        ("debug_request", {"type": "request", "command": "evaluate"}),
+        ("shutdown_request", {"restart": True}),
+        ("input_reply", {"value": "1"}),
+        ("comm_open", comm | {"target_name": "jupyter.widget"}),
+        ("comm_open", comm | {"target_name": "jupyter.widget.control", "data": 20_000 * "x"}),
+    ):
+        for channel in ("shell", "control", "stdin"):
+            yield V1, message(kind, content, channel=channel)
+    yield V1, message("comm_msg", comm, channel="control")
+    for protocol in ("", V1):
+        yield protocol, stranger.old_message("execute_request", run)
+        yield protocol, stranger.old_message("comm_msg", comm)
+    good = message("comm_msg", comm)
+    yield from ((V1, good[:size]) for size in range(0, 60, 7))
+    yield V1, b"\xff" * 7 + b"\x7f"  # 2**63 parts
+    yield V1, struct.pack("<35Q", 34, *17 * (300, 1_000_000)) + bytes(1_000_000)  # overlapping
+    for head in (b"null", b"[]", b"\xff", 4_000 * b"[" + 4_000 * b"]", b'{"msg_type": ["x"]}'):
+        yield V1, stranger.pack("shell", [head, b"{}", b"{}", b"{}"])
+
+
+def test_a_page_sends_its_kernel_only_events(page: Server, me: Visit) -> None:
+    for protocol, text in refused_messages():
+        with Channel(me, protocol) as channel:
+            assert channel.status == 101
+            channel.send(text)
+            assert channel.closed(), text[:300]
+    assert draws_a_seven(me) == "7"
+
+
+def test_the_pad_survives_odd_messages(page: Server, me: Visit) -> None:
+    points = [None, "abc", [[]], [["a"] * 4], [[float("nan")] * 4], [[1e308] * 4], [MARK]]
+    events = [
+        {"do": do, "points": each} for do in ("begin", "move", "undo", MARK) for each in points
+    ]
+    contents: list[Any] = [{"client": "me", "first": 0, "events": [event]} for event in events]
+    contents += [{"client": odd, "first": odd, "events": odd} for odd in (None, -1, "x", {}, MARK)]
+    with Channel(me) as channel:
+        ink = ink_layer(channel)
+        for content in (*contents, None, [], "x", 7, {}):
+            channel.tell(ink, {"method": "custom", "content": content})
+    assert draws_a_seven(me) == "7"
 
 
 # --- JupyterLab ------------------------------------------------------------------------------
 
-OPEN = r"/(login|logout|static/.*|robots\.txt|favicon\.ico|api)(\?.*)?$"
 
-
-def test_jupyterlab_shows_strangers_the_log_in_page_alone(lab: Premises) -> None:
-    found = routes("lab", lab.folder)
-    assert not [pattern for pattern in found if "voila" in pattern]
-    known = {*requests.addresses(found), *requests.INTERFACES}
-    paths = [path for path in known if not re.match(OPEN, path) and "licenses" not in path]
-    targets = some(product(sorted(paths), requests.METHODS), 300, 10_000)
-    for target, reply in zip(targets, lab.ask_all("interfaces", targets), strict=True):
+def test_jupyterlab_shows_strangers_only_the_login_page(lab: Server) -> None:
+    targets = [*product(INTERFACES, ("GET", "POST", "DELETE"))]
+    for target, reply in zip(targets, ask_all(lab, targets), strict=True):
         assert is_shut(reply), (target, reply)
-    # JupyterLab 4.6 leaves this one without an answer.
-    assert not ask(lab.port, "/lab/api/licenses/x", seconds=0.5).body
-    assert lab.server.kernels() == {}
-    assert b'name="password"' in ask(lab.port, "/login").body
-    assert set(json.loads(ask(lab.port, "/api").body)) == {"version"}
+    assert ask(port_of(lab), "/voila/tree").status == 404
+    assert lab.kernels() == {}
+    assert b'name="password"' in ask(port_of(lab), "/login").body
 
 
-def test_jupyterlab_serves_strangers_no_file(lab: Premises) -> None:
-    targets = some(requests.files(requests.PLACES), 150, 10_000)
-    replies = lab.ask_all("addresses of files", [(path,) for path, _ in targets])
-    for (path, content), reply in zip(targets, replies, strict=True):
-        assert is_shut(reply), (path, reply)
-        assert content not in reply.body, path
-
-
-def test_jupyterlab_answers_by_its_own_names_alone(lab: Premises) -> None:
-    """Even who has the token gets nothing under a foreign name, or from a foreign site."""
-    known = {"Authorization": f"token {TOKEN}"}
-    assert ask(lab.port, "/api/status", "GET", known).status == 200
-    hosts = [host.format(port=lab.port) for host in requests.FOREIGN_HOSTS]
-    paths = ("/api/status", "/lab", "/login", "/api/contents/README.md", "/files/README.md")
-    targets = [(path, "GET", known | {"Host": h}) for path, h in product(paths, hosts)]
-    for target, reply in zip(targets, lab.ask_all("foreign names", targets), strict=True):
+def test_jupyterlab_answers_other_sites_nothing_even_with_the_token(lab: Server) -> None:
+    port, known = port_of(lab), {"Authorization": f"token {TOKEN}"}
+    assert ask(port, "/api/status", "GET", known).status == 200
+    hosts = [{"Host": host.format(port=port)} for host in FOREIGN_HOSTS]
+    paths = ("/api/status", "/lab", "/login", "/files/README.md")
+    targets = [(path, "GET", known | host) for path, host in product(paths, hosts)]
+    for target, reply in zip(targets, ask_all(lab, targets), strict=True):
         assert is_shut(reply), (target, reply)
-
-
-def test_jupyterlab_opens_no_socket_to_strangers(lab: Premises) -> None:
-    known = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
-    started = ask(lab.port, "/api/kernels", "POST", known, b'{"name": "python3"}')
-    kernel = json.loads(started.body)["id"]
-    own = f"/api/kernels/{kernel}/channels"
-    origins = [{"Origin": origin.format(port=lab.port)} for origin in requests.FOREIGN_ORIGINS]
-    cases = [(own, {}), (f"{own}?token=x", {}), (f"/api/kernels/{requests.KERNEL}/channels", {}),
-             ("/terminals/websocket/1", {}), ("/lsp/ws/pylsp", {}), ("/api/events/subscribe", {}),
-             *((own, origin) for origin in origins),
-             *((f"{own}?token={TOKEN}", {"Host": host.format(port=lab.port)})
-               for host in requests.FOREIGN_HOSTS)]  # fmt: skip
+    started = ask(
+        port, "/api/kernels", "POST", known | {"Content-Type": "application/json"},
+        b'{"name": "python3"}',
+    )  # fmt: skip
+    own = f"/api/kernels/{json.loads(started.body)['id']}"
+    cases: list[tuple[str, dict[str, str]]] = [(f"{own}/channels", {})]
+    cases += [(f"{own}/channels?token=x", {})]
+    cases += [(f"{own}/channels?token={TOKEN}", host) for host in hosts]
     for path, headers in cases:
-        with stranger.Socket(lab.port, path, headers=headers) as socket:
+        with stranger.Socket(port, path, headers=headers) as socket:
             assert socket.status in REFUSED, (path, headers)
-    lab.tried["sockets"] += len(cases)
-    with stranger.Socket(lab.port, f"{own}?token={TOKEN}") as socket:
+    with stranger.Socket(port, f"{own}/channels?token={TOKEN}") as socket:
         assert socket.status == 101
-    assert ask(lab.port, f"/api/kernels/{kernel}", "DELETE", known).status == 204
+    assert ask(port, own, "DELETE", known).status == 204

@@ -8,6 +8,7 @@ refused, for a foreign site could give its own name to this machine and read the
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -100,4 +101,6 @@ class PageServer(Voila):
 
 
 if __name__ == "__main__":
+    # All visitors would share one file of drawings: nothing is stored unless a folder is named.
+    os.environ.setdefault("DIGITLIB_DRAWINGS", "")
     PageServer.launch_instance()

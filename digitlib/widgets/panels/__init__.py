@@ -1,1 +1,1 @@
-"""Views below the pad, each a module with its style sheet."""
+"""Panels below the pad, each a module with its style sheet."""

@@ -1,21 +1,21 @@
-// Takes a picture for Python to read: from a file, the camera, the clipboard, or another window.
+// Takes a picture from a file, the camera, the clipboard or a window, and sends it to Python.
 
-const SMALL = 500_000; // bytes: sent as they are
-const SIDE = 2000; // px: a larger picture is made smaller first
-const PART = 2 ** 20; // bytes of a message: servers close the line on one of 10 MB
-const PATIENCE = 30_000; // ms without an answer until it is said
+const SMALL = 500_000; // bytes: sent unchanged
+const SIDE = 2000; // px: larger pictures are reduced first
+const PART = 2 ** 20; // bytes of a message; servers close the connection at 10 MB
+const PATIENCE = 30_000; // ms without an answer until the page says so
 const CAN_BE_CLEAR = /png|webp|gif/; // formats with transparency, which JPEG would lose
 
-const HINT = "or paste it (Ctrl+V), or drop it here or on the canvas";
+const HINT = "or paste it (Ctrl+V) or drop it here";
 
 const ASIDE = {capture: true}; // before JupyterLab's own listeners
 
-/** The file, or a smaller picture where it is large and the browser can read it. */
-async function reduce(file) {
+/** The file, or a reduced picture if it is large and the browser can read it. */
+export async function reduce(file) {
   if (file.size <= SMALL) return file;
   const bitmap = await createImageBitmap(file, {imageOrientation: "from-image"}).catch(() => null);
   const scale = bitmap ? SIDE / Math.max(bitmap.width, bitmap.height) : 1;
-  if (scale >= 1) return file; // Python may know a format that the browser does not
+  if (scale >= 1) return file; // Python may read a format that the browser cannot
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(scale * bitmap.width));
   canvas.height = Math.max(1, Math.round(scale * bitmap.height));
@@ -26,6 +26,12 @@ async function reduce(file) {
   const kind = CAN_BE_CLEAR.test(file.type) ? "image/png" : "image/jpeg";
   const smaller = await new Promise(done => canvas.toBlob(done, kind, 0.92));
   return smaller?.size < file.size ? smaller : file;
+}
+
+/** The parts of a file in order, at least one. */
+export function split(bytes) {
+  const parts = Math.max(1, Math.ceil(bytes.byteLength / PART));
+  return Array.from({length: parts}, (_, part) => bytes.slice(PART * part, PART * (part + 1)));
 }
 
 const megabytes = bytes => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -70,7 +76,7 @@ class View {
     if (capture) input.setAttribute("capture", capture);
     input.addEventListener("change", () => {
       this.#take(input.files[0]);
-      input.value = ""; // the same file again is a change, too
+      input.value = ""; // choosing the same file again must work
     });
     const button = element("button", {type: "button", className, textContent: text});
     button.addEventListener("click", () => input.click());
@@ -81,7 +87,7 @@ class View {
     const button = element("button", {type: "button", title: `Read the sample: ${name}`},
       element("img", {src: url, alt: name}));
     button.addEventListener("click", async () =>
-      this.#take(new File([await (await fetch(url)).blob()], `The sample, ${name},`)));
+      this.#take(new File([await (await fetch(url)).blob()], `The sample (${name})`)));
     return button;
   }
 
@@ -133,7 +139,7 @@ class View {
     event.preventDefault(); // the browser would open the file
     event.stopPropagation();
     if (files.length) this.#take(files[0]);
-    else this.#say("There is no picture in the clipboard.");
+    else this.#say("The clipboard contains no picture.");
   }
 
   // --- on its way ----------------------------------------------------------------------------
@@ -147,7 +153,7 @@ class View {
       const content = await reduce(file);
       const most = this.model.get("limit");
       if (content.size > most)
-        this.#end(`The file has ${megabytes(content.size)}; at most ${megabytes(most)} are read.`);
+        this.#end(`The file has ${megabytes(content.size)}. The limit is ${megabytes(most)}.`);
       else await this.#send(upload, content);
     } catch (problem) {
       this.#end(`The file could not be read: ${problem.message}`);
@@ -155,15 +161,13 @@ class View {
   }
 
   async #send(upload, content) {
-    const bytes = await content.arrayBuffer();
-    const parts = Math.max(1, Math.ceil(bytes.byteLength / PART));
-    for (let part = 0; part < parts && this.#waits?.upload === upload; part++) {
-      const some = bytes.slice(PART * part, PART * (part + 1));
-      this.model.send({upload, part, parts}, undefined, [some]);
-    }
+    const parts = split(await content.arrayBuffer());
+    for (const [part, bytes] of parts.entries())
+      if (this.#waits?.upload === upload)
+        this.model.send({upload, part, parts: parts.length}, undefined, [bytes]);
     if (this.#waits?.upload !== upload) return;
     this.#waits.timer = setTimeout(
-      () => this.#say("No answer yet: the kernel is busy, or the connection is lost."), PATIENCE);
+      () => this.#say("No answer yet. The kernel is busy, or the connection is lost."), PATIENCE);
   }
 
   #answered = () => {

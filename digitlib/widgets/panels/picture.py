@@ -1,4 +1,4 @@
-"""The panel that reads a picture: a file, a photo, what is in the clipboard, a sample."""
+"""The panel that reads a picture: a file, a photo, the clipboard, or a sample."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import anywidget
 import traitlets
 
 from digitlib.preprocessing.read import read_colours
+from digitlib.widgets.callbacks import Guard
 from digitlib.widgets.pad import DrawingPad
-from digitlib.widgets.panels.base import Panel
+from digitlib.widgets.panels.panel import Panel
 
-MAX_BYTES = 20_000_000  # of a file; the page makes photos smaller where its browser can
-SAMPLES = {  # made by digitlib.datasets; tests/test_picture_panel.py says how
+MAX_BYTES = 20_000_000  # per file; the page reduces photos if its browser can
+SAMPLES = {  # made by digitlib.datasets; see tests/test_picture_panel.py
     "chalk.jpg": "chalk on a board",
     "spray.png": "spray paint",
     "paper.jpg": "a photo of ruled paper",
@@ -24,34 +25,28 @@ SAMPLES = {  # made by digitlib.datasets; tests/test_picture_panel.py says how
 
 
 class PictureInput(anywidget.AnyWidget):
-    """Takes pictures in the page and puts their parts together; their names stay in the page.
+    """Receives pictures from the page in parts and joins them. File names stay in the page.
 
     Args:
-        take: called with the content of each file; the page shows the message of its ValueError.
-        guard: wraps the handler of messages, whose exceptions nobody would see.
+        take: called with the content of each file; the page shows the message of a ValueError.
+        guard: wraps the message handler.
     """
 
     _esm = Path(__file__).with_name("picture.js")
 
     limit = traitlets.Int(MAX_BYTES).tag(sync=True)
-    # name and url of each
-    samples: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)
-    # the upload, and what is wrong with it
-    answer = traitlets.Dict().tag(sync=True)
+    samples: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)  # name, url
+    answer = traitlets.Dict().tag(sync=True)  # the upload, and the problem with it
 
-    def __init__(
-        self,
-        take: Callable[[bytes], None],
-        guard: Callable[[Callable[..., None]], Callable[..., None]],
-    ) -> None:
+    def __init__(self, take: Callable[[bytes], None], guard: Guard) -> None:
         samples = [{"name": name, "url": _url(file)} for file, name in SAMPLES.items()]
         super().__init__(samples=samples)
         self._take = take
-        self._arriving: dict[str, dict[int, bytes]] = {}  # by upload: its parts
+        self._arriving: dict[str, dict[int, bytes]] = {}  # parts by upload
         self.on_msg(guard(self._receive))
 
     def _receive(self, _: Any, message: dict[str, Any], buffers: list[Any]) -> None:
-        """A part of a picture; threads may change their order."""
+        """A part of a picture; parts may arrive in any order."""
         upload = message["upload"]
         parts = self._arriving.setdefault(upload, {})
         parts[message["part"]] = bytes(buffers[0])
@@ -59,14 +54,13 @@ class PictureInput(anywidget.AnyWidget):
             del self._arriving[upload]
             content = b"".join(parts[number] for number in range(len(parts)))
             self.answer = {"upload": upload, "problem": self._read(content)}
-        while self._held() > MAX_BYTES:  # by pages that are gone, or ignore the limit
-            del self._arriving[next(iter(self._arriving))]
-
-    def _held(self) -> int:
-        return sum(len(part) for parts in self._arriving.values() for part in parts.values())
+        while (
+            sum(len(each) for some in self._arriving.values() for each in some.values()) > MAX_BYTES
+        ):
+            del self._arriving[next(iter(self._arriving))]  # from a closed page, or too large
 
     def _read(self, content: bytes) -> str:
-        """Hand the picture on; returns what is wrong with it."""
+        """Pass the picture on; returns the problem with it, or \"\"."""
         try:
             self._take(content)
         except ValueError as error:
@@ -77,7 +71,7 @@ class PictureInput(anywidget.AnyWidget):
 
 
 class Picture(Panel):
-    """Reads a picture in place of a drawing."""
+    """Reads a picture instead of a drawing."""
 
     title = "Picture"
 
@@ -86,7 +80,7 @@ class Picture(Panel):
         super().__init__(pad, [self._field])
 
     def refresh(self) -> None:
-        """What was said of a picture goes with it."""
+        """Remove the message about a picture that is gone."""
         if self.pad.image is None:
             self._field.answer = {}
 

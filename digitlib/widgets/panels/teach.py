@@ -14,8 +14,8 @@ from digitlib.datasets.labels import NO_DIGIT, label_name
 from digitlib.errors import WeightsError
 from digitlib.models.recognizer import Recognizer
 from digitlib.widgets.pad import DrawingPad
-from digitlib.widgets.panels.base import Panel
 from digitlib.widgets.panels.lesson import MISSING, PERSONAL, LessonProcess, can_learn
+from digitlib.widgets.panels.panel import Panel
 
 ROWS = {"drawings": "Your drawings, each by a network not taught it", "digits": "", "others": ""}
 

@@ -1,4 +1,4 @@
-"""The panel "Why?": what the network makes of the drawing, renewed after each stroke."""
+"""The panel "Why?": explains the prediction, updated after each stroke."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ from digitlib.widgets.explanation import (
     NOTHING,
     UNKNOWN,
     VIEWS,
-    Drawing,
-    explain_reader,
+    ReadDrawing,
     explanation_html,
+    make_explainer,
 )
 from digitlib.widgets.pad import DrawingPad
-from digitlib.widgets.panels.base import Panel
+from digitlib.widgets.panels.panel import Panel
 
 
 class Why(Panel):
-    """Four views, each with a switch; one message to the page renews all that are on.
-
-    Args:
-        pad: whose drawing is explained.
-    """
+    """Four views, each with a switch; one message to the page updates all open views."""
 
     title = "Why?"
 
@@ -36,22 +32,18 @@ class Why(Panel):
         super().__init__(pad, [bar, self._content])
 
     def refresh(self) -> None:
-        """Show the drawing in the views that are on."""
-        drawing = Drawing.of(self.pad)
+        """Show the drawing in the open views."""
+        drawing = ReadDrawing.of(self.pad)
         if drawing is None:
             self._content.value = ""
             return self.say(NOTHING)
         shown = [name for name, switch in self._switches.items() if switch.value]
-        explainer = self._explain()
+        recognizer = self.pad.recognizer
+        if self._explainer is None or self._explainer.recognizer is not recognizer:
+            self._explainer = make_explainer(recognizer)
+        explainer = self._explainer
         self._content.value = explanation_html(explainer, drawing, shown)
         return self.say("" if explainer else UNKNOWN)
-
-    def _explain(self) -> Explainer | None:
-        """Of the network that reads now: another one may have taken its place."""
-        reader, known = self.pad.recognizer, self._explainer
-        if known is None or known.recognizer is not reader:
-            self._explainer = explain_reader(reader)
-        return self._explainer
 
     def _switch(self, name: str) -> ipywidgets.ToggleButton:
         switch = ipywidgets.ToggleButton(True, description=name, tooltip=f"Hide: {name}")

@@ -1,4 +1,4 @@
-"""What the views below the pad have in common."""
+"""The base class of the panels below the pad."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import ClassVar
 
 import ipywidgets
 
-from digitlib.widgets.guard import guarded
+from digitlib.widgets.callbacks import guarded
 from digitlib.widgets.pad import DrawingPad
 
 SHEETS = resources.files("digitlib.widgets.panels")
 
 
 class Panel(ipywidgets.Box):
-    """A view below the pad; made when it is first opened.
+    """A panel below the pad, made when it is first opened.
 
-    Its style sheet lies beside its module, under the same name.
+    Its style sheet is next to its module and has the same name.
 
     Args:
-        pad: whose drawing it shows.
-        children: widgets of the panel, from top to bottom; a line for messages follows them.
+        pad: the pad with the drawing.
+        children: widgets of the panel from top to bottom; a line for messages follows them.
 
     Attributes:
-        title: of the switch that opens it, and of the panel.
+        title: title of the panel and of its switch.
     """
 
     title: ClassVar[str]
@@ -43,17 +43,14 @@ class Panel(ipywidgets.Box):
         self.add_class("dp-panel").add_class(f"dp-{name}")
 
     def refresh(self) -> None:
-        """Show the pad's drawing: after each answer with the pen up, while the panel is open."""
-
-    def closed(self) -> None:
-        """The panel is no longer seen; what it holds is kept."""
+        """Show the pad's drawing; called after each answer with the pen up."""
 
     def say(self, sentence: str, *, failed: bool = False) -> None:
-        """Show a sentence below the panel's widgets, read out by screen readers; "" removes it."""
+        """Show a sentence below the panel's widgets, also to screen readers; "" removes it."""
         state = "failed" if failed else "said"
         text = f'<p role="status" data-state="{state}">{html.escape(sentence)}</p>'
         self._message.value = text if sentence else ""
 
     def guarded(self, action: Callable[..., None]) -> Callable[..., None]:
-        """A callback that takes the pads' lock and shows a failure in the panel."""
+        """A callback that holds the lock and shows a failure in the panel."""
         return guarded(action, lambda problem: self.say(str(problem), failed=True))

@@ -1,4 +1,4 @@
-"""The panel "My drawings": what is stored, to look through, draw again, relabel, delete, share."""
+"""The panel "My drawings": browse, draw again, relabel, delete and share stored drawings."""
 
 from __future__ import annotations
 
@@ -13,51 +13,46 @@ from PIL import Image
 
 from digitlib.datasets.drawing import Drawing, decode_picture
 from digitlib.datasets.drawing_file import DrawingFile, DrawingFileError, drawings_folder
-from digitlib.datasets.labels import label_name
+from digitlib.datasets.labels import NO_DIGIT
 from digitlib.models.display import frame_url
+from digitlib.widgets.callbacks import Guard
 from digitlib.widgets.pad import DrawingPad
-from digitlib.widgets.panels.base import Panel
+from digitlib.widgets.panels.panel import Panel
 
-PAGE = 60  # drawings that are shown at once
-SIDE = 48  # px of a thumbnail, and units of its paths
-POINTS = 64  # of a stroke in a thumbnail
-MAX_IMPORT = 8_000_000  # bytes: servers close the line on a message of 10 MB
-
-Guard = Callable[[Callable[..., None]], Callable[..., None]]
+PAGE = 60  # drawings per page
+SIDE = 48  # px of a thumbnail, and the unit of its paths
+POINTS = 64  # per stroke of a thumbnail
+MAX_IMPORT = 8_000_000  # bytes; servers close the connection at 10 MB per message
 
 
 class Gallery(anywidget.AnyWidget):
-    """Shows drawings in the page and sends back what is to be done with them.
+    """Shows drawings in the page and sends back the user's commands.
 
     Args:
         do: called with each message of a page and its buffers.
-        guard: wraps the handler of messages, whose exceptions nobody would see.
+        guard: wraps the message handler.
     """
 
-    _esm = Path(__file__).with_name("drawings.js")
+    _esm = Path(__file__).with_name("my_drawings.js")
 
     def __init__(self, do: Callable[[dict[str, Any], Sequence[Any]], None], guard: Guard) -> None:
         super().__init__()
         self.on_msg(guard(lambda _, message, buffers: do(message, buffers)))
 
     def show(self, view: dict[str, Any], buffers: Sequence[bytes] = ()) -> None:
-        """Send to the pages; anywidget's own model may drop messages (see ink.js)."""
+        """Send to all pages; anywidget's own model may drop messages (see ink.js)."""
         self.layout.send(view, [*buffers])
 
 
-class Drawings(Panel):
-    """The gallery of stored drawings, the newest first, in pages.
-
-    Args:
-        pad: where a drawing is drawn again.
-    """
+class MyDrawings(Panel):
+    """The gallery of stored drawings, newest first, in pages."""
 
     title = "My drawings"
 
     def __init__(self, pad: DrawingPad) -> None:
         self._filter: tuple[int | None, bool, int] = None, False, 0  # label, misread only, page
-        self._state: Any = None  # of the file, as it is shown
-        self._shown: dict[str, Drawing] = {}  # by id: the page of the gallery
+        self._state: Any = None  # of the file when it was shown
+        self._shown: dict[str, Drawing] = {}  # the current page, by id
         self._undo: Callable[[], Any] | None = None
         self._gallery = Gallery(self._do, self.guarded)
         super().__init__(pad, [self._gallery])
@@ -65,12 +60,12 @@ class Drawings(Panel):
             self._gallery.layout.display = "none"
 
     def refresh(self) -> None:
-        """Show the drawings where the file has changed."""
+        """Show the drawings if the file has changed."""
         if self._state != _state(DrawingFile()):
             self._show()
 
     def _do(self, message: dict[str, Any], buffers: Sequence[Any]) -> None:
-        """What a page asks for."""
+        """Carry out a command from the page."""
         self.say("")
         match message:
             case {"do": "show", "label": int() | None as label, "misread": bool() as misread,
@@ -85,17 +80,18 @@ class Drawings(Panel):
                 self._delete(identity)
             case {"do": "undo"} if self._undo:
                 self._undo()
-                self._show("As it was before.")
+                self._show("Undone.")
             case {"do": "export", "client": str() as client}:
                 self._gallery.show({"client": client}, [DrawingFile().export()])
             case {"do": "import"}:
                 added, known = DrawingFile().import_file(bytes(buffers[0]))
-                here = f" {known:,} were here already." if known else ""
-                self._show(f"{_count(added)} added.{here}")
+                here = f" You already had {known:,}." if known else ""
+                count = "1 drawing" if added == 1 else f"{added:,} drawings"
+                self._show(f"Added {count}.{here}")
 
     def _find(self, identity: str) -> Drawing:
         if identity not in self._shown:
-            raise DrawingFileError("This drawing is no longer shown: choose another one.")
+            raise DrawingFileError("This drawing is no longer in the list. Choose another one.")
         return self._shown[identity]
 
     def _draw(self, drawing: Drawing) -> None:
@@ -108,15 +104,15 @@ class Drawings(Panel):
         DrawingFile().relabel(drawing.id, label)
         before = drawing.label
         undo = functools.partial(DrawingFile().relabel, drawing.id, before)
-        self._show(f"{label_name(label)} now, no longer {label_name(before)}.", undo)
+        self._show(f"Changed from {_label_name(before)} to {_label_name(label)}.", undo)
 
     def _delete(self, identity: str) -> None:
         removed = DrawingFile().delete([identity])
         undo = functools.partial(DrawingFile().append, *removed)
-        self._show("Deleted." if removed else "It was deleted before.", undo if removed else None)
+        self._show("Deleted." if removed else "Already deleted.", undo if removed else None)
 
     def _show(self, said: str = "", undo: Callable[[], Any] | None = None) -> None:
-        """Send the page of the gallery; a sentence on what was done, and how to undo it."""
+        """Send a page of the gallery with a sentence about the last change and how to undo it."""
         store, self._undo = DrawingFile(), undo
         self._state = _state(store)
         label, misread, page = self._filter
@@ -137,7 +133,7 @@ class Drawings(Panel):
 
 
 def _state(store: DrawingFile) -> Any:
-    """What changes with the file; another folder, too."""
+    """A value that changes with the file or its folder."""
     try:
         found = store.path.stat()
     except OSError:
@@ -145,8 +141,8 @@ def _state(store: DrawingFile) -> Any:
     return store.path, found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _count(number: int) -> str:
-    return "1 drawing was" if number == 1 else f"{number:,} drawings were"
+def _label_name(label: int) -> str:
+    return "not a digit" if label == NO_DIGIT else str(label)
 
 
 def _misread(drawing: Drawing) -> bool:
@@ -154,7 +150,7 @@ def _misread(drawing: Drawing) -> bool:
 
 
 def _item(drawing: Drawing) -> dict[str, Any]:
-    """A drawing for the page: its thumbnail, label, and what was predicted."""
+    """A drawing for the page: its thumbnail, label and prediction."""
     thumbnail = {"paths": _paths(drawing.points)} if drawing.strokes else {
         "picture": _thumbnail(drawing.picture)
     }  # fmt: skip
@@ -163,7 +159,7 @@ def _item(drawing: Drawing) -> dict[str, Any]:
 
 
 def _paths(strokes: Sequence[np.ndarray]) -> list[str]:
-    """The strokes as points of SVG polylines in a square of ``SIDE``, a margin left free."""
+    """The strokes as points of SVG polylines in a square of ``SIDE`` with a margin."""
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
     scale = 0.8 * SIDE / max(float((high - low).max()), 1e-9)
@@ -178,7 +174,7 @@ def _paths(strokes: Sequence[np.ndarray]) -> list[str]:
 
 @functools.lru_cache(maxsize=4 * PAGE)
 def _thumbnail(picture: bytes) -> str:
-    """A small picture as a ``data:`` URL; empty where it is damaged."""
+    """A small picture as a ``data:`` URL; empty if it is damaged."""
     try:
         image = Image.fromarray(decode_picture(picture)).convert("RGB")
     except ValueError:

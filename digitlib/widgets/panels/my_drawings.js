@@ -1,12 +1,21 @@
-// The gallery of stored drawings. Python sends one page of them; what is done goes back to it.
-// All that comes from the file is set as text, attribute or number: nothing in it becomes markup.
+// The gallery of stored drawings. Python sends one page of them and receives the user's commands.
+// Content of the file is only set as text, attribute or number, so nothing in it becomes markup.
 
 const NO_DIGIT = 10;
 const LABELS = [...Array(NO_DIGIT + 1).keys()];
 const SIDE = 48; // units of a thumbnail's paths
 const SVG = "http://www.w3.org/2000/svg";
 
-const name = label => (label === NO_DIGIT ? "no digit" : String(label));
+const name = label => (label === NO_DIGIT ? "not a digit" : String(label));
+
+export const isMisread = ({label, predicted}) => predicted !== null && predicted !== label;
+
+/** A sentence about a drawing, for tooltips and screen readers. */
+export function describe(item) {
+  if (item.predicted === null) return name(item.label);
+  return `${name(item.label)}, read ${isMisread(item) ? `as ${name(item.predicted)}` : "correctly"}`;
+}
+
 const megabytes = bytes => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function element(tag, properties = {}, ...children) {
@@ -59,7 +68,7 @@ class View {
     this.layout.off("msg:custom", this.listen);
   }
 
-  // --- what is asked of Python ---------------------------------------------------------------
+  // --- to Python ------------------------------------------------------------------------------
 
   #send(content, buffers) {
     this.model.send(content, undefined, buffers);
@@ -73,14 +82,14 @@ class View {
   async #import(file) {
     if (!file) return;
     if (file.size > this.#view.limit) {
-      this.#say(`The file has ${megabytes(file.size)}; at most ${megabytes(this.#view.limit)} go ` +
-        "through the page. In Python: DrawingFile().import_file(content).");
+      this.#say(`The file has ${megabytes(file.size)}. The page imports at most ` +
+        `${megabytes(this.#view.limit)}. In Python, use DrawingFile().import_file(content).`);
       return;
     }
     this.#send({do: "import"}, [await file.arrayBuffer()]);
   }
 
-  // --- what comes from Python ----------------------------------------------------------------
+  // --- from Python ----------------------------------------------------------------------------
 
   #receive(message, buffers) {
     if (message.items) this.#render(message);
@@ -98,16 +107,16 @@ class View {
   #controls() {
     this.label = element("select", {}, new Option("all labels", ""), ...LABELS.map(label => new Option(name(label), label)));
     this.label.addEventListener("change", () => this.#show({label: this.label.value === "" ? null : Number(this.label.value)}));
-    this.label.setAttribute("aria-label", "Show drawings of");
+    this.label.setAttribute("aria-label", "Show only this label");
     this.misread = element("input", {type: "checkbox"});
     this.misread.addEventListener("change", () => this.#show({misread: this.misread.checked}));
     const input = element("input", {type: "file", accept: ".jsonl,.json,.txt", hidden: true});
     input.addEventListener("change", () => {
       this.#import(input.files[0]);
-      input.value = ""; // the same file again is a change, too
+      input.value = ""; // choosing the same file again must work
     });
     this.export = button("Export", () => this.#send({do: "export", client: this.#client}), {title: "Download all drawings as one file"});
-    const load = button("Import", () => input.click(), {title: "Add the drawings of an exported file"});
+    const load = button("Import", () => input.click(), {title: "Add drawings from an exported file"});
     return element("div", {className: "dp-controls"}, this.label,
       element("label", {}, this.misread, "misread only"),
       element("span", {className: "dp-files"}, load, input, this.export));
@@ -120,7 +129,7 @@ class View {
     this.export.disabled = !view.all;
     this.#say(view.said, view.undo);
     this.remark.textContent = view.remark;
-    this.folder.textContent = view.all ? `Kept in ${view.folder}, on the machine that runs this.` : "";
+    this.folder.textContent = view.all ? `Saved in ${view.folder} on the computer that runs this pad.` : "";
     this.#fill();
     const last = view.start + view.items.length;
     this.pager.replaceChildren(...(view.kept > view.items.length ? [
@@ -139,44 +148,38 @@ class View {
   #fill() {
     const {items, all} = this.#view;
     const focused = this.grid.contains(document.activeElement);
-    const none = all ? "No drawing is like that." :
-      "Nothing is stored yet: draw a digit, and click below the pad what it really is.";
+    const none = all ? "No drawing matches." :
+      "You have no drawings yet. Draw a digit, then click the digit you meant below the pad.";
     const shown = items.flatMap(item => item.id === this.#selected ? [this.#thumb(item), this.#details(item)] : [this.#thumb(item)]);
     this.grid.replaceChildren(...(shown.length ? shown : [element("p", {textContent: none})]));
     if (focused) this.grid.querySelector("[aria-expanded=true], .dp-thumb")?.focus({preventScroll: true});
   }
 
   #thumb(item) {
-    const misread = item.predicted !== null && item.predicted !== item.label;
     const picture = item.paths ? drawn(item.paths) : element("img", {src: item.picture, alt: "damaged"});
     const caption = element("span", {}, element("b", {textContent: name(item.label)}));
-    if (misread) caption.append(" ", element("s", {textContent: name(item.predicted)}));
+    if (isMisread(item)) caption.append(" ", element("s", {textContent: name(item.predicted)}));
     const made = button("", () => {
       this.#selected = this.#selected === item.id ? null : item.id;
       this.#fill();
       this.grid.querySelector(".dp-details")?.scrollIntoView({block: "nearest"});
-    }, {className: "dp-thumb", title: this.#describe(item)});
+    }, {className: "dp-thumb", title: describe(item)});
     made.append(picture, caption);
-    made.setAttribute("aria-label", this.#describe(item));
+    made.setAttribute("aria-label", describe(item));
     made.setAttribute("aria-expanded", item.id === this.#selected);
     return made;
-  }
-
-  #describe({label, predicted}) {
-    if (predicted === null) return name(label);
-    return predicted === label ? `${name(label)}, read right` : `${name(label)}, read as ${name(predicted)}`;
   }
 
   #details(item) {
     const {id} = item;
     const time = new Date(item.time);
     const labels = LABELS.map(label => button(name(label), () => this.#send({do: "relabel", id, label}), {
-      className: "dp-action dp-label", disabled: label === item.label, title: `It is ${name(label)}`,
+      className: "dp-action dp-label", disabled: label === item.label, title: `This is ${name(label)}`,
     }));
     return element("div", {className: "dp-details"},
-      element("p", {textContent: `${this.#describe(item)}; ${isNaN(time) ? item.time : time.toLocaleString()}`}),
+      element("p", {textContent: `${describe(item)}; ${isNaN(time) ? item.time : time.toLocaleString()}`}),
       element("div", {}, button("Draw it again", () => this.#send({do: "draw", id})), button("Delete", () => this.#send({do: "delete", id}))),
-      element("div", {}, element("span", {textContent: "It is"}), ...labels));
+      element("div", {}, element("span", {textContent: "This is"}), ...labels));
   }
 }
 
