@@ -1,16 +1,14 @@
-"""The type of every data set, and the folder of their files."""
+"""The type of every data set."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
-from digitlib.errors import DataMissingError
 from digitlib.files import digest
 
 SPLITS = ("train", "validation", "test")
@@ -82,13 +80,3 @@ class DigitData:
         if size is None or size >= len(self):
             return self
         return self.select(self.sample_indices(size, seed))
-
-
-def missing_error(name: str, path: Path, reason: object) -> DataMissingError:
-    """The error for a missing data set: its name, its place, and two remedies."""
-    reason = " ".join(str(reason).split())
-    return DataMissingError(
-        f"{name} is not at {path}, and downloading it failed ({reason}). Either go online once, "
-        "or put the files there by hand (data/README.md says which); the environment variable "
-        "DIGITLIB_DATA names another folder."
-    )

@@ -9,12 +9,16 @@ with random proportions; augmentation varies them further.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets import pendigits
+from digitlib.datasets.base import SPLITS, DigitData
+from digitlib.datasets.catalog import register
+from digitlib.datasets.pen import PenDrawing, pen_data
 
 Points = NDArray[np.float64]
 Style = Callable[[RandomState], list[Points]]
@@ -297,3 +301,11 @@ def modify_digits(digits: Sequence[PenDrawing], seed: int) -> list[PenDrawing]:
             continue
         changed.append(PenDrawing(strokes, label, digit.writer))
     return changed
+
+
+@register("styles", find=pendigits.find)
+def build(name: str, split: str, files: list[Path]) -> DigitData:
+    """Digit styles that the other sets lack: synthetic strokes, and real ones modified."""
+    seed = SPLITS.index(split)
+    real = modify_digits(pendigits.read_pen_file(split, files), seed)
+    return pen_data(name, split, draw_digits(100, seed) + real)

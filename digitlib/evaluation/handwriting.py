@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from digitlib.datasets import augment, catalog, picture_kinds, pictures, rendering
+from digitlib.datasets import augment, picture_kinds, pictures, rendering, sample
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.pen import PenDrawing
 from digitlib.errors import BlankDrawingError
@@ -101,7 +101,7 @@ def sample_rows(total: int, count: int, seed: int = 0) -> NDArray[np.integer[Any
 
 def low_resolution_scans(count: int | None, seed: int = 0) -> DigitSet:
     """``count`` of scikit-learn's digits (None is all): 13 writers, 8x8 px."""
-    images, labels = catalog.sample_pictures()
+    images, labels = sample.sample_pictures()
     rows = sample_rows(len(labels), count or len(labels), seed)
     return DigitSet.of_pictures((images[row] for row in rows), labels[rows])
 

@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, digest, telling, write_text
+from digitlib.files import NOTEBOOK_FOLDER, REPORTS, REPOSITORY, digest, wrap_errors, write_text
 from digitlib.reports.dependencies import code_cells
 from digitlib.reports.parameters import standing_parameters
 from digitlib.widgets.saving import LIVE
@@ -134,7 +134,7 @@ def execute(
 def _running(executed: Path) -> Iterator[Path]:
     """The file that papermill writes after each cell; gone at the end, or with the next run."""
     running = executed.with_name(f".{executed.name}")
-    with telling(executed):
+    with wrap_errors(executed):
         executed.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield running
