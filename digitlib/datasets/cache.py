@@ -66,6 +66,6 @@ def _build(
 @functools.cache
 def _code_and_libraries() -> bytes:
     package = Path(__file__).parent.parent
-    code = (path for folder in CODE for path in sorted((package / folder).glob("*.py")))
+    code = (path for folder in CODE for path in sorted((package / folder).glob("*.*")))
     versions = " ".join(map(importlib.metadata.version, LIBRARIES))
     return digest(versions.encode(), *(path.read_bytes() for path in code)).encode()
