@@ -9,8 +9,7 @@ thing itself; where it is missing, the test is skipped with a sentence on the re
 from __future__ import annotations
 
 import os
-import urllib.error
-import urllib.request
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,10 +155,9 @@ def _write_ports(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No way out of this machine, whatever the machine."""
+    """No network."""
 
     def fail(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no network")
+        raise socket.gaierror("no network")
 
-    monkeypatch.setattr(urllib.request, "urlopen", fail)
-    monkeypatch.setattr(urllib.request, "urlretrieve", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)

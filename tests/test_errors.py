@@ -8,7 +8,6 @@ from helpers import DIGITS
 from PIL import Image
 
 from digitlib.datasets.pen import PenDrawing
-from digitlib.datasets.pendigits import read_pendigits
 from digitlib.evaluation import errors
 from digitlib.evaluation.compare import Predictions
 
@@ -33,20 +32,6 @@ def four(*, stem: bool, writer: int = 1) -> PenDrawing:
 # --- the drawing -----------------------------------------------------------------------------
 
 
-def test_crossings_are_counted_within_and_between_strokes() -> None:
-    assert errors.crossings(CROSS) == 1
-    assert errors.crossings([STAR]) == 5
-    assert errors.crossings([np.array([[0, 0], [10, 0], [10, 10]])]) == 0
-    assert errors.crossings([np.array([[3, 3]])]) == 0  # a dot
-
-
-def test_touching_and_standing_still_are_no_crossings() -> None:
-    touch = [np.array([[0, 0], [10, 0]]), np.array([[5, 0], [5, 10]])]
-    assert errors.crossings(touch) == 0
-    still = np.repeat(np.array([[0, 0], [10, 10]]), 3, axis=0)
-    assert errors.crossings([still, CROSS[1]]) == 1
-
-
 def test_crossings_agree_with_solved_equations() -> None:
     random = np.random.RandomState(0)
     for _ in range(20):
@@ -58,11 +43,6 @@ def test_crossings_agree_with_solved_equations() -> None:
                 at = np.linalg.solve(sides, path[j] - path[i])
                 expected += bool(((at > 0) & (at < 1)).all())
         assert errors.crossings([path]) == expected
-
-
-@pytest.mark.parametrize("digit", range(10))
-def test_plain_digits_have_no_stray_mark(digit: int) -> None:
-    assert not errors.has_stray_mark(DIGITS[digit])
 
 
 def test_a_small_mark_far_away_is_stray() -> None:
@@ -100,38 +80,11 @@ def test_groups_follow_from_the_drawing_then_from_the_pair_of_digits() -> None:
     assert table.loc[errors.OTHER, "of one writer"].startswith("1 ")
 
 
-def test_a_label_is_doubted_only_by_several_confident_networks() -> None:
-    drawings = [PenDrawing(list(DIGITS[5]), 6, 0)]
-    confident, unsure = predictions_of([6], [5], 0.95), predictions_of([6], [5], 0.5)
-    other = predictions_of([6], [8], 0.95)
-
-    def group(*found: Predictions) -> str:
-        return next(iter(errors.group_errors(drawings, dict(zip("ab", found, strict=False)))))
-
-    assert group(confident, confident) == errors.DOUBTED
-    assert group(confident, unsure) == errors.OTHER
-    assert group(confident, other) == errors.OTHER
-    assert group(confident) == errors.OTHER
-
-
-def test_without_mistakes_there_is_no_group() -> None:
-    drawings = [four(stem=True)]
-    assert errors.group_errors(drawings, {"digitnet": predictions_of([4], [4])}) == {}
-    assert errors.group_table({}, drawings).empty
-
-
 def test_misread_photos_are_told_from_misread_drawings() -> None:
     strokes = predictions_of([1, 2, 3, 4], [1, 2, 3, 9])
     photos = predictions_of([1, 3, 4], [7, 3, 9])
     found = errors.photo_errors(photos, strokes, np.array([0, 2, 3]))
     assert found == {"photo only": 1, "strokes too": 1}
-
-
-@pytest.mark.needs_pendigits
-def test_nearly_all_fours_of_the_data_have_their_stem() -> None:
-    fours = [d for d in read_pendigits("validation", download=False) if d.label == 4]
-    lacking = [d for d in fours if len(d.strokes) == 1 and not errors.crossings(d.strokes)]
-    assert 0 < len(lacking) < 0.5 * len(fours)
 
 
 # --- pictures --------------------------------------------------------------------------------

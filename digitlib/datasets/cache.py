@@ -41,7 +41,7 @@ def cached(
         return {key: tensor.numpy() for key, tensor in build().items()}
 
     folder = os.environ.get("DIGITLIB_CACHE") or data_root() / "cache"
-    key = digest(_code_and_libraries(), *(path.read_bytes() for path in sources))
+    key = digest(code_and_libraries(), *(path.read_bytes() for path in sources))
     try:
         memory = Memory(folder, verbose=0, compress=1)
         arrays = memory.cache(_build, ignore=["make", "memory"])(name, key, make, memory)
@@ -64,7 +64,8 @@ def _build(
 
 
 @functools.cache
-def _code_and_libraries() -> bytes:
+def code_and_libraries() -> bytes:
+    """Digest of the code and the library versions that built data depend on."""
     package = Path(__file__).parent.parent
     code = (path for folder in CODE for path in sorted((package / folder).glob("*.*")))
     versions = " ".join(map(importlib.metadata.version, LIBRARIES))

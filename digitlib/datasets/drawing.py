@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -69,12 +69,17 @@ def _check_time(time: str) -> str:
     return time
 
 
-class StoredPrediction(BaseModel, strict=True, extra="forbid", frozen=True):
-    """What the network said: ``probabilities`` of ten digits, ``score``, and ``rejected``."""
+class _Prediction(BaseModel, strict=True, extra="forbid"):
+    """The network's answer in a file."""
 
     probabilities: list[Annotated[float, Field(ge=0, le=1)]] = Field(min_length=10, max_length=10)
     score: FiniteFloat
     rejected: bool
+
+
+def _check_prediction(prediction: Mapping[str, Any]) -> Mapping[str, Any]:
+    _Prediction.model_validate(prediction)
+    return prediction
 
 
 @dataclass(frozen=True, eq=False, config={"extra": "forbid"})
@@ -86,7 +91,8 @@ class Drawing:
         strokes: ``(n, 4)`` arrays of x right, y down, ms and pressure, or ``(n, 2)`` arrays of x
             and y, in px of the pad, rounded; none for a picture.
         picture: PNG of at most ``MAX_SIDE`` px; empty for strokes.
-        prediction: the network's answer at the time, or None.
+        prediction: ``probabilities`` (of ten digits), ``score`` and ``rejected`` at the time, or
+            None.
         weights: digest of the network that predicted.
         id: 32 hex digits.
         time: when it was stored, ISO 8601.
@@ -98,7 +104,7 @@ class Drawing:
     label: Annotated[int, Field(strict=True, ge=0, le=NO_DIGIT)]
     strokes: Annotated[Sequence[Stroke], PlainValidator(_check_strokes)] = ()
     picture: Annotated[bytes, AfterValidator(_check_picture)] = b""
-    prediction: StoredPrediction | None = None
+    prediction: Annotated[Mapping[str, Any], AfterValidator(_check_prediction)] | None = None
     weights: Annotated[str, Field(pattern="^[0-9a-f]{0,64}$")] = ""
     id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] = field(default_factory=lambda: uuid4().hex)
     time: Annotated[str, AfterValidator(_check_time)] = field(
@@ -117,7 +123,7 @@ class Drawing:
         if self.prediction is None:
             return None
         return (
-            NO_DIGIT if self.prediction.rejected else int(np.argmax(self.prediction.probabilities))
+            NO_DIGIT if self.prediction["rejected"] else int(np.argmax(self.prediction["probabilities"]))
         )
 
     @property
@@ -146,8 +152,7 @@ class Drawing:
         if self.picture:
             content = {"picture": base64.b64encode(self.picture).decode("ascii")}
         record = {name: getattr(self, name) for name in ("id", "time", "label")} | content
-        record["prediction"] = self.prediction and self.prediction.model_dump()
-        record["weights"] = self.weights
+        record |= {"prediction": self.prediction, "weights": self.weights}
         line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         _check_size(line)
         return line
@@ -176,6 +181,8 @@ def describe(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]
+    if isinstance(inner := first.get("ctx", {}).get("error"), ValidationError):
+        return describe(inner)
     place = ".".join(map(str, first["loc"])) or "drawing"
     return f"The field {place} doesn't fit: {first['msg'].removeprefix('Value error, ')}."
 
