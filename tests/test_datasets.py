@@ -101,11 +101,7 @@ def mnist(mnist_root: Path) -> dict[str, DigitData]:
 def test_mnist_is_whole_and_as_torchvision_has_it(
     mnist: dict[str, DigitData], mnist_root: Path
 ) -> None:
-    assert {split: len(data) for split, data in mnist.items()} == {
-        "train": 55_000,
-        "validation": 5_000,
-        "test": 10_000,
-    }
+    assert [len(data) for data in mnist.values()] == [55_000, 5_000, 10_000]
     for split, data in mnist.items():
         assert data.images.dtype == torch.uint8
         assert data.images.shape == (len(data), 28, 28)
@@ -133,11 +129,6 @@ def sample() -> dict[str, DigitData]:
     return {split: catalog.load("sample", split) for split in SPLITS}
 
 
-@pytest.mark.usefixtures("offline")
-def test_the_sample_needs_no_files_and_no_network(tmp_path: Path) -> None:
-    assert len(catalog.load("sample", "validation", tmp_path)) == 200
-
-
 def test_the_sample_is_all_of_scikit_learns_digits(sample: dict[str, DigitData]) -> None:
     assert [len(data) for data in sample.values()] == [1297, 200, 300]
     labels = torch.cat([data.labels for data in sample.values()])
@@ -159,56 +150,6 @@ def test_the_sample_never_changes(sample: dict[str, DigitData]) -> None:
 
 
 SAMPLE_LABELS = {"train": "014e240694a2", "validation": "64e17bd40f99", "test": "b0fe2ea521a1"}
-
-
-# --- subsets -------------------------------------------------------------------------------
-
-
-def test_a_subset_is_fixed_by_its_seed(sample: dict[str, DigitData]) -> None:
-    data = sample["train"]
-    part = data.subset(100, seed=3)
-    assert len(part) == 100
-    assert (part.name, part.split) == (data.name, data.split)
-    assert torch.equal(part.images, data.subset(100, seed=3).images)
-    assert part.digest != data.subset(100, seed=4).digest
-    positions = [
-        int(np.flatnonzero((data.images == image).all(dim=2).all(dim=1))[0])
-        for image in part.images
-    ]
-    assert positions == sorted(set(positions))  # different digits, in their order
-    assert torch.equal(part.labels, data.labels[positions])
-    assert torch.bincount(part.labels).min() > 0  # drawn from everywhere
-
-
-def test_parts_of_a_digit_stay_together() -> None:
-    count = torch.arange(6)
-    data = DigitData(
-        "made",
-        "train",
-        count[:, None, None].expand(6, 28, 28).to(torch.uint8),
-        count + 10,
-        writers=count + 20,
-        characters=count + 30,
-        points=count[:, None, None].expand(6, 4, 2).float(),
-        stroke_numbers=count[:, None].expand(6, 4).short(),
-    )
-    part = data.select(torch.tensor([4, 1]))
-    assert part.images[:, 0, 0].tolist() == [4, 1]
-    assert part.labels.tolist() == [14, 11]
-    assert part.writers.tolist() == [24, 21]
-    assert part.characters.tolist() == [34, 31]
-    assert part.points[:, 0, 0].tolist() == [4, 1]
-    assert part.stroke_numbers[:, 0].tolist() == [4, 1]
-    assert len(part.tensors()) == 6
-
-
-def test_the_digest_is_of_images_and_labels(sample: dict[str, DigitData]) -> None:
-    data = sample["test"]
-    content = data.images.numpy().tobytes() + data.labels.numpy().tobytes()
-    assert data.digest == hashlib.sha256(content).hexdigest()[:12]
-    assert data.digest in repr(data)
-    assert "sample test: 300 digits" in repr(data)
-    assert data.select(torch.arange(299, -1, -1)).digest != data.digest
 
 
 # --- pen digits and what is made of them ---------------------------------------------------
@@ -274,9 +215,15 @@ def test_notmnist_is_never_trained_on(split: str, tmp_path: Path) -> None:
         catalog.load("notmnist", split, tmp_path)
 
 
-@pytest.mark.needs_notmnist
-def test_notmnist_is_in_frames(notmnist_folder: Path) -> None:
-    data = catalog.load("notmnist", "test", notmnist_folder.parent)
-    assert len(data) == 10_000
-    assert (data.labels == NO_DIGIT).all()
-    assert (data.images.amax(dim=(1, 2)) == 255).all()
+def test_a_subset_is_fixed_by_its_seed(sample: dict[str, DigitData]) -> None:
+    data = sample["train"]
+    part = data.subset(100, seed=3)
+    assert (len(part), part.name, part.split) == (100, "sample", "train")
+    assert torch.equal(part.images, data.subset(100, seed=3).images)
+    assert part.digest != data.subset(100, seed=4).digest
+    rows = data.sample_indices(100, seed=3)
+    assert (rows.diff() > 0).all()
+    assert torch.equal(part.labels, data.labels[rows])
+    assert data.subset(None) is data.subset(10**6) is data
+    with pytest.raises(ValueError, match="at least one"):
+        data.subset(0)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,11 +93,11 @@ def test_a_large_picture_is_reduced() -> None:
         ({"strokes": [[[float("nan"), 0]]]}, "strokes"),
         ({"strokes": [[[1e300, 0]]]}, "strokes"),
         ({"strokes": [[[0, 0]] * (MAX_POINTS + 1)]}, "strokes"),
-        ({"prediction": {"probabilities": [1]}}, "prediction|probabilities"),
-        ({"prediction": PREDICTION | {"probabilities": [0.1] * 9}}, "probabilities"),
-        ({"prediction": PREDICTION | {"probabilities": [2.0] * 10}}, r"probabilities\.0"),
-        ({"prediction": PREDICTION | {"score": float("inf")}}, "score"),
-        ({"prediction": PREDICTION | {"rejected": 1}}, "rejected"),
+        ({"prediction": {"probabilities": [1]}}, "prediction.probabilities"),
+        ({"prediction": PREDICTION | {"probabilities": [0.1] * 9}}, "prediction.probabilities"),
+        ({"prediction": PREDICTION | {"probabilities": [2.0] * 10}}, "prediction.probabilities.0"),
+        ({"prediction": PREDICTION | {"score": float("inf")}}, "prediction.score"),
+        ({"prediction": PREDICTION | {"rejected": 1}}, "prediction.rejected"),
         ({"id": "../../etc"}, "id"),
         ({"weights": "<b>"}, "weights"),
         ({"time": "<script>"}, "time"),
@@ -213,14 +212,6 @@ def test_nothing_is_imported_if_one_line_does_not_fit(store: DrawingFile, line: 
     assert store.export() == before
 
 
-def test_an_import_has_a_limit(store: DrawingFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DrawingFileError, match="no drawings"):
-        store.import_file(b"\n\n")
-    monkeypatch.setattr(drawing_file, "MAX_IMPORT", 2**20)
-    with pytest.raises(DrawingFileError, match="at most 1 MiB, this one 2 MiB"):
-        store.import_file(b" " * 2**21)
-
-
 def test_damaged_lines_are_moved_to_their_file(store: DrawingFile) -> None:
     first, second, torn = drawn(1), drawn(2), drawn(3).to_line()[:50]
     store.append(first, second)
@@ -275,19 +266,6 @@ def test_stored_drawings_survive_a_kill(store: DrawingFile) -> None:
     process.communicate()
     assert known <= {drawing.id for drawing in store.read()}
     assert store.remark == ""
-
-
-def test_threads_take_turns(store: DrawingFile) -> None:
-    def work() -> None:
-        for _ in range(10):
-            store.append(drawn())
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(store.read()) == 40
 
 
 def test_a_lock_that_is_held_for_long_is_reported(

@@ -78,13 +78,6 @@ def test_drawings_that_are_added_move_no_other(sixty: DrawingFile) -> None:
         assert torch.equal(data.images[: len(before[split])], before[split].images)
 
 
-def test_what_is_deleted_is_gone_from_the_data_set(sixty: DrawingFile) -> None:
-    first = catalog.load("drawings")
-    ids = [each.id for each in sixty.read() if drawings.split_of(each.id) == "train"]
-    sixty.delete(ids[:1])
-    assert torch.equal(catalog.load("drawings").images, first.images[1:])
-
-
 def test_strokes_are_pen_data(sixty: DrawingFile) -> None:
     data = catalog.load("drawings")
     rendered = render_data(data)

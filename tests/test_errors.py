@@ -45,13 +45,6 @@ def test_crossings_agree_with_solved_equations() -> None:
         assert errors.crossings([path]) == expected
 
 
-def test_a_small_mark_far_away_is_stray() -> None:
-    ring = DIGITS[0]
-    assert errors.has_stray_mark([*ring, np.array([[1.4, 1.3], [1.45, 1.35]])])
-    assert not errors.has_stray_mark([*ring, np.array([[0.85, 0.5], [0.9, 0.5]])])  # near
-    assert not errors.has_stray_mark([*ring, np.array([[1.5, 0.0], [1.5, 1.0]])])  # large
-
-
 # --- groups ----------------------------------------------------------------------------------
 
 
@@ -78,13 +71,6 @@ def test_groups_follow_from_the_drawing_then_from_the_pair_of_digits() -> None:
     table = errors.group_table(found, drawings)
     assert table.loc["9 read as 3"].tolist() == [1, 3, 3, "3 (writer 2)"]
     assert table.loc[errors.OTHER, "of one writer"].startswith("1 ")
-
-
-def test_misread_photos_are_told_from_misread_drawings() -> None:
-    strokes = predictions_of([1, 2, 3, 4], [1, 2, 3, 9])
-    photos = predictions_of([1, 3, 4], [7, 3, 9])
-    found = errors.photo_errors(photos, strokes, np.array([0, 2, 3]))
-    assert found == {"photo only": 1, "strokes too": 1}
 
 
 # --- pictures --------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -39,16 +38,7 @@ Build = Callable[[str, str, list[Path]], DigitData]
 Find = Callable[[str, str, Path, bool], list[Path]]
 
 
-@dataclass(frozen=True)
-class Source:
-    """The origin of a data set; see :func:`register`."""
-
-    build: Build
-    find: Find
-    cached: bool
-
-
-_sources: dict[str, Source] = {}
+_sources: dict[str, tuple[Build, Find, bool]] = {}
 
 
 def register(
@@ -64,7 +54,7 @@ def register(
 
     def decorate(build: Build) -> Build:
         for name in names:
-            _sources[name] = Source(build, find or (lambda *_: []), cached)
+            _sources[name] = (build, find or (lambda *_: []), cached)
         return build
 
     return decorate
@@ -98,11 +88,11 @@ def load(
         )
     if split not in SPLITS:
         raise ValueError(f"There is no split {split!r}. Choose one of {', '.join(SPLITS)}.")
-    source = _sources[name]
-    files = source.find(name, split, data_root(root), download)
-    if not source.cached:
-        return source.build(name, split, files)
-    tensors = cached(f"{name}-{split}", files, lambda: source.build(name, split, files).tensors())
+    build, find, keep = _sources[name]
+    files = find(name, split, data_root(root), download)
+    if not keep:
+        return build(name, split, files)
+    tensors = cached(f"{name}-{split}", files, lambda: build(name, split, files).tensors())
     return DigitData(name, split, **tensors)
 
 

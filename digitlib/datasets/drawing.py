@@ -123,7 +123,9 @@ class Drawing:
         if self.prediction is None:
             return None
         return (
-            NO_DIGIT if self.prediction["rejected"] else int(np.argmax(self.prediction["probabilities"]))
+            NO_DIGIT
+            if self.prediction["rejected"]
+            else int(np.argmax(self.prediction["probabilities"]))
         )
 
     @property

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from digitlib.datasets.drawing import Drawing, describe
 from digitlib.errors import DigitlibError
@@ -26,18 +25,6 @@ SWITCHED_OFF = "Storing drawings is switched off here (DIGITLIB_DRAWINGS is empt
 
 class DrawingFileError(DigitlibError):
     """Drawings couldn't be read or stored; the message is a sentence."""
-
-
-class Imported(NamedTuple):
-    """The result of an import.
-
-    Attributes:
-        added: number of new drawings.
-        known: number of drawings that were stored before; they are unchanged.
-    """
-
-    added: int
-    known: int
 
 
 def drawings_folder(root: str | os.PathLike[str] | None = None) -> Path | None:
@@ -122,20 +109,38 @@ class DrawingFile:
         """All drawings as a file that :meth:`import_file` reads."""
         return b"".join(drawing.to_line() for drawing in self.read())
 
-    def import_file(self, content: bytes) -> Imported:
-        """Add the drawings of an exported file, except those with a stored id.
+    def import_file(self, content: bytes) -> tuple[int, int]:
+        """Add the drawings of an exported file; return the numbers of new and of known ones.
+
+        A drawing with a stored id is known, and stays unchanged.
 
         Raises:
-            DrawingFileError: a line isn't a drawing or has no ink, or the file is too large.
-                Nothing is imported then.
+            DrawingFileError: a line isn't a drawing or has no ink, or the file is too large or
+                empty. Nothing is imported then.
         """
-        given = _parse_export(content)
+        if len(content) > MAX_IMPORT:
+            size = f"{len(content) / 2**20:.0f} MiB"
+            raise DrawingFileError(
+                f"A file has at most {MAX_IMPORT // 2**20} MiB, this one {size}."
+            )
+        given = []
+        for number, line in enumerate(content.split(b"\n"), 1):
+            if line.strip():
+                try:
+                    given.append(drawing := Drawing.from_line(line))
+                    drawing.frame()  # it has ink, and a picture is complete
+                except ValueError as error:
+                    raise DrawingFileError(
+                        f"Line {number} cannot be imported: {error} Nothing was imported."
+                    ) from error
+        if not given:
+            raise DrawingFileError("The file has no drawings.")
         with self._changing() as drawings:
             new = {drawing.id: drawing for drawing in given}
             for drawing in drawings:
                 new.pop(drawing.id, None)
             drawings.extend(new.values())
-        return Imported(len(new), len(given) - len(new))
+        return len(new), len(given) - len(new)
 
     @contextmanager
     def _changing(self) -> Iterator[list[Drawing]]:
@@ -201,27 +206,3 @@ def _parse(content: bytes) -> tuple[list[Drawing], list[bytes]]:
 def _remark(count: int, place: str) -> str:
     lines = "line is" if count == 1 else "lines are"
     return f"{count} damaged {lines} {place}." if count else ""
-
-
-def _parse_export(content: bytes) -> list[Drawing]:
-    """The drawings of an exported file.
-
-    Raises:
-        DrawingFileError: the file is too large or empty, or a line can't be used.
-    """
-    if len(content) > MAX_IMPORT:
-        size = f"{len(content) / 2**20:.0f} MiB"
-        raise DrawingFileError(f"A file has at most {MAX_IMPORT // 2**20} MiB, this one {size}.")
-    drawings = []
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if line.strip():
-            try:
-                drawings.append(drawing := Drawing.from_line(line))
-                drawing.frame()  # it has ink, and a picture is complete
-            except ValueError as error:
-                raise DrawingFileError(
-                    f"Line {number} cannot be imported: {error} Nothing was imported."
-                ) from error
-    if not drawings:
-        raise DrawingFileError("The file has no drawings.")
-    return drawings

@@ -72,17 +72,17 @@ def find(name: str, split: str, root: Path, download: bool) -> list[Path]:
         if not download:
             raise missing_error(TITLE, folder, "downloads are switched off")
         fetch(root, replace=False)
-    named = [
-        path
-        for part in PARTS[name]
-        for donor in DONORS[split]
-        for path in _files(folder / "data" / part / donor)
-    ]
-    donors = sorted({_donor(path) for path in named})
-    ink = {donor: _files(folder / "include" / donor) for donor in donors}
-    if not named or not all(ink.values()):
+    named, ink = list[Path](), set[Path]()
+    for part in PARTS[name]:
+        for donor in DONORS[split]:
+            if found := _files(folder / "data" / part / donor):
+                if not (inks := _files(folder / "include" / donor)):
+                    raise missing_error(TITLE, folder, f"the ink of {donor} is missing")
+                named += found
+                ink.update(inks)
+    if not named:
         raise missing_error(TITLE, folder, "the folder is incomplete")
-    return named + [path for donor in donors for path in ink[donor]]
+    return named + sorted(ink)
 
 
 def fetch(root: Path, *, replace: bool = True) -> None:
@@ -126,20 +126,6 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _archive(path: Path) -> Path:
-    """The folder ``unipen`` above a file of the archive."""
-    return next(folder for folder in path.parents if folder.name == "unipen")
-
-
-def _is_data(path: Path) -> bool:
-    return path.relative_to(_archive(path)).parts[0] == "data"
-
-
-def _donor(path: Path) -> str:
-    """The donor of a file of ``data/PART/DONOR``."""
-    return path.relative_to(_archive(path)).parts[2]
-
-
 def read_unipen(
     name: str, split: str, root: str | os.PathLike[str] | None = None
 ) -> list[PenDrawing]:
@@ -168,9 +154,9 @@ def build(name: str, split: str, files: list[Path]) -> DigitData:
 
 def _checked(key: str, files: Sequence[Path]) -> dict[str, Tensor]:
     """The packed drawings of thousands of files, checked by their digest."""
-    folder = _archive(files[0])
+    folder = next(folder for folder in files[0].parents if folder.name == "unipen")
     try:
-        drawings = pack_strokes(_parse(files))
+        drawings = pack_strokes(_parse(folder, files))
     except DataDamagedError as error:
         raise DataDamagedError(f"{error} {REMEDY}") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -185,13 +171,12 @@ def _checked(key: str, files: Sequence[Path]) -> dict[str, Tensor]:
     return drawings
 
 
-def _parse(files: Sequence[Path]) -> list[PenDrawing]:
-    include = _archive(files[0]) / "include"
+def _parse(folder: Path, files: Sequence[Path]) -> list[PenDrawing]:
     found = [
-        (_donor(path), character, strokes, writer)
+        (path.relative_to(folder).parts[2], *character)  # the donor of data/PART/DONOR
         for path in files
-        if _is_data(path)
-        for character, strokes, writer in read_characters(path, include)
+        if path.is_relative_to(folder / "data")
+        for character in read_characters(path, folder / "include")
     ]
     ranks = {
         donor: sorted({writer for other, _, _, writer in found if other == donor})
