@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -105,10 +104,9 @@ def test_killed_and_simultaneous_writers_leave_a_complete_file(folder: Path) -> 
 
 def test_abandoned_partial_files_are_removed_and_others_stay(folder: Path) -> None:
     abandoned, recent = (folder / f".file.{number}-1.partial" for number in (1, 2))
-    for path in (abandoned, recent):
-        path.write_bytes(b"partial")
-    old = time.time() - 2 * files.ABANDONED
-    os.utime(abandoned, (old, old))
+    abandoned.touch()
+    recent.touch()
+    os.utime(abandoned, (0, 0))
     write_bytes(folder / "file", b"whole")
     assert {*folder.iterdir()} == {recent, folder / "file"}
 

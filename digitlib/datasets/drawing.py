@@ -122,11 +122,8 @@ class Drawing:
         """The label that the network gave it, or None."""
         if self.prediction is None:
             return None
-        return (
-            NO_DIGIT
-            if self.prediction["rejected"]
-            else int(np.argmax(self.prediction["probabilities"]))
-        )
+        best = int(np.argmax(self.prediction["probabilities"]))
+        return NO_DIGIT if self.prediction["rejected"] else best
 
     @property
     def points(self) -> list[Stroke]:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from damage import damages, judge
-from helpers import sample_splits, small_config
 from pen_files import pen_text, unipen_folder
 from reliability import LONG, record
 
@@ -22,7 +21,6 @@ from digitlib.errors import DataDamagedError
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS
 from digitlib.models.explain import TRAINING_DIGITS, read_training_digits
 from digitlib.models.weights import load_model, model_digest
-from digitlib.training.trainer import fit
 
 COUNT = 2000 if LONG else 24
 
@@ -72,19 +70,6 @@ def test_damaged_heads_of_weights(tmp_path: Path) -> None:
     heads = ((kind, head + content[end:]) for kind, head in damages(content[:end], COUNT))
     found = judge(path, heads, lambda: weights(path), weights(BUNDLED_WEIGHTS))
     record("damage", {"cards": found})
-
-
-@pytest.mark.stress
-def test_damaged_checkpoints(tmp_path: Path) -> None:
-    path = tmp_path / "net.ckpt"
-    config, splits = small_config(epochs=2), sample_splits()
-
-    def read() -> str:
-        return model_digest(fit(config, splits, progress=False, checkpoint=path).model)
-
-    undamaged = read()
-    found = judge(path, damages(path.read_bytes(), COUNT), read, undamaged)
-    record("damage", {"checkpoints": found})
 
 
 # --- data ------------------------------------------------------------------------------------
