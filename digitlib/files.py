@@ -59,18 +59,17 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """Return the data folder: ``root``, else ``$DIGITLIB_DATA``, else the default folder.
-
-    The default is ``data/`` in a checkout of the repository. An installed package uses
-    ``digitlib`` in the user's data folder.
-    """
-    if named := root or os.environ.get("DIGITLIB_DATA"):
-        return Path(named)
+def default_folder() -> Path:
+    """``data/`` in a checkout of the repository, else ``digitlib`` in the user's data folder."""
     if (REPOSITORY / "pyproject.toml").is_file():
         return REPOSITORY / "data"
     user = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")  # Linux, Windows
     return Path(user or Path.home() / ".local" / "share") / "digitlib"
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """The data folder: ``root``, else ``$DIGITLIB_DATA``, else :func:`default_folder`."""
+    return Path(root or os.environ.get("DIGITLIB_DATA") or default_folder())
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -152,9 +151,9 @@ def to_jsonable(value: Any) -> Any:
         return {str(to_jsonable(key)): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_jsonable(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, bool, int)):
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (str, bool, int, float)):
         return value
     raise TypeError(f"A report takes numbers, strings, lists and dicts, not {type(value)}.")
 

@@ -14,7 +14,7 @@ from joblib import Memory
 from numpy.typing import NDArray
 from torch import Tensor
 
-from digitlib.files import data_root, digest
+from digitlib.files import default_folder, digest
 
 # Installed libraries that may change a pixel of a built data set.
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pillow")
@@ -29,7 +29,8 @@ def cached(
 
     A cached result counts only for the same source files, code and libraries. joblib compresses
     it with a checksum, so damage is noticed and the data are built again. A warning says so if
-    the cache folder (``$DIGITLIB_CACHE``, else ``cache`` in the data folder) can't be written.
+    the cache folder (``$DIGITLIB_CACHE``, else ``cache`` in the
+    default data folder) can't be written.
 
     Args:
         name: of the built data.
@@ -40,7 +41,7 @@ def cached(
     def make() -> dict[str, NDArray]:
         return {key: tensor.numpy() for key, tensor in build().items()}
 
-    folder = os.environ.get("DIGITLIB_CACHE") or data_root() / "cache"
+    folder = os.environ.get("DIGITLIB_CACHE") or default_folder() / "cache"
     key = digest(code_and_libraries(), *(path.read_bytes() for path in sources))
     try:
         memory = Memory(folder, verbose=0, compress=1)
