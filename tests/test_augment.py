@@ -134,14 +134,6 @@ def test_the_share_of_bad_pictures(frames: torch.Tensor) -> None:
     assert changed(0.3) == pytest.approx(0.3, abs=0.05)
 
 
-def test_noise_keeps_away_from_the_margin() -> None:
-    frame = torch.zeros(50, 28, 28)
-    frame[:, 12:16, 12:16] = 1
-    worse = augment.degrade(frame, share=1)
-    assert worse[:, :10].abs().max() == 0
-    assert worse[:, 11].max() > 0
-
-
 # --- pens ----------------------------------------------------------------------------------
 
 

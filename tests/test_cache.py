@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_written_is_reported(
     assert build.count == 1
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_processes_that_build_the_same_set_at_once_all_get_it() -> None:
     code = (
         "from digitlib.datasets.catalog import load\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers import DIGITS
-from PIL import Image
 
 from digitlib.datasets.pen import PenDrawing
 from digitlib.evaluation import errors
@@ -30,19 +29,6 @@ def four(*, stem: bool, writer: int = 1) -> PenDrawing:
 
 
 # --- the drawing -----------------------------------------------------------------------------
-
-
-def test_crossings_agree_with_solved_equations() -> None:
-    random = np.random.RandomState(0)
-    for _ in range(20):
-        path = random.rand(12, 2)
-        expected = 0
-        for i in range(11):
-            for j in range(i + 2, 11):
-                sides = np.column_stack([path[i + 1] - path[i], path[j] - path[j + 1]])
-                at = np.linalg.solve(sides, path[j] - path[i])
-                expected += bool(((at > 0) & (at < 1)).all())
-        assert errors.crossings([path]) == expected
 
 
 # --- groups ----------------------------------------------------------------------------------
@@ -74,19 +60,6 @@ def test_groups_follow_from_the_drawing_then_from_the_pair_of_digits() -> None:
 
 
 # --- pictures --------------------------------------------------------------------------------
-
-
-def test_thumbnails_are_uncropped_and_frames_are_enlarged_to_their_size() -> None:
-    page = Image.new("RGB", (300, 100), (10, 20, 30))
-    (square,) = errors.thumbnails([page])
-    assert square.shape == (112, 112)
-    assert square[56, 0] < 60
-    assert square[0, 56] == 255
-    frame = np.arange(784, dtype=np.uint8).reshape(1, 28, 28)
-    large = errors.enlarge(frame)
-    assert large.shape == (1, 112, 112)
-    assert (large[0, ::4, ::4] == frame[0]).all()
-    assert (large[0, 3::4, 3::4] == frame[0]).all()
 
 
 def test_mistakes_of_one_writer_hit_fewer_writers_than_chance() -> None:

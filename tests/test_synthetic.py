@@ -9,7 +9,6 @@ import pytest
 from helpers import DIGITS, bundled
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.random import RandomState
 
 from digitlib.datasets import non_digits, synthetic
 from digitlib.datasets.base import NO_DIGIT
@@ -100,15 +99,6 @@ def test_sevens_get_and_lose_their_bar() -> None:
     assert [stroke.tolist() for stroke in without.strokes] == [stem.tolist()]
 
 
-def test_restyling_leaves_the_originals_alone() -> None:
-    originals = [pen(digit) for digit in range(10)]
-    copies = [pen(digit) for digit in range(10)]
-    first = synthetic.modify_digits(originals, 5)
-    assert same(originals, copies)
-    assert same(first, synthetic.modify_digits(originals, 5))
-    assert not same(first, synthetic.modify_digits(originals, 6))
-
-
 # --- no digits -----------------------------------------------------------------------------
 
 
@@ -134,15 +124,3 @@ def test_no_digits_are_counted_and_labelled() -> None:
     )
     assert same(made, non_digits.draw_non_digits(non_digits.LETTERS, 3, 0, pens))
     assert not same(made, non_digits.draw_non_digits(non_digits.LETTERS, 3, 1, pens))
-
-
-def test_two_digits_side_by_side_do_not_overlap() -> None:
-    random = RandomState(0)
-    for first in (1, 4, 8):
-        for second in (0, 1, 7):
-            parts = non_digits.side_by_side(pen(first), pen(second), random)
-            count = len(DIGITS[first])
-            left, right = np.concatenate(parts[:count]), np.concatenate(parts[count:])
-            assert left[:, 0].max() < right[:, 0].min()
-            assert np.ptp(left[:, 1]) == pytest.approx(1, abs=0.25)
-            assert np.ptp(right[:, 1]) == pytest.approx(1, abs=0.25)

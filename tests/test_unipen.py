@@ -113,13 +113,6 @@ def test_components_are_selected(
     assert first_x(drawing) == expected
 
 
-def test_a_segment_is_a_labeled_drawing_with_y_down(tmp_path: Path) -> None:
-    first, second = read(write(tmp_path, '0 ? "5"', '2-3 OK "7"'))
-    assert (first.label, first.character, len(first.strokes)) == (5, "5", 1)
-    assert (second.label, second.character, len(second.strokes)) == (7, "7", 2)
-    np.testing.assert_array_equal(first.strokes[0], [[0, 0], [1, -10], [2, -20]])
-
-
 def test_included_files_follow_each_other(tmp_path: Path) -> None:
     other = ".WRITER_ID bert\n.PEN_DOWN\n 5 5\n 6 6\n"
     order = ("{donor}/b.dat", "{donor}/lexicon.lex", "{donor}/a.dat")  # the lexicon is missing
@@ -169,10 +162,9 @@ def test_characters_that_a_person_takes_for_digits_are_left_out(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["unipen", "letters", "signs"])
-@pytest.mark.parametrize("split", SPLITS)
-def test_a_missing_collection_says_where_it_is_from(name: str, split: str, tmp_path: Path) -> None:
+def test_a_missing_collection_says_where_it_is_from(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataMissingError) as caught:
-        catalog.load(name, split, tmp_path, download=False)
+        catalog.load(name, "test", tmp_path, download=False)
     for part in (unipen.DOI, str(tmp_path / "unipen"), "data/README.md", "DIGITLIB_DATA"):
         assert part in str(caught.value)
 
@@ -216,8 +208,8 @@ def test_damaged_ink_is_named(old: str, new: str, tmp_path: Path) -> None:
     ("name", "sizes"),
     [
         ("unipen", (5164, 543, 1392)),
-        ("letters", (30557, 1769, 4683)),
-        ("signs", (4711, 1253, 822)),
+        pytest.param("letters", (30557, 1769, 4683), marks=pytest.mark.stress),
+        pytest.param("signs", (4711, 1253, 822), marks=pytest.mark.stress),
     ],
 )
 def test_the_collection_is_complete(name: str, sizes: tuple[int, ...]) -> None:

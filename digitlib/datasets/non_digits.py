@@ -33,7 +33,7 @@ def parse_outline(outline: str) -> list[Points]:
 
 
 def draw_outline(outline: str, random: RandomState) -> list[Points]:
-    """The strokes of an outline as a hand draws them, each time a little otherwise."""
+    """The strokes of an outline as a hand draws them, a little different each time."""
     bend, waves = 0.04 * random.randn(3, 2), random.uniform(-5, 5, (2, 3))
     phase, slant = random.uniform(0, 2 * np.pi, 3), random.uniform(-0.15, 0.15)
     size = np.exp(random.uniform(-0.15, 0.15, 2))
@@ -52,7 +52,7 @@ def scribble(random: RandomState) -> list[Points]:
 
 
 def side_by_side(first: PenDrawing, second: PenDrawing, random: RandomState) -> list[Points]:
-    """Two digits next to each other, equally high."""
+    """Two digits next to each other, of the same height."""
     parts: list[Points] = []
     right = 0.0
     for digit in (first, second):
@@ -67,10 +67,7 @@ def side_by_side(first: PenDrawing, second: PenDrawing, random: RandomState) -> 
 def draw_non_digits(
     outlines: dict[str, str], count: int, seed: int, digits: Sequence[PenDrawing] = ()
 ) -> list[PenDrawing]:
-    """Things that are no digit: ``count`` of each outline, scribbles, and pairs of ``digits``.
-
-    No two are alike.
-    """
+    """Drawings that aren't digits: ``count`` of each outline, scribbles, and pairs of ``digits``."""
     random = RandomState(seed)
     drawings = [
         draw_outline(outline, random) for outline in outlines.values() for _ in range(count)

@@ -1,6 +1,6 @@
 """Simulated pictures of pen strokes, for evaluation: canvas drawings and photos of paper.
 
-They are not used in training. They replace users' uploads where the conditions have to be known:
+They are not used in training. They replace uploads of users when the conditions must be known:
 brush and size on a canvas; light, paper, ruling, pen, noise, blur and JPEG of a photo.
 """
 
@@ -58,10 +58,10 @@ def coverage(
 
 
 def photo(strokes: Strokes, seed: int, *, side: int = 480) -> Image.Image:
-    """A phone photo of the digit on paper: light falling off, ruling, noise, blur, JPEG.
+    """A phone photo of the digit on paper: uneven light, ruling, noise, blur, JPEG.
 
-    All of it is determined by ``seed``: a pen, pencil or marker; white, yellowish or gray
-    paper; plain, ruled or squared; a shadow's soft edge; the digit anywhere.
+    ``seed`` determines everything: pen, pencil or marker; white, yellowish or gray paper; plain,
+    ruled or squared; the soft edge of a shadow; the place of the digit.
 
     Returns:
         A color picture (mode ``RGB``) of ``side`` px width.
