@@ -67,7 +67,7 @@ def side_by_side(first: PenDrawing, second: PenDrawing, random: RandomState) -> 
 def draw_non_digits(
     outlines: dict[str, str], count: int, seed: int, digits: Sequence[PenDrawing] = ()
 ) -> list[PenDrawing]:
-    """Drawings that aren't digits: ``count`` of each outline, scribbles, and pairs of ``digits``."""
+    """Drawings that aren't digits: ``count`` of each outline, scribbles, pairs of ``digits``."""
     random = RandomState(seed)
     drawings = [
         draw_outline(outline, random) for outline in outlines.values() for _ in range(count)
