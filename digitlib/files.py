@@ -26,14 +26,13 @@ REPORTS = REPOSITORY / "reports"
 NOTEBOOK_FOLDER = REPOSITORY / "notebooks"
 LOCK_PATIENCE = 2.0  # s of waiting for another process before a message says so
 ABANDONED = 3600.0  # s after which a partial file has no writer anymore
-PACKAGES = (
-    "digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow",
-    "onnxruntime", "matplotlib", "pandas",
-)  # fmt: skip
+# Libraries that results depend on.
+PACKAGES = ("digitlib", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow",
+            "onnxruntime", "matplotlib", "pandas")  # fmt: skip
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a result depends on."""
+    """Versions of Python and of the ``PACKAGES``."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version()} | found
 
@@ -43,16 +42,17 @@ def provenance() -> dict[str, Any]:
 
     ``modified`` is True if the package differs from the revision. Outside git, both are None.
     """
+    head = modified = None
     git = ["git", "-c", "safe.directory=*", "-C", str(REPOSITORY)]
-    try:
+    with suppress(OSError, subprocess.CalledProcessError):
         head, status = (
             subprocess.check_output([*git, *command], stderr=subprocess.DEVNULL, text=True).strip()
             for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "digitlib"])
         )
-        code: dict[str, Any] = {"revision": head, "modified": bool(status)}
-    except (OSError, subprocess.CalledProcessError):
-        code = {"revision": None, "modified": None}
-    return code | {
+        modified = bool(status)
+    return {
+        "revision": head,
+        "modified": modified,
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,8 +75,8 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write a file atomically: it is complete and on the disk, or it is unchanged.
 
-    Processes and threads may write the same file at once; the last write wins. Partial files
-    that killed processes left are removed after an hour.
+    The last of several simultaneous writes wins. Partial files of killed processes are removed
+    after an hour.
 
     Raises:
         WriteError: the file can't be written.
@@ -120,9 +120,7 @@ def wrap_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path, waiting: str) -> Iterator[None]:
-    """Hold the lock file ``path`` in this block; it ends with the block or the process.
-
-    If another process holds it for two seconds, the message ``waiting`` goes to stderr.
+    """Hold the lock file ``path``; after two seconds of waiting, print a message to stderr.
 
     Raises:
         WriteError: the lock file can't be created.
@@ -151,10 +149,8 @@ def to_jsonable(value: Any) -> Any:
         return {str(to_jsonable(key)): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_jsonable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     if value is None or isinstance(value, (str, bool, int, float)):
-        return value
+        return None if isinstance(value, float) and not math.isfinite(value) else value
     raise TypeError(f"A report takes numbers, strings, lists and dicts, not {type(value)}.")
 
 
