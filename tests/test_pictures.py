@@ -30,7 +30,7 @@ def test_a_photo_follows_from_its_seed() -> None:
 
 
 @pytest.mark.needs_pendigits
-@pytest.mark.slow
+@pytest.mark.stress
 def test_photos_of_unseen_writers_are_read() -> None:
     digits = read_pendigits("validation")[::25]
     recognizer = Recognizer.load()
