@@ -63,9 +63,9 @@ def fetch(root: Path, *names: str, replace: bool = True) -> None:
     """
     import pooch
 
-    folder = root / "pendigits-orig"
-    with download_folder("UCI pendigits", folder, root) as partial:
-        for name in names or (TRAINING, TESTING):
+    folder, names = root / "pendigits-orig", names or (TRAINING, TESTING)
+    with download_folder(f"UCI pendigits ({names[0]})", folder / names[0], root) as partial:
+        for name in names:
             if not replace and (folder / name).exists():
                 continue
             url = f"{PENDIGITS_URL}{name}.Z"
