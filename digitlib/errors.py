@@ -1,30 +1,30 @@
-"""The errors of digitlib: one family, each message a sentence that says what to do.
+"""The errors of digitlib. Each message is a sentence that says what to do.
 
-What made them necessary (an error of a decoder, of a library) is chained as ``__cause__``. A wrong
-argument of a function, a mistake of the code that calls it, is a plain ``ValueError``.
+The underlying error of a decoder or library is chained as ``__cause__``. A wrong argument in the
+calling code raises a plain ``ValueError``.
 """
 
 from __future__ import annotations
 
 
 class DigitlibError(Exception):
-    """Something given to digitlib cannot be used: a picture, a drawing, weights, data."""
+    """Digitlib can't use an input: a picture, a drawing, weights, or data."""
 
 
 class InputError(DigitlibError, ValueError):
-    """A picture or drawing cannot be read: damaged, too large, too busy, or none at all."""
+    """A picture or drawing can't be read: it is damaged, too large, too busy, or empty."""
 
 
 class BlankDrawingError(InputError):
-    """There is no ink in the drawing or picture."""
+    """The drawing or picture has no ink."""
 
 
 class WeightsError(DigitlibError, ValueError):
-    """A weights file cannot be used; the message is one line that says why."""
+    """A weights file can't be used; the message says why in one line."""
 
 
 class DataMissingError(DigitlibError, FileNotFoundError):
-    """The files of a data set are missing and could not be downloaded."""
+    """The files of a data set are missing and couldn't be downloaded."""
 
 
 class DataDamagedError(DigitlibError, ValueError):
@@ -32,7 +32,7 @@ class DataDamagedError(DigitlibError, ValueError):
 
 
 class WriteError(DigitlibError, OSError):
-    """A file cannot be written; what was there is as it was. Arguments are those of an OSError."""
+    """A file can't be written and is unchanged; takes the arguments of an OSError."""
 
     def __str__(self) -> str:
         return (

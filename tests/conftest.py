@@ -1,16 +1,15 @@
-"""Common to all tests: places of data and Chromium, and the consequence of a missing one.
+"""Shared fixtures: folders of data, cache and drawings, and skips if data or Chromium are missing.
 
-A test that needs a data set or a browser says so with a marker (``needs_mnist``,
-``needs_pendigits``, ``needs_unipen``, ``needs_notmnist``, ``browser``) or takes the fixture of the
-thing itself; where it is missing, the test is skipped with a sentence on the remedy. With
-``DIGITLIB_FAIL_ON_SKIP=1`` (as in ``.ci/run``) a skipped test fails the run.
+A test that needs a data set or a browser has a marker (``needs_mnist``, ``needs_pendigits``,
+``needs_unipen``, ``needs_notmnist``, ``browser``) or takes the fixture of the data. If they are
+missing, the test is skipped and the reason says what to do. With ``DIGITLIB_FAIL_ON_SKIP=1`` (as
+in ``.ci/run``), a skipped test fails the run.
 """
 
 from __future__ import annotations
 
 import os
-import urllib.error
-import urllib.request
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,17 +20,16 @@ from needs import DATA_SETS, data_root, find_chromium, missing_chromium, missing
 
 from digitlib.datasets.drawing_file import DrawingFile
 
-# Set here and not by MPLBACKEND, which the kernels of notebooks under test would inherit:
-# they would lose their inline figures.
+# Not by MPLBACKEND: the kernels of notebooks under test would inherit it and lose their figures.
 matplotlib.use("Agg")
 
-# The first call of a torch function takes long; a time limit on one example says nothing.
+# The first call of a torch function takes long, so a time limit on one example is useless.
 hypothesis.settings.register_profile("digitlib", deadline=None)
 hypothesis.settings.load_profile("digitlib")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first: no worker is left with one at the end."""
+    """Long tests first, so that no worker is left with one at the end."""
     items.sort(key=lambda item: not any(map(item.get_closest_marker, ("notebook", "slow"))))
 
 
@@ -45,7 +43,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of built data sets, shared by all tests of a run: never the repository's own."""
+    """A cache of built data sets that all tests of a run share; not the repository's own."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent  # the same for all workers
@@ -56,7 +54,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def drawings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of stored drawings in all tests: never the one in the data folder."""
+    """The folder of stored drawings in all tests; not the one in the data folder."""
     folder = tmp_path_factory.getbasetemp() / "drawings"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DIGITLIB_DRAWINGS", str(folder))
@@ -65,7 +63,7 @@ def drawings_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DrawingFile:
-    """Stored drawings in a folder of the test, which is the one where they are looked for."""
+    """Stored drawings in a folder of the test, which DIGITLIB_DRAWINGS names."""
     monkeypatch.setenv("DIGITLIB_DRAWINGS", str(tmp_path / "drawings"))
     return DrawingFile()
 
@@ -90,7 +88,7 @@ def pendigits_file() -> Path:
 
 @pytest.fixture(scope="session")
 def notmnist_folder() -> Path:
-    """The folder of the two notMNIST files."""
+    """The folder of notMNIST."""
     return _folder("needs_notmnist")
 
 
@@ -139,10 +137,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No way out of this machine, whatever the machine."""
+    """No network."""
 
     def fail(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no network")
+        raise socket.gaierror("no network")
 
-    monkeypatch.setattr(urllib.request, "urlopen", fail)
-    monkeypatch.setattr(urllib.request, "urlretrieve", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)

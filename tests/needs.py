@@ -1,4 +1,4 @@
-"""Needs of the tests beside Python: data sets and a browser, and the reason of a skip."""
+"""What tests need besides Python: data sets and a browser, and the reason of a skip."""
 
 from __future__ import annotations
 
@@ -9,35 +9,19 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # marker → (name, folder below the data root, files)
-DATA_SETS = {
-    "needs_mnist": (
-        "MNIST",
-        "MNIST/raw",
-        (
-            "train-images-idx3-ubyte",
-            "train-labels-idx1-ubyte",
-            "t10k-images-idx3-ubyte",
-            "t10k-labels-idx1-ubyte",
-        ),
-    ),
+DATA_SETS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "needs_mnist": ("MNIST", "MNIST/raw", (
+        "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
+    )),
     "needs_pendigits": ("UCI pendigits", "pendigits-orig", ("pendigits-orig.tra",)),
     # Of its thousands of files one per split, and the ink of the first.
-    "needs_unipen": (
-        "UNIPEN",
-        "unipen",
-        (
-            "data/1a/apa/apa19/app1989.dat",
-            "data/1a/tos/f1/f1002058.dat",
-            "data/1a/ced/aaaa9018_s_2h.dat",
-            "include/apa/data/apa19/app1989.dat",
-        ),
-    ),
-    "needs_notmnist": (
-        "notMNIST",
-        "notMNIST",
-        ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
-    ),
-}
+    "needs_unipen": ("UNIPEN", "unipen", (
+        "data/1a/apa/apa19/app1989.dat", "data/1a/tos/f1/f1002058.dat",
+        "data/1a/ced/aaaa9018_s_2h.dat", "include/apa/data/apa19/app1989.dat",
+    )),
+    "needs_notmnist": ("notMNIST", "notMNIST", ("t10k-images-idx3-ubyte.gz",)),
+}  # fmt: skip
 CHROMIUM_NAMES = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
 
 

@@ -1,7 +1,7 @@
 """Random variations of batches of frames and pen strokes, on their device.
 
 Frames are float ``[N, 28, 28]``, 0-1, white ink on black; strokes are samples ``[N, P, 2]``.
-Every random number comes from torch's global generator: a seed determines all of them.
+Every random number comes from torch's global generator, so a seed determines all of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 def uniform(count: int, low: float, high: float, like: Tensor) -> Tensor:
-    """Uniform random numbers ``[count]`` on the device of ``like``."""
+    """Uniform random numbers ``[count]`` with the device and type of ``like``."""
     return torch.empty(count, device=like.device, dtype=like.dtype).uniform_(low, high)
 
 
@@ -29,15 +29,13 @@ def affine(count: int, like: Tensor, *, rotation: float, slant: float, stretch: 
     lean = uniform(count, -slant, slant, like)
     wide = uniform(count, -stretch, stretch, like).exp()
     high = uniform(count, -stretch, stretch, like).exp()
-    cos, sin = angle.cos(), angle.sin()
-    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
-    zero = torch.zeros_like(wide)
-    shape = torch.stack([torch.stack([wide, lean], -1), torch.stack([zero, high], -1)], -2)
-    return turn @ shape
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(wide)
+    turn = torch.stack([cos, -sin, sin, cos], -1).view(-1, 2, 2)
+    return turn @ torch.stack([wide, lean, zero, high], -1).view(-1, 2, 2)
 
 
 def apply_to_share(frames: Tensor, changed: Tensor, share: float) -> Tensor:
-    """``changed`` for a random ``share`` of the frames or drawings, the others as they are."""
+    """``changed`` for a random ``share`` of the frames or drawings, the others unchanged."""
     applied = torch.rand(len(frames), device=frames.device) < share
     return torch.where(applied.view(-1, *[1] * (frames.ndim - 1)), changed, frames)
 
@@ -55,7 +53,7 @@ def warp(
     bend: float = 0.8,
     resampling: str = "bicubic",
 ) -> Tensor:
-    """Affine and elastic distortion in one resampling, about the centre of mass.
+    """Affine and elastic distortion in one resampling, about the center of mass.
 
     Args:
         frames: ``[N, 28, 28]``, 0-1, or with planes ``[N, 4, 28, 28]``, which move with the frame
@@ -65,7 +63,7 @@ def warp(
         stretch: logarithm of the factor of each side.
         shift: px.
         bend: standard deviation in px of a smooth displacement (Simard et al., 2003).
-        resampling: bicubic keeps strokes as sharp as they were, bilinear blurs them.
+        resampling: bicubic keeps strokes sharp, bilinear blurs them.
     """
     count, size = len(frames), frames.shape[-1]
     matrix = affine(count, frames, rotation=rotation, slant=slant, stretch=stretch)
@@ -92,21 +90,15 @@ def change_stroke_width(frames: Tensor, *, thinner: float = 0.6, thicker: float 
     return changed / changed.amax(dim=(1, 2), keepdim=True).clamp_min(0.3)
 
 
-def degrade(frames: Tensor, *, share: float = 0.3, noise: float = 0.08) -> Tensor:
-    """Degrade some frames as bad pictures do: blur, harder or softer edges, noise.
-
-    Args:
-        frames: ``[N, 28, 28]``.
-        share: of the frames that are changed.
-        noise: largest standard deviation of the noise added to ink and its surroundings.
-    """
+def degrade(frames: Tensor, *, share: float = 0.3) -> Tensor:
+    """Degrade a ``share`` of frames like bad pictures: blur, harder or softer edges, noise."""
     count = len(frames)
     blurred = F.avg_pool2d(frames[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
     blend = uniform(count, 0, 0.8, frames)[:, None, None]
     gain = uniform(count, 0.8, 2.5, frames)[:, None, None]
     changed = (frames + blend * (blurred - frames)) * gain
-    level = uniform(count, 0, noise, frames)[:, None, None]
-    changed = (changed + level * torch.randn_like(frames) * (blurred > 0.02)).clamp(0, 1)
+    noise = uniform(count, 0, 0.08, frames)[:, None, None]  # standard deviation near ink
+    changed = (changed + noise * torch.randn_like(frames) * (blurred > 0.02)).clamp(0, 1)
     return apply_to_share(frames, changed, share)
 
 
@@ -114,8 +106,8 @@ def degrade(frames: Tensor, *, share: float = 0.3, noise: float = 0.08) -> Tenso
 class FrameVariation:
     """Strength of the variations of frames.
 
-    Each change also blurs or thickens a little, so each leaves some frames unchanged: a network
-    trained without frames as sharp and thin as MNIST's own misreads more of those.
+    Each change also blurs or thickens a little, so each leaves some frames unchanged. A network
+    trained without frames as sharp and thin as MNIST's own makes more errors on those.
     """
 
     warp_prob: float = 0.9
@@ -158,13 +150,13 @@ def distort_points(
 ) -> Tensor:
     """Distort pen samples ``[N, P, 2]`` before rendering: affine and smoothly bent.
 
-    ``bend`` is the amplitude of the waves added, as part of the drawing's longer side.
+    ``bend`` is the amplitude of the added waves, as a share of the drawing's longer side.
     """
     count = len(points)
     low, high = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
     unit = (points - (low + high) / 2) / (high - low).amax(dim=2, keepdim=True).clamp_min(1e-6)
     matrix = affine(count, points, rotation=rotation, slant=slant, stretch=stretch)
-    # Three random plane waves move the points, so that neighbours move alike.
+    # Three random plane waves, so that neighboring points move together.
     waves = torch.randn(count, 2, 3, device=points.device) * 5
     phase = uniform(count * 3, 0, 2 * math.pi, points).view(count, 1, 3)
     push = torch.randn(count, 3, 2, device=points.device) * bend
@@ -172,10 +164,10 @@ def distort_points(
 
 
 def split_strokes(numbers: Tensor, share: float, pieces: int = 4) -> Tensor:
-    """Stroke numbers ``[N, P]`` of drawings, for a ``share`` of them as if drawn in pieces.
+    """Stroke numbers ``[N, P]``, with a ``share`` of the drawings split into pieces.
 
-    The samples of such a drawing are parted into ``pieces`` of equal length, which strokes part
-    further. :func:`reorder_strokes` then draws these in any order and direction.
+    Such a drawing has ``pieces`` of equal length, split further at its strokes.
+    :func:`reorder_strokes` then draws them in any order and direction.
     """
     samples = (numbers >= 0).sum(dim=1, keepdim=True)
     place = torch.arange(numbers.shape[1], device=numbers.device)
@@ -187,16 +179,15 @@ def split_strokes(numbers: Tensor, share: float, pieces: int = 4) -> Tensor:
 def reorder_strokes(
     points: Tensor, numbers: Tensor, *, reverse: float = 0.15, shuffle: float = 0.15
 ) -> tuple[Tensor, Tensor]:
-    """Samples ``[N, P, 2]`` and stroke numbers ``[N, P]`` as other hands draw them.
+    """Samples ``[N, P, 2]`` and stroke numbers ``[N, P]`` in another order and direction.
 
     Args:
         points, numbers: as for :func:`rendering.render_batch_with_planes`.
         reverse: share of the strokes drawn from their end to their start.
-        shuffle: share of the drawings whose strokes come in another order.
+        shuffle: share of the drawings with another order of strokes.
     """
     count, length = numbers.shape
-    strokes = int(numbers.max()) + 1
-    device = points.device
+    strokes, device = int(numbers.max()) + 1, points.device
     place = torch.arange(length, device=device).expand(count, -1)
     of = numbers.clamp_min(0).long()
     turned = (torch.rand(count, strokes, device=device) < reverse).gather(1, of)
@@ -212,14 +203,12 @@ def reorder_strokes(
 def move_strokes(
     points: Tensor, numbers: Tensor, share: float, *, shift: float = 0.04, stretch: float = 0.12
 ) -> Tensor:
-    """Pen samples ``[N, P, 2]``, in a ``share`` of the drawings each stroke moved by itself.
-
-    A bar floats away or crosses, a stroke is too short for its partner, parts meet too early.
+    """Pen samples ``[N, P, 2]``; in a ``share`` of the drawings, each stroke moves by itself.
 
     Args:
         points, numbers: as for :func:`rendering.render_batch_with_planes`.
         share: of the drawings.
-        shift: standard deviation of a stroke's movement, as part of the drawing's longer side.
+        shift: standard deviation of a stroke's movement, as a share of the drawing's longer side.
         stretch: standard deviation of the logarithm of its scale, about its own middle.
     """
     of = torch.where(numbers < 0, numbers.amax(dim=1, keepdim=True), numbers).long()  # [N, P]
@@ -236,34 +225,28 @@ def move_strokes(
     return apply_to_share(points, moved, share)
 
 
-# Samples that move alike (standard deviation of a Gaussian), and the largest amplitude as part of
-# the drawing's longer side: a nervous, an unsteady and a slowly swaying hand.
+# Smoothness in samples (standard deviation of a Gaussian), and largest amplitude as a share of the
+# drawing's longer side: a nervous, an unsteady and a slowly swaying hand.
 TREMORS = ((1.0, 0.02), (2.5, 0.035), (6.0, 0.05))
 TREMOR_REACH = 15  # samples on both sides of a Gaussian's middle: 2.5 of the widest deviations
 
 
 def add_tremor(points: Tensor, *, cut: float = 0.1) -> Tensor:
-    """Pen samples ``[N, P, 2]`` as a mouse, a finger in a hurry or a trembling hand draws them.
+    """Pen samples ``[N, P, 2]`` as from a mouse, a hurried finger or a trembling hand.
 
     The line trembles as one of ``TREMORS``, starts late and ends early by up to ``cut`` of its
-    length, and the whole is rotated, slanted and stretched. Shorter drawings are padded by
+    length, and the drawing is rotated, slanted and stretched. Shorter drawings are padded by
     repeating their last point, before and after.
     """
-    kept = _cut_ends(points, cut)  # before the tremor: the order of the random numbers
-    shaken = (points + _tremor(points)).gather(1, kept[:, :, None].expand(-1, -1, 2))
-    matrix = affine(len(points), points, rotation=10, slant=0.15, stretch=0.35)
-    return shaken @ matrix.transpose(1, 2)
-
-
-def _cut_ends(points: Tensor, cut: float) -> Tensor:
-    """Indices ``[N, P]`` of samples without up to ``cut`` of the drawing at each end."""
     count, length, _ = points.shape
-    moves = (points[:, 1:] != points[:, :-1]).any(dim=2)
     number = torch.arange(length, device=points.device)
+    moves = (points[:, 1:] != points[:, :-1]).any(dim=2)
     last = (moves * number[1:]).amax(dim=1) if length > 1 else moves.new_zeros(count).long()
     start = (last * uniform(count, 0, cut, points)).round().long()
     end = (last * (1 - uniform(count, 0, cut, points))).round().long()
-    return torch.minimum(torch.maximum(number, start[:, None]), end[:, None])
+    kept = torch.minimum(torch.maximum(number, start[:, None]), end[:, None])  # [N, P]
+    shaken = (points + _tremor(points)).gather(1, kept[:, :, None].expand(-1, -1, 2))
+    return shaken @ affine(count, points, rotation=10, slant=0.15, stretch=0.35).transpose(1, 2)
 
 
 def _tremor(points: Tensor) -> Tensor:
@@ -271,8 +254,8 @@ def _tremor(points: Tensor) -> Tensor:
     count, length, _ = points.shape
     noise = torch.randn(count * 2, 1, length, device=points.device, dtype=points.dtype)
     offset = torch.arange(-TREMOR_REACH, TREMOR_REACH + 1, device=points.device, dtype=points.dtype)
-    kernels = torch.stack([torch.exp(-((offset / alike) ** 2) / 2) for alike, _ in TREMORS])
-    kernels = kernels / kernels.norm(dim=1, keepdim=True)  # deviation 1 stays 1
+    kernels = torch.stack([torch.exp(-((offset / width) ** 2) / 2) for width, _ in TREMORS])
+    kernels = kernels / kernels.norm(dim=1, keepdim=True)  # keeps a standard deviation of 1
     smooth = F.conv1d(noise, kernels[:, None], padding=TREMOR_REACH)
     smooth = smooth.view(count, 2, len(TREMORS), length)
     kind = torch.randint(len(TREMORS), (count,), device=points.device)

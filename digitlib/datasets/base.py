@@ -1,20 +1,18 @@
-"""The type of every data set, and the folder of their files."""
+"""The type of every data set."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
-from digitlib.errors import DataMissingError
 from digitlib.files import digest
 
 SPLITS = ("train", "validation", "test")
-BAR_DELAY = 2  # seconds that loading takes before it shows a bar
+BAR_DELAY = 2  # seconds that loading takes before it shows a progress bar
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,12 @@ class DigitData:
         split: ``train``, ``validation`` or ``test``.
         images: uint8 ``[N, 28, 28]``, white ink on black.
         labels: int64 ``[N]``; ``NO_DIGIT`` for others.
-        writers: int64 ``[N]`` or None where unknown.
-        characters: Unicode code points of pen data, int64 ``[N]``, 0 where unknown; else None.
-        points: float ``[N, PEN_SAMPLES, 2]`` for pen data: evenly sampled strokes, to be rendered
-            anew at any pen width with :func:`rendering.render_batch`; else None.
-        stroke_numbers: int16 ``[N, PEN_SAMPLES]`` for pen data, of each point, from 0; -1 where
-            the last point is repeated, and throughout for a picture among them; else None.
+        writers: int64 ``[N]``, or None if unknown.
+        characters: Unicode code points of pen data, int64 ``[N]``, 0 if unknown; else None.
+        points: float ``[N, PEN_SAMPLES, 2]`` for pen data: evenly sampled strokes, which
+            :func:`rendering.render_batch` draws at any pen width; else None.
+        stroke_numbers: int16 ``[N, PEN_SAMPLES]`` for pen data: the stroke of each point, from 0;
+            -1 if the last point is repeated, and throughout for a picture among them; else None.
     """
 
     name: str
@@ -51,7 +49,7 @@ class DigitData:
 
     @property
     def digest(self) -> str:
-        """First 12 hex digits of the SHA-256 over images and labels."""
+        """First 12 hex digits of the SHA-256 of images and labels."""
         return digest(self.images.numpy().tobytes(), self.labels.numpy().tobytes())
 
     @property
@@ -62,7 +60,7 @@ class DigitData:
         return self.stroke_numbers[:, 0] >= 0
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors that there are, by name."""
+        """The tensors that aren't None, by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def select(self, index: Tensor | slice) -> DigitData:
@@ -71,24 +69,14 @@ class DigitData:
         return DigitData(self.name, self.split, **selected)
 
     def sample_indices(self, size: int, seed: int = 0) -> Tensor:
-        """Indices of ``size`` digits, or of all, drawn at random by ``seed``; rising, int64."""
+        """Rising indices of ``size`` random digits, or of all, int64."""
         if size < 1:
             raise ValueError(f"A subset has at least one digit, not {size}.")
         drawn = np.random.RandomState(seed).permutation(len(self))[:size]
         return torch.from_numpy(np.sort(drawn))
 
     def subset(self, size: int | None, seed: int = 0) -> DigitData:
-        """``size`` digits drawn at random by ``seed``; all for None."""
+        """``size`` random digits; all for None."""
         if size is None or size >= len(self):
             return self
         return self.select(self.sample_indices(size, seed))
-
-
-def missing_error(name: str, path: Path, reason: object) -> DataMissingError:
-    """The error for a missing data set: its name, its place, and two remedies."""
-    reason = " ".join(str(reason).split())
-    return DataMissingError(
-        f"{name} is not at {path}, and downloading it failed ({reason}). Either go online once, "
-        "or put the files there by hand (data/README.md says which); the environment variable "
-        "DIGITLIB_DATA names another folder."
-    )

@@ -11,9 +11,10 @@ group = click.Group()
 @group.command()
 @click.argument("names", nargs=-1, required=True, metavar="[mnist|pendigits|unipen]...")
 def data(names: tuple[str, ...]) -> None:
-    """Download data sets, in place of what is missing or damaged.
+    """Download data sets and replace their files, such as damaged ones.
 
-    Loading downloads what is missing by itself. The folder is data/, or what DIGITLIB_DATA names.
+    Loading a data set downloads missing files by itself. The files are in the data folder, which
+    the environment variable DIGITLIB_DATA sets.
     """
     from digitlib.datasets.catalog import fetch
 

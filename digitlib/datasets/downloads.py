@@ -1,4 +1,4 @@
-"""Data files: fetched whole or not at all, by one process at a time, and known by their digests."""
+"""Data files: complete downloads, one process at a time, and checks by SHA-256."""
 
 from __future__ import annotations
 
@@ -6,34 +6,45 @@ import functools
 import hashlib
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from digitlib.errors import DataDamagedError, WriteError
+from digitlib.errors import DataDamagedError, DataMissingError, WriteError
 from digitlib.files import locked, write_text
 
 
-def fetch_files(
-    name: str, root: Path, fill: Callable[[Path], None], needed: Callable[[], bool]
-) -> None:
-    """Download the files of a data set, while other processes wait.
+@contextmanager
+def download_folder(name: str, place: Path, root: Path) -> Iterator[Path]:
+    """Yield an empty folder below ``root`` to download into, while other processes wait.
 
-    Args:
-        name: of the data set.
-        root: data folder.
-        fill: downloads into an empty folder below ``root``, checks, and moves the files to their
-            places. What a killed process left in such a folder is removed.
-        needed: asked once nobody else is downloading: another process may have been first.
+    The block checks the files and moves them to their ``place``. The folder of a killed process
+    is removed. A failed block becomes a :func:`missing_error` of the data set ``name``.
     """
-    waiting = f"Another process is downloading {name}: waiting for it."
-    with locked(root / f".{name}.lock", waiting):
-        if not needed():
-            return
-        for left in root.glob(f".{name}-*"):
-            shutil.rmtree(left)
-        with TemporaryDirectory(dir=root, prefix=f".{name}-") as partial:
-            fill(Path(partial))
+    prefix = f".{place.relative_to(root).parts[0]}"
+    try:
+        with locked(
+            root / f"{prefix}.lock", f"Another process is downloading {name}. Waiting for it."
+        ):
+            for left in root.glob(f"{prefix}-*"):
+                shutil.rmtree(left)
+            with TemporaryDirectory(dir=root, prefix=f"{prefix}-") as folder:
+                yield Path(folder)
+    except DataDamagedError:
+        raise
+    except Exception as error:  # of the network, archive or file system
+        raise missing_error(name, place, error) from error
+
+
+def missing_error(name: str, path: Path, reason: object) -> DataMissingError:
+    """The error for a missing data set: its name, its place, and two remedies."""
+    reason = " ".join(str(reason).split())
+    return DataMissingError(
+        f"{name} is not at {path}, and downloading it failed ({reason}). Either go online once, "
+        "or put the files there by hand (data/README.md says which). To use another folder, set "
+        "the environment variable DIGITLIB_DATA."
+    )
 
 
 def check_file(path: Path, known: str | None, remedy: str) -> None:
@@ -41,44 +52,44 @@ def check_file(path: Path, known: str | None, remedy: str) -> None:
 
     Args:
         path: of the file.
-        known: its digest. Without one, the digest found is kept beside the file, which is said, and
-            counts from then on.
+        known: its digest. If None, the digest is stored next to the file at the first check, with
+            a warning, and later checks compare with it.
         remedy: the end of the error's message.
 
     Raises:
-        DataDamagedError: the file is another.
+        DataDamagedError: the digest differs.
     """
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    known = known or _kept_digest(path, found)
+    known = known or _stored_digest(path, found)
     if found != known:
         reason = f"SHA-256 {found[:12]}…, not {known[:12]}…"
         raise DataDamagedError(f"{path} is truncated or altered ({reason}): {remedy}")
 
 
-def _kept_digest(path: Path, found: str) -> str:
-    """The digest beside a file, in the form of ``sha256sum``; this one where there is none."""
+def _stored_digest(path: Path, found: str) -> str:
+    """The digest stored next to a file, in the format of ``sha256sum``; else store this one."""
     record = path.with_name(f"{path.name}.sha256")
     if record.exists():
         return (record.read_text(encoding="ascii", errors="replace").split() or [""])[0]
-    say_unknown(path, found)
+    warn_unknown(path, found)
     try:
         write_text(record, f"{found}  {path.name}\n")
     except WriteError as error:
-        reason = f"{record} cannot be written ({error.strerror})"
-        warnings.warn(f"{reason}: damage will not show.", stacklevel=2)
+        warnings.warn(f"Damage to {path.name} won't be noticed. {error}", stacklevel=2)
     return found
 
 
 @functools.cache
-def say_unknown(path: Path, found: str) -> None:
-    """Say once that nothing is known of a file by which damage would show."""
+def warn_unknown(path: Path, found: str) -> None:
+    """Warn once that no digest of a file is known."""
     warnings.warn(
-        f"{path} is believed as it is (SHA-256 {found[:12]}…): no digest of it is known.",
+        f"{path} can't be checked: no digest of it is known. It has {found[:12]}…, "
+        "which is used as it is.",
         stacklevel=3,
     )
 
 
 def refetch(name: str) -> str:
     """The remedy for a damaged file that can be downloaded."""
-    return f"python -m digitlib data {name} fetches it anew."
+    return f"python -m digitlib data {name} downloads it again."

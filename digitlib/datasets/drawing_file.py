@@ -1,21 +1,18 @@
-"""Stored drawings: one file of JSON lines for all notebooks, safe with several at once.
+"""Stored drawings: one file of JSON lines that several notebooks can use at once. No PyTorch.
 
-Every line is a :class:`Drawing`. Lines are appended, and the file is replaced as a whole where one
-of them changes, both under a lock that other processes respect. A line that is no drawing, such as
-one that a kill or a full disk cut short, is kept aside in a file of its own. No PyTorch.
+Every line is a :class:`Drawing`. Each change replaces the file atomically, under a lock that
+other processes respect. A line that isn't a drawing is moved to a file of damaged lines.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from digitlib.datasets.drawing import Drawing
+from digitlib.datasets.drawing import Drawing, describe
 from digitlib.errors import DigitlibError
 from digitlib.files import data_root, write_bytes
 
@@ -27,26 +24,14 @@ SWITCHED_OFF = "Storing drawings is switched off here (DIGITLIB_DRAWINGS is empt
 
 
 class DrawingFileError(DigitlibError):
-    """Drawings could not be read or stored; the message is a sentence."""
-
-
-class Imported(NamedTuple):
-    """Result of an import.
-
-    Attributes:
-        added: number of drawings that are new.
-        known: number of those that were there before, which stay as they are.
-    """
-
-    added: int
-    known: int
+    """Drawings couldn't be read or stored; the message is a sentence."""
 
 
 def drawings_folder(root: str | os.PathLike[str] | None = None) -> Path | None:
-    """The folder of stored drawings; None where storing is switched off.
+    """The folder of stored drawings; None if storing is switched off.
 
-    ``$DIGITLIB_DRAWINGS`` names it, and switches storing off where it is empty; without it, the
-    folder is ``drawings`` in the data folder (:func:`files.data_root`).
+    ``$DIGITLIB_DRAWINGS`` names it, and switches storing off if it is empty. Without the
+    variable, the folder is ``drawings`` in the data folder (:func:`files.data_root`).
     """
     named = os.environ.get("DIGITLIB_DRAWINGS")
     if named is None:
@@ -58,15 +43,15 @@ class DrawingFile:
     """The drawings of a folder.
 
     Args:
-        folder: made when the first drawing is stored; :func:`drawings_folder` without one.
+        folder: created when the first drawing is stored; :func:`drawings_folder` by default.
 
     Attributes:
         folder, path: the folder, and the file in it.
-        remark: a sentence on damaged lines, if the last :meth:`read` knew of any, else empty.
+        remark: a sentence on damaged lines, if the last :meth:`read` found some, else empty.
 
     Raises:
         DrawingFileError: no folder is given, and storing is switched off. All methods raise it
-            where a file cannot be read or written; the message says why.
+            if a file can't be read or written; the message says why.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
@@ -80,123 +65,104 @@ class DrawingFile:
 
     def read(self) -> list[Drawing]:
         """All drawings, in the order in which they were stored."""
-        with self._told("read"):
+        with self._wrap_errors("read"):
             if not self.path.exists():
                 return []
-            if not os.access(self.folder, os.W_OK):  # no lock, and nothing can be set aside
+            if not os.access(self.folder, os.W_OK):  # no lock, and damaged lines stay
                 drawings, damaged = _parse(self.path.read_bytes())
                 self.remark = _remark(len(damaged), f"left out of {self.path}")
                 return drawings
             with self._locked():
-                drawings, aside = self._read(), self.folder / DAMAGED
-                count = aside.read_bytes().count(b"\n") if aside.exists() else 0
-                self.remark = _remark(count, f"kept aside in {aside}")
+                drawings, damaged_file = self._read(), self.folder / DAMAGED
+                count = damaged_file.read_bytes().count(b"\n") if damaged_file.exists() else 0
+                self.remark = _remark(count, f"kept in {damaged_file}")
                 return drawings
 
     def append(self, *drawings: Drawing) -> int:
-        """Store drawings at the end; return how many there are then.
-
-        Either all of them are stored, and on the disk, or none.
-        """
-        with self._told("stored"):
-            lines = b"".join(drawing.to_line() for drawing in drawings)
-            with self._locked():
-                content = self._content()
-                torn = content and not content.endswith(b"\n")
-                count = len(self._read()) if torn else content.count(b"\n")
-                self._append(self.path, lines)
-            return count + len(drawings)
+        """Store all of the drawings at the end, or none; return the new number of drawings."""
+        with self._wrap_errors("stored"), self._locked():
+            content = self.path.read_bytes() if self.path.exists() else b""
+            if content and not content.endswith(b"\n"):
+                content += b"\n"
+            content += b"".join(drawing.to_line() for drawing in drawings)
+            write_bytes(self.path, content)
+            return content.count(b"\n")
 
     def relabel(self, identity: str, label: int) -> Drawing:
-        """Give the drawing with this id another label; return it as it is then."""
-        changed = []
-
-        def change(drawing: Drawing) -> Iterable[Drawing]:
-            if drawing.id == identity:
-                drawing = replace(drawing, label=label)
-                changed.append(drawing)
-            return [drawing]
-
-        self._change(change)
-        if not changed:
-            raise DrawingFileError("This drawing is no longer stored: it has been deleted.")
-        return changed[0]
+        """Give the drawing with this id another label, and return the changed drawing."""
+        with self._changing() as drawings:
+            for row, drawing in enumerate(drawings):
+                if drawing.id == identity:
+                    drawings[row] = replace(drawing, label=label)
+                    return drawings[row]
+        raise DrawingFileError("This drawing is no longer stored: it has been deleted.")
 
     def delete(self, identities: Iterable[str]) -> list[Drawing]:
-        """Remove the drawings with these ids; return those that were there."""
-        gone, removed = {*identities}, []
-
-        def change(drawing: Drawing) -> Iterable[Drawing]:
-            if drawing.id not in gone:
-                return [drawing]
-            removed.append(drawing)
-            return []
-
-        self._change(change)
+        """Remove the drawings with these ids; return those that were stored."""
+        gone = {*identities}
+        with self._changing() as drawings:
+            removed = [drawing for drawing in drawings if drawing.id in gone]
+            drawings[:] = [drawing for drawing in drawings if drawing.id not in gone]
         return removed
 
     def export(self) -> bytes:
         """All drawings as a file that :meth:`import_file` reads."""
         return b"".join(drawing.to_line() for drawing in self.read())
 
-    def import_file(self, content: bytes) -> Imported:
-        """Add the drawings of an exported file, but for those whose id is there.
+    def import_file(self, content: bytes) -> tuple[int, int]:
+        """Add the drawings of an exported file; return the numbers of new and of known ones.
+
+        A drawing with a stored id is known, and stays unchanged.
 
         Raises:
-            DrawingFileError: a line is no drawing, or shows no ink, or the file is too large;
-                nothing is imported then.
+            DrawingFileError: a line isn't a drawing or has no ink, or the file is too large or
+                empty. Nothing is imported then.
         """
-        given = _parse_export(content)
-        new = {drawing.id: drawing for drawing in given}
-        with self._told("stored"), self._locked():
-            stored = self._read()
-            for drawing in stored:
+        if len(content) > MAX_IMPORT:
+            size = f"{len(content) / 2**20:.0f} MiB"
+            raise DrawingFileError(
+                f"A file has at most {MAX_IMPORT // 2**20} MiB, this one {size}."
+            )
+        given = []
+        for number, line in enumerate(content.split(b"\n"), 1):
+            if line.strip():
+                try:
+                    given.append(drawing := Drawing.from_line(line))
+                    drawing.frame()  # it has ink, and a picture is complete
+                except ValueError as error:
+                    raise DrawingFileError(
+                        f"Line {number} cannot be imported: {error} Nothing was imported."
+                    ) from error
+        if not given:
+            raise DrawingFileError("The file has no drawings.")
+        with self._changing() as drawings:
+            new = {drawing.id: drawing for drawing in given}
+            for drawing in drawings:
                 new.pop(drawing.id, None)
-            self._write([*stored, *new.values()])
-        return Imported(len(new), len(given) - len(new))
+            drawings.extend(new.values())
+        return len(new), len(given) - len(new)
 
-    # --- under the lock --------------------------------------------------------------------
-
-    def _content(self) -> bytes:
-        return self.path.read_bytes() if self.path.exists() else b""
+    @contextmanager
+    def _changing(self) -> Iterator[list[Drawing]]:
+        """Yield the stored drawings to be changed in place, and write them after the block."""
+        with self._wrap_errors("stored"), self._locked():
+            drawings = self._read()
+            yield drawings
+            self._write(drawings)
 
     def _read(self) -> list[Drawing]:
-        """All drawings; what is damaged is set aside."""
-        content = self._content()
+        """All drawings, under the lock; damaged lines are moved to their file."""
+        content = self.path.read_bytes() if self.path.exists() else b""
         drawings, damaged = _parse(content)
         if damaged:
-            self._append(self.folder / DAMAGED, b"".join(line + b"\n" for line in damaged))
-        if damaged or (content and not content.endswith(b"\n")):
+            path = self.folder / DAMAGED
+            before = path.read_bytes() if path.exists() else b""
+            write_bytes(path, before + b"".join(line + b"\n" for line in damaged))
             self._write(drawings)
         return drawings
 
-    def _change(self, change: Callable[[Drawing], Iterable[Drawing]]) -> None:
-        """Put others in the place of each drawing."""
-        with self._told("stored"), self._locked():
-            before = self._read()
-            self._write([new for drawing in before for new in change(drawing)])
-
-    def _write(self, drawings: Sequence[Drawing]) -> None:
-        """Replace the file."""
+    def _write(self, drawings: Iterable[Drawing]) -> None:
         write_bytes(self.path, b"".join(drawing.to_line() for drawing in drawings))
-
-    @staticmethod
-    def _append(path: Path, lines: bytes) -> None:
-        """Append in one piece; where that fails, the file is as it was."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)  # Windows
-        file = os.open(path, flags, 0o666)
-        size = os.fstat(file).st_size
-        try:
-            if os.write(file, lines) < len(lines):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file)
-        except OSError:
-            os.ftruncate(file, size)
-            if not size:  # it was made here
-                path.unlink()
-            raise
-        finally:
-            os.close(file)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -208,26 +174,26 @@ class DrawingFile:
             yield
 
     @contextmanager
-    def _told(self, done: str) -> Iterator[None]:
+    def _wrap_errors(self, done: str) -> Iterator[None]:
         """Errors become one sentence with the folder, the reason and a remedy."""
         try:
             yield
         except TimeoutError as error:
             raise DrawingFileError(
-                f"Drawings cannot be {done}: another notebook has been at {self.folder} for "
-                f"{PATIENCE:.0f} seconds."
+                f"Drawings cannot be {done}: another notebook has used {self.folder} for "
+                f"{PATIENCE:.0f} seconds. Try again."
             ) from error
         except OSError as error:
             raise DrawingFileError(
-                f"Drawings cannot be {done} in {self.folder}: {error.strerror or error}. The "
-                "environment variable DIGITLIB_DRAWINGS names another folder."
+                f"Drawings cannot be {done} in {self.folder}: {error.strerror or error}. To use "
+                "another folder, set the environment variable DIGITLIB_DRAWINGS."
             ) from error
         except ValueError as error:
-            raise DrawingFileError(f"This drawing cannot be {done}: {error}") from error
+            raise DrawingFileError(f"This drawing cannot be {done}: {describe(error)}") from error
 
 
 def _parse(content: bytes) -> tuple[list[Drawing], list[bytes]]:
-    """The drawings, and the lines that are none."""
+    """The drawings, and the damaged lines."""
     drawings, damaged = [], []
     for line in filter(None, content.split(b"\n")):
         try:
@@ -238,26 +204,5 @@ def _parse(content: bytes) -> tuple[list[Drawing], list[bytes]]:
 
 
 def _remark(count: int, place: str) -> str:
-    if not count:
-        return ""
-    return f"{count} damaged {'line is' if count == 1 else 'lines are'} {place}."
-
-
-def _parse_export(content: bytes) -> list[Drawing]:
-    """The drawings of an exported file; DrawingFileError where one of them does not fit."""
-    if len(content) > MAX_IMPORT:
-        size = f"{len(content) / 2**20:.0f} MiB"
-        raise DrawingFileError(f"A file has at most {MAX_IMPORT // 2**20} MiB, this one {size}.")
-    drawings = []
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if line.strip():
-            try:
-                drawings.append(drawing := Drawing.from_line(line))
-                drawing.frame()  # it has ink, and a picture is whole
-            except ValueError as error:
-                raise DrawingFileError(
-                    f"Line {number} cannot be imported: {error} Nothing was imported."
-                ) from error
-    if not drawings:
-        raise DrawingFileError("The file has no drawings.")
-    return drawings
+    lines = "line is" if count == 1 else "lines are"
+    return f"{count} damaged {lines} {place}." if count else ""

@@ -1,7 +1,7 @@
-"""The data sets ``drawings`` and ``no_digit_drawings``: what was drawn in the pad and labelled.
+"""The data sets ``drawings`` and ``no_digit_drawings``: drawings of the pad with their labels.
 
-They are read from the file of stored drawings (:mod:`drawing_file`), as it is at the time. A
-drawing's split depends on its id alone, so that those that are added later move no other.
+They are read from the file of stored drawings (:mod:`drawing_file`) as it is at the time. A
+drawing's split depends on its id alone, so new drawings move no other.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
+from digitlib.datasets.catalog import register
 from digitlib.datasets.drawing import Drawing
 from digitlib.datasets.drawing_file import (
     SWITCHED_OFF,
@@ -25,26 +25,23 @@ from digitlib.datasets.drawing_file import (
 from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
 from digitlib.errors import DataDamagedError, DataMissingError
 
-# Of all drawings; the others are ``train``.
+# Shares of all drawings; the others are ``train``.
 VALIDATION, TEST = 0.2, 0.2
 HOW = (
-    "Draw in the pad (notebooks/01_draw.ipynb) and click what it really is; the environment "
-    "variable DIGITLIB_DRAWINGS names another folder."
+    "Draw in the pad (notebooks/01_draw.ipynb) and click the digit you meant. To use another "
+    "folder, set the environment variable DIGITLIB_DRAWINGS."
 )
 
 
 def split_of(identity: str) -> str:
-    """The split of the drawing with this id, always the same: by its digest, a number from 0 to 1.
-
-    A fifth each is for ``validation`` and ``test``.
-    """
+    """The split of the drawing with this id, by the id's digest as a number from 0 to 1."""
     share = int(hashlib.sha256(identity.encode()).hexdigest()[:8], 16) / 2**32
     if share < VALIDATION:
         return "validation"
     return "test" if share < VALIDATION + TEST else "train"
 
 
-def find_drawings(split: str, root: Path, download: bool) -> list[Path]:
+def find(name: str, split: str, root: Path, download: bool) -> list[Path]:
     """The file of stored drawings.
 
     Raises:
@@ -58,81 +55,63 @@ def find_drawings(split: str, root: Path, download: bool) -> list[Path]:
     return [path]
 
 
-def build_drawings(split: str, files: list[Path]) -> DigitData:
-    """The digits of a split: strokes as pen data, and pictures.
+@register("drawings", "no_digit_drawings", find=find, cached=False)  # deleted drawings are gone
+def build(name: str, split: str, files: list[Path]) -> DigitData:
+    """The digits of a split, or the drawings that show something else: strokes and pictures.
 
     Raises:
         DataMissingError: there are none.
-        DataDamagedError: the file cannot be read, or a drawing cannot.
+        DataDamagedError: the file or a drawing can't be read.
     """
-    return _build("drawings", split, files, [*range(NO_DIGIT)])
-
-
-def build_no_digit_drawings(split: str, files: list[Path]) -> DigitData:
-    """What was said to be no digit; raises as :func:`build_drawings`."""
-    return _build("no_digit_drawings", split, files, [NO_DIGIT])
-
-
-def _build(name: str, split: str, files: list[Path], labels: Sequence[int]) -> DigitData:
-    (path,) = files
-    drawings = [each for each in _read(path) if each.label in labels]
+    store = DrawingFile(files[0].parent)
+    try:
+        stored = store.read()
+    except DrawingFileError as error:
+        raise DataDamagedError(str(error)) from error
+    if store.remark:
+        warnings.warn(store.remark, stacklevel=3)
+    drawings = [each for each in stored if (each.label == NO_DIGIT) == (name != "drawings")]
     chosen = [drawing for drawing in drawings if split_of(drawing.id) == split]
     if not chosen:
         count = "1 drawing" if len(drawings) == 1 else f"{len(drawings)} drawings"
         raise DataMissingError(
-            f"{name} has no {split} split yet: {path} has {count} of its kind, "
+            f"{name} has no {split} split yet: {store.path} has {count} of its kind, "
             f"three fifths of them for train, a fifth each for validation and test. {HOW}"
         )
     return drawing_data(chosen, name, split)
 
 
-def _read(path: Path) -> list[Drawing]:
-    store = DrawingFile(path.parent)
-    try:
-        drawings = store.read()
-    except DrawingFileError as error:
-        raise DataDamagedError(str(error)) from error
-    if store.remark:
-        warnings.warn(store.remark, stacklevel=5)
-    return drawings
-
-
 def drawing_data(
     drawings: Sequence[Drawing], name: str = "drawings", split: str = "train"
 ) -> DigitData:
-    """Stored drawings as a data set, in their order; labels have ``NO_DIGIT``, too.
+    """Stored drawings as a data set, in their order; labels include ``NO_DIGIT``.
 
-    Pictures among strokes have pen samples of 0 and the stroke number -1 throughout; where all are
-    pictures, there are none.
+    Pictures among strokes have pen samples of 0 and the stroke number -1 throughout. A data set
+    of pictures alone has no pen samples.
 
     Raises:
         DataDamagedError: a picture is damaged or blank; the message has the drawing's id.
     """
     drawn = torch.tensor([bool(drawing.strokes) for drawing in drawings])
-    images = torch.empty((len(drawings), 28, 28), dtype=torch.uint8)
+    images = torch.zeros((len(drawings), 28, 28), dtype=torch.uint8)
     labels = torch.tensor([drawing.label for drawing in drawings])
     for row, drawing in enumerate(drawings):
         if not drawing.strokes:
-            images[row] = torch.from_numpy(_picture_frame(drawing))
+            try:
+                images[row] = torch.from_numpy(drawing.frame())
+            except ValueError as error:
+                raise DataDamagedError(
+                    f"The drawing {drawing.id} can't be read: {error} Delete it in the pad's "
+                    "gallery."
+                ) from error
     if not drawn.any():
         return DigitData(name, split, images, labels)
     pens = pen_data(
         name, split, [PenDrawing(each.points, each.label, -1) for each in drawings if each.strokes]
-    )
-    assert pens.points is not None
-    assert pens.stroke_numbers is not None
-    images[drawn] = pens.images
-    points = torch.zeros((len(drawings), PEN_SAMPLES, 2), dtype=pens.points.dtype)
-    points[drawn] = pens.points
+    ).tensors()
+    images[drawn] = pens["images"]
+    points = torch.zeros((len(drawings), PEN_SAMPLES, 2), dtype=pens["points"].dtype)
+    points[drawn] = pens["points"]
     numbers = torch.full((len(drawings), PEN_SAMPLES), -1, dtype=torch.int16)
-    numbers[drawn] = pens.stroke_numbers
+    numbers[drawn] = pens["stroke_numbers"]
     return DigitData(name, split, images, labels, points=points, stroke_numbers=numbers)
-
-
-def _picture_frame(drawing: Drawing) -> np.ndarray:
-    try:
-        return drawing.frame()
-    except ValueError as error:
-        raise DataDamagedError(
-            f"The drawing {drawing.id} cannot be read: {error} Delete it in the pad's gallery."
-        ) from error

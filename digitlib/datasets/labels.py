@@ -1,4 +1,4 @@
-"""Labels of data sets: the digits, and the label of what is none."""
+"""Labels of data sets: the digits, and the label of everything else."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ NO_DIGIT = 10  # the label of non-digits
 
 
 def label_name(label: int) -> str:
-    """``7``, or ``no digit``."""
+    """The name of a label: ``7``, or ``no digit``."""
     return "no digit" if label == NO_DIGIT else str(label)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from digitlib.datasets.base import DigitData, missing_error
-from digitlib.datasets.downloads import check_file, fetch_files, refetch
+from digitlib.datasets.base import DigitData
+from digitlib.datasets.catalog import register
+from digitlib.datasets.downloads import check_file, download_folder, missing_error, refetch
 
 MNIST_VALIDATION = 5_000  # of the 60,000 training images, drawn once and for all
 SPLIT_SEED = 1998  # of the permutation that holds digits out; MNIST's year
 
-# SHA-256 of the unpacked files whose gz MD5 torchvision checks.
+# SHA-256 of the unpacked files. torchvision checks the MD5 of the packed ones.
 MNIST_FILES = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -23,62 +23,57 @@ MNIST_FILES = {
 }
 
 
-def find_mnist(split: str, root: Path, download: bool) -> list[Path]:
-    """The unpacked files of a split, checked; downloaded where need be.
+def find(name: str, split: str, root: Path, download: bool) -> list[Path]:
+    """The unpacked files of a split, checked; downloaded if they are missing.
 
     Raises:
         DataMissingError, DataDamagedError: see :func:`catalog.load`.
     """
-    raw = _folder(root)
-    if not _complete(raw):
+    raw = root / "MNIST" / "raw"
+    if not _is_complete(raw):
         if not download:
             raise missing_error("MNIST", raw, "downloads are switched off")
-        fetch_mnist(root, lambda: not _complete(raw))
+        fetch(root, replace=False)
     prefix = "t10k" if split == "test" else "train"
-    return _check(raw, [name for name in MNIST_FILES if name.startswith(prefix)])
+    return _check(raw, prefix)
 
 
-def _folder(root: Path) -> Path:
-    return root / "MNIST" / "raw"
-
-
-def _complete(raw: Path) -> bool:
+def _is_complete(raw: Path) -> bool:
     return all((raw / name).exists() for name in MNIST_FILES)
 
 
-def _check(raw: Path, names: Iterable[str]) -> list[Path]:
-    for name in names:
-        check_file(raw / name, MNIST_FILES[name], refetch("mnist"))
-    return [raw / name for name in names]
+def _check(raw: Path, prefix: str = "") -> list[Path]:
+    """The files that start with ``prefix``, checked."""
+    paths = [raw / name for name in MNIST_FILES if name.startswith(prefix)]
+    for path in paths:
+        check_file(path, MNIST_FILES[path.name], refetch("mnist"))
+    return paths
 
 
-def fetch_mnist(root: Path, needed: Callable[[], bool] = lambda: True) -> None:
-    """Download all files, in place of those that are there.
+def fetch(root: Path, *, replace: bool = True) -> None:
+    """Download all files; without ``replace``, only if some are missing.
 
     Raises:
-        DataMissingError: they cannot be downloaded.
+        DataMissingError: the download failed.
     """
     from torchvision.datasets import MNIST
 
-    def fill(partial: Path) -> None:
-        MNIST(str(partial), download=True)
-        found = _check(_folder(partial), [*MNIST_FILES])
-        _folder(root).mkdir(parents=True, exist_ok=True)
-        for path in found:
-            path.replace(_folder(root) / path.name)
-
-    try:
-        fetch_files("mnist", root, fill, needed)
-    except (OSError, RuntimeError) as error:
-        raise missing_error("MNIST", _folder(root), error) from error
+    raw = root / "MNIST" / "raw"
+    with download_folder("MNIST", raw, root) as partial:
+        if replace or not _is_complete(raw):
+            MNIST(str(partial), download=True)
+            raw.mkdir(parents=True, exist_ok=True)
+            for path in _check(partial / "MNIST" / "raw"):
+                path.replace(raw / path.name)
 
 
-def build_mnist(split: str, files: list[Path]) -> DigitData:
+@register("mnist", find=find, cached=False)
+def build(name: str, split: str, files: list[Path]) -> DigitData:
     """The digits of a split, as torchvision reads them."""
     from torchvision.datasets import MNIST
 
     source = MNIST(str(files[0].parents[2]), train=split != "test")
-    data = DigitData("mnist", split, source.data, source.targets)
+    data = DigitData(name, split, source.data, source.targets)
     if split == "test":
         return data
     # NumPy's frozen generator: the same permutation with every version.

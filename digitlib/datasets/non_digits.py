@@ -1,105 +1,29 @@
 """Synthetic non-digits: letters, shapes, symbols, scribbles and pairs of digits, as strokes.
 
-Outlines are text: strokes separated by "|", points "x,y", in a box of about 1 by 1. None of them
-resembles a digit. Networks train on letters and shapes; symbols are held out for evaluation.
+``outlines.json`` has their outlines: strokes separated by "|", points "x,y", in a box of about 1
+by 1. None of them resembles a digit. Networks train on letters and shapes; symbols are held out
+for evaluation.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.random import RandomState
 
-from digitlib.datasets.base import NO_DIGIT
-from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets import pendigits
+from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
+from digitlib.datasets.catalog import register
+from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.synthetic import Points, smooth
 
-LETTERS = {
-    "A": "0,1 .5,0 1,1|.2,.6 .8,.6",
-    "C": "1,.15 .8,0 .5,0 .1,.2 0,.5 .1,.8 .5,1 .8,1 1,.85",
-    "E": "1,0 0,0 0,0 0,1 0,1 1,1|0,.5 .8,.5",
-    "F": "1,0 0,0 0,0 0,1|0,.5 .7,.5",
-    "H": "0,0 0,1|1,0 1,1|0,.5 1,.5",
-    "K": "0,0 0,1|.9,0 0,.55 0,.55 .9,1",
-    "M": "0,1 0,0 0,0 .5,.6 .5,.6 1,0 1,0 1,1",
-    "N": "0,1 0,0 0,0 1,1 1,1 1,0",
-    "P": "0,1 0,0 0,0 .7,0 1,.25 .7,.5 0,.5",
-    "R": "0,1 0,0 0,0 .7,0 1,.25 .7,.5 0,.5 0,.5 .9,1",
-    "T": "0,0 1,0|.5,0 .5,1",
-    "U": "0,0 0,.7 .2,1 .8,1 1,.7 1,0",
-    "V": "0,0 .5,1 .5,1 1,0",
-    "W": "0,0 .25,1 .25,1 .5,.3 .5,.3 .75,1 .75,1 1,0",
-    "X": "0,0 1,1|1,0 0,1",
-    "Y": "0,0 .5,.5 .5,.5 1,0|.5,.5 .5,1",
-    "L": "0,0 0,1 0,1 .8,1",
-    "a": "1,.1 .5,0 0,.5 .4,1 1,.6 1,.1 1,.6 1.15,1",
-    "e": "0,.5 1,.5 .9,.1 .5,0 0,.5 .4,1 1,.8",
-    "f": "1,.1 .7,0 .5,.2 .5,1|.1,.4 .9,.4",
-    "h": "0,0 0,1 0,1 .1,.6 .5,.45 .8,.6 .8,1",
-    "k": "0,0 0,1|.7,.35 0,.7 0,.7 .7,1",
-    "m": "0,0 0,1 0,1 .1,.2 .35,0 .5,.2 .5,1 .5,1 .6,.2 .85,0 1,.2 1,1",
-    "n": "0,0 0,1 0,1 .1,.3 .5,0 .9,.3 .9,1",
-    "r": "0,0 0,1 0,1 .1,.3 .5,0 .8,.1",
-    "u": "0,0 0,.7 .4,1 .9,.6 .9,0 .9,0 .95,1",
-    "w": "0,0 .2,.9 .3,1 .5,.3 .5,.3 .7,1 .8,.9 1,0",
-    "x": "0,0 .3,.1 .7,.9 1,1|1,0 0,1",
-}
-SHAPES = {
-    "square": "0,0 0,0 1,0 1,0 1,1 1,1 0,1 0,1 0,0",
-    "diamond": ".5,0 .5,0 1,.5 1,.5 .5,1 .5,1 0,.5 0,.5 .5,0",
-    "crescent": ".6,0 .1,.1 0,.5 .1,.9 .6,1 .6,1 .3,.7 .3,.3 .6,0",
-    "leaf": "0,1 0,1 0,.4 .5,0 1,0 1,0 1,.6 .5,1 0,1|0,1 .7,.3",
-    "cup": "0,.1 .1,1 .1,1 .7,1 .7,1 .8,.1 .8,.1 0,.1|.78,.3 1,.3 1,.65 .75,.65",
-    "flag": "0,1 0,0 0,0 .8,.1 .8,.1 .8,.5 .8,.5 0,.5",
-    "envelope": "0,.1 1,.1 1,.1 1,.9 1,.9 0,.9 0,.9 0,.1 0,.1 .5,.55 .5,.55 1,.1",
-    "eye": "0,.5 0,.5 .5,.1 1,.5 1,.5 .5,.9 0,.5|.5,.35 .62,.5 .5,.65 .38,.5 .5,.35",
-    "fish": "1,.2 1,.2 .3,.9 0,.5 .3,.1 1,.8 1,.8 1,.2",
-    "tree": ".4,1 .4,.7 .4,.7 0,.7 .5,0 .5,0 1,.7 .6,.7 .6,.7 .6,1",
-    "target": ".5,0 0,.2 0,.8 .5,1 1,.8 1,.2 .5,0|.1,.5 .9,.5|.5,.1 .5,.9",
-    "cross": "0,.3 .35,.3 .35,0 .65,0 .65,.3 1,.3|0,.6 .35,.6 .35,1 .65,1 .65,.6 1,.6",
-    "stairs": "0,1 0,.7 .3,.7 .3,.4 .6,.4 .6,.1 1,.1",
-    "less": "1,0 0,.5 0,.5 1,1",
-    "bracket": "1,0 0,0 0,0 0,1 0,1 1,1",
-    "wheel": ".5,0 0,.5 .5,1 1,.5 .5,0|.5,0 .5,1|0,.5 1,.5",
-    "clock": ".5,0 0,.5 .5,1 1,.5 .5,0|.5,.2 .5,.5 .5,.5 .75,.6",
-    "cat": ".2,.15 0,.6 .5,1 1,.6 .8,.15 .5,.1 .2,.15|.15,.3 .1,0 .1,0 .4,.1|.6,.1 .9,0 .9,0 .85,.3"
-    "|.35,.5 .37,.52|.65,.5 .67,.52",
-    "cloud": ".2,.8 0,.6 .15,.4 .15,.4 .3,.15 .55,.25 .55,.25 .8,.15 .85,.45 .85,.45 1,.6 .85,.8 "
-    ".85,.8 .2,.8",
-    "shield": "0,0 0,0 .5,.1 .5,.1 1,0 1,0 .95,.6 .5,1 .5,1 .05,.6 0,0",
-    "apple": ".5,.25 .25,.15 0,.4 .15,.85 .4,1 .5,.92 .5,.92 .6,1 .85,.85 1,.4 .75,.15 .5,.25"
-    "|.5,.25 .55,.1 .65,0",
-    "mushroom": "0,.5 .1,.15 .5,0 .9,.15 1,.5 1,.5 0,.5|.35,.5 .4,1 .4,1 .6,1 .6,1 .65,.5",
-    "sun": ".5,.25 .25,.5 .5,.75 .75,.5 .5,.25|.5,0 .5,.12|.5,.88 .5,1|0,.5 .12,.5|.88,.5 1,.5",
-    "clover": ".5,.5 .2,.45 .1,.25 .3,.1 .5,.5 .5,.5 .5,.1 .75,.05 .85,.3 .5,.5 .5,.5 .9,.6 .8,.85 "
-    ".6,.8 .5,.5 .5,.5 .3,.9 .1,.75 .2,.55 .5,.5",
-    "umbrella": "0,.5 .1,.15 .5,0 .9,.15 1,.5 1,.5 0,.5|.5,.5 .5,.9 .4,1 .3,.9",
-    "window": "0,0 0,0 1,0 1,0 1,1 1,1 0,1 0,1 0,0|.5,0 .5,1|0,.5 1,.5",
-    "person": ".5,0 .35,.12 .5,.25 .65,.12 .5,0|.5,.25 .5,.65|.15,.4 .85,.4|.2,1 .5,.65 .8,1",
-}
-SYMBOLS = {
-    "plus": "0,.5 1,.5|.5,0 .5,1",
-    "equals": "0,.3 1,.3|0,.7 1,.7",
-    "question": "0,.2 .2,0 .7,0 .9,.25 .5,.5 .45,.7|.45,.98 .45,1",
-    "triangle": "0,1 .5,0 .5,0 1,1 1,1 0,1",
-    "star": "0,.38 1,.38 1,.38 .2,1 .2,1 .5,0 .5,0 .8,1 .8,1 0,.38",
-    "heart": ".5,1 0,.4 .05,.05 .35,0 .5,.25 .5,.25 .65,0 .95,.05 1,.4 .5,1",
-    "arrow": "0,.5 1,.5|.65,.2 1,.5 1,.5 .65,.8",
-    "hash": ".3,0 .2,1|.8,0 .7,1|0,.3 1,.3|0,.7 1,.7",
-    "percent": "1,0 0,1|.2,.05 .05,.2 .2,.35 .35,.2 .2,.05|.8,.65 .65,.8 .8,.95 .95,.8 .8,.65",
-    "infinity": ".5,.5 .2,.2 0,.5 .2,.8 .5,.5 .8,.2 1,.5 .8,.8 .5,.5",
-    "wave": "0,.5 .15,.3 .35,.7 .55,.3 .75,.7 1,.4",
-    "zigzag": "0,.3 .2,.7 .2,.7 .4,.3 .4,.3 .6,.7 .6,.7 .8,.3 .8,.3 1,.7",
-    "house": "0,1 0,.45 0,.45 .5,0 .5,0 1,.45 1,.45 1,1 1,1 0,1",
-    "smile": ".5,0 0,.5 .5,1 1,.5 .5,0|.35,.35 .35,.4|.65,.35 .65,.4|.3,.65 .5,.8 .7,.65",
-    "pi": "0,.05 1,.05|.25,.05 .2,1|.75,.05 .8,1",
-    "sigma": "1,0 0,0 0,0 .6,.5 .6,.5 0,1 0,1 1,1",
-    "omega": "0,1 .3,1 .1,.5 .3,0 .7,0 .9,.5 .7,1 1,1",
-    "asterisk": ".5,0 .5,1|.05,.25 .95,.75|.95,.25 .05,.75",
-    "check": "0,.6 .3,1 .3,1 1,0",
-    "divide": "0,.5 1,.5|.5,.15 .5,.2|.5,.8 .5,.85",
-}
+_OUTLINES = json.loads(Path(__file__).with_name("outlines.json").read_text(encoding="utf-8"))
+LETTERS: dict[str, str] = _OUTLINES["letters"]
+SHAPES: dict[str, str] = _OUTLINES["shapes"]
+SYMBOLS: dict[str, str] = _OUTLINES["symbols"]
 
 
 def parse_outline(outline: str) -> list[Points]:
@@ -109,7 +33,7 @@ def parse_outline(outline: str) -> list[Points]:
 
 
 def draw_outline(outline: str, random: RandomState) -> list[Points]:
-    """The strokes of an outline as a hand draws them, each time a little otherwise."""
+    """The strokes of an outline as a hand draws them, a little different each time."""
     bend, waves = 0.04 * random.randn(3, 2), random.uniform(-5, 5, (2, 3))
     phase, slant = random.uniform(0, 2 * np.pi, 3), random.uniform(-0.15, 0.15)
     size = np.exp(random.uniform(-0.15, 0.15, 2))
@@ -128,7 +52,7 @@ def scribble(random: RandomState) -> list[Points]:
 
 
 def side_by_side(first: PenDrawing, second: PenDrawing, random: RandomState) -> list[Points]:
-    """Two digits next to each other, equally high."""
+    """Two digits next to each other, of the same height."""
     parts: list[Points] = []
     right = 0.0
     for digit in (first, second):
@@ -143,10 +67,7 @@ def side_by_side(first: PenDrawing, second: PenDrawing, random: RandomState) -> 
 def draw_non_digits(
     outlines: dict[str, str], count: int, seed: int, digits: Sequence[PenDrawing] = ()
 ) -> list[PenDrawing]:
-    """Things that are no digit: ``count`` of each outline, scribbles, and pairs of ``digits``.
-
-    No two are alike.
-    """
+    """Drawings that aren't digits: ``count`` of each outline, scribbles, pairs of ``digits``."""
     random = RandomState(seed)
     drawings = [
         draw_outline(outline, random) for outline in outlines.values() for _ in range(count)
@@ -156,3 +77,17 @@ def draw_non_digits(
         first, second = (digits[i] for i in random.randint(len(digits), size=2))
         drawings.append(side_by_side(first, second, random))
     return [PenDrawing(strokes, NO_DIGIT, -1) for strokes in drawings]
+
+
+def find(name: str, split: str, root: Path, download: bool) -> list[Path]:
+    """The digits for pairs, in ``train`` only."""
+    return pendigits.find("pendigits", split, root, download) if split == "train" else []
+
+
+@register("no_digits", find=find)
+def build(name: str, split: str, files: list[Path]) -> DigitData:
+    """Letters, shapes, scribbles and pairs of digits in ``train``; later symbols and scribbles."""
+    seed = SPLITS.index(split)
+    outlines = LETTERS | SHAPES if split == "train" else SYMBOLS
+    pairs = pendigits.read_pen_file(split, files) if files else ()
+    return pen_data(name, split, draw_non_digits(outlines, 30, seed, pairs))

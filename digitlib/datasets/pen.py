@@ -1,4 +1,4 @@
-"""Labelled pen drawings, and the data sets made of them: frames, samples, stroke numbers."""
+"""Labeled pen drawings, and data sets made of them: frames, samples, stroke numbers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PEN_SAMPLES = 128  # points kept of a drawing; most digits need fewer at strokes
 
 @dataclass(frozen=True)
 class PenDrawing:
-    """One labelled drawing.
+    """One labeled drawing.
 
     Attributes:
         strokes: ``(n, 2)`` arrays of points, x right, y down, any unit.
         label: 0 to 9, or ``base.NO_DIGIT``.
-        writer: number of the writer, -1 where there is none.
-        character: the character written, where it is known; a digit's is its label.
+        writer: number of the writer, -1 if there is none.
+        character: the character written, if it is known; a digit's is its label.
     """
 
     strokes: list[NDArray[np.float64]]
@@ -41,9 +41,7 @@ def pack_strokes(drawings: Sequence[PenDrawing]) -> dict[str, Tensor]:
         "points": torch.from_numpy(np.concatenate(every)),
         "points_of_stroke": torch.tensor([len(stroke) for stroke in every]),
         "strokes_of_drawing": torch.tensor([len(drawing.strokes) for drawing in drawings]),
-        "labels": torch.tensor([drawing.label for drawing in drawings]),
-        "writers": torch.tensor([drawing.writer for drawing in drawings]),
-        "characters": _code_points(drawings),
+        **_labels(drawings),
     }
 
 
@@ -53,23 +51,21 @@ def unpack_strokes(tensors: dict[str, Tensor]) -> list[PenDrawing]:
         tensors[name].numpy() for name in ("points", "points_of_stroke", "strokes_of_drawing")
     )
     points.flags.writeable = False
-    stroke_ends, drawing_ends = (np.cumsum(count)[:-1] for count in counts)
-    every = np.split(points, stroke_ends)
-    starts = [0, *drawing_ends.tolist()]
-    about = zip(
-        starts, [*starts[1:], len(every)],
-        *(tensors[name].tolist() for name in ("labels", "writers", "characters")),
-        strict=True,
-    )  # fmt: skip
+    every = iter(np.split(points, np.cumsum(counts[0])[:-1]))
+    about = (tensors[name].tolist() for name in ("labels", "writers", "characters"))
     return [
-        PenDrawing(every[a:b], label, writer, chr(code) if code else "")
-        for a, b, label, writer, code in about
+        PenDrawing([next(every) for _ in range(count)], label, writer, chr(code) if code else "")
+        for count, label, writer, code in zip(counts[1].tolist(), *about, strict=True)
     ]
 
 
-def _code_points(drawings: Sequence[PenDrawing]) -> Tensor:
-    """Unicode code points ``[N]`` of the characters written, 0 where unknown."""
-    return torch.tensor([ord(drawing.character or "\0") for drawing in drawings])
+def _labels(drawings: Sequence[PenDrawing]) -> dict[str, Tensor]:
+    """Labels, writers, and Unicode code points of the characters, 0 if unknown."""
+    return {
+        "labels": torch.tensor([drawing.label for drawing in drawings]),
+        "writers": torch.tensor([drawing.writer for drawing in drawings]),
+        "characters": torch.tensor([ord(drawing.character or "\0") for drawing in drawings]),
+    }
 
 
 def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData:
@@ -82,9 +78,7 @@ def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData
         name,
         split,
         torch.from_numpy(np.stack([strokes.render(drawing) for drawing in shown])),
-        torch.tensor([drawing.label for drawing in drawings]),
-        writers=torch.tensor([drawing.writer for drawing in drawings]),
-        characters=_code_points(drawings),
+        **_labels(drawings),
         points=torch.from_numpy(points),
         stroke_numbers=torch.from_numpy(numbers),
     )

@@ -85,7 +85,7 @@ def _chalk(strokes: Strokes, random: RandomState) -> Shades:
 
 
 def _nib(strokes: Strokes, random: RandomState) -> Shades:
-    """A broad nib, held aslant: thick and thin strokes."""
+    """A broad nib, held at an angle: thick and thin strokes."""
     line = _ink(strokes, 4) > 0.5
     angle, reach = random.uniform(0.4, 1.0), random.uniform(7, 15)
     y, x = np.mgrid[-16:17, -16:17]
@@ -101,7 +101,7 @@ def _highlighter(strokes: Strokes, _: RandomState) -> Shades:
 
 
 def _in_a_box(strokes: Strokes, random: RandomState) -> Shades:
-    """The box of a form; now and then the digit touches it."""
+    """The box of a form; sometimes the digit touches it."""
     right, down = random.uniform(-25, 25, 2)
     page = 255 * (1 - coverage(strokes, (SIDE, SIDE), 9, 150, (right, down)))
     picture = Image.fromarray(page.astype(np.uint8))
@@ -138,7 +138,7 @@ def _paper(
     paper: float = 225,
     noise: float = 4,
 ) -> Shades:
-    """Paper under light that falls off to one side: pen and digit in px, shades 0-255."""
+    """Paper with light from one side: pen and digit in px, shades 0-255."""
     share = coverage(strokes, PAGE, brush, height, (0, 0))
     y, x = np.mgrid[-1 : 1 : PAGE[0] * 1j, -1 : 1 : PAGE[1] * 1j]
     angle = random.uniform(0, 2 * np.pi)
@@ -152,7 +152,7 @@ def _sheet(**options: float) -> Callable[..., Shades]:
 
 
 def _on_a_desk(strokes: Strokes, random: RandomState) -> Shades:
-    """The page, turned a little, on dark wood."""
+    """The page on dark wood, slightly rotated."""
     page = Image.fromarray(_paper(strokes, random, height=190).astype(np.uint8))
     turned = np.asarray(page.rotate(random.uniform(-7, 7), expand=True))
     wood = random.uniform(45, 110) + 12 * random.randn(*(side + 120 for side in turned.shape))
@@ -177,7 +177,7 @@ def _shadow(strokes: Strokes, random: RandomState) -> Shades:
 
 
 def _squared(strokes: Strokes, random: RandomState) -> Shades:
-    """Fine squares, a little tilted."""
+    """Fine squares, slightly tilted."""
     y, x = np.mgrid[: PAGE[0], : PAGE[1]]
     tilt, step = random.uniform(-0.04, 0.04), random.randint(18, 40)
     nearest = np.minimum((y + tilt * x) % step, (x - tilt * y) % step)

@@ -1,6 +1,6 @@
 """Simulated pictures of pen strokes, for evaluation: canvas drawings and photos of paper.
 
-They are not used in training. They replace users' uploads where the conditions have to be known:
+They are not used in training. They replace uploads of users when the conditions must be known:
 brush and size on a canvas; light, paper, ruling, pen, noise, blur and JPEG of a photo.
 """
 
@@ -34,7 +34,7 @@ def canvas(
         offset: of the drawing's middle from the canvas's, px.
 
     Returns:
-        A greyscale picture (mode ``L``).
+        A grayscale picture (mode ``L``).
     """
     ink = coverage(strokes, (size, size), brush, height, offset)
     return Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8))
@@ -58,13 +58,13 @@ def coverage(
 
 
 def photo(strokes: Strokes, seed: int, *, side: int = 480) -> Image.Image:
-    """A phone photo of the digit on paper: light falling off, ruling, noise, blur, JPEG.
+    """A phone photo of the digit on paper: uneven light, ruling, noise, blur, JPEG.
 
-    All of it is determined by ``seed``: a pen, pencil or marker; white, yellowish or grey
-    paper; plain, ruled or squared; a shadow's soft edge; the digit anywhere.
+    ``seed`` determines everything: pen, pencil or marker; white, yellowish or gray paper; plain,
+    ruled or squared; the soft edge of a shadow; the place of the digit.
 
     Returns:
-        A colour picture (mode ``RGB``) of ``side`` px width.
+        A color picture (mode ``RGB``) of ``side`` px width.
     """
     random = RandomState(seed)
     shape = (side, round(side * random.uniform(0.75, 1.33)))

@@ -1,6 +1,6 @@
 """Sampled pen strokes to frames and planes, many drawings at once, on their device.
 
-The frames are those of :mod:`digitlib.preprocessing.strokes`, up to rounding.
+The frames equal those of :mod:`digitlib.preprocessing.strokes`, up to rounding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RENDERED = 256  # drawings rendered at once: 0.2 MB of distances each
 
 
 def render_batch(points: Tensor, width: Tensor) -> Tensor:
-    """Draw many sampled drawings at once, on the tensors' device, for training.
+    """Draw many sampled drawings at once.
 
     Args:
         points: float ``[N, P, 2]``, samples of each drawing in any unit
@@ -32,25 +32,25 @@ def render_batch(points: Tensor, width: Tensor) -> Tensor:
 
 
 def render_batch_with_planes(points: Tensor, numbers: Tensor, width: Tensor) -> Tensor:
-    """As :func:`render_batch`, with the planes of :func:`strokes.render_with_planes`.
+    """Draw frames as :func:`render_batch`, and planes as :func:`strokes.render_with_planes`.
 
     Args:
         points, width: as for :func:`render_batch`.
-        numbers: stroke number of each sample, ``[N, P]``, -1 where a point is repeated.
+        numbers: stroke number of each sample, ``[N, P]``, -1 if a point is repeated.
 
     Returns:
         float ``[N, 4, 28, 28]``: the frame, 0-1, and its planes, -1 to 1.
     """
     least, nearest = _squared_distances(points, width).min(dim=3)
     ink = _ink(least, width)
-    about = _pen_state(points, numbers)  # [N, P, 3]
-    index = nearest.flatten(1)[:, :, None].expand(-1, -1, about.shape[2])
-    planes = about.gather(1, index).transpose(1, 2).unflatten(2, ink.shape[1:])
+    state = _pen_state(points, numbers)  # [N, P, 3]
+    index = nearest.flatten(1)[:, :, None].expand(-1, -1, state.shape[2])
+    planes = state.gather(1, index).transpose(1, 2).unflatten(2, ink.shape[1:])
     return place_boxes(torch.cat([ink[:, None], planes * ink[:, None]], dim=1))
 
 
 def drawn_planes(data: DigitData) -> Tensor:
-    """Planes float32 ``[N, 3, 28, 28]`` of pen data whose frames are in ``data``, 0 for pictures.
+    """Planes float32 ``[N, 3, 28, 28]`` of the frames of pen data, 0 for pictures.
 
     Drawings with more than ``pen.PEN_SAMPLES`` samples are a little coarser than from
     :func:`strokes.render_with_planes`.
@@ -64,13 +64,13 @@ def drawn_planes(data: DigitData) -> Tensor:
 def render_data(data: DigitData) -> Tensor:
     """Frames 0-1 and planes, float32 ``[N, 4, 28, 28]``, of pen data at the default pen width.
 
-    Pictures among them have their frames, and planes of 0.
+    Pictures among them keep their frames, and have planes of 0.
 
     Raises:
         ValueError: the data set has no pen samples.
     """
     if data.points is None or data.stroke_numbers is None:
-        raise ValueError(f"{data.name} is no pen data: the way of the pen is unknown.")
+        raise ValueError(f"{data.name} isn't pen data, so its stroke direction is unknown.")
     parts = zip(data.points.split(RENDERED), data.stroke_numbers.split(RENDERED), strict=True)
     rendered = torch.cat([
         render_batch_with_planes(points, numbers, torch.full((len(points),), PEN_WIDTH))
@@ -82,7 +82,7 @@ def render_data(data: DigitData) -> Tensor:
 
 
 def _squared_distances(points: Tensor, width: Tensor) -> Tensor:
-    """From the centres of the box's pixels to the samples, fitted to it: ``[N, 20, 20, P]``."""
+    """From the centers of the box's pixels to the samples, fitted to it: ``[N, 20, 20, P]``."""
     low, high = points.amin(dim=1), points.amax(dim=1)  # [N, 2]
     scale = (BOX_SIZE - width) / (high - low).amax(dim=1).clamp_min(1e-9)
     points = (points - ((low + high) / 2)[:, None]) * scale[:, None, None] + BOX_SIZE / 2
@@ -111,7 +111,7 @@ def _pen_state(points: Tensor, numbers: Tensor) -> Tensor:
 def place_boxes(boxes: Tensor) -> Tensor:
     """Place boxes ``[N, C, 20, 20]`` in frames ``[N, C, 28, 28]`` as :func:`frame.place_box` does.
 
-    The centre of mass is that of the first channel.
+    The center of mass is that of the first channel.
     """
     margin, ink = FRAME_SIZE - BOX_SIZE, boxes[:, 0]
     ramp = torch.arange(BOX_SIZE, device=boxes.device, dtype=boxes.dtype)
@@ -121,13 +121,8 @@ def place_boxes(boxes: Tensor) -> Tensor:
     for axis in (2, 1):  # the axis summed away: rows first, then columns
         mass = (ink.sum(dim=axis) @ ramp) / total
         corner = (MASS_CENTER - mass).round().clamp(0, margin).long()
-        picks.append(frame[None] - corner[:, None])  # [N, 28] index into the box
+        picks.append(frame - corner[:, None] + margin)  # [N, 28], index into the padded box
     rows, columns = picks
     batch = torch.arange(len(boxes), device=boxes.device)[:, None, None]
-    inside = ((rows >= 0) & (rows < BOX_SIZE))[:, :, None] & (
-        (columns >= 0) & (columns < BOX_SIZE)
-    )[:, None]
-    last = BOX_SIZE - 1
-    rows, columns = rows.clamp(0, last)[:, :, None], columns.clamp(0, last)[:, None]
-    placed = boxes.permute(0, 2, 3, 1)[batch, rows, columns]  # [N, 28, 28, C]
-    return placed.permute(0, 3, 1, 2) * inside[:, None]
+    padded = F.pad(boxes, [margin] * 4).permute(0, 2, 3, 1)
+    return padded[batch, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)

@@ -1,20 +1,24 @@
 """Synthetic digits: strokes drawn by rules, in styles that the other data sets lack.
 
-MNIST's writers are American, pendigits' are Turkish; slashed and dotted zeros, ones with long
-upstroke and foot, looped twos, sail-like fours, nines on a straight stem and the like are rare or
-missing in both. The rules here draw them as strokes (x right, y down, in a box of about 1 by 1)
-with random proportions; augmentation varies them further.
+MNIST's writers are American, pendigits' are Turkish. Slashed and dotted zeros, ones with a long
+upstroke and a foot, looped twos, sail-like fours, and nines on a straight stem are rare or missing
+in both. The rules draw them as strokes (x right, y down, in a box of about 1 by 1) with random
+proportions; augmentation varies them further.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets import pendigits
+from digitlib.datasets.base import SPLITS, DigitData
+from digitlib.datasets.catalog import register
+from digitlib.datasets.pen import PenDrawing, pen_data
 
 Points = NDArray[np.float64]
 Style = Callable[[RandomState], list[Points]]
@@ -149,7 +153,7 @@ def _six(r: RandomState) -> list[Points]:
 
 
 def _six_cut(r: RandomState) -> list[Points]:
-    """A six whose loop ends in a line across its stem."""
+    """A six with a loop that ends in a line across its stem."""
     top, wide = r.uniform(0.45, 0.62), r.uniform(0.28, 0.42)
     loop = arc(0.45, (1 + top) / 2, wide, (1 - top) / 2, 180, 180 - r.uniform(250, 310))
     start = (r.uniform(0.45, 0.85), 0)
@@ -182,7 +186,7 @@ def _seven_looped(r: RandomState) -> list[Points]:
 
 
 def _eight_open(r: RandomState) -> list[Points]:
-    """An eight whose line begins and ends apart, above or at the waist."""
+    """An eight with a line that begins and ends apart, above or at the waist."""
     waist = r.uniform(0.4, 0.52)
     small, big = r.uniform(0.2, 0.34), r.uniform(0.28, 0.42)
     start = r.uniform(-70, -20)
@@ -193,7 +197,7 @@ def _eight_open(r: RandomState) -> list[Points]:
 
 
 def _nine_open(r: RandomState) -> list[Points]:
-    """A nine whose loop does not reach its stem."""
+    """A nine with a loop that doesn't reach its stem."""
     bottom, wide = r.uniform(0.38, 0.55), r.uniform(0.28, 0.42)
     start = r.uniform(-75, -35)
     loop = arc(0.4, bottom / 2, wide, bottom / 2, start, start - r.uniform(220, 290))
@@ -229,27 +233,13 @@ def _nine(r: RandomState) -> list[Points]:
     return [_join(loop, smooth(line((x, bottom / 2), *tail)))]
 
 
+# The position of a style is its number; the last five were added later.
 DIGIT_STYLES: tuple[tuple[int, Style], ...] = (
-    (0, _zero_slashed),
-    (0, _zero_dotted),
-    (1, _one_upstroke),
-    (1, _one_bar),
-    (2, _two_flat),
-    (2, _two_looped),
-    (3, _three),
-    (4, _four_open),
-    (4, _four_closed),
-    (5, _five_detached),
-    (6, _six),
-    (7, _seven),
-    (8, _eight),
-    (9, _nine),
-    (0, _zero_crossed),
-    (6, _six_cut),
-    (7, _seven_looped),
-    (8, _eight_open),
-    (9, _nine_open),
-)
+    (0, _zero_slashed), (0, _zero_dotted), (1, _one_upstroke), (1, _one_bar), (2, _two_flat),
+    (2, _two_looped), (3, _three), (4, _four_open), (4, _four_closed), (5, _five_detached),
+    (6, _six), (7, _seven), (8, _eight), (9, _nine),
+    (0, _zero_crossed), (6, _six_cut), (7, _seven_looped), (8, _eight_open), (9, _nine_open),
+)  # fmt: skip
 
 
 def draw_digits(count: int, seed: int) -> list[PenDrawing]:
@@ -263,7 +253,7 @@ def draw_digits(count: int, seed: int) -> list[PenDrawing]:
 
 
 def modify_digits(digits: Sequence[PenDrawing], seed: int) -> list[PenDrawing]:
-    """Real drawings in styles their writers did not use.
+    """Real drawings in styles that their writers did not use.
 
     Zeros get a slash or a dot, sixes and nines are turned into each other, sevens of several
     strokes keep the stem alone and plain ones get one, and second strokes of fives move away.
@@ -297,3 +287,11 @@ def modify_digits(digits: Sequence[PenDrawing], seed: int) -> list[PenDrawing]:
             continue
         changed.append(PenDrawing(strokes, label, digit.writer))
     return changed
+
+
+@register("styles", find=pendigits.find)
+def build(name: str, split: str, files: list[Path]) -> DigitData:
+    """Digit styles that the other sets lack: synthetic strokes, and real ones modified."""
+    seed = SPLITS.index(split)
+    real = modify_digits(pendigits.read_pen_file(split, files), seed)
+    return pen_data(name, split, draw_digits(100, seed) + real)

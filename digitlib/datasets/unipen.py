@@ -8,37 +8,36 @@ from __future__ import annotations
 
 import os
 import tarfile
-import urllib.request
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from digitlib.datasets.base import BAR_DELAY, NO_DIGIT, SPLITS, missing_error
-from digitlib.datasets.cache import cached, content_digest
-from digitlib.datasets.downloads import fetch_files, refetch, say_unknown
-from digitlib.datasets.pen import PenDrawing, pack_strokes, unpack_strokes
+from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
+from digitlib.datasets.cache import cached
+from digitlib.datasets.catalog import register
+from digitlib.datasets.downloads import download_folder, missing_error, refetch, warn_unknown
+from digitlib.datasets.pen import PenDrawing, pack_strokes, pen_data, unpack_strokes
 from digitlib.datasets.unipen_format import read_characters
-from digitlib.errors import DataDamagedError, DataMissingError
-from digitlib.files import data_root
+from digitlib.errors import DataDamagedError
+from digitlib.files import data_root, digest
 
 DOI = "10.5281/zenodo.1195803"
+TITLE = f"UNIPEN (train_r01_v07, doi {DOI})"
 # The same files with parsing slips patched, at a fixed revision.
 ARCHIVE_URL = (
     "https://github.com/GreenCappuccino/train_r01_v07/archive/"
     "98b7425a032992b06e075c811542512c21577d2f.tar.gz"
 )
-DIGITS, CAPITALS, SMALL_LETTERS, SIGNS = "1a", "1b", "1c", "1d"
-# Donors of one split may have asked the same people: writers of apa, apb and app, say.
+# The folders of each data set: digits; capitals and small letters; signs.
+PARTS = {"unipen": ("1a",), "letters": ("1b", "1c"), "signs": ("1d",)}
+# Donors of one split may have asked the same people, for example apa, apb and app.
 DONORS = {
     "train": ("apa", "apb", "app", "art", "gmd", "lav", "mot", "pri", "sie"),
     "validation": ("tos",),
     "test": ("cea", "ceb", "ced"),
 }
-# Of the strokes of a data set's split, as they are read.
+# Digests of the strokes of each data set and split.
 DIGESTS = {
     "strokes-unipen-train": "1426a986939b",
     "strokes-unipen-validation": "d6459cb31d89",
@@ -54,176 +53,141 @@ REMEDY = refetch("unipen")
 EVERY_DONOR = [donor for split in SPLITS for donor in DONORS[split]]
 WRITERS_PER_DONOR = 1000  # a writer's number is this times the donor's, plus a rank
 
-# Characters that a person takes for a digit where they stand alone, at any size: 0, 1 (a dot fills
-# the frame as a tick does), 2, 4, 5, 6, 8, 9. They are no examples of "no digit", neither in
+# Characters that a person takes for a digit if they appear alone, at any size: 0, 1 (a dot fills
+# the frame as a tick does), 2, 4, 5, 6, 8, 9. They are no examples of "not a digit", neither in
 # training nor in measuring.
 LOOKALIKES = "oODQlIij|/\\!'`,.zZyYsSbGB&gq"
 
 
-def find_unipen(
-    parts: Sequence[str],
-    split: str,
-    root: str | os.PathLike[str] | None = None,
-    download: bool = True,
-) -> list[Path]:
+def find(name: str, split: str, root: Path, download: bool) -> list[Path]:
     """The files of ``data`` that name the characters of a split, and those that may hold ink.
 
-    Where there is no folder ``unipen``, the donors' files are downloaded.
+    Downloads the donors' files if there is no folder ``unipen``.
 
     Raises:
         DataMissingError: there are none, or a donor's ink is missing.
     """
-    folder = data_root(root) / "unipen"
+    folder = root / "unipen"
     if not folder.exists():
         if not download:
-            raise _missing(folder, "downloads are switched off")
-        fetch_unipen(data_root(root), lambda: not folder.exists())
-    named = [
-        path
-        for part in parts
-        for donor in DONORS[split]
-        for path in _files(folder / "data" / part / donor)
-    ]
-    donors = sorted({_donor(path) for path in named})
-    ink = {donor: _files(folder / "include" / donor) for donor in donors}
-    if not named or not all(ink.values()):
-        raise _missing(folder, "the folder is incomplete")
-    return named + [path for donor in donors for path in ink[donor]]
+            raise missing_error(TITLE, folder, "downloads are switched off")
+        fetch(root, replace=False)
+    named, ink = list[Path](), set[Path]()
+    for part in PARTS[name]:
+        for donor in DONORS[split]:
+            if found := _files(folder / "data" / part / donor):
+                if not (inks := _files(folder / "include" / donor)):
+                    raise missing_error(TITLE, folder, f"the ink of {donor} is missing")
+                named += found
+                ink.update(inks)
+    if not named:
+        raise missing_error(TITLE, folder, "the folder is incomplete")
+    return named + sorted(ink)
 
 
-def _missing(folder: Path, reason: object) -> DataMissingError:
-    return missing_error(f"UNIPEN (train_r01_v07, doi {DOI})", folder, reason)
-
-
-def fetch_unipen(root: Path, needed: Callable[[], bool] = lambda: True) -> None:
-    """Download the donors' files, in place of the folder that is there; it is whole or not there.
+def fetch(root: Path, *, replace: bool = True) -> None:
+    """Download the donors' files; without ``replace``, only if there is no folder ``unipen``.
 
     Raises:
-        DataMissingError: they cannot be downloaded.
+        DataMissingError: the download failed.
     """
-    folder = root / "unipen"
+    import pooch
 
-    def fill(partial: Path) -> None:
-        _unpack(partial)
-        (top,) = partial.iterdir()
+    folder = root / "unipen"
+    with download_folder(TITLE, folder, root) as partial:
+        if folder.exists() and not replace:
+            return
+        packed = pooch.retrieve(ARCHIVE_URL, None, path=partial)
+        with tarfile.open(packed) as archive:
+            # Python before 3.11.4 (Debian 12) has no filters: accept plain files in their places.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            for member in archive:
+                path = PurePosixPath(member.name)
+                plain = member.isfile() and not path.is_absolute() and ".." not in path.parts
+                if plain and _is_wanted(path.parts[1:]):
+                    archive.extract(member, partial / "new")
+        (top,) = (partial / "new").iterdir()
         if folder.exists():
             folder.rename(partial / "old")
         top.rename(folder)
 
-    try:
-        fetch_files("unipen", root, fill, needed)
-    except (OSError, ValueError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise _missing(folder, error) from error
-
-
-def _unpack(folder: Path) -> None:
-    with (
-        urllib.request.urlopen(ARCHIVE_URL) as packed,
-        _with_bar(packed) as read,
-        tarfile.open(fileobj=read, mode="r|gz") as archive,
-    ):
-        # Python before 3.11.4, as in Debian 12, has no filters: plain files in their places alone.
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)
-        for member in archive:
-            path = PurePosixPath(member.name)
-            plain = member.isfile() and not path.is_absolute() and ".." not in path.parts
-            if plain and _is_wanted(path.parts[1:]):
-                archive.extract(member, folder)
-
-
-def _with_bar(packed: Any) -> Any:
-    """The answer of a server, read with a bar of its bytes."""
-    size = int(packed.headers["Content-Length"] or 0) or None
-    return tqdm.wrapattr(packed, "read", size, desc="UNIPEN", delay=BAR_DELAY)
-
 
 def _is_wanted(names: Sequence[str]) -> bool:
-    """A file of ``data/PART/DONOR`` or ``include/DONOR`` that a data set is read from."""
-    parts = (DIGITS, CAPITALS, SMALL_LETTERS, SIGNS)
-    of_data = names[:1] == ("data",) and len(names) > 3 and names[1] in parts
-    donor = names[2] if of_data else names[1] if len(names) > 2 else ""
-    return donor in EVERY_DONOR and (of_data or names[0] == "include")
+    """Whether data sets read this file of ``data/PART/DONOR`` or ``include/DONOR``."""
+    match names:
+        case ["data", part, donor, _, *_]:
+            return donor in EVERY_DONOR and any(part in parts for parts in PARTS.values())
+        case ["include", donor, _, *_]:
+            return donor in EVERY_DONOR
+    return False
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _archive(path: Path) -> Path:
-    """The folder ``unipen`` above a file of the archive."""
-    return next(folder for folder in path.parents if folder.name == "unipen")
+def read_unipen(
+    name: str, split: str, root: str | os.PathLike[str] | None = None
+) -> list[PenDrawing]:
+    """The strokes of ``unipen``, ``letters`` or ``signs``, in the order of :func:`catalog.load`.
 
-
-def _donor(path: Path) -> str:
-    """The donor of a file of ``data/PART/DONOR`` or ``include/DONOR``."""
-    names = path.relative_to(_archive(path)).parts
-    return names[2 if _is_data(path) else 1]
-
-
-def read_unipen(name: str, files: Sequence[Path]) -> list[PenDrawing]:
-    """The labelled drawings of the files of :func:`find_unipen`; their strokes are read-only.
-
-    Digits have their label, all else ``NO_DIGIT``.
-
-    Args:
-        name: of the cache's file.
-        files: as found.
+    They are read-only. Digits have their label, all others ``NO_DIGIT``.
 
     Raises:
-        DataDamagedError: a file does not read as UNIPEN, or the drawings are not the archive's.
+        DataMissingError: the files are missing.
+        DataDamagedError: a file isn't in UNIPEN's format, or the drawings aren't the archive's.
     """
-    return unpack_strokes(cached(name, files, lambda: _checked(name, files)))
+    return _read(name, split, find(name, split, data_root(root), False))
 
 
-def _checked(name: str, files: Sequence[Path]) -> dict[str, Tensor]:
-    """The drawings, packed: of thousands of files, what is read of them has a digest."""
-    folder = _archive(files[0])
+def _read(name: str, split: str, files: Sequence[Path]) -> list[PenDrawing]:
+    key = f"strokes-{name}-{split}"
+    drawings = unpack_strokes(cached(key, files, lambda: _checked(key, files)))
+    return [drawing for drawing in drawings if drawing.character not in LOOKALIKES]
+
+
+@register(*PARTS, find=find)
+def build(name: str, split: str, files: list[Path]) -> DigitData:
+    """The drawings of a split, without lookalikes of digits."""
+    return pen_data(name, split, _read(name, split, files))
+
+
+def _checked(key: str, files: Sequence[Path]) -> dict[str, Tensor]:
+    """The packed drawings of thousands of files, checked by their digest."""
+    folder = next(folder for folder in files[0].parents if folder.name == "unipen")
     try:
-        drawings = pack_strokes(_parse(files))
+        drawings = pack_strokes(_parse(folder, files))
     except DataDamagedError as error:
         raise DataDamagedError(f"{error} {REMEDY}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataDamagedError(f"{folder} is damaged ({error}): {REMEDY}") from error
-    found = content_digest(drawings)
-    if name not in DIGESTS:
-        say_unknown(folder, found)
-    elif found != DIGESTS[name]:
-        reason = f"drawings of {name} with the digest {found}, not {DIGESTS[name]}"
+    pairs = ((name.encode(), drawings[name].numpy().tobytes()) for name in sorted(drawings))
+    found = digest(*(part for pair in pairs for part in pair))
+    if key not in DIGESTS:
+        warn_unknown(folder, found)
+    elif found != DIGESTS[key]:
+        reason = f"drawings of {key} with the digest {found}, not {DIGESTS[key]}"
         raise DataDamagedError(f"{folder} is incomplete or altered ({reason}): {REMEDY}")
     return drawings
 
 
-def _parse(files: Sequence[Path]) -> list[PenDrawing]:
-    include = _archive(files[0]) / "include"
+def _parse(folder: Path, files: Sequence[Path]) -> list[PenDrawing]:
     found = [
-        (_donor(path), character, strokes, writer)
+        (path.relative_to(folder).parts[2], *character)  # the donor of data/PART/DONOR
         for path in files
-        if _is_data(path)
-        for character, strokes, writer in read_characters(path, include)
+        if path.is_relative_to(folder / "data")
+        for character in read_characters(path, folder / "include")
     ]
-    numbers = _writer_numbers({(donor, writer) for donor, _, _, writer in found})
+    ranks = {
+        donor: sorted({writer for other, _, _, writer in found if other == donor})
+        for donor in EVERY_DONOR
+    }
     return [
         PenDrawing(
             strokes,
             int(character) if character.isdecimal() else NO_DIGIT,
-            numbers[donor, writer],
+            WRITERS_PER_DONOR * EVERY_DONOR.index(donor) + ranks[donor].index(writer),
             character,
         )
         for donor, character, strokes, writer in found
     ]
-
-
-def _is_data(path: Path) -> bool:
-    return path.relative_to(_archive(path)).parts[0] == "data"
-
-
-def _writer_numbers(writers: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Numbers of (donor, writer), rising with the donor's place in ``EVERY_DONOR``."""
-    ranks = {
-        donor: sorted(writer for other, writer in writers if other == donor)
-        for donor in EVERY_DONOR
-    }
-    return {
-        (donor, writer): WRITERS_PER_DONOR * EVERY_DONOR.index(donor) + ranks[donor].index(writer)
-        for donor, writer in writers
-    }

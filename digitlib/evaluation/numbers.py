@@ -16,7 +16,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.random import RandomState
 
-from digitlib.datasets import catalog, number_pages, rows, synthetic
+from digitlib.datasets import number_pages, rows, synthetic, unipen
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.rows import Row
 from digitlib.errors import BlankDrawingError, DataMissingError
@@ -39,7 +39,7 @@ TIMED, FIVE = 40, (5, 5)  # rows whose reading is timed, and their digits
 def load_drawings(split: str) -> tuple[list[PenDrawing], str]:
     """Digits of ``unipen``, and its name; digits drawn by rules where it is not here."""
     try:
-        return catalog.read_unipen("unipen", split), "UNIPEN"
+        return unipen.read_unipen("unipen", split), "UNIPEN"
     except DataMissingError:
         drawn = synthetic.draw_digits(DRAWN, seed=0)
         return [replace(each, writer=0) for each in drawn], "digits drawn by rules"
@@ -62,7 +62,7 @@ def measure(
     Raises:
         DataMissingError, DataDamagedError: see :func:`catalog.load`.
     """
-    drawings = catalog.read_unipen("unipen", split)
+    drawings = unipen.read_unipen("unipen", split)
     count, pairs, pages = (max(round(part * each), 1) for each in (ROWS, PAIRS, PAGES))
     tasks: dict[tuple[str, str], Any] = {}
     for name, gap in rows.SPACINGS.items():

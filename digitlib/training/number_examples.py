@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from digitlib.datasets import catalog, rows
+from digitlib.datasets import rows, unipen
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.rows import Row
 from digitlib.evaluation.numbers import HEIGHTS, PENS
@@ -82,7 +82,7 @@ def read_rows(
     wanted = {"letters": OTHERS, "alone": ALONE}.get(stage, usual)
     count = max(round(part * wanted), 1)
     lengths = (1, 1) if stage == "alone" else LENGTHS if gap in rows.SPACINGS else PAIR
-    drawings = catalog.read_unipen("unipen", split)
+    drawings = unipen.read_unipen("unipen", split)
     if stage == "letters":
         drawings = drawings + _letters(split, drawings, LETTERS, random)
     found = []
@@ -100,6 +100,6 @@ def _letters(
 ) -> list[PenDrawing]:
     """Letters of the same writers, as many as are that share of all."""
     writers = {each.writer for each in digits}
-    letters = [each for each in catalog.read_unipen("letters", split) if each.writer in writers]
+    letters = [each for each in unipen.read_unipen("letters", split) if each.writer in writers]
     count = min(round(share / (1 - share) * len(digits)), len(letters))
     return [letters[number] for number in random.permutation(len(letters))[:count]]

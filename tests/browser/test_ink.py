@@ -13,7 +13,7 @@ from live import Pad, live_pad
 from playwright.sync_api import BrowserContext, expect
 from servers import Server, machine
 
-from digitlib.datasets.catalog import read_unipen
+from digitlib.datasets.unipen import read_unipen
 from digitlib.models.recognizer import Recognizer
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs_unipen]

@@ -1,4 +1,4 @@
-"""Small files of pen drawings, in the forms of UCI's pendigits and of UNIPEN."""
+"""Small files of pen drawings in the formats of UCI's pendigits and UNIPEN, and compression."""
 
 from __future__ import annotations
 
@@ -31,3 +31,29 @@ def unipen_folder(root: Path) -> Path:
         file.parent.mkdir(parents=True)
         file.write_text("\n".join([*lines, ""]), encoding="latin-1")
     return path
+
+
+def compress(content: bytes) -> bytes:
+    """A file as Unix ``compress`` writes it, codes of 9 to 16 bits (LZW, Welch 1984)."""
+    codes: dict[bytes, int] = {bytes([value]): value for value in range(256)}
+    groups: list[tuple[int, list[int]]] = [(9, [])]
+    known, number = b"", 257
+    for value in content:
+        longer = known + bytes([value])
+        if longer in codes:
+            known = longer
+            continue
+        groups[-1][1].append(codes[known])
+        if number < 1 << 16:
+            codes[longer] = number
+            if number == 1 << groups[-1][0] and groups[-1][0] < 16:
+                groups.append((groups[-1][0] + 1, []))
+            number += 1
+        known = bytes([value])
+    groups[-1][1].append(codes[known])
+    packed = b"\x1f\x9d\x90"
+    for width, numbers in groups:  # each width fills whole groups of eight codes
+        whole = numbers + [0] * (-len(numbers) % 8 if width != groups[-1][0] else 0)
+        bits = sum(code << width * place for place, code in enumerate(whole))
+        packed += bits.to_bytes(-(-width * len(whole) // 8), "little")
+    return packed

@@ -1,12 +1,16 @@
-"""Downloads from a server of the test's own: one at a time, whole or not at all, after any kill."""
+"""Downloads from a server of the test's own: one at a time, complete or not at all, after kills."""
 
 from __future__ import annotations
 
 import functools
+import gzip
+import hashlib
 import os
 import signal
+import struct
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections import Counter
@@ -14,21 +18,17 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
-from damage import damages
-from reliability import LONG, record
-from sources import write_sources
+from pen_files import compress, pen_text, unipen_folder
 
-from digitlib.datasets import catalog, pendigits
+from digitlib.datasets import catalog, mnist, pendigits
 from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.files import REPOSITORY
 
-SETS = ("mnist", "pendigits", "unipen")
-PROCESSES = 4
-KILLS = 10 if LONG else 2
+SETS = {"mnist": "MNIST", "pendigits": "pendigits-orig", "unipen": "unipen"}  # and their folders
 
-# What a process of its own runs: the sources are a server's, the files small and of no known digest
-# but MNIST's, whose digests are those on the server.
+# A process loads a set from the server. The files are small, and only MNIST's digests are known.
 LOAD = """
 import hashlib, sys, warnings
 from pathlib import Path
@@ -41,17 +41,33 @@ for known in mnist.MNIST_FILES:
     mnist.MNIST_FILES[known] = hashlib.sha256(Path(there, known).read_bytes()).hexdigest()
 pendigits.PENDIGITS_URL, pendigits.COUNTS[pendigits.TESTING] = f"{url}/", 30
 unipen.ARCHIVE_URL, unipen.DIGESTS = f"{url}/archive.tar.gz", {}
-split = "validation" if name == "unipen" else "test"
-print(catalog.load(name, split, here).digest)
+print(catalog.load(name, "validation" if name == "unipen" else "test", here).digest)
 """
+
+
+def write_sources(folder: Path) -> None:
+    """Small files of MNIST, pendigits' test file, and UNIPEN by one donor."""
+    for part in ("train", "t10k"):
+        images, labels = np.random.RandomState(0).randint(0, 256, (50, 28, 28)), np.arange(50) % 10
+        for kind, head, values in (
+            ("images-idx3-ubyte", struct.pack(">4i", 0x803, 50, 28, 28), images),
+            ("labels-idx1-ubyte", struct.pack(">2i", 0x801, 50), labels),
+        ):
+            content = head + values.astype(np.uint8).tobytes()
+            (folder / f"{part}-{kind}").write_bytes(content)
+            (folder / f"{part}-{kind}.gz").write_bytes(gzip.compress(content))
+    (folder / f"{pendigits.TESTING}.Z").write_bytes(compress(pen_text().encode()))
+    unipen_folder(folder)
+    with tarfile.open(folder / "archive.tar.gz", "w:gz") as archive:
+        archive.add(folder / "unipen", "train_r01_v07-revision")
 
 
 class Server(ThreadingHTTPServer):
     """Counts requests; sends the second half of a file only while ``open`` is set.
 
     Attributes:
-        requests: of each file.
-        halfway: set where half a file was sent.
+        requests: number of requests of each file.
+        halfway: set when half a file was sent.
     """
 
     daemon_threads = True
@@ -61,17 +77,14 @@ class Server(ThreadingHTTPServer):
         self.requests: Counter[str] = Counter()
         self.open, self.halfway = threading.Event(), threading.Event()
         self.open.set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        self.url = f"http://127.0.0.1:{self.server_port}"
 
 
 class Handler(SimpleHTTPRequestHandler):
     server: Server
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing is printed."""
+        """Print nothing."""
 
     def do_GET(self) -> None:
         self.server.requests[self.path.strip("/")] += 1
@@ -80,12 +93,12 @@ class Handler(SimpleHTTPRequestHandler):
     def copyfile(self, source: object, outputfile: object) -> None:
         content = source.read()  # type: ignore[attr-defined]
         half = len(content) // 2
-        outputfile.write(content[:half])  # type: ignore[attr-defined]
-        outputfile.flush()  # type: ignore[attr-defined]
-        self.server.halfway.set()
-        self.server.open.wait(60)
-        time.sleep(0.05)  # others come while it is sent
         try:
+            outputfile.write(content[:half])  # type: ignore[attr-defined]
+            outputfile.flush()  # type: ignore[attr-defined]
+            self.server.halfway.set()
+            self.server.open.wait(60)
+            time.sleep(0.05)  # other processes ask meanwhile
             outputfile.write(content[half:])  # type: ignore[attr-defined]
         except ConnectionError:
             self.close_connection = True  # the other end was killed
@@ -93,10 +106,9 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    there = tmp_path / "there"
-    there.mkdir()
-    write_sources(there)
-    with Server(there) as serving:
+    (tmp_path / "there").mkdir()
+    write_sources(tmp_path / "there")
+    with Server(tmp_path / "there") as serving:
         thread = threading.Thread(target=serving.serve_forever)
         thread.start()
         yield serving
@@ -106,14 +118,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def start(name: str, server: Server, folder: Path) -> subprocess.Popen[str]:
-    cache = {"DIGITLIB_CACHE": str(folder / "cache"), "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.Popen(
-        [sys.executable, "-c", LOAD, name, server.url, str(folder / "there"), str(folder / "here")],
-        env=os.environ | cache,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    environment = {"DIGITLIB_CACHE": str(folder / "cache"), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", LOAD, name, server.url, folder / "there", folder / "here"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=os.environ | environment, text=True, **pipes)
 
 
 def left(folder: Path) -> list[str]:
@@ -121,57 +129,24 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
-PLACES = {"mnist": "MNIST", "pendigits": "pendigits-orig", "unipen": "unipen"}
-
-
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("name", SETS)
-def test_processes_that_first_use_a_set_at_once_fetch_it_once(
+def test_a_killed_download_is_repeated_once_by_those_who_wait(
     name: str, server: Server, tmp_path: Path
 ) -> None:
-    alone, _ = start(name, server, elsewhere(tmp_path)).communicate()
-    by_one = server.requests.copy()
-    server.requests.clear()
-    running = [start(name, server, tmp_path) for _ in range(PROCESSES)]
-    said = [process.communicate() for process in running]
-    assert [process.returncode for process in running] == [0] * PROCESSES, said
-    assert {output for output, _ in said} == {alone}
-    assert server.requests == by_one
-    assert by_one
-    assert left(tmp_path / "here") == [PLACES[name]]
-    record("first use", {name: {"processes": PROCESSES, "downloads": 1}})
-
-
-def elsewhere(folder: Path) -> Path:
-    """A folder beside it, with the same sources."""
-    (folder / "other").mkdir()
-    (folder / "other" / "there").symlink_to(folder / "there")
-    return folder / "other"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
-@pytest.mark.parametrize("name", SETS)
-def test_a_download_killed_in_the_middle_leaves_nothing_to_be_believed(
-    name: str, server: Server, tmp_path: Path
-) -> None:
-    here = tmp_path / "here"
-    for _ in range(KILLS):
-        server.open.clear()
-        server.halfway.clear()
-        killed = start(name, server, tmp_path)
-        assert server.halfway.wait(60)
-        killed.send_signal(signal.SIGKILL)
-        killed.communicate()
-        server.open.set()
-        server.halfway.clear()
-        assert not (here / PLACES[name]).exists()
-    whole = start(name, server, tmp_path)
-    output, errors = whole.communicate()
-    assert whole.returncode == 0, errors
-    assert left(here) == [PLACES[name]]
-    assert start(name, server, elsewhere(tmp_path)).communicate()[0] == output
-    record("kills in downloads", {name: {"kills": KILLS, "files left short": 0}})
+    server.open.clear()
+    killed = start(name, server, tmp_path)
+    assert server.halfway.wait(120)
+    waiting = [start(name, server, tmp_path) for _ in range(3)]
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert not (tmp_path / "here" / SETS[name]).exists()
+    server.open.set()
+    outputs = [process.communicate() for process in waiting]
+    assert [process.returncode for process in waiting] == [0] * 3, outputs
+    assert len({output for output, _ in outputs}) == 1
+    assert max(server.requests.values()) <= 4  # two downloads; torchvision asks twice
+    assert left(tmp_path / "here") == [SETS[name]]
 
 
 # --- in this process -------------------------------------------------------------------------
@@ -183,46 +158,55 @@ def pens(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(pendigits, "PENDIGITS_URL", f"{server.url}/")
     monkeypatch.setitem(pendigits.COUNTS, pendigits.TESTING, 30)
+    monkeypatch.setattr(pendigits, "TRAINING", pendigits.TESTING)  # the only file there
     return tmp_path / "here"
 
 
 @pytest.mark.filterwarnings("ignore:.*no digest of it is known")
-def test_what_is_damaged_is_fetched_anew_by_the_command_that_the_error_names(
-    pens: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_replaced_by_the_command_in_the_error(pens: Path) -> None:
     undamaged = catalog.load("pendigits", "test", pens).digest
     path = pens / "pendigits-orig" / pendigits.TESTING
-    for _, content in damages(path.read_bytes(), 6):
-        path.write_bytes(content)
-        with pytest.raises(DataDamagedError, match="python -m digitlib data pendigits"):
-            catalog.load("pendigits", "test", pens)
-        pendigits.fetch_pendigits(pens, [pendigits.TESTING])
-        assert catalog.load("pendigits", "test", pens).digest == undamaged
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataDamagedError, match="python -m digitlib data pendigits"):
+        catalog.load("pendigits", "test", pens)
+    catalog.fetch("pendigits", pens)
+    assert catalog.load("pendigits", "test", pens).digest == undamaged
     assert left(pens) == ["pendigits-orig"]
 
 
 @pytest.mark.filterwarnings("ignore:.*no digest of it is known")
-def test_a_damaged_download_leaves_what_was_there(pens: Path, tmp_path: Path) -> None:
+def test_a_damaged_download_leaves_the_old_file(pens: Path, tmp_path: Path) -> None:
     undamaged = catalog.load("pendigits", "test", pens).digest
     source = tmp_path / "there" / f"{pendigits.TESTING}.Z"
     whole = source.read_bytes()
-    for content in (b"", whole[:-200], whole[: len(whole) // 2], b"<html>not here</html>"):
+    for content in (whole[:-200], whole[: len(whole) // 2], b"<html>not here</html>"):
         source.write_bytes(content)
         with pytest.raises(DataDamagedError, match=r"pendigits-orig\.tes\.Z"):
-            pendigits.fetch_pendigits(pens, [pendigits.TESTING])
+            catalog.fetch("pendigits", pens)
         assert catalog.load("pendigits", "test", pens).digest == undamaged
     assert left(pens) == ["pendigits-orig"]
 
 
-@pytest.mark.parametrize("name", ["letters", "notmnist", "sample"])
-def test_what_is_not_downloaded_by_that_name_is_said(name: str) -> None:
-    with pytest.raises(ValueError, match="mnist, pendigits, unipen are"):
-        catalog.fetch(name)
+def test_mnist_of_another_content_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.datasets import MNIST
+
+    monkeypatch.setattr(MNIST, "mirrors", [f"{server.url}/"])
+    monkeypatch.setattr(MNIST, "resources", [(name, None) for name, _ in MNIST.resources])
+    with pytest.raises(DataDamagedError, match="train-images-idx3-ubyte is truncated or altered"):
+        catalog.fetch("mnist", tmp_path / "here")
+    assert left(tmp_path / "here") == []
+    for name in mnist.MNIST_FILES:
+        known = hashlib.sha256((tmp_path / "there" / name).read_bytes()).hexdigest()
+        monkeypatch.setitem(mnist.MNIST_FILES, name, known)
+    catalog.fetch("mnist", tmp_path / "here")
+    assert left(tmp_path / "here") == ["MNIST"]
 
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("name", SETS)
-def test_a_fetch_without_network_leaves_nothing(name: str, tmp_path: Path) -> None:
+def test_a_download_without_network_leaves_nothing(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataMissingError, match="by hand"):
         catalog.fetch(name, tmp_path)
     assert left(tmp_path) == []
