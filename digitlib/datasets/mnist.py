@@ -62,8 +62,9 @@ def fetch(root: Path, *, replace: bool = True) -> None:
     with download_folder("MNIST", raw, root) as partial:
         if replace or not _is_complete(raw):
             MNIST(str(partial), download=True)
+            found = _check(partial / "MNIST" / "raw")
             raw.mkdir(parents=True, exist_ok=True)
-            for path in _check(partial / "MNIST" / "raw"):
+            for path in found:
                 path.replace(raw / path.name)
 
 
