@@ -1,20 +1,25 @@
-"""The command line: ``digitlib COMMAND``, or ``python -m digitlib COMMAND``."""
+"""The command line: ``digitlib COMMAND``, or ``python -m digitlib COMMAND``.
+
+Each command imports what it needs itself, so that ``--help`` is fast.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from digitlib.datasets import commands as datasets
 from digitlib.errors import DigitlibError
-from digitlib.evaluation import commands as evaluation
-from digitlib.models import commands as models
-from digitlib.reports import commands as reports
-from digitlib.training import commands as training
 
-SUBPACKAGES = (models, datasets, training, evaluation, reports)
+if TYPE_CHECKING:
+    from digitlib.training.config import TrainConfig
+
+PATH = click.Path(path_type=Path)
 
 
 class Program(click.Group):
@@ -31,12 +36,325 @@ class Program(click.Group):
         sys.exit(status or 0)
 
 
-main = Program(
-    "digitlib",
-    commands={name: each for part in SUBPACKAGES for name, each in part.group.commands.items()},
-    help="Handwritten digits: read them, train networks, make weights and reports.",
-    context_settings={"show_default": True},
-)
+@click.group("digitlib", cls=Program, context_settings={"show_default": True})
+def main() -> None:
+    """Handwritten digits: read them, train networks, make weights and reports."""
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+_weights = click.option("--weights", type=PATH, help="Weights to use instead of the bundled ones.")
+
+
+@main.command()
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
+@_weights
+def read(pictures: tuple[str, ...], weights: Path | None) -> int:
+    """Read the digit in pictures.
+
+    It prints a line for each: digits with their probabilities, and 'rejected' if the picture
+    doesn't look like a digit. The exit status is 1 if a picture cannot be read.
+    """
+    from digitlib.models.recognizer import Recognizer
+
+    recognizer, failed = Recognizer.load(weights), 0
+    for picture in pictures:
+        try:
+            print(f"{picture}: {recognizer.predict(picture)}")
+        except (ValueError, OSError) as error:
+            failed = 1
+            print(f"{picture}: {error}", file=sys.stderr)
+    return failed
+
+
+@main.command()
+@click.argument("output", type=PATH, metavar="FILE.onnx")
+@_weights
+def export(output: Path, weights: Path | None) -> None:
+    """Write a network with its calibration as an ONNX file."""
+    from digitlib.models.recognizer import Recognizer
+
+    Recognizer.load(weights).export_onnx(output)
+
+
+@main.command()
+def onnx() -> None:
+    """Make the bundled network's ONNX file from its weights."""
+    from digitlib.models.export import export_bundled
+
+    export_bundled()
+
+
+# --- data ------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True, metavar="[mnist|pendigits|unipen]...")
+def data(names: tuple[str, ...]) -> None:
+    """Download data sets and replace their files, such as damaged ones.
+
+    Loading a data set downloads missing files by itself. The files are in the data folder, which
+    the environment variable DIGITLIB_DATA sets.
+    """
+    from digitlib.datasets.catalog import fetch
+
+    for name in names:
+        print(f"{name}: {fetch(name)}", flush=True)
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+COUNT = click.IntRange(min=1)
+PRESET = click.Choice(["baseline", "quick", "default", "wide"])
+WEIGHTS = "FILE.safetensors"
+
+_set = click.option(
+    "--set", "changes", default="{}", metavar="JSON",
+    help="Fields of TrainConfig to change, such as '{\"epochs\": 3}'.",
+)  # fmt: skip
+
+
+def _config(preset: str, changes: str, **others: Any) -> TrainConfig:
+    """The configuration of a preset, with fields changed by JSON text."""
+    from pydantic import ValidationError
+
+    from digitlib.training.config import PRESETS
+
+    try:
+        return replace(PRESETS[preset], **json.loads(changes), **others)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise ValueError(f"--set does not fit TrainConfig: {'; '.join(wrong)}.") from error
+
+
+@main.command()
+@click.argument("preset", type=PRESET)
+@click.argument("output", type=PATH, metavar=WEIGHTS)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of random numbers.")
+@_set
+@click.option("--soft-labels", type=PATH, multiple=True, help="File from `distil`; repeatable.")
+@click.option("--init", type=PATH, help="Weights of the initial network.")
+@click.option("--half", is_flag=True, help="Store weights in half precision.")
+@click.option("--report", type=PATH, help="Folder for NAME.json with all measurements.")
+def train(
+    preset: str, output: Path, seed: int, changes: str, report: Path | None, **options: Any
+) -> None:
+    """Train a network, calibrate it and write its weights.
+
+    If you stop it, the same command continues from the last complete epoch.
+    """
+    from digitlib.evaluation.compare import measure_weights
+    from digitlib.files import write_json
+    from digitlib.training import build
+
+    build.train(_config(preset, changes, seed=seed), output, **options)
+    card = measure_weights(output)
+    if report:
+        write_json(report / f"{output.stem}.json", card)
+    for name, splits in card["measured"].items():
+        for split, numbers in splits.items():
+            share = numbers.get("accuracy", {}).get("value")
+            right = f"accuracy {share:.2%}, ECE {numbers['ece']:.2%}, " if share else ""
+            print(f"{name} {split}: {right}{numbers['rejected']:.1%} rejected")
+
+
+@main.command()
+@click.option("--drawings", type=PATH, help="Folder of the drawings, if not in the data folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def teach(drawings: Path | None, as_json: bool) -> int:
+    """Teach the bundled network your stored drawings.
+
+    Writes personal.safetensors and personal.onnx beside the drawings if they improve the network.
+    Otherwise the exit status is 1.
+    """
+    from digitlib.training import teach as lessons
+
+    def show(step: dict[str, Any]) -> None:
+        text = f"[{step['step'] + 1}/{step['steps']}] {step['stage']}"
+        print(json.dumps(step) if as_json else text, flush=True)
+
+    try:
+        result = lessons.run(drawings, show)
+    except (DigitlibError, OSError) as error:
+        if as_json:
+            print(json.dumps({"failed": str(error)}), flush=True)
+            return 1
+        raise
+    print(json.dumps({"result": result}) if as_json else lessons.describe(result), flush=True)
+    return 0 if result["kept"] else 1
+
+
+@main.command()
+@click.argument("output", type=PATH, metavar=WEIGHTS)
+@click.argument("teachers", type=PATH, nargs=-1, required=True, metavar="TEACHER...")
+@click.option("--passes", type=COUNT, default=16, help="Passes over the training data.")
+@click.option("--preset", type=PRESET, default="default", help="Sets data and augmentation.")
+@_set
+def distil(
+    output: Path, teachers: tuple[Path, ...], passes: int, preset: str, changes: str
+) -> None:
+    """Write soft labels to train other networks with.
+
+    These are augmented frames with the logits of the teachers, which are weights files. The most
+    specialized teachers of a data set label it.
+    """
+    from digitlib.training.distillation import SOFT_LABELS_SEED, Teacher, make_soft_labels
+    from digitlib.training.loader import Splits
+
+    config = _config(preset, changes, seed=SOFT_LABELS_SEED)
+    networks = [Teacher.load(path) for path in teachers]
+    labels = make_soft_labels(config, Splits.load(config), networks, passes)
+    labels.save(output)
+    print(f"{len(labels):,} frames with the logits of {len(networks)} networks: {output}")
+
+
+@main.command()
+@click.option("--folder", type=PATH, default="build/weights", help="Folder of all outputs.")
+@click.option("--only", metavar="STEP", help="Run only this step; its inputs must be current.")
+@click.option("--list", "listed", is_flag=True, help="Show the steps with their state.")
+@click.option("--install", is_flag=True, help="Then copy weights and numbers into the repository.")
+def weights(folder: Path, only: str | None, listed: bool, install: bool) -> None:
+    """Make the bundled weights, step by step, in hours.
+
+    Steps with a current output are skipped. If you stop it, the same command continues.
+    """
+    from digitlib.training import stages
+    from digitlib.training.steps import Build
+
+    steps = Build(folder, stages.STEPS)
+    if listed:
+        for step, state in steps.states():
+            inputs = f" from {', '.join(step.inputs)}" if step.inputs else ""
+            print(f"{state:8} {step.stage:18} {step.name}{inputs}")
+        return
+    for step in steps.run(only):
+        print(f"{step.stage}: wrote {steps.path(step.name)}.", flush=True)
+    if install:
+        stages.install(folder)
+
+
+def _seeds(text: str) -> list[int]:
+    """``0-9`` or ``0,3,5`` as numbers."""
+    first, dash, last = text.partition("-")
+    return [*range(int(first), int(last) + 1)] if dash else [int(n) for n in text.split(",")]
+
+
+@main.command()
+@click.argument("presets", type=PRESET, nargs=-1, default=["quick"])
+@click.option("--seeds", type=_seeds, default="0-9", metavar="SEEDS", help="Such as 0-9 or 0,3,5.")
+@_set
+@click.option("--table", type=PATH, help="Finished runs; reports/sweep.jsonl by default.")
+@click.option("--workers", type=COUNT, help="Number of processes; one per core by default.")
+@click.option("--cluster", metavar="ADDRESS", help="Dask scheduler, such as tcp://host:8786.")
+@click.option("--soft-labels", type=PATH, help="File from `distil`.")
+@click.option("--seeds-report", type=PATH, help="Also write the runs of one preset: seeds.json.")
+def sweep(
+    presets: tuple[str, ...], seeds: list[int], changes: str, table: Path | None,
+    seeds_report: Path | None, **options: Any,
+) -> None:  # fmt: skip
+    """Train presets with several seeds side by side.
+
+    Each finished run is a row of the table. The same command runs only what is missing.
+    """
+    from digitlib.training import sweep as runs
+
+    if seeds_report and len(presets) != 1:
+        raise ValueError("--seeds-report needs exactly one preset.")
+    configs = {name: _config(name, changes) for name in presets}
+    found = runs.sweep(configs, seeds, table or runs.TABLE, **options)
+    if seeds_report:
+        runs.write_seeds(found.to_dict("records"), seeds_report)
+    spread = found.groupby("name")[["validation", "test", "ece", "seconds"]]
+    print(spread.agg(["median", "mean", "std"]).T.to_string(float_format="{:.5g}".format))
+
+
+@main.command()
+@click.option("--run", "group", type=click.Choice(["quick", "additions"]), help="Run these first.")
+@click.option("--seeds", type=COUNT, default=3, help="Runs of each experiment.")
+def experiments(group: str | None, seeds: int) -> None:
+    """Fill the tables of reports/experiments.md."""
+    from digitlib.training import experiments as tried
+
+    if group:
+        tried.run(group, range(seeds), tried.LOG)
+    tried.write_page(tried.LOG)
+
+
+@main.command()
+def fit_numbers() -> None:
+    """Fit the weights that divide numbers, in ten minutes.
+
+    Uses rows of UNIPEN's training and validation writers; writes digitlib/models/numbers.json.
+    """
+    from digitlib.training import number_fit
+
+    number_fit.write()
+
+
+# --- measuring -------------------------------------------------------------------------------
+
+
+@main.command()
+def neighbours() -> None:
+    """Make the index of training digits for the nearest neighbors.
+
+    It belongs to the bundled network: run this again after `weights --install`.
+    """
+    from digitlib.evaluation import training_digits
+
+    training_digits.write()
+
+
+@main.command()
+def numbers() -> None:
+    """Measure the accuracy on whole numbers.
+
+    Writes reports/numbers.json, in some minutes. The data are rows of digits by UNIPEN's test
+    donors, as pen strokes and as pictures, touching pairs, and pages.
+    """
+    from digitlib.evaluation import numbers as whole_numbers
+
+    whole_numbers.write()
+
+
+# --- reports ---------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--only", multiple=True, metavar="NAMES", help='Notebooks to run, such as "05 06".')
+@click.option("--fast", is_flag=True, help="Use small parameters, write to reports/fast/.")
+@click.option("--list", "listing", is_flag=True, help="Show which results are out of date.")
+def reports(only: tuple[str, ...], fast: bool, listing: bool) -> int:
+    """Run the notebooks; update reports/ and README.md.
+
+    The notebooks keep their outputs and write their figures and numbers to reports/. README.md
+    and the model card get the new numbers.
+    """
+    from digitlib.reports import runner
+    from digitlib.reports.readme import update
+
+    if listing:
+        runner.list_changes()
+        return 0
+    failures = runner.make_reports([name for names in only for name in names.split()], fast=fast)
+    if not fast and not failures:
+        update()
+    return 1 if failures else 0
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
+def readme(check: bool) -> int:
+    """Fill README.md and the model card from reports/."""
+    from digitlib.reports.readme import update
+
+    old = update(check=check)
+    if check:
+        for path in old:
+            click.echo(f"{path} is out of date: run python -m digitlib readme.", err=True)
+    return 1 if check and old else 0
 
 
 def run() -> None:

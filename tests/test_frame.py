@@ -31,7 +31,7 @@ from digitlib.preprocessing.frame import (
     reduce_to_box,
     to_frame,
 )
-from digitlib.preprocessing.read import read_colours, read_grey
+from digitlib.preprocessing.read import read_colors, read_gray
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
@@ -258,7 +258,7 @@ def test_photos_are_turned_upright(orientation: int) -> None:
         turned = turned.transpose(Image.Transpose[turn])
     photo = as_file(turned, "JPEG", exif=exif, quality=95)
     assert difference(to_frame(photo), clean_frame(7)) < 3
-    shown = read_colours(photo).astype(float)
+    shown = read_colors(photo).astype(float)
     assert shown.shape == page(7).shape
     assert np.abs(shown - page(7)).mean() < 3
 
@@ -275,10 +275,10 @@ def test_files_are_read_from_disk_and_from_memory(kind: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P", "LA", "RGBA", "1"])
 def test_the_picture_that_is_shown_is_read_like_the_original(mode: str) -> None:
     picture = Image.fromarray(np.tile(page(7), (4, 4))).convert(mode)
-    colors = read_colours(picture)
+    colors = read_colors(picture)
     assert colors.dtype == np.uint8
     assert max(colors.shape) < 2 * WORK_SIDE
-    assert np.array_equal(read_grey(colors), read_grey(picture))
+    assert np.array_equal(read_gray(colors), read_gray(picture))
 
 
 def test_heic_without_its_reader_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,7 @@ import pytest
 from helpers import page
 from PIL import Image
 
-from digitlib.__main__ import main
-from digitlib.training.commands import PRESET
+from digitlib.__main__ import PRESET, main
 from digitlib.training.config import PRESETS
 
 
@@ -46,7 +45,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_help_loads_no_heavy_library() -> None:
     code = (
-        "import atexit, sys; from digitlib.__main__ import main\n"
+        "import atexit, sys; from digitlib.__main__ import PRESET, main\n"
         "heavy = {'torch', 'numpy', 'pandas'}\n"
         "atexit.register(lambda: print(*heavy & set(sys.modules), 'loaded'))\n"
         "main(['--help'])"

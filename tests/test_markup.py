@@ -17,8 +17,8 @@ from widget_tree import html as shown
 
 from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.widgets.explanation import maps_html
+from digitlib.widgets.panels.handwriting import progress_html, result_html, use_html
 from digitlib.widgets.panels.picture import PictureInput
-from digitlib.widgets.panels.teach import progress_html, result_html, use_html
 from digitlib.widgets.studio import PANELS, Studio
 
 MARK = """<img src=x onerror="alert('1')">"""

@@ -16,7 +16,7 @@ from widget_tree import walk
 
 from digitlib import Recognizer, Studio
 from digitlib.datasets import picture_kinds, pictures, synthetic
-from digitlib.preprocessing.read import read_grey
+from digitlib.preprocessing.read import read_gray
 from digitlib.widgets.panels import picture
 from digitlib.widgets.panels.picture import MAX_BYTES, SAMPLES, PictureInput
 
@@ -123,6 +123,6 @@ def test_the_samples_are_those_that_are_shown() -> None:
 def test_samples_are_simulated_small_and_read(name: str, digit: int) -> None:
     path = FOLDER / name
     assert path.stat().st_size <= 1024 * KIBIBYTES
-    assert np.abs(read_grey(path) - read_grey(made()[name])).mean() < 0.02  # JPEG
+    assert np.abs(read_gray(path) - read_gray(made()[name])).mean() < 0.02  # JPEG
     prediction = Recognizer.load().predict(path)
     assert (prediction.digit, prediction.rejected) == (digit, False)

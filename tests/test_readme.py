@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from digitlib.__main__ import main
 from digitlib.errors import DataDamagedError
 from digitlib.files import REPOSITORY
 from digitlib.models.explain import TRAINING_DIGITS
-from digitlib.reports import commands, readme
+from digitlib.reports import readme
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 GUIDE = REPOSITORY / "CONTRIBUTING.md"  # its architecture
@@ -58,7 +59,7 @@ def test_the_check_fails_if_a_page_is_out_of_date(
     check: list[str], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readme, "update", lambda check: [Path("README.md")])
-    done = CliRunner().invoke(commands.readme, check, standalone_mode=False)
+    done = CliRunner().invoke(main.commands["readme"], check, standalone_mode=False)
     assert (done.return_value, "README.md is out of date" in done.stderr) == (status, bool(check))
 
 

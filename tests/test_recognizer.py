@@ -175,8 +175,8 @@ def test_a_notebook_shows_frame_and_bars() -> None:
     with Image.open(io.BytesIO(base64.b64decode(picture))) as frame:
         np.testing.assert_array_equal(np.asarray(frame), prediction().frame)
     assert 'alt="' in page_of
-    assert "No digit" not in page_of
-    assert "No digit" in prediction(rejected=True)._repr_html_()
+    assert "Not a digit" not in page_of
+    assert "Not a digit" in prediction(rejected=True)._repr_html_()
 
 
 # --- rejection -----------------------------------------------------------------------------

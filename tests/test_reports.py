@@ -14,8 +14,9 @@ import papermill
 import pytest
 from click.testing import CliRunner
 
+from digitlib.__main__ import main
 from digitlib.files import NOTEBOOK_FOLDER, REPOSITORY
-from digitlib.reports import commands, readme, runner
+from digitlib.reports import readme, runner
 
 SAVES = """
     from pathlib import Path
@@ -198,5 +199,5 @@ def test_the_command_fills_the_pages_after_a_full_run_without_failures(
 
     monkeypatch.setattr(runner, "make_reports", run)
     monkeypatch.setattr(readme, "update", lambda: calls.append("written"))
-    done = CliRunner().invoke(commands.reports, arguments, standalone_mode=False)
+    done = CliRunner().invoke(main.commands["reports"], arguments, standalone_mode=False)
     assert (done.return_value, len(calls)) == (status, written)

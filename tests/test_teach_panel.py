@@ -18,9 +18,9 @@ from helpers import DIGITS, bundled
 from digitlib.datasets.drawing import Drawing
 from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.models.card import BUNDLED_WEIGHTS
-from digitlib.widgets.panels import teach as module
+from digitlib.widgets.panels import handwriting as module
+from digitlib.widgets.panels.handwriting import Teach
 from digitlib.widgets.panels.lesson import MISSING, LessonProcess
-from digitlib.widgets.panels.teach import Teach
 from digitlib.widgets.studio import Studio
 
 COUNTS = {"before": 8, "after": 10, "total": 11}
@@ -81,7 +81,7 @@ def test_it_counts_the_stored_drawings(panel: Teach) -> None:
     panel.refresh()
     assert "12 drawings are stored" in text(panel._counts)
     assert "3 12" in text(panel._counts)
-    assert "no digit 0" in text(panel._counts)
+    assert "not a digit 0" in text(panel._counts)
 
 
 def test_a_lesson_shows_its_steps_and_its_result(

@@ -6,5 +6,5 @@ NO_DIGIT = 10  # the label of non-digits
 
 
 def label_name(label: int) -> str:
-    """The name of a label: ``7``, or ``no digit``."""
-    return "no digit" if label == NO_DIGIT else str(label)
+    """The name of a label: ``7``, or ``not a digit``."""
+    return "not a digit" if label == NO_DIGIT else str(label)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.models.prediction import Prediction, ranked
 from digitlib.preprocessing.colors import direction_color, picture_planes, time_color
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from digitlib.models.prediction import Prediction
 
 FRAME_SIDE = 96  # px on screen
 CHIP = "display:inline-block;width:1.5em;text-align:center;color:#000;line-height:1.35"
@@ -52,7 +53,7 @@ def answer_html(
     top_k: int = 3,
     pen: str = "up",
 ) -> str:
-    """The digit, or that there is none; a bar for each digit, and one for "no digit".
+    """The digit, or that there is none; a bar for each digit, and one for "not a digit".
 
     Args:
         shares: probabilities of the digits 0 to 9; None if nothing is drawn.
@@ -64,33 +65,36 @@ def answer_html(
         pen: ``down`` during a stroke, else ``up``; for scripts, as ``data-pen``.
     """
     state = "failed" if error else "empty" if shares is None else "read"
+    ranked = sorted(enumerate(shares or ()), key=lambda pair: -pair[1])[:top_k]
     digit, verdict, detail = "", "The answer appears here", "as you draw or try an example"
     if error:
         verdict, detail = "Not read", html.escape(error)
     elif shares is not None:
-        (best, share), *others = ranked(shares, top_k)
+        (best, share), *others = ranked
         digit, verdict = f'<div class="dp-digit">{best}</div>', percent(share)
         runners = [f"{other}: {percent(part)}" for other, part in others if part >= NUMBERED]
         detail = f"or {', '.join(runners)}" if runners else "confidence"
         if doubt > 0.5:
-            state, verdict = "rejected", "No digit"
+            state, verdict = "rejected", "Not a digit"
             digit, detail = "", f'closest: <b class="dp-digit">{best}</b><br>{remark}'
-    highest = [digit for digit, _ in ranked(shares, top_k)] if shares else [None]
+    highest = [digit for digit, _ in ranked]
     bars = ""
     for number, share in enumerate(shares or [0.0] * 10):
         text = percent(share) if share >= NUMBERED else ""
-        rank = "dp-best" if number == highest[0] else "dp-top" if number in highest and text else ""
+        rank = (
+            "dp-best" if [number] == highest[:1] else "dp-top" if number in highest and text else ""
+        )
         bars += (
             f'<li class="{rank}" title="{number}: {percent(share)}">'
             f"<b>{number}</b>{_bar(share)}<span>{text}</span></li>"
         )
     # Doubt has no number: how often people draw something else depends on the people.
-    note = "Beyond the mark the drawing counts as no digit."
+    note = "Beyond the mark, the drawing counts as not a digit."
     return (
         f'<div class="dp-answer" data-state="{state}" data-pen="{pen}"><div class="dp-head">'
         f'{digit}<div class="dp-verdict"><b>{verdict}</b><span>{detail}</span></div>{picture}</div>'
         f'<ol class="dp-bars" aria-label="probability of each digit">{bars}</ol>'
-        f'<div class="dp-doubt" title="{note}"><b>no digit</b>{_bar(doubt)}</div></div>'
+        f'<div class="dp-doubt" title="{note}"><b>not a digit</b>{_bar(doubt)}</div></div>'
     )
 
 

@@ -24,7 +24,7 @@ from digitlib.models.reading import Box, ReadDigit, Reading
 from digitlib.preprocessing import segmentation, strokes
 from digitlib.preprocessing.ink_pieces import segment_ink
 from digitlib.preprocessing.paper import find_ink
-from digitlib.preprocessing.read import read_grey, reduction
+from digitlib.preprocessing.read import read_gray, reduction
 from digitlib.preprocessing.segmentation import Line
 from digitlib.preprocessing.stroke_pieces import segment_strokes, thin
 
@@ -148,7 +148,7 @@ def read(recognizer: Reader, source: Any) -> Reading:
         lines = segment_strokes(drawing, recognizer.takes_planes)
         picture, extent = _picture(drawing)
         return _collect(recognizer, lines, "strokes", picture, extent)
-    grey = read_grey(source)
+    grey = read_gray(source)
     scale = reduction(source)
     lines = segment_ink(find_ink(grey))
     picture = np.rint(255 * grey.clip(0, 1)).astype(np.uint8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,7 +61,8 @@ class Prediction:
         """The ``k`` most probable digits with their probabilities, best first."""
         if not 1 <= k <= len(self.probabilities):
             raise ValueError(f"k must be 1 to {len(self.probabilities)}, not {k}.")
-        return ranked(self.probabilities, k)
+        order = np.argsort(-np.asarray(self.probabilities), kind="stable")[:k]
+        return [(int(digit), float(self.probabilities[digit])) for digit in order]
 
     def __repr__(self) -> str:
         best = ", ".join(f"{digit}: {share:.1%}" for digit, share in self.top(3))
@@ -86,9 +86,3 @@ class BatchPrediction(NamedTuple):
     probabilities: NDArray[np.float32]
     scores: NDArray[np.float32]
     rejected: NDArray[np.bool_]
-
-
-def ranked(shares: Sequence[float], count: int) -> list[tuple[int, float]]:
-    """The ``count`` most probable digits with their probabilities, best first."""
-    order = np.argsort(-np.asarray(shares), kind="stable")[:count]
-    return [(int(digit), float(shares[digit])) for digit in order]

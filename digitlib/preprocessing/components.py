@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from digitlib.preprocessing.limits import check_busy
 from digitlib.preprocessing.read import Box, Picture
-from digitlib.preprocessing.ruling import NEIGHBOURS_8, remove_rules
+from digitlib.preprocessing.ruling import NEIGHBORS_8, remove_rules
 
 MIN_INK = 0.35  # of full ink: below it, soft edges would join neighbouring strokes
 SOFT_EDGE = 2  # px around a component that are its soft edge and are erased with it
@@ -115,14 +115,14 @@ def _digit_parts(
 
 def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
     """Number the 8-connected components from 1; how many there are."""
-    return scipy.ndimage.label(mask, NEIGHBOURS_8, np.intp)
+    return scipy.ndimage.label(mask, NEIGHBORS_8, np.intp)
 
 
 def _erase(ink: Picture, window: Box, drop: NDArray[np.bool_], keep: NDArray[np.bool_]) -> Picture:
     """Ink without the dropped pixels of a window and their soft edges, but with those kept."""
     gone, left = np.zeros(ink.shape, bool), np.zeros(ink.shape, bool)
     gone[window], left[window] = drop, keep
-    rim = scipy.ndimage.binary_dilation(gone, NEIGHBOURS_8, iterations=SOFT_EDGE)
+    rim = scipy.ndimage.binary_dilation(gone, NEIGHBORS_8, iterations=SOFT_EDGE)
     return np.where(rim & ~left, 0, ink).astype(np.float32)
 
 

@@ -20,8 +20,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from digitlib.errors import BlankDrawingError
 from digitlib.preprocessing.components import bounding_box, isolate_digit
-from digitlib.preprocessing.paper import find_ink
-from digitlib.preprocessing.read import Picture, read_grey
+from digitlib.preprocessing.read import Picture, read_gray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +61,9 @@ def to_frame(image: Any) -> Frame:
         BlankDrawingError: the picture has one color, or no ink that stands out.
         InputError: the picture can't be read; the message says what to do.
     """
-    return ink_to_frame(find_ink(read_grey(image)))
+    from digitlib.preprocessing.paper import find_ink  # for pictures only: not for training
+
+    return ink_to_frame(find_ink(read_gray(image)))
 
 
 def ink_to_frame(ink: NDArray[np.floating[Any]]) -> Frame:
@@ -82,10 +83,12 @@ def frame_steps(image: Any) -> dict[str, NDArray[Any]]:
     """Return every step of :func:`to_frame`, in order, by name.
 
     Returns:
-        ``greyscale``, ``ink``, ``digit``, ``crop``, ``box`` (float 0-1, of different sizes),
+        ``grayscale``, ``ink``, ``digit``, ``crop``, ``box`` (float 0-1, of different sizes),
         ``frame`` (uint8 ``[28, 28]``) and ``input`` (float ``[1, 28, 28]``, normalized).
     """
-    grey = read_grey(image)
+    from digitlib.preprocessing.paper import find_ink
+
+    grey = read_gray(image)
     ink = find_ink(grey)
     digit = isolate_digit(ink)
     crop = square_window(digit)
@@ -93,7 +96,7 @@ def frame_steps(image: Any) -> dict[str, NDArray[Any]]:
     frame = place_box(box)
     given = normalize(frame[None].astype(np.float32) / np.float32(255))
     return {
-        "greyscale": grey, "ink": ink, "digit": digit, "crop": crop, "box": box, "frame": frame,
+        "grayscale": grey, "ink": ink, "digit": digit, "crop": crop, "box": box, "frame": frame,
         "input": given,
     }  # fmt: skip
 

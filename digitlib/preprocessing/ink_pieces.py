@@ -28,7 +28,7 @@ from digitlib.preprocessing.frame import (
 from digitlib.preprocessing.limits import check_busy
 from digitlib.preprocessing.read import Box, Picture
 from digitlib.preprocessing.rings import on_rings
-from digitlib.preprocessing.ruling import NEIGHBOURS_8, spread
+from digitlib.preprocessing.ruling import NEIGHBORS_8, spread
 from digitlib.preprocessing.segmentation import MOST_PIECES, Bounds, Candidate, Line
 
 Labels = NDArray[np.intp]  # [H, W], 0 for paper
@@ -139,7 +139,7 @@ def segment_ink(ink: Picture) -> list[Line]:
 
 def _find_components(ink: Picture) -> list[_Component]:
     """The components that may be digits or parts of them."""
-    labels, count = scipy.ndimage.label(ink > MIN_INK, NEIGHBOURS_8)
+    labels, count = scipy.ndimage.label(ink > MIN_INK, NEIGHBORS_8)
     check_busy("picture", count, MAX_COMPONENTS, "parts of ink")
     boxes = {
         number: box

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from digitlib.errors import BlankDrawingError
 from digitlib.preprocessing.components import border, largest_component
 from digitlib.preprocessing.read import MIN_CONTRAST, Picture, block_mean
-from digitlib.preprocessing.ruling import NEIGHBOURS_8, remove_print
+from digitlib.preprocessing.ruling import NEIGHBORS_8, remove_print
 
 SHRUNK_SIDE = 160  # px a side at most for estimates of light and paper, which are smooth
 GRAIN_FILTER = 3  # px of the median filter against the grain of shrunk photos
@@ -97,12 +97,12 @@ def _connected_ink(contrast: Picture, full: float, noise: float) -> Picture:
         noise: standard deviation of bare paper.
     """
     low, high = max(LOW_INK * full, LOW_SIGMAS * noise), HIGH_INK * full
-    labels, count = scipy.ndimage.label(contrast > low, NEIGHBOURS_8)
+    labels, count = scipy.ndimage.label(contrast > low, NEIGHBORS_8)
     keep = np.zeros(count + 1, bool)
     keep[labels[contrast > STRONG_INK * full]] = True
     keep[0] = False  # what is weaker than the weakest ink
     keep = _prefer_inside(keep, labels)
-    near = scipy.ndimage.binary_dilation(keep[labels], NEIGHBOURS_8)
+    near = scipy.ndimage.binary_dilation(keep[labels], NEIGHBORS_8)
     zero = ZERO_INK * low
     ink = np.clip((contrast - zero) / (high - zero), 0, 1)
     return np.where(near, ink, 0).astype(np.float32)

@@ -22,7 +22,7 @@ Picture = NDArray[np.float32]  # [H, W], 0-1
 Box = tuple[slice, slice]  # rows and columns
 
 
-def read_grey(image: Any) -> Picture:
+def read_gray(image: Any) -> Picture:
     """Read a picture as float gray ``[H, W]``, 0 black to 1 white, transparency composited.
 
     Args:
@@ -47,10 +47,10 @@ def read_grey(image: Any) -> Picture:
     return grey
 
 
-def read_colours(image: Any) -> NDArray[np.uint8]:
+def read_colors(image: Any) -> NDArray[np.uint8]:
     """Read a picture for display: upright, reduced, transparency composited.
 
-    Arguments and errors as :func:`read_grey`, which reads the result like the picture.
+    Arguments and errors as :func:`read_gray`, which reads the result like the picture.
 
     Returns:
         uint8 ``[H, W]`` or ``[H, W, 3]``; deeper pictures are rounded to 8 bits.
@@ -60,7 +60,7 @@ def read_colours(image: Any) -> NDArray[np.uint8]:
 
 
 def reduction(image: Any) -> int:
-    """The factor by which :func:`read_grey`, with its errors, reduces a picture."""
+    """The factor by which :func:`read_gray`, with its errors, reduces a picture."""
     if isinstance(image, str | os.PathLike | bytes):
         with decode.opened(image) as opened:
             return reduction(opened)

@@ -17,7 +17,7 @@ PRINT_QUANTILE = 0.9  # of the rim's ink: the shade of the print, without its fe
 MAX_PALE_PRINT = 0.6  # of full ink; paler print differs from the pen by its shade alone
 PEN_ABOVE_PRINT = 0.3  # of the way from the print's shade to full ink: where the pen begins
 PEN_EDGE = 2  # px around the pen's core that belong to its soft edge
-NEIGHBOURS_8 = np.ones((3, 3), np.int8)  # the eight neighbours of a pixel
+NEIGHBORS_8 = np.ones((3, 3), np.int8)  # the eight neighbours of a pixel
 
 MIN_MASK_LEFT = 0.02  # of the ink; where less is left, the "lines" were the drawing itself
 RUN_PART = 6  # a line is found by straight runs of 1/6 of the picture's width …
@@ -52,7 +52,7 @@ def remove_print(ink: Picture) -> Picture:
     if shade < MAX_PALE_PRINT:
         pen = ink > shade + PEN_ABOVE_PRINT * (1 - shade)
         return np.where(
-            scipy.ndimage.binary_dilation(pen, NEIGHBOURS_8, iterations=PEN_EDGE), ink, 0
+            scipy.ndimage.binary_dilation(pen, NEIGHBORS_8, iterations=PEN_EDGE), ink, 0
         )
     mask = ink > FAINT
     return np.where(mask & ~remove_rules(mask), 0, ink)
@@ -104,7 +104,7 @@ def _rules(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float] | None:
     rules, count, thickest = np.zeros_like(mask), 0, 0.0
     # A slight tilt is bridged by thickening; the opening leaves long straight runs.
     runs = _long_runs(spread(mask, 3, axis=0), max(MIN_RUN, width // RUN_PART))
-    labels, _ = scipy.ndimage.label(runs, NEIGHBOURS_8)
+    labels, _ = scipy.ndimage.label(runs, NEIGHBORS_8)
     long = [
         (number, rows)
         for number, (rows, columns) in enumerate(scipy.ndimage.find_objects(labels), 1)

@@ -17,7 +17,7 @@ from digitlib.models.number_reader import ReadLine, read_lines
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.ink_pieces import segment_ink
 from digitlib.preprocessing.paper import find_ink
-from digitlib.preprocessing.read import read_grey
+from digitlib.preprocessing.read import read_gray
 from digitlib.preprocessing.stroke_pieces import segment_strokes
 
 Values = NDArray[np.float64]
@@ -59,7 +59,7 @@ def segment_picture_of(row: Row, random: RandomState) -> Segmented:
     """A row as a picture, of random size and pen."""
     height, pen = random.uniform(*HEIGHTS), random.uniform(*PENS)
     left = np.concatenate(row.strokes)[:, 0].min() - rows.MARGIN
-    lines = segment_ink(find_ink(read_grey(rows.picture(row.strokes, height, pen))))
+    lines = segment_ink(find_ink(read_gray(rows.picture(row.strokes, height, pen))))
     return lines, lambda x: (x - left) * height
 
 

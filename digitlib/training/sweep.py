@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from digitlib.datasets import catalog
 from digitlib.errors import DataDamagedError
 from digitlib.evaluation.compare import measure
 from digitlib.evaluation.metrics import Proportion
-from digitlib.evaluation.speed import limit_threads
 from digitlib.files import REPORTS, digest, locked, provenance, write_json, write_text
 from digitlib.models.networks import count_parameters
 from digitlib.models.recognizer import Recognizer
@@ -35,7 +36,8 @@ Row = dict[str, Any]
 
 def train(key: str, name: str, config: TrainConfig, soft_labels: Path | None = None) -> Row:
     """Train on one thread, calibrate, and measure on the test split: one row of the table."""
-    with limit_threads(1):
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
         data = Splits.load(config)
         labels = None if soft_labels is None else SoftLabels.load(soft_labels)
         result = fit(config, data, soft_labels=labels, progress=False)

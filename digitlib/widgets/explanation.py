@@ -19,7 +19,7 @@ from PIL import Image
 from digitlib.models.card import EMBEDDING
 from digitlib.models.display import ALT, answer_style, frame_url, image_url, plane_legends
 from digitlib.models.explain import Explainer
-from digitlib.models.prediction import Prediction, ranked
+from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_planes
 from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, Frame, frame_steps
@@ -143,7 +143,7 @@ def _reduced(step: NDArray[Any]) -> NDArray[np.uint8]:
 def saliency_html(explainer: Explainer, drawing: ReadDrawing) -> View:
     """The ink that supports the prediction, and the ink that supports the second digit."""
     prediction, page = drawing.prediction, ""
-    digits = [digit for digit, _ in ranked(prediction.probabilities, 2)]
+    digits = [digit for digit, _ in prediction.top(2)]
     maps = explainer.occlusions(prediction.frame, prediction.planes, digits)
     for digit, falls in zip(digits, maps, strict=True):
         name = f"as {digit}"

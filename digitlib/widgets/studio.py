@@ -12,9 +12,9 @@ import ipywidgets
 from digitlib.datasets.drawing_file import drawings_folder
 from digitlib.widgets.answers import PadRecognizer
 from digitlib.widgets.correction import Correction
-from digitlib.widgets.downloads import downloads_html
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.panel import Panel
+from digitlib.widgets.saving import downloads_html
 
 
 def _make(module: str, name: str, pad: DrawingPad) -> Panel:

@@ -11,7 +11,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from digitlib.preprocessing.read import read_colours
+from digitlib.preprocessing.read import read_colors
 from digitlib.widgets.callbacks import Guard
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.panel import Panel
@@ -85,7 +85,7 @@ class Picture(Panel):
             self._field.answer = {}
 
     def _show(self, content: bytes) -> None:
-        self.pad.show_image(read_colours(content))
+        self.pad.show_image(read_colors(content))
 
 
 def _url(file: str) -> str:
