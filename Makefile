@@ -84,7 +84,7 @@ sweep: $(TRAIN) ## Train several seeds side by side (ARGS="quick --seeds 0-4")
 # One thread each: workers that share the cores with threads of their own are slower.
 test: export OMP_NUM_THREADS := 1
 test: $(DEV) ## Run the quick tests, in parallel (ARGS="-k strokes" goes to pytest)
-	$(PY) -m pytest $(PARALLEL) -m "not notebook and not browser and not slow" $(ARGS)
+	$(PY) -m pytest $(PARALLEL) -m "not notebook and not browser and not slow and not stress" $(ARGS)
 
 # Each worker of the browser tests starts its own JupyterLab and page, once.
 test-all: export OMP_NUM_THREADS := 1

@@ -50,7 +50,7 @@ from sklearn.neighbors import NearestNeighbors
 from digitlib import Recognizer
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
-from digitlib.datasets.rendering import drawn_planes
+from digitlib.datasets.rendering import drawn_channels
 from digitlib.errors import BlankDrawingError, DataMissingError
 from digitlib.evaluation import compare
 from digitlib.evaluation.compare import Predictions, known_writers, predict
@@ -473,9 +473,9 @@ def margins(network: Recognizer, data: DigitData) -> Array:
 
     The threshold for strokes applies to pen data, the one for pictures to all other data.
     """
-    planes = compare.known_planes(network, data)
-    scores = network.predict_batch(data.images, planes).scores
-    return scores - (network.threshold if planes is None else network.stroke_threshold)
+    channels = compare.known_channels(network, data)
+    scores = network.predict_batch(data.images, channels).scores
+    return scores - (network.threshold if channels is None else network.stroke_threshold)
 
 
 # --- handwriting -----------------------------------------------------------------------------
@@ -494,7 +494,7 @@ class DigitSet:
     Attributes:
         frames: preprocessing → uint8 ``[N, 28, 28]``; all 0 where no ink was found.
         labels: int ``[N]``.
-        planes: of pen strokes, float32 ``[N, 3, 28, 28]``, for digitlib's frames; else None.
+        channels: of pen strokes, float32 ``[N, 3, 28, 28]``, for digitlib's frames; else None.
         groups: int ``[N]``, the writer or drawing of each digit: intervals are over groups. None
             takes the digits for independent.
         unit: of the groups, ``writers`` or ``drawings``.
@@ -502,15 +502,15 @@ class DigitSet:
 
     frames: Mapping[str, torch.Tensor]
     labels: Array
-    planes: torch.Tensor | None = None
+    channels: torch.Tensor | None = None
     groups: Array | None = None
     unit: str = "writers"
 
     @classmethod
     def of_data(cls, data: DigitData) -> DigitSet:
         """The frames of a data set; pen data are read as strokes."""
-        planes = None if data.points is None else drawn_planes(data)
-        return cls({"digitlib": data.images}, data.labels.numpy(), planes, known_writers(data))
+        channels = None if data.points is None else drawn_channels(data)
+        return cls({"digitlib": data.images}, data.labels.numpy(), channels, known_writers(data))
 
     @classmethod
     def of_pictures(
@@ -540,7 +540,8 @@ def predict_sets(
         kind: {
             name + ("" if preprocessing == "digitlib" else BASELINE_FRAMES): predict(
                 network, frames, digits.labels,
-                digits.planes if preprocessing == "digitlib" else None, digits.groups, digits.unit,
+                digits.channels if preprocessing == "digitlib" else None,
+                digits.groups, digits.unit,
             )
             for preprocessing, frames in digits.frames.items()
             for name, network in networks.items()

@@ -11,7 +11,7 @@ from helpers import DIGITS
 
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.pen import PenDrawing, pen_data
-from digitlib.datasets.rendering import drawn_planes
+from digitlib.datasets.rendering import drawn_channels
 from digitlib.errors import DataMissingError
 from digitlib.evaluation import compare
 from digitlib.models.card import BUNDLED_WEIGHTS, Card
@@ -48,8 +48,8 @@ def test_pen_data_are_read_as_strokes_by_networks_that_take_them(
 ) -> None:
     strokes = compare.predict_data(reader, pens)
     pictures = compare.predict_data(reader, pens, strokes=False)
-    with_planes = reader.predict_batch(pens.images, drawn_planes(pens)).probabilities
-    np.testing.assert_array_equal(strokes.probabilities, with_planes)
+    with_channels = reader.predict_batch(pens.images, drawn_channels(pens)).probabilities
+    np.testing.assert_array_equal(strokes.probabilities, with_channels)
     without = reader.predict_batch(pens.images).probabilities
     np.testing.assert_array_equal(pictures.probabilities, without)
     assert np.abs(strokes.probabilities - pictures.probabilities).max() > 1e-3

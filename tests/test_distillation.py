@@ -42,13 +42,13 @@ class Brightness(nn.Module):
         return frames.mean(dim=(1, 2, 3))[:, None] * self.scale
 
 
-class Planes(nn.Module):
-    """The mean size of the planes as the logit of 1."""
+class Channels(nn.Module):
+    """The mean size of the channels as the logit of 1."""
 
     pen = nn.Identity()
 
-    def forward(self, frames: torch.Tensor, planes: torch.Tensor) -> torch.Tensor:
-        return F.pad(planes.abs().mean(dim=(1, 2, 3))[:, None], (1, 8))
+    def forward(self, frames: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
+        return F.pad(channels.abs().mean(dim=(1, 2, 3))[:, None], (1, 8))
 
 
 def label(recipe: TrainConfig, data: Splits, passes: int, *networks: nn.Module) -> SoftLabels:
@@ -119,19 +119,19 @@ def test_the_input_of_teachers_is_the_drawing_before_tremor() -> None:
     assert not torch.allclose(seen, clean, atol=0.02)
 
 
-def test_soft_labels_keep_the_planes_and_are_read_from_their_files(tmp_path: Path) -> None:
-    drawn, recipe = drawn_digits(), small_config(planes_prob=1.0)
-    made = label(recipe, drawn, 1, Planes())
+def test_soft_labels_keep_the_channels_and_are_read_from_their_files(tmp_path: Path) -> None:
+    drawn, recipe = drawn_digits(), small_config(channels_prob=1.0)
+    made = label(recipe, drawn, 1, Channels())
     batches = BatchLoader(recipe, drawn, CPU).epoch(0)
-    planes = torch.cat([batch.planes for batch in batches if batch.planes is not None])
-    assert made.planes is not None
-    torch.testing.assert_close(made.planes / 127, planes, atol=0.5 / 127 + 1e-6, rtol=0)
-    sizes = planes.abs().mean(dim=(1, 2, 3))
+    channels = torch.cat([batch.channels for batch in batches if batch.channels is not None])
+    assert made.channels is not None
+    torch.testing.assert_close(made.channels / 127, channels, atol=0.5 / 127 + 1e-6, rtol=0)
+    sizes = channels.abs().mean(dim=(1, 2, 3))
     torch.testing.assert_close(made.teacher_logits[:, 1].float(), sizes, atol=1e-3, rtol=1e-2)
     path = tmp_path / "labels.safetensors"
     made.save(path)
     once, twice = SoftLabels.load(path), SoftLabels.load(path, path)
-    for name in ("images", "labels", "teacher_logits", "planes"):
+    for name in ("images", "labels", "teacher_logits", "channels"):
         value = getattr(made, name)
         assert torch.equal(getattr(once, name), value), name
         assert torch.equal(getattr(twice, name), torch.cat([value, value])), name
@@ -139,18 +139,18 @@ def test_soft_labels_keep_the_planes_and_are_read_from_their_files(tmp_path: Pat
     assert replace(made, teacher_logits=made.teacher_logits + 1).digest != made.digest
 
 
-def test_a_share_of_the_frames_keeps_its_planes() -> None:
+def test_a_share_of_the_frames_keeps_its_channels() -> None:
     count = 600
-    planes = torch.randint(1, 128, (count, 3, 28, 28), dtype=torch.int8)
+    channels = torch.randint(1, 128, (count, 3, 28, 28), dtype=torch.int8)
     images = torch.zeros(count, 28, 28, dtype=torch.uint8)
-    labels = SoftLabels(images, torch.arange(count), torch.zeros(count, 10).half(), planes)
-    recipe = small_config(planes_prob=0.3, batch_size=200)
+    labels = SoftLabels(images, torch.arange(count), torch.zeros(count, 10).half(), channels)
+    recipe = small_config(channels_prob=0.3, batch_size=200)
     kept = 0
     for batch in DistillationLoader(recipe, labels, 3, CPU).epoch(0):
-        assert batch.planes is not None
-        has = batch.planes.flatten(1).any(dim=1)
+        assert batch.channels is not None
+        has = batch.channels.flatten(1).any(dim=1)
         kept += int(has.sum())
-        torch.testing.assert_close(batch.planes[has], planes[batch.labels[has]] / 127)
+        torch.testing.assert_close(batch.channels[has], channels[batch.labels[has]] / 127)
     assert kept / count == pytest.approx(0.3, abs=0.08)
 
 

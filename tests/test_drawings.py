@@ -92,13 +92,13 @@ def test_strokes_are_pen_data(sixty: DrawingFile) -> None:
 
 
 def test_batches_mix_strokes_and_pictures(sixty: DrawingFile) -> None:
-    config = small_config(datasets=("drawings",), planes_prob=1.0, batch_size=16)
+    config = small_config(datasets=("drawings",), channels_prob=1.0, batch_size=16)
     data = Splits.load(config)
     loader = BatchLoader(config, data, torch.device("cpu"))
     batches = [*loader.epoch(0)]
-    planes = torch.cat([batch.planes for batch in batches if batch.planes is not None])
+    channels = torch.cat([batch.channels for batch in batches if batch.channels is not None])
     labels = torch.cat([batch.labels for batch in batches])
-    moving = planes.flatten(1).any(dim=1)
+    moving = channels.flatten(1).any(dim=1)
     assert int(moving.sum()) == int(data.train[0].drawn.sum())
     assert set(labels[~moving].tolist()) == {3}  # the pictures: rows are with their labels
     assert all(batch.frames.flatten(1).any(dim=1).all() for batch in batches)

@@ -23,7 +23,7 @@ from digitlib.models.weights import load_model
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import normalize
 
-FRAME, PLANES = strokes.render_with_planes(DIGITS[4])
+FRAME, CHANNELS = strokes.render_with_channels(DIGITS[4])
 
 
 @cache
@@ -31,7 +31,7 @@ def network() -> nn.Module:
     return load_model(BUNDLED_WEIGHTS)[0]
 
 
-def hooked(model: nn.Module, planes: np.ndarray | None) -> tuple[dict[str, Tensor], Tensor]:
+def hooked(model: nn.Module, channels: np.ndarray | None) -> tuple[dict[str, Tensor], Tensor]:
     """Outputs of a network's ReLUs by path, and the input of its head's last layer, for FRAME."""
     relus: dict[str, Tensor] = {}
     inputs: list[Tensor] = []
@@ -43,7 +43,7 @@ def hooked(model: nn.Module, planes: np.ndarray | None) -> tuple[dict[str, Tenso
     handles.append(model.head[-1].register_forward_pre_hook(lambda _, given: inputs.extend(given)))
     given = [normalize(torch.from_numpy(FRAME).float() / 255)[None, None]]
     with torch.no_grad():
-        model(*given, *([] if planes is None else [torch.from_numpy(planes)[None]]))
+        model(*given, *([] if channels is None else [torch.from_numpy(channels)[None]]))
     for handle in handles:
         handle.remove()
     return relus, inputs[0]
@@ -59,11 +59,11 @@ STAGES = {
 POOLED = ("early 1", "pen 1")  # in training they are pooled before their ReLU, here after it
 
 
-@pytest.mark.parametrize("planes", [PLANES, None], ids=["strokes", "picture"])
-def test_feature_maps_are_those_of_pytorch(planes: np.ndarray | None) -> None:
-    relus, _ = hooked(network(), planes)
-    found = explainer().feature_maps(FRAME, planes)
-    assert [*found] == [name for name in STAGES if planes is not None or "pen" not in name]
+@pytest.mark.parametrize("channels", [CHANNELS, None], ids=["strokes", "picture"])
+def test_feature_maps_are_those_of_pytorch(channels: np.ndarray | None) -> None:
+    relus, _ = hooked(network(), channels)
+    found = explainer().feature_maps(FRAME, channels)
+    assert [*found] == [name for name in STAGES if channels is not None or "pen" not in name]
     for name, maps in found.items():
         mine = torch.from_numpy(maps)
         if name in POOLED:
@@ -72,10 +72,10 @@ def test_feature_maps_are_those_of_pytorch(planes: np.ndarray | None) -> None:
         assert mine.max() > 0.1
 
 
-@pytest.mark.parametrize("planes", [PLANES, None], ids=["strokes", "picture"])
-def test_the_embedding_is_what_the_last_layer_is_given(planes: np.ndarray | None) -> None:
-    _, wanted = hooked(network(), planes)
-    found = explainer().embed(FRAME[None], None if planes is None else planes[None])
+@pytest.mark.parametrize("channels", [CHANNELS, None], ids=["strokes", "picture"])
+def test_the_embedding_is_what_the_last_layer_is_given(channels: np.ndarray | None) -> None:
+    _, wanted = hooked(network(), channels)
+    found = explainer().embed(FRAME[None], None if channels is None else channels[None])
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4, rtol=1e-4)
 
 
@@ -92,32 +92,32 @@ def test_more_outputs_change_no_other() -> None:
     assert list(model.graph.node) == list(before.graph.node)
     assert list(model.graph.initializer) == list(before.graph.initializer)
     found = Recognizer(add_outputs(bundled().network, bundled().activations)).predict_frame(
-        FRAME, PLANES
+        FRAME, CHANNELS
     )
     assert found.probabilities == pytest.approx(
-        bundled().predict_frame(FRAME, PLANES).probabilities, abs=1e-6
+        bundled().predict_frame(FRAME, CHANNELS).probabilities, abs=1e-6
     )
 
 
 # --- occlusion -------------------------------------------------------------------------------
 
 
-def log_odds(frame: np.ndarray, planes: np.ndarray | None, digit: int) -> float:
+def log_odds(frame: np.ndarray, channels: np.ndarray | None, digit: int) -> float:
     """Of a digit, from its probability in double precision."""
-    logits = bundled().logits(frame[None], None if planes is None else planes[None])[0, :10]
+    logits = bundled().logits(frame[None], None if channels is None else channels[None])[0, :10]
     shares = np.exp(logits.astype(float) / bundled().temperature)
     return float(np.log(shares[digit] / (shares.sum() - shares[digit])))
 
 
-def loop(planes: np.ndarray | None, digit: int, size: int = 5, step: int = 2) -> np.ndarray:
+def loop(channels: np.ndarray | None, digit: int, size: int = 5, step: int = 2) -> np.ndarray:
     """The mean fall of the log-odds over the patches that cover each pixel, one by one."""
     fall, count = np.zeros((28, 28)), np.zeros((28, 28))
-    whole = log_odds(FRAME, planes, digit)
+    whole = log_odds(FRAME, channels, digit)
     for row in range(0, 28, step):
         for column in range(0, 28, step):
             top, left = row - size // 2, column - size // 2
             patch = (slice(max(top, 0), top + size), slice(max(left, 0), left + size))
-            blanked, way = FRAME.copy(), None if planes is None else planes.copy()
+            blanked, way = FRAME.copy(), None if channels is None else channels.copy()
             blanked[patch] = 0
             if way is not None:
                 way[:, *patch] = 0
@@ -126,11 +126,11 @@ def loop(planes: np.ndarray | None, digit: int, size: int = 5, step: int = 2) ->
     return fall / count
 
 
-@pytest.mark.parametrize("planes", [PLANES, None], ids=["strokes", "picture"])
+@pytest.mark.parametrize("channels", [CHANNELS, None], ids=["strokes", "picture"])
 @pytest.mark.parametrize("digit", [4, 9])
-def test_occlusion_is_a_plain_loop(planes: np.ndarray | None, digit: int) -> None:
-    found = explainer().occlusion(FRAME, planes, digit=digit)
-    np.testing.assert_allclose(found, loop(planes, digit), atol=1e-4)
+def test_occlusion_is_a_plain_loop(channels: np.ndarray | None, digit: int) -> None:
+    found = explainer().occlusion(FRAME, channels, digit=digit)
+    np.testing.assert_allclose(found, loop(channels, digit), atol=1e-4)
     assert np.abs(found).max() > 0.5
 
 
@@ -197,11 +197,11 @@ def test_the_index_holds_the_training_digits_that_it_names(tmp_path: Path) -> No
 # --- integrated gradients --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("planes", [PLANES, None], ids=["strokes", "picture"])
+@pytest.mark.parametrize("channels", [CHANNELS, None], ids=["strokes", "picture"])
 @pytest.mark.parametrize("digit", [4, 9])
-def test_all_parts_are_the_difference_of_logits(planes: np.ndarray | None, digit: int) -> None:
-    pixels, way = integrated_gradients(network(), FRAME, planes, digit=digit)
-    given = None if planes is None else np.stack([planes, np.zeros_like(planes)])
+def test_all_parts_are_the_difference_of_logits(channels: np.ndarray | None, digit: int) -> None:
+    pixels, way = integrated_gradients(network(), FRAME, channels, digit=digit)
+    given = None if channels is None else np.stack([channels, np.zeros_like(channels)])
     logits = bundled().logits(np.stack([FRAME, np.zeros_like(FRAME)]), given)[:, digit]
     total = pixels.sum() + (0 if way is None else way.sum())
     assert total == pytest.approx(logits[0] - logits[1], abs=0.15)

@@ -15,7 +15,7 @@ from widget_tree import find, html
 
 from digitlib.models.explain import Explainer
 from digitlib.models.recognizer import Recognizer
-from digitlib.preprocessing.colors import picture_planes
+from digitlib.preprocessing.colors import picture_channels
 from digitlib.preprocessing.frame import frame_steps
 from digitlib.preprocessing.strokes import PEN_WIDTH, render
 from digitlib.widgets.explanation import (
@@ -61,7 +61,7 @@ def test_the_steps_of_strokes_are_those_of_their_rendering() -> None:
     shown = explanation_html(explainer(), four(), ["Steps"])
     assert captions(shown) == ["strokes", "centered", "frame", "direction", "time"]
     prediction = four().prediction
-    expected = [prediction.frame, *picture_planes(prediction.frame, prediction.planes).values()]
+    expected = [prediction.frame, *picture_channels(prediction.frame, prediction.channels).values()]
     for picture, other in zip(pictures_in(shown), expected, strict=True):
         np.testing.assert_array_equal(picture, other)
 
@@ -81,7 +81,7 @@ def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
     shown = pictures_in(explanation_html(explainer(), four(), ["Saliency"]))
     best = np.argsort(-np.array(prediction.probabilities), kind="stable")[:2]
     for digit, picture in zip(best, shown, strict=True):
-        falls = explainer().occlusion(prediction.frame, prediction.planes, digit=int(digit))
+        falls = explainer().occlusion(prediction.frame, prediction.channels, digit=int(digit))
         np.testing.assert_array_equal(picture, saliency_picture(falls))
 
 

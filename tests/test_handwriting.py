@@ -83,13 +83,13 @@ def test_strokes_go_to_networks_that_take_them_with_digitlib_frames_alone() -> N
     taking = Recognizer.from_model(model, Card("digitnet", {"outputs": 11, "pen": 8}))
     drawn = shared.DigitSet.of_data(pen_data("unipen", "test", DRAWN))
     frames = drawn.frames["digitlib"]
-    both = shared.DigitSet({"digitlib": frames, "baseline": frames}, drawn.labels, drawn.planes)
+    both = shared.DigitSet({"digitlib": frames, "baseline": frames}, drawn.labels, drawn.channels)
     networks = {"digitnet": taking, "baseline": Recognizer.load(BASELINE_WEIGHTS)}
     found = shared.predict_sets(networks, {"strokes": both})["strokes"]
-    for name, network, planes in (
-        ("digitnet", "digitnet", drawn.planes),
+    for name, network, channels in (
+        ("digitnet", "digitnet", drawn.channels),
         ("digitnet, baseline preprocessing", "digitnet", None),
         ("baseline", "baseline", None),
     ):
-        expected = networks[network].predict_batch(frames, planes).probabilities
+        expected = networks[network].predict_batch(frames, channels).probabilities
         np.testing.assert_array_equal(found[name].probabilities, expected)

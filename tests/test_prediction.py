@@ -1,4 +1,4 @@
-"""Planes in predictions and in their display: what the network gets from strokes."""
+"""Channels in predictions and in their display: what the network gets from strokes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from digitlib import Prediction, Recognizer
 from digitlib.models.networks import DigitNet
-from digitlib.preprocessing.colors import direction_color, picture_planes, time_color
-from digitlib.preprocessing.strokes import render_with_planes
+from digitlib.preprocessing.colors import direction_color, picture_channels, time_color
+from digitlib.preprocessing.strokes import render_with_channels
 
 LINE = np.array([[0.0, 0.0], [30.0, 0.0]])
 SHARES = (0.1,) * 10
@@ -21,7 +21,7 @@ NO_RED_CONE = np.array([[0.112, 0.888, 0.0], [0.112, 0.888, 0.0], [0.004, -0.004
 
 
 def pictures(*strokes: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
-    return picture_planes(*render_with_planes(strokes))
+    return picture_channels(*render_with_channels(strokes))
 
 
 def hues(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -67,20 +67,20 @@ def test_time_grows_lighter_for_the_colour_blind_too() -> None:
 # --- predictions ---------------------------------------------------------------------------
 
 
-def test_a_prediction_keeps_the_planes_that_the_network_got(pen_recognizer: Recognizer) -> None:
+def test_a_prediction_keeps_the_channels_that_the_network_got(pen_recognizer: Recognizer) -> None:
     found = pen_recognizer.predict_strokes([LINE])
-    frame, planes = render_with_planes([LINE])
+    frame, channels = render_with_channels([LINE])
     np.testing.assert_array_equal(found.frame, frame)
-    assert found.planes is not None
-    np.testing.assert_array_equal(found.planes, planes)
-    assert pen_recognizer.predict_frame(frame).planes is None
-    assert Recognizer.from_model(DigitNet()).predict_strokes([LINE]).planes is None
+    assert found.channels is not None
+    np.testing.assert_array_equal(found.channels, channels)
+    assert pen_recognizer.predict_frame(frame).channels is None
+    assert Recognizer.from_model(DigitNet()).predict_strokes([LINE]).channels is None
 
 
 def test_a_notebook_shows_direction_and_time_beside_the_frame() -> None:
-    frame, planes = render_with_planes([LINE])
-    colored = picture_planes(frame, planes)
-    page = Prediction(SHARES, frame, 0.0, planes=planes)._repr_html_()
+    frame, channels = render_with_channels([LINE])
+    colored = picture_channels(frame, channels)
+    page = Prediction(SHARES, frame, 0.0, channels=channels)._repr_html_()
     for shown, expected in zip(pictures_in(page), [frame, *colored.values()], strict=True):
         np.testing.assert_array_equal(shown, expected)
     assert page.count("right orange, down green, left blue, up pink") == 2  # alt and title

@@ -100,7 +100,7 @@ def test_the_fit_lowers_its_loss_to_where_the_gradient_is_small(
     assert not torch.equal(head, tuner.head)
 
 
-def test_variation_leaves_the_random_numbers_and_pictures_without_planes(data: DigitData) -> None:
+def test_variation_leaves_the_random_numbers_and_pictures_without_channels(data: DigitData) -> None:
     picture = DigitData("drawings", "train", data.images, data.labels)
     torch.manual_seed(0)
     inputs = varied_inputs(picture, 1.0)

@@ -41,7 +41,7 @@ _, picture, folder = sys.argv
 recognizer = Recognizer.load()
 strokes = [*np.load(folder + "/strokes.npz").values()]
 found = recognizer.predict_strokes(strokes)
-assert found.planes is not None and "<img" in found._repr_html_()
+assert found.channels is not None and "<img" in found._repr_html_()
 assert recognizer.read(strokes).text == "5" and recognizer.read(picture).text == "3"
 assert "<img" in recognizer.read(picture)._repr_html_()
 frames = np.stack([found.frame] * 300)
@@ -53,9 +53,9 @@ recognizer.export_onnx(folder + "/copy.onnx")
 assert repr(Recognizer.load(folder + "/copy.onnx")) == repr(recognizer)
 explainer = Explainer(recognizer)
 assert set(explainer.feature_maps(found.frame)) < set(
-    explainer.feature_maps(found.frame, found.planes)
+    explainer.feature_maps(found.frame, found.channels)
 )
-assert explainer.occlusion(found.frame, found.planes).max() > 0
+assert explainer.occlusion(found.frame, found.channels).max() > 0
 assert explainer.nearest(found.frame)[0].label == 5
 pad = Studio(recognizer)
 pad.draw(strokes)

@@ -69,7 +69,7 @@ def start() -> torch.nn.Module:
         ({"optimizer": "lion"}, "'sgd' or 'adam'"),
         ({"precision": "float16"}, "'float32' or 'bfloat16'"),
         ({"distill_weight": 1.5}, "distill_weight\n.*less than or equal to 1"),
-        ({"planes_prob": -1}, "planes_prob\n.*greater than or equal to 0"),
+        ({"channels_prob": -1}, "channels_prob\n.*greater than or equal to 0"),
         ({"datasets": ()}, "datasets\n.*at least 1 item"),
         ({"datasets": ("mnist", "sample")}, "mix_ratios needs one number for each"),
         ({"mix_ratios": (0.5,)}, "mix_ratios needs one number for each"),

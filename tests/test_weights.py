@@ -66,7 +66,7 @@ def test_weights_and_card_come_back(name: str, arguments: dict, tmp_path: Path) 
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda content: b"", "empty|no checksum"),
-    "cut": (lambda content: content[:100], "truncated"),
+    "cut": (lambda content: content[:100], "truncated|damaged"),
     "half": (lambda content: content[: len(content) // 2], "truncated|damaged"),
     "last byte": (lambda content: content[:-1], "damaged"),
     "longer": (lambda content: content + b"more", "damaged"),

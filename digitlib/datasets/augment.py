@@ -56,7 +56,7 @@ def warp(
     """Affine and elastic distortion in one resampling, about the center of mass.
 
     Args:
-        frames: ``[N, 28, 28]``, 0-1, or with planes ``[N, 4, 28, 28]``, which move with the frame
+        frames: ``[N, 28, 28]``, 0-1, or with channels ``[N, 4, 28, 28]``, which move with the frame
             and keep their values: for small distortions.
         rotation: degrees.
         slant: tangent of the slant angle.
@@ -156,7 +156,7 @@ def distort_points(
     low, high = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
     unit = (points - (low + high) / 2) / (high - low).amax(dim=2, keepdim=True).clamp_min(1e-6)
     matrix = affine(count, points, rotation=rotation, slant=slant, stretch=stretch)
-    # Three random plane waves, so that neighboring points move together.
+    # Three random channel waves, so that neighboring points move together.
     waves = torch.randn(count, 2, 3, device=points.device) * 5
     phase = uniform(count * 3, 0, 2 * math.pi, points).view(count, 1, 3)
     push = torch.randn(count, 3, 2, device=points.device) * bend
@@ -182,7 +182,7 @@ def reorder_strokes(
     """Samples ``[N, P, 2]`` and stroke numbers ``[N, P]`` in another order and direction.
 
     Args:
-        points, numbers: as for :func:`rendering.render_batch_with_planes`.
+        points, numbers: as for :func:`rendering.render_batch_with_channels`.
         reverse: share of the strokes drawn from their end to their start.
         shuffle: share of the drawings with another order of strokes.
     """
@@ -206,7 +206,7 @@ def move_strokes(
     """Pen samples ``[N, P, 2]``; in a ``share`` of the drawings, each stroke moves by itself.
 
     Args:
-        points, numbers: as for :func:`rendering.render_batch_with_planes`.
+        points, numbers: as for :func:`rendering.render_batch_with_channels`.
         share: of the drawings.
         shift: standard deviation of a stroke's movement, as a share of the drawing's longer side.
         stretch: standard deviation of the logarithm of its scale, about its own middle.

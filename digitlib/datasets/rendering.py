@@ -1,4 +1,4 @@
-"""Sampled pen strokes to frames and planes, many drawings at once, on their device.
+"""Sampled pen strokes to frames and channels, many drawings at once, on their device.
 
 The frames equal those of :mod:`digitlib.preprocessing.strokes`, up to rounding.
 """
@@ -31,29 +31,29 @@ def render_batch(points: Tensor, width: Tensor) -> Tensor:
     return place_boxes(_ink(squares.amin(dim=3), width)[:, None])[:, 0]
 
 
-def render_batch_with_planes(points: Tensor, numbers: Tensor, width: Tensor) -> Tensor:
-    """Draw frames as :func:`render_batch`, and planes as :func:`strokes.render_with_planes`.
+def render_batch_with_channels(points: Tensor, numbers: Tensor, width: Tensor) -> Tensor:
+    """Draw frames as :func:`render_batch`, and channels as :func:`strokes.render_with_channels`.
 
     Args:
         points, width: as for :func:`render_batch`.
         numbers: stroke number of each sample, ``[N, P]``, -1 if a point is repeated.
 
     Returns:
-        float ``[N, 4, 28, 28]``: the frame, 0-1, and its planes, -1 to 1.
+        float ``[N, 4, 28, 28]``: the frame, 0-1, and its channels, -1 to 1.
     """
     least, nearest = _squared_distances(points, width).min(dim=3)
     ink = _ink(least, width)
     state = _pen_state(points, numbers)  # [N, P, 3]
     index = nearest.flatten(1)[:, :, None].expand(-1, -1, state.shape[2])
-    planes = state.gather(1, index).transpose(1, 2).unflatten(2, ink.shape[1:])
-    return place_boxes(torch.cat([ink[:, None], planes * ink[:, None]], dim=1))
+    channels = state.gather(1, index).transpose(1, 2).unflatten(2, ink.shape[1:])
+    return place_boxes(torch.cat([ink[:, None], channels * ink[:, None]], dim=1))
 
 
-def drawn_planes(data: DigitData) -> Tensor:
-    """Planes float32 ``[N, 3, 28, 28]`` of the frames of pen data, 0 for pictures.
+def drawn_channels(data: DigitData) -> Tensor:
+    """Channels float32 ``[N, 3, 28, 28]`` of the frames of pen data, 0 for pictures.
 
     Drawings with more than ``pen.PEN_SAMPLES`` samples are a little coarser than from
-    :func:`strokes.render_with_planes`.
+    :func:`strokes.render_with_channels`.
 
     Raises:
         ValueError: the data set has no pen samples.
@@ -62,9 +62,9 @@ def drawn_planes(data: DigitData) -> Tensor:
 
 
 def render_data(data: DigitData) -> Tensor:
-    """Frames 0-1 and planes, float32 ``[N, 4, 28, 28]``, of pen data at the default pen width.
+    """Frames 0-1 and channels, float32 ``[N, 4, 28, 28]``, of pen data at the default pen width.
 
-    Pictures among them keep their frames, and have planes of 0.
+    Pictures among them keep their frames, and have channels of 0.
 
     Raises:
         ValueError: the data set has no pen samples.
@@ -73,7 +73,7 @@ def render_data(data: DigitData) -> Tensor:
         raise ValueError(f"{data.name} isn't pen data, so its stroke direction is unknown.")
     parts = zip(data.points.split(RENDERED), data.stroke_numbers.split(RENDERED), strict=True)
     rendered = torch.cat([
-        render_batch_with_planes(points, numbers, torch.full((len(points),), PEN_WIDTH))
+        render_batch_with_channels(points, numbers, torch.full((len(points),), PEN_WIDTH))
         for points, numbers in parts
     ])  # fmt: skip
     if not (drawn := data.drawn).all():

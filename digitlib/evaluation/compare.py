@@ -12,7 +12,7 @@ from torch import Tensor
 
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
-from digitlib.datasets.rendering import drawn_planes
+from digitlib.datasets.rendering import drawn_channels
 from digitlib.errors import DataMissingError
 from digitlib.evaluation import metrics
 from digitlib.evaluation.metrics import GroupedProportion, Proportion
@@ -71,7 +71,7 @@ def predict(
     recognizer: Recognizer,
     frames: Tensor,
     labels: NDArray[np.integer[Any]],
-    planes: Tensor | None = None,
+    channels: Tensor | None = None,
     groups: NDArray[np.integer[Any]] | None = None,
     unit: str = "writers",
 ) -> Predictions:
@@ -81,10 +81,10 @@ def predict(
         recognizer: the network.
         frames: uint8 ``[N, 28, 28]``.
         labels: int ``[N]``.
-        planes: float32 ``[N, 3, 28, 28]`` of pen strokes; only networks that take them use them.
+        channels: float32 ``[N, 3, 28, 28]`` of pen strokes; only networks that take them use them.
         groups, unit: see :class:`Predictions`.
     """
-    used = planes if recognizer.takes_planes else None
+    used = channels if recognizer.takes_channels else None
     probabilities, _, rejected = recognizer.predict_batch(frames, used)
     has_ink = (frames.flatten(1) > 0).any(dim=1).numpy()
     right = has_ink & (probabilities.argmax(axis=1) == labels)
@@ -96,15 +96,15 @@ def predict_data(recognizer: Recognizer, data: DigitData, *, strokes: bool = Tru
 
     ``strokes=False`` reads pen data as pictures, without stroke direction and order.
     """
-    planes = known_planes(recognizer, data) if strokes else None
+    channels = known_channels(recognizer, data) if strokes else None
     writers = known_writers(data)
-    return predict(recognizer, data.images, data.labels.numpy(), planes, writers)
+    return predict(recognizer, data.images, data.labels.numpy(), channels, writers)
 
 
-def known_planes(recognizer: Recognizer, data: DigitData) -> Tensor | None:
-    """The planes of pen data, for a network that takes them; else None."""
-    reads = recognizer.takes_planes and data.points is not None
-    return drawn_planes(data) if reads else None
+def known_channels(recognizer: Recognizer, data: DigitData) -> Tensor | None:
+    """The channels of pen data, for a network that takes them; else None."""
+    reads = recognizer.takes_channels and data.points is not None
+    return drawn_channels(data) if reads else None
 
 
 def known_writers(data: DigitData) -> NDArray[np.integer[Any]] | None:
@@ -145,7 +145,7 @@ def measure(recognizer: Recognizer, data: DigitData) -> dict[str, Any]:
     """
     numbers = _measure(predict_data(recognizer, data))
     numbers |= {"count": len(data), "digest": data.digest}
-    if known_planes(recognizer, data) is not None:
+    if known_channels(recognizer, data) is not None:
         numbers["pictures"] = _measure(predict_data(recognizer, data, strokes=False))
     return numbers
 

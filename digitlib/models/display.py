@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.preprocessing.colors import direction_color, picture_planes, time_color
+from digitlib.preprocessing.colors import direction_color, picture_channels, time_color
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -105,9 +105,9 @@ def _bar(share: float) -> str:
 def prediction_html(prediction: Prediction) -> str:
     """A prediction for a notebook: the frame, its direction and time if known, and the answer."""
     pictures = {"frame": (prediction.frame, "the 28 by 28 frame", "")}
-    if prediction.planes is not None:
-        legends = plane_legends()
-        for name, picture in picture_planes(prediction.frame, prediction.planes).items():
+    if prediction.channels is not None:
+        legends = channel_legends()
+        for name, picture in picture_channels(prediction.frame, prediction.channels).items():
             pictures[name] = (picture, ALT[name], f"<br>{legends[name]}")
     figures = "".join(
         f'<figure><img alt="{alt}" src="{frame_url(picture)}" style="width:{FRAME_SIDE}px;'
@@ -139,7 +139,7 @@ def image_url(image: Image, **options: Any) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def plane_legends() -> dict[str, str]:
+def channel_legends() -> dict[str, str]:
     """The colors of ``direction``, four arrows, and of ``time``, a bar, explained in HTML."""
     chips = "".join(
         f'<span style="{CHIP};background:{_css(direction_color(*way))}">{arrow}</span>'

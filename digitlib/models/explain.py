@@ -19,7 +19,7 @@ from digitlib.models.card import EMBEDDING
 from digitlib.models.checksum import add_checksum
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame
-from digitlib.preprocessing.strokes import Planes
+from digitlib.preprocessing.strokes import Channels
 
 Floats = NDArray[np.float32]
 
@@ -43,13 +43,13 @@ class Explainer:
         self.recognizer = recognizer
         self._network = Recognizer(add_outputs(recognizer.network, recognizer.activations))
 
-    def feature_maps(self, frame: Frame, planes: Planes | None = None) -> dict[str, Floats]:
+    def feature_maps(self, frame: Frame, channels: Channels | None = None) -> dict[str, Floats]:
         """Activations of every stage after its ReLU, by name, in the order of computation.
 
         Args:
             frame: uint8 ``[28, 28]``.
-            planes: float32 ``[3, 28, 28]``, stroke direction and order; without them the pen branch
-                computes nothing, and its stages are left out.
+            channels: float32 ``[3, 28, 28]``, stroke direction and order; without them the pen
+                branch computes nothing, and its stages are left out.
 
         Returns:
             ``[channels, rows, columns]`` each, or ``[features]`` for a stage without maps.
@@ -57,18 +57,18 @@ class Explainer:
         names = [
             name
             for name in self.recognizer.activations
-            if name != EMBEDDING and (planes is not None or not name.startswith("pen "))
+            if name != EMBEDDING and (channels is not None or not name.startswith("pen "))
         ]
-        given = None if planes is None else planes[None]
+        given = None if channels is None else channels[None]
         found = self._network.outputs(frame[None], given, *names)
         return {name: maps[0] for name, maps in zip(names, found, strict=True)}
 
-    def embed(self, frames: NDArray[Any], planes: NDArray[Any] | None = None) -> Floats:
+    def embed(self, frames: NDArray[Any], channels: NDArray[Any] | None = None) -> Floats:
         """The input of the last linear layer, ``[N, features]``; see `Recognizer.predict_batch`."""
-        return self._network.outputs(frames, planes, EMBEDDING)[0]
+        return self._network.outputs(frames, channels, EMBEDDING)[0]
 
     def occlusion(
-        self, frame: Frame, planes: Planes | None = None, *, digit: int | None = None
+        self, frame: Frame, channels: Channels | None = None, *, digit: int | None = None
     ) -> Floats:
         """The fall of a digit's log-odds when a patch of ink is blanked, per pixel.
 
@@ -78,16 +78,16 @@ class Explainer:
 
         Args:
             frame: uint8 ``[28, 28]``.
-            planes: float32 ``[3, 28, 28]``, blanked with the ink.
+            channels: float32 ``[3, 28, 28]``, blanked with the ink.
             digit: 0 to 9; None for the predicted digit.
 
         Returns:
             ``[28, 28]``, nats; below 0 where the digit is more probable without the ink.
         """
-        return self.occlusions(frame, planes, [digit])[0]
+        return self.occlusions(frame, channels, [digit])[0]
 
     def occlusions(
-        self, frame: Frame, planes: Planes | None, digits: Sequence[int | None]
+        self, frame: Frame, channels: Channels | None, digits: Sequence[int | None]
     ) -> Floats:
         """As :meth:`occlusion`, for several digits at once, ``[D, 28, 28]``."""
         # Square patches [P, 28, 28] around every ``STEP``-th pixel, cut off at the edges.
@@ -100,7 +100,7 @@ class Explainer:
         inked = patches[(patches & (frame > 0)).any(axis=(1, 2))]
         kept = ~np.concatenate([np.zeros((1, FRAME_SIZE, FRAME_SIZE), bool), inked])
         frames: NDArray[Any] = frame * kept.astype(np.uint8)
-        blanked: Any = None if planes is None else planes * kept[:, None].astype(np.float32)
+        blanked: Any = None if channels is None else channels * kept[:, None].astype(np.float32)
         logits = self.recognizer.logits(frames, blanked)[:, :10] / self.recognizer.temperature
         odds = []
         for each in digits:

@@ -21,10 +21,10 @@ from digitlib.files import write_bytes
 from digitlib.models import checksum
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, EMBEDDING, FORMAT, Card
 from digitlib.models.inference import digit_score, optimize_for_inference
-from digitlib.models.networks import count_parameters, reads_planes
+from digitlib.models.networks import count_parameters, reads_channels
 from digitlib.models.weights import load_model, model_digest
 from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
-from digitlib.preprocessing.strokes import PLANES
+from digitlib.preprocessing.strokes import CHANNELS
 
 OPSET = 17  # needs onnxruntime 1.13
 OUTPUTS = ("probabilities", "score", "logits")
@@ -35,7 +35,7 @@ class FrameClassifier(nn.Module):
 
     Args:
         network: normalized frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
-            last class for "not a digit"; planes may be a second argument.
+            last class for "not a digit"; channels may be a second argument.
         temperature: divisor of the logits before softmax.
 
     Attributes:
@@ -68,13 +68,13 @@ class FrameClassifier(nn.Module):
         """Hook: store a module's output, or its input before it runs."""
         self.activations[name] = given[0] if output is None else output
 
-    def forward(self, frames: Tensor, planes: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(self, frames: Tensor, channels: Tensor | None = None) -> tuple[Tensor, ...]:
         """Probabilities, scores, logits and activations of uint8 frames ``[N, 28, 28]``."""
         self.activations.clear()
         given = frames[:, None].float()
         if self.normalizes:
             given = given * self.scale + self.shift
-        logits = self.network(given) if planes is None else self.network(given, planes)
+        logits = self.network(given) if channels is None else self.network(given, channels)
         probabilities = (logits[:, :10] / self.temperature).softmax(dim=1)
         return probabilities, digit_score(logits), logits, *self.activations.values()
 
@@ -108,10 +108,10 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
     card = card or Card(type(model).__name__)
     classifier = FrameClassifier(model, card.temperature).eval()
     inputs = {"frames": torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)}
-    if reads_planes(model):
-        inputs["planes"] = torch.zeros(2, len(PLANES), FRAME_SIZE, FRAME_SIZE)
+    if reads_channels(model):
+        inputs["channels"] = torch.zeros(2, len(CHANNELS), FRAME_SIZE, FRAME_SIZE)
     classifier(*inputs.values())  # fills in the names of its activations
-    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)} | {"planes": {0: "N or 1"}}
+    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)} | {"channels": {0: "N or 1"}}
     content = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
@@ -126,9 +126,9 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
         )
     file = onnx.load_from_string(content.getvalue())
     del file.graph.output[len(OUTPUTS) :]  # an Explainer makes the activations outputs again
-    if reads_planes(model):  # an input with a value is optional; the one frame is broadcast
-        empty = np.zeros((1, len(PLANES), FRAME_SIZE, FRAME_SIZE), np.float32)
-        file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "planes"))
+    if reads_channels(model):  # an input with a value is optional; the one frame is broadcast
+        empty = np.zeros((1, len(CHANNELS), FRAME_SIZE, FRAME_SIZE), np.float32)
+        file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "channels"))
     metadata = {
         "format": FORMAT,
         "card": json.dumps(card.to_json()),

@@ -91,16 +91,16 @@ class DigitNet(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(9 * late, outputs))
         self.pen = PenBranch(pen, 2 * w, outputs) if pen else None
 
-    def forward(self, frames: Tensor, planes: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, channels: Tensor | None = None) -> Tensor:
         """Logits ``[N, outputs]`` of normalized frames ``[N, 1, 28, 28]``.
 
-        ``planes`` ``[N, 3, 28, 28]`` are stroke direction and order, from
-        :func:`strokes.render_with_planes`. Networks without a pen branch ignore them.
+        ``channels`` ``[N, 3, 28, 28]`` are stroke direction and order, from
+        :func:`strokes.render_with_channels`. Networks without a pen branch ignore them.
         """
         maps = self.early(frames)
-        if self.pen is None or planes is None:
+        if self.pen is None or channels is None:
             return self.head(self.late(maps))
-        added, logits = self.pen(planes)
+        added, logits = self.pen(channels)
         return self.head(self.late(maps + added)) + logits
 
 
@@ -127,9 +127,9 @@ class PenBranch(nn.Module):
         for last in (self.head[-1], self.join):  # at first, it adds nothing
             nn.init.zeros_(last.weight)  # type: ignore[arg-type]
 
-    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps ``[N, maps, 6, 6]`` and logits ``[N, outputs]`` of planes ``[N, 3, 28, 28]``."""
-        maps = self.maps(planes)
+    def forward(self, channels: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps ``[N, maps, 6, 6]`` and logits ``[N, outputs]`` of channels ``[N, 3, 28, 28]``."""
+        maps = self.maps(channels)
         return self.join(maps), self.head(maps)
 
 
@@ -266,8 +266,8 @@ def build_network(name: str, **arguments: Any) -> nn.Module:
     return NETWORKS[name](**arguments)
 
 
-def reads_planes(model: nn.Module) -> bool:
-    """Whether the network takes planes as a second argument."""
+def reads_channels(model: nn.Module) -> bool:
+    """Whether the network takes channels as a second argument."""
     return getattr(model, "pen", None) is not None
 
 

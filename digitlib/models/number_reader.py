@@ -47,9 +47,9 @@ class Reader(Protocol):
 
     threshold: float
     stroke_threshold: float
-    takes_planes: bool
+    takes_channels: bool
 
-    def predict_batch(self, frames: Any, planes: Any = None) -> BatchPrediction:
+    def predict_batch(self, frames: Any, channels: Any = None) -> BatchPrediction:
         """Predictions of frames ``[N, 28, 28]``."""
 
 
@@ -145,7 +145,7 @@ def read(recognizer: Reader, source: Any) -> Reading:
     """As :meth:`Recognizer.read`."""
     if isinstance(source, list | tuple):
         drawing = thin(strokes.validate_strokes(source))
-        lines = segment_strokes(drawing, recognizer.takes_planes)
+        lines = segment_strokes(drawing, recognizer.takes_channels)
         picture, extent = _picture(drawing)
         return _collect(recognizer, lines, "strokes", picture, extent)
     grey = read_gray(source)
@@ -214,12 +214,12 @@ def read_lines(recognizer: Reader, lines: Sequence[Line]) -> list[ReadLine]:
     if not candidates:
         return []
     frames = np.stack([each.frame for each in candidates])
-    ways = [each.planes for each in candidates if each.planes is not None]
-    planes = np.stack(ways) if ways else None  # of pen strokes, all have them
-    found = recognizer.predict_batch(frames, planes)
-    threshold = recognizer.threshold if planes is None else recognizer.stroke_threshold
+    ways = [each.channels for each in candidates if each.channels is not None]
+    channels = np.stack(ways) if ways else None  # of pen strokes, all have them
+    found = recognizer.predict_batch(frames, channels)
+    threshold = recognizer.threshold if channels is None else recognizer.stroke_threshold
     every = iter([
-        Prediction(tuple(shares.tolist()), each.frame, float(score), threshold, each.planes)
+        Prediction(tuple(shares.tolist()), each.frame, float(score), threshold, each.channels)
         for shares, score, each in zip(found.probabilities, found.scores, candidates, strict=True)
     ])  # fmt: skip
     predicted = [(line, list(islice(every, len(line.candidates)))) for line in lines]

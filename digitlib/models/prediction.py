@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.frame import Frame
-from digitlib.preprocessing.strokes import Planes
+from digitlib.preprocessing.strokes import Channels
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Prediction:
         frame: uint8 ``[28, 28]``, the input of the network.
         score: how much the drawing looks like a digit; higher is more.
         threshold: a drawing with a lower score is rejected.
-        planes: float32 ``[3, 28, 28]``, stroke direction and order, as the network got them; None
+        channels: float32 ``[3, 28, 28]``, stroke direction and order, as the network got them; None
             for a picture, and for a network that doesn't take them.
     """
 
@@ -30,7 +30,7 @@ class Prediction:
     frame: Frame
     score: float
     threshold: float = -math.inf
-    planes: Planes | None = None
+    channels: Channels | None = None
 
     @property
     def rejected(self) -> bool:

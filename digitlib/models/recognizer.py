@@ -20,7 +20,7 @@ from digitlib.models.checksum import verify_checksum, wrap_errors
 from digitlib.models.prediction import BatchPrediction, Prediction
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
-from digitlib.preprocessing.strokes import Planes
+from digitlib.preprocessing.strokes import Channels
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,7 +42,7 @@ class Recognizer:
     Attributes:
         card: of the network's weights.
         parameters: number of the network's parameters.
-        takes_planes: the network also reads stroke direction and order.
+        takes_channels: the network also reads stroke direction and order.
         weights: digest of the network's weights.
         activations: names of those that an :class:`Explainer` shows.
 
@@ -70,7 +70,7 @@ class Recognizer:
         self.parameters, self.weights = int(stored["parameters"]), stored["weights"]
         self.activations: list[str] = json.loads(stored.get("activations", "[]"))
         optional = self._session.get_overridable_initializers()
-        self.takes_planes = "planes" in [each.name for each in optional]
+        self.takes_channels = "channels" in [each.name for each in optional]
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
         drawn = self.card.stroke_threshold
         self.stroke_threshold = self.threshold if drawn is None else drawn
@@ -129,8 +129,8 @@ class Recognizer:
             BlankDrawingError: there are no points.
             InputError: a stroke has the wrong shape or type or a NaN, or there are too many points.
         """
-        if self.takes_planes:
-            return self._predict(*strokes.render_with_planes(drawing, drop_taps=True))
+        if self.takes_channels:
+            return self._predict(*strokes.render_with_channels(drawing, drop_taps=True))
         return self._predict(strokes.render(drawing, drop_taps=True))
 
     def read(self, source: Any) -> Reading:
@@ -147,29 +147,29 @@ class Recognizer:
 
         return read(self, source)
 
-    def predict_frame(self, frame: Frame, planes: Planes | None = None) -> Prediction:
-        """Read the digit in one frame, uint8 ``[28, 28]``; planes are float32 ``[3, 28, 28]``.
+    def predict_frame(self, frame: Frame, channels: Channels | None = None) -> Prediction:
+        """Read the digit in one frame, uint8 ``[28, 28]``; channels are float32 ``[3, 28, 28]``.
 
         Raises:
-            ValueError: a wrong shape or type, or planes for a network that doesn't take them.
+            ValueError: a wrong shape or type, or channels for a network that doesn't take them.
         """
         if frame.dtype != np.uint8:
             raise ValueError(f"A frame must be uint8 [28, 28], not {frame.dtype}.")
-        self._check(frame[None], None if planes is None else planes[None])
-        return self._predict(frame, planes)
+        self._check(frame[None], None if channels is None else channels[None])
+        return self._predict(frame, channels)
 
-    def _predict(self, frame: Frame, planes: Planes | None = None) -> Prediction:
+    def _predict(self, frame: Frame, channels: Channels | None = None) -> Prediction:
         """As :meth:`predict_frame`, without checks."""
         inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
-        if planes is not None:
-            inputs["planes"] = planes[None]
+        if channels is not None:
+            inputs["channels"] = channels[None]
         probabilities, scores = self._session.run(["probabilities", "score"], inputs)
-        threshold = self.threshold if planes is None else self.stroke_threshold
+        threshold = self.threshold if channels is None else self.stroke_threshold
         shares = tuple(probabilities[0].tolist())
-        return Prediction(shares, frame, float(scores[0]), threshold, planes)
+        return Prediction(shares, frame, float(scores[0]), threshold, channels)
 
     def predict_batch(
-        self, frames: Tensor | NDArray[Any], planes: Tensor | NDArray[Any] | None = None
+        self, frames: Tensor | NDArray[Any], channels: Tensor | NDArray[Any] | None = None
     ) -> BatchPrediction:
         """Probabilities, scores and rejections of frames ``[N, 28, 28]`` in MNIST's convention.
 
@@ -177,47 +177,47 @@ class Recognizer:
 
         Args:
             frames: array or tensor, uint8 0-255, or float 0-1, which is rounded to uint8.
-            planes: float32 ``[N, 3, 28, 28]``, stroke direction and order, 0 for pictures.
+            channels: float32 ``[N, 3, 28, 28]``, stroke direction and order, 0 for pictures.
 
         Raises:
-            ValueError: wrong shape or type, frames with NaN or floats outside 0-1, or planes for
+            ValueError: wrong shape or type, frames with NaN or floats outside 0-1, or channels for
                 a network that doesn't take them.
         """
-        probabilities, scores = self.outputs(frames, planes, "probabilities", "score")
+        probabilities, scores = self.outputs(frames, channels, "probabilities", "score")
         threshold: Any = self.threshold
-        if planes is not None:
-            drawn = _to_array(planes).reshape(len(planes), -1).any(axis=1)
+        if channels is not None:
+            drawn = _to_array(channels).reshape(len(channels), -1).any(axis=1)
             threshold = np.where(drawn, self.stroke_threshold, self.threshold)
         return BatchPrediction(probabilities, scores, scores < threshold)
 
-    def probabilities(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
+    def probabilities(self, frames: Numbers, channels: Numbers | None = None) -> Numbers:
         """Probabilities as in :meth:`predict_batch`, an array or a tensor, like ``frames``."""
-        return self._like(frames, planes, "probabilities")
+        return self._like(frames, channels, "probabilities")
 
-    def logits(self, frames: Numbers, planes: Numbers | None = None) -> Numbers:
+    def logits(self, frames: Numbers, channels: Numbers | None = None) -> Numbers:
         """Output before temperature and softmax, ``[N, 10]`` or ``[N, 11]``, like ``frames``."""
-        return self._like(frames, planes, "logits")
+        return self._like(frames, channels, "logits")
 
-    def _like(self, frames: Any, planes: Any, name: str) -> Any:
+    def _like(self, frames: Any, channels: Any, name: str) -> Any:
         """One output, as an array, or as a tensor if ``frames`` is one."""
-        (found,) = self.outputs(frames, planes, name)
+        (found,) = self.outputs(frames, channels, name)
         return sys.modules["torch"].from_numpy(found) if hasattr(frames, "detach") else found
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the computation from frames to probabilities as ONNX, for any runtime.
 
         Its input ``frames`` is uint8 ``[N, 28, 28]``, any number of frames from
-        :func:`frame.to_frame`. The optional input ``planes`` comes from
-        :func:`strokes.render_with_planes`. Its outputs are ``probabilities``, float ``[N, 10]``,
+        :func:`frame.to_frame`. The optional input ``channels`` comes from
+        :func:`strokes.render_with_channels`. Its outputs are ``probabilities``, float ``[N, 10]``,
         with the temperature applied, ``score``, float ``[N]``, and ``logits``. A score below
-        ``rejection_threshold`` in the file's metadata means "not a digit"; with planes, the
+        ``rejection_threshold`` in the file's metadata means "not a digit"; with channels, the
         threshold is ``stroke_rejection_threshold``. :meth:`load` reads the file.
         """
         write_bytes(Path(path), self.network)
 
-    def outputs(self, frames: Any, planes: Any, *names: str) -> list[NDArray[np.float32]]:
+    def outputs(self, frames: Any, channels: Any, *names: str) -> list[NDArray[np.float32]]:
         """Outputs of the network by name; arguments and errors as :meth:`predict_batch`."""
-        self._check(frames, planes)
+        self._check(frames, channels)
         shapes = {each.name: each.shape[1:] for each in self._session.get_outputs()}
         results = [np.empty((len(frames), *shapes[name]), np.float32) for name in names]
 
@@ -228,8 +228,8 @@ class Recognizer:
                     raise ValueError("Float frames must be from 0 to 1 without NaN: scale them.")
                 array = np.rint(array * np.float32(255)).astype(np.uint8)
             inputs = {"frames": array}
-            if planes is not None:
-                inputs["planes"] = _to_array(planes[part])
+            if channels is not None:
+                inputs["channels"] = _to_array(channels[part])
             for result, found in zip(results, self._session.run(names, inputs), strict=True):
                 result[part] = found
 
@@ -243,19 +243,19 @@ class Recognizer:
                 list(pool.map(read, parts))
         return results
 
-    def _check(self, frames: Any, planes: Any) -> None:
-        """Raise ValueError if frames or planes have the wrong shape or type."""
+    def _check(self, frames: Any, channels: Any) -> None:
+        """Raise ValueError if frames or channels have the wrong shape or type."""
         if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
             raise ValueError(f"frames must be [N, 28, 28]; these are {tuple(frames.shape)}.")
         kind = _to_array(frames[:0]).dtype
         if kind != np.uint8 and not np.issubdtype(kind, np.floating):
             raise ValueError(f"frames must be uint8 0-255 or float 0-1, not {kind}.")
-        if planes is not None:
-            if not self.takes_planes:
-                raise ValueError(f"This {self.card.model} has no pen branch: it takes no planes.")
-            expected = (len(frames), len(strokes.PLANES), FRAME_SIZE, FRAME_SIZE)
-            if tuple(planes.shape) != expected or _to_array(planes[:0]).dtype != np.float32:
-                raise ValueError(f"planes must be float32 {[*expected]}.")
+        if channels is not None:
+            if not self.takes_channels:
+                raise ValueError(f"This {self.card.model} has no pen branch: it takes no channels.")
+            expected = (len(frames), len(strokes.CHANNELS), FRAME_SIZE, FRAME_SIZE)
+            if tuple(channels.shape) != expected or _to_array(channels[:0]).dtype != np.float32:
+                raise ValueError(f"channels must be float32 {[*expected]}.")
 
 
 def _to_array(values: Any) -> NDArray[Any]:

@@ -17,7 +17,7 @@ import scipy
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.frame import Frame
-from digitlib.preprocessing.strokes import Planes
+from digitlib.preprocessing.strokes import Channels
 
 # Of the height of the tallest part of a line, while it is put together:
 MIN_TALL = 0.35  # a lower part is no digit of its own: a bar of a 5 or a 7, a tap, print beside
@@ -57,7 +57,7 @@ class Candidate:
         bounds: left, top, right, bottom, in the drawing's unit or px.
         frame: uint8 ``[28, 28]``.
         form: features ``FORM``: too low for the line, parts loose …
-        planes: the way of the pen, float32 ``[3, 28, 28]``, or None.
+        channels: stroke direction and order, float32 ``[3, 28, 28]``, or None.
     """
 
     start: int
@@ -65,7 +65,7 @@ class Candidate:
     bounds: tuple[float, float, float, float]
     frame: Frame
     form: NDArray[np.float64]
-    planes: Planes | None = None
+    channels: Channels | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from digitlib.preprocessing import segmentation, strokes
 from digitlib.preprocessing.frame import BOX_SIZE, Frame
 from digitlib.preprocessing.limits import check_busy
 from digitlib.preprocessing.segmentation import Bounds, Candidate, Line
-from digitlib.preprocessing.strokes import Planes, Strokes
+from digitlib.preprocessing.strokes import Channels, Strokes
 
 Points = NDArray[np.float64]
 NEAR, CUT = (segmentation.BORDER.index(name) for name in ("near", "cut"))
@@ -96,12 +96,12 @@ def thin(drawing: list[Points]) -> list[Points]:
     ]
 
 
-def segment_strokes(drawing: Strokes, planes: bool = True) -> list[Line]:
+def segment_strokes(drawing: Strokes, channels: bool = True) -> list[Line]:
     """The lines of a drawing, from above, with all groups of pieces that may be digits.
 
     Args:
         drawing: ``(n, 2)`` arrays of points, x right, y down, any unit, in any order.
-        planes: make candidates' planes, too.
+        channels: make candidates' channels, too.
 
     Raises:
         BlankDrawingError: there are no points.
@@ -121,7 +121,7 @@ def segment_strokes(drawing: Strokes, planes: bool = True) -> list[Line]:
     candidates = sum(len(each.groups) for each in divided)
     check_busy("drawing", candidates, MAX_CANDIDATES, "possible digits")
     check_busy("drawing", int(sum(each.drawn() for each in divided)), MAX_DRAWN, "points in them")
-    return [_line(each, finest, planes) for each in divided]
+    return [_line(each, finest, channels) for each in divided]
 
 
 def _bounds(arrays: Sequence[Points]) -> Bounds:
@@ -147,7 +147,7 @@ def _divide(arrays: list[Points], finest: float) -> _Divided:
     return _Divided(arrays, height, placed, order, bounds, groups)
 
 
-def _line(divided: _Divided, finest: float, planes: bool) -> Line:
+def _line(divided: _Divided, finest: float, channels: bool) -> Line:
     """The line with its candidates."""
     height, placed, order, bounds = (
         divided.height, divided.pieces, divided.order, divided.bounds,
@@ -167,7 +167,7 @@ def _line(divided: _Divided, finest: float, planes: bool) -> Line:
         part = slice(start, stop)
         form = segmentation.form_features(bounds[part], apart[part, part], height)
         form[LATER] = np.count_nonzero(np.diff(np.sort(order[part])) > 1)
-        drawn = _draw(_join(placed[part], order[part], divided.arrays), planes)
+        drawn = _draw(_join(placed[part], order[part], divided.arrays), channels)
         outline = segmentation.union(bounds[part])
         candidates.append(Candidate(start, stop, outline, drawn[0], form, drawn[1]))
     skippable = np.array([0 < piece.part < piece.count - 1 for piece in placed])
@@ -193,9 +193,9 @@ def _join(placed: list[_Piece], times: NDArray[np.intp], arrays: Sequence[Points
     ]
 
 
-def _draw(drawing: list[Points], planes: bool) -> tuple[Frame, Planes | None]:
-    if planes:
-        return strokes.render_with_planes(drawing, drop_taps=True)
+def _draw(drawing: list[Points], channels: bool) -> tuple[Frame, Channels | None]:
+    if channels:
+        return strokes.render_with_channels(drawing, drop_taps=True)
     return strokes.render(drawing, drop_taps=True), None
 
 

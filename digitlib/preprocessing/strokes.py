@@ -36,13 +36,13 @@ OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area aver
 MAX_TAP_SIZE, MIN_TAP_GAP = 0.2, 0.5
 MIN_PART_HEIGHT = 0.6  # of the drawing's height; a lower part beside a digit belongs to the digit
 
-PLANES = ("direction x", "direction y", "time")
+CHANNELS = ("direction x", "direction y", "time")
 BLOCK = 64  # argmin is fast for rows of a multiple of this many numbers
 SMALLEST_SIDE = 1e-300  # of a drawing in its own unit; reciprocals of smaller numbers may overflow
 SMALLEST_MOVE = 1e-9  # of the longer side, between neighbors; a dot moves less
 
 Strokes = Sequence[NDArray[np.floating[Any]]]
-Planes = NDArray[np.float32]  # [3, 28, 28]
+Channels = NDArray[np.float32]  # [3, 28, 28]
 Points = NDArray[Any]  # [N], x + iy: each operation runs once for both coordinates
 Boxes = NDArray[np.float64]  # [N, 4]: left, top, right, bottom
 
@@ -76,9 +76,9 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH, drop_taps: bool = Fals
     return place_box(ink.reshape(BOX_SIZE, BOX_SIZE))
 
 
-def render_with_planes(
+def render_with_channels(
     strokes: Strokes, *, width: float = PEN_WIDTH, drop_taps: bool = False
-) -> tuple[Frame, Planes]:
+) -> tuple[Frame, Channels]:
     """Draw strokes as a frame and as three input channels with stroke direction and order.
 
     Each pixel takes the values of the sample nearest to it, times its ink. The direction is a unit
@@ -98,7 +98,7 @@ def render_with_planes(
     moves[:-1] += steps
     moves /= np.maximum(np.abs(moves), SMALLEST_MOVE)
     last = len(points) - 1
-    values = np.empty((1 + len(PLANES), last + 1), np.float32)  # ink, then the planes
+    values = np.empty((1 + len(CHANNELS), last + 1), np.float32)  # ink, then the channels
     time = np.arange(-last, last + 1, 2) / max(last, 1)
     values[0], values[1], values[2], values[3] = 1, moves.real, moves.imag, time
     placed = place((values.take(nearest, axis=1) * ink).reshape(-1, BOX_SIZE, BOX_SIZE))

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
-from digitlib.datasets.rendering import drawn_planes
+from digitlib.datasets.rendering import drawn_channels
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
 from digitlib.models.card import Card
 from digitlib.models.inference import digit_score
-from digitlib.models.networks import reads_planes
+from digitlib.models.networks import reads_channels
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.logits import predict_logits
 from digitlib.training.trainer import TrainResult
@@ -90,11 +90,11 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     thresholds: dict[str, list[float]] = {"pictures": [], "strokes": []}
     for part in real:
         inputs: dict[str, Tensor | None] = {"pictures": None}
-        if reads_planes(result.model) and part.points is not None:
-            inputs["strokes"] = drawn_planes(part)
+        if reads_channels(result.model) and part.points is not None:
+            inputs["strokes"] = drawn_channels(part)
         rows = part.sample_indices(size)
-        for kind, planes in inputs.items():
-            found = predict_logits(result.model, part.images, planes)
+        for kind, channels in inputs.items():
+            found = predict_logits(result.model, part.images, channels)
             logits.append(found[rows])
             labels.append(part.labels[rows])
             thresholds[kind].append(rejection_threshold(found, part.writers))

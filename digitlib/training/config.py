@@ -55,8 +55,8 @@ class TrainConfig:
     max_pen_width: PositiveFloat = 8.5  # of rendered pen data, frame px
     degrade_prob: Share = 0.3  # share of varied frames with blur and noise, as in bad pictures
     tremor_prob: Share = 0.0  # share of pen drawings with tremor augmentation
-    planes_prob: Share = 0.0  # share of pen drawings with stroke direction and order as input
-    split_prob: Share = 0.0  # share of pen drawings drawn in four strokes; needs planes_prob
+    channels_prob: Share = 0.0  # share of pen drawings with stroke direction and order as input
+    split_prob: Share = 0.0  # share of pen drawings drawn in four strokes; needs channels_prob
     move_prob: Share = 0.0  # share of pen drawings with each stroke moved separately
     no_digit_weight: NonNegativeFloat = 1.0  # of the class "not a digit" in the loss of the labels
     trained: str = ""  # trainable part of the network ("pen"); "" trains all of it

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from digitlib.datasets.augment import apply_to_share
 from digitlib.files import digest
 from digitlib.models.inference import optimize_for_inference
-from digitlib.models.networks import pick_device, reads_planes
+from digitlib.models.networks import pick_device, reads_channels
 from digitlib.models.weights import load_model, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Batch, BatchLoader, Splits, as_input, private_random_state
 
-PLANE_LEVELS = 127  # of a plane's value 1 as int8
+CHANNEL_LEVELS = 127  # of a channel's value 1 as int8
 SOFT_LABELS_SEED = 1998  # of no teacher, which would have been trained on the same variations
 
 
@@ -36,14 +36,14 @@ class SoftLabels:
         images: uint8 ``[N, 28, 28]``.
         labels: int64 ``[N]``.
         teacher_logits: the teachers' mean logits, float16 ``[N, outputs]``.
-        planes: stroke direction and order, int8 ``[N, 3, 28, 28]``, -127 to 127, 0 for pictures;
+        channels: stroke direction and order, int8 ``[N, 3, 28, 28]``, -127 to 127, 0 for pictures;
             None for networks that take none.
     """
 
     images: Tensor
     labels: Tensor
     teacher_logits: Tensor
-    planes: Tensor | None = None
+    channels: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,7 +60,7 @@ class SoftLabels:
 
     @classmethod
     def load(cls, *paths: str | os.PathLike[str]) -> SoftLabels:
-        """Read files, all with planes or none, and join them; see :func:`weights.read_tensors`."""
+        """Read files, all with channels or none, and join them; see ``weights.read_tensors``."""
         parts = [read_tensors(path)[0] for path in paths]
         return cls(**{name: _join([part.pop(name) for part in parts]) for name in [*parts[0]]})
 
@@ -141,8 +141,8 @@ def make_soft_labels(
                     "labels": batch.labels,
                     "teacher_logits": _label(panels, batch, half=half),
                 }
-                if batch.planes is not None:
-                    labelled["planes"] = (batch.planes * PLANE_LEVELS).round().to(torch.int8)
+                if batch.channels is not None:
+                    labelled["channels"] = (batch.channels * CHANNEL_LEVELS).round().to(torch.int8)
                 for name, tensor in labelled.items():
                     parts.setdefault(name, []).append(tensor.cpu())
     return SoftLabels(**{name: _join(tensors) for name, tensors in parts.items()})
@@ -150,15 +150,15 @@ def make_soft_labels(
 
 def _label(panels: Sequence[Sequence[nn.Module]], batch: Batch, *, half: bool) -> Tensor:
     """Mean logits, float16 ``[B, outputs]``, of a panel of networks for each data set."""
-    frames, planes = batch.frames, batch.planes
+    frames, channels = batch.frames, batch.channels
     if batch.clean is not None:
-        frames, planes = batch.clean, batch.clean_planes
-    inputs = [as_input(_to_bytes(frames).float() / 255), *([] if planes is None else [planes])]
+        frames, channels = batch.clean, batch.clean_channels
+    inputs = [as_input(_to_bytes(frames).float() / 255), *([] if channels is None else [channels])]
     parts = zip(*(each.split(batch.counts) for each in inputs), strict=True)
     means = []
     with torch.inference_mode(), torch.autocast(frames.device.type, torch.bfloat16, enabled=half):
         for panel, part in zip(panels, parts, strict=True):
-            outputs = [network(*part[: 1 + reads_planes(network)]).float() for network in panel]
+            outputs = [network(*part[: 1 + reads_channels(network)]).float() for network in panel]
             means.append(torch.stack(outputs).mean(dim=0))
     return torch.cat(means).half()
 
@@ -170,7 +170,7 @@ def _to_bytes(frames: Tensor) -> Tensor:
 class DistillationLoader:
     """Batches of soft labels: every frame once, in random order, before any repeats.
 
-    The share ``planes_prob`` of the frames keeps its planes; the others become pictures.
+    The share ``channels_prob`` of the frames keeps its channels; the others become pictures.
     """
 
     def __init__(
@@ -197,8 +197,8 @@ class DistillationLoader:
             frames = self.soft_labels.images[index].to(self.device).float() / 255
             labels = self.soft_labels.labels[index].to(self.device)
             logits = self.soft_labels.teacher_logits[index].to(self.device).float()
-            planes, share = None, self.config.planes_prob
-            if self.soft_labels.planes is not None and share:
-                planes = self.soft_labels.planes[index].to(self.device).float() / PLANE_LEVELS
-                planes = apply_to_share(torch.zeros_like(planes), planes, share)
-            yield Batch(frames, labels, logits, planes=planes)
+            channels, share = None, self.config.channels_prob
+            if self.soft_labels.channels is not None and share:
+                channels = self.soft_labels.channels[index].to(self.device).float() / CHANNEL_LEVELS
+                channels = apply_to_share(torch.zeros_like(channels), channels, share)
+            yield Batch(frames, labels, logits, channels=channels)

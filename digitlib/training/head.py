@@ -34,7 +34,7 @@ class HeadConfig:
     copies: int = 8  # varied copies of each drawing, beside the drawing as it is read
     stay: float = 1e-3  # weight of the squared distance to the layers as they were
     iterations: int = 15  # of L-BFGS
-    planes_prob: float = 0.85  # share of the copies that keep the way of the pen
+    channels_prob: float = 0.85  # share of the copies that keep stroke direction and order
     seed: int = 0  # of the variations
 
 
@@ -51,15 +51,15 @@ class Variation:
 
 
 def read_inputs(data: DigitData) -> Tensor:
-    """Frames 0-1 and planes ``[N, 4, 28, 28]`` as they are read; planes are 0 for pictures."""
+    """Frames 0-1 and channels ``[N, 4, 28, 28]`` as they are read; channels are 0 for pictures."""
     inputs = F.pad(data.images[:, None].float() / 255, (0, 0, 0, 0, 0, 3))
     if data.points is not None:
-        inputs[:, 1:] = rendering.drawn_planes(data)
+        inputs[:, 1:] = rendering.drawn_channels(data)
     return inputs
 
 
 def varied_inputs(
-    data: DigitData, planes_prob: float, variation: Variation | None = None
+    data: DigitData, channels_prob: float, variation: Variation | None = None
 ) -> Tensor:
     """As :func:`read_inputs`, of a varied copy of each drawing, from torch's random numbers."""
     way = variation or Variation()
@@ -68,7 +68,7 @@ def varied_inputs(
     ]
     inputs = torch.cat(parts)
     inputs[:, 1:] = augment.apply_to_share(
-        torch.zeros_like(inputs[:, 1:]), inputs[:, 1:], planes_prob
+        torch.zeros_like(inputs[:, 1:]), inputs[:, 1:], channels_prob
     )
     return inputs
 
@@ -86,7 +86,7 @@ def _vary(data: DigitData, way: Variation) -> Tensor:
         )  # fmt: skip
         points = augment.move_strokes(points, numbers, way.move_prob)
         widths = augment.pen_widths(len(points), points, *way.pen)
-        inputs[drawn] = rendering.render_batch_with_planes(points, numbers, widths)
+        inputs[drawn] = rendering.render_batch_with_channels(points, numbers, widths)
     return inputs
 
 
@@ -161,7 +161,7 @@ class HeadTuner:
         with private_random_state(torch.device("cpu")):
             torch.manual_seed(self.config.seed)
             varied = [
-                self.features(varied_inputs(data, self.config.planes_prob))
+                self.features(varied_inputs(data, self.config.channels_prob))
                 for _ in range(self.config.copies)
             ]
         read = self.features(read_inputs(data))

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from digitlib.datasets import augment, rendering
 from digitlib.datasets.base import DigitData
 from digitlib.preprocessing.frame import normalize
-from digitlib.preprocessing.strokes import PLANES
+from digitlib.preprocessing.strokes import CHANNELS
 from digitlib.training.config import TrainConfig
 
 
@@ -50,19 +50,19 @@ class Batch:
         labels: int64 ``[B]``.
         teacher_logits: ``[B, outputs]``; None without teachers.
         counts: number of frames of each data set, one set after the other; empty if they are mixed.
-        planes: stroke direction and order ``[B, 3, 28, 28]``, 0 for frames that have none; None if
-            no frame has any.
-        clean, clean_planes: the same digits before tremor augmentation, the teachers' input; None
-            if they equal ``frames`` and ``planes``.
+        channels: stroke direction and order ``[B, 3, 28, 28]``, 0 for frames that have none; None
+            if no frame has any.
+        clean, clean_channels: the same digits before tremor augmentation, the teachers' input; None
+            if they equal ``frames`` and ``channels``.
     """
 
     frames: Tensor
     labels: Tensor
     teacher_logits: Tensor | None = None
     counts: tuple[int, ...] = ()
-    planes: Tensor | None = None
+    channels: Tensor | None = None
     clean: Tensor | None = None
-    clean_planes: Tensor | None = None
+    clean_channels: Tensor | None = None
 
 
 @contextmanager
@@ -112,12 +112,12 @@ class BatchLoader:
         drawn = [self._draw(part, rows) for part, rows in zip(self.parts, chosen, strict=True)]
         frames, clean = (torch.cat(each) for each in zip(*drawn, strict=True))  # [B, C, 28, 28]
         labels = [part.labels[rows] for part, rows in zip(self.parts, chosen, strict=True)]
-        tremor, planes = self.config.tremor_prob, self.config.planes_prob
+        tremor, channels = self.config.tremor_prob, self.config.channels_prob
         return Batch(
             frames[:, 0], torch.cat(labels), counts=tuple(map(len, chosen)),
-            planes=frames[:, 1:] if planes else None,
+            channels=frames[:, 1:] if channels else None,
             clean=clean[:, 0] if tremor else None,
-            clean_planes=clean[:, 1:] if tremor and planes else None,
+            clean_channels=clean[:, 1:] if tremor and channels else None,
         )  # fmt: skip
 
     def _draw(self, part: DigitData, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +139,9 @@ class BatchLoader:
         if config.augment:
             frames = augment.distort_frames(frames, self.variation)
             frames = augment.degrade(frames, share=config.degrade_prob)
-        frames = F.pad(frames[:, None], (0, 0, 0, 0, 0, len(PLANES) if config.planes_prob else 0))
+        frames = F.pad(
+            frames[:, None], (0, 0, 0, 0, 0, len(CHANNELS) if config.channels_prob else 0)
+        )
         return frames, frames
 
     def _render(self, points: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,7 +151,7 @@ class BatchLoader:
         if config.move_prob:
             points = augment.move_strokes(points, numbers, config.move_prob)
         widths = augment.pen_widths(len(points), points, high=config.max_pen_width)
-        if config.planes_prob:
+        if config.channels_prob:
             if config.split_prob:
                 numbers = augment.split_strokes(numbers, config.split_prob)
             points, numbers = augment.reorder_strokes(points, numbers)
@@ -167,11 +169,11 @@ class BatchLoader:
         return frames, clean if config.tremor_prob else frames
 
     def _render_samples(self, points: Tensor, numbers: Tensor, widths: Tensor) -> Tensor:
-        """Frames ``[N, 1, 28, 28]``, or with planes, 0 for some, ``[N, 4, 28, 28]``."""
-        share = self.config.planes_prob
+        """Frames ``[N, 1, 28, 28]``, or with channels, 0 for some, ``[N, 4, 28, 28]``."""
+        share = self.config.channels_prob
         if not share:
             return rendering.render_batch(points, widths)[:, None]
-        frames = rendering.render_batch_with_planes(points, numbers, widths)
-        planes = frames[:, 1:]
-        frames[:, 1:] = augment.apply_to_share(torch.zeros_like(planes), planes, share)
+        frames = rendering.render_batch_with_channels(points, numbers, widths)
+        channels = frames[:, 1:]
+        frames[:, 1:] = augment.apply_to_share(torch.zeros_like(channels), channels, share)
         return frames

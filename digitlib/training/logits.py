@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
-from digitlib.datasets.rendering import drawn_planes
-from digitlib.models.networks import reads_planes
+from digitlib.datasets.rendering import drawn_channels
+from digitlib.models.networks import reads_channels
 from digitlib.training.loader import as_input
 
 
@@ -15,7 +15,7 @@ from digitlib.training.loader import as_input
 def predict_logits(
     model: nn.Module,
     images: Tensor,
-    planes: Tensor | None = None,
+    channels: Tensor | None = None,
     device: torch.device | None = None,
     chunk: int = 2048,
 ) -> Tensor:
@@ -24,7 +24,7 @@ def predict_logits(
     Args:
         model: stays in evaluation mode.
         images: uint8 frames ``[N, 28, 28]``.
-        planes: of the frames, float ``[N, 3, 28, 28]``, for a network that takes them.
+        channels: of the frames, float ``[N, 3, 28, 28]``, for a network that takes them.
         device: of the network; by default that of its parameters.
         chunk: number of frames read at once.
     """
@@ -34,8 +34,8 @@ def predict_logits(
     for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
         inputs = [as_input(images[part].to(device).float() / 255)]
-        if planes is not None:
-            inputs.append(planes[part].to(device))
+        if channels is not None:
+            inputs.append(channels[part].to(device))
         logits.append(model(*inputs).float().cpu())
     return torch.cat(logits)
 
@@ -45,8 +45,8 @@ def model_accuracy(model: nn.Module, data: DigitData, device: torch.device | Non
 
     Pen data is read as strokes if the network takes stroke direction and order.
     """
-    planes = drawn_planes(data) if reads_planes(model) and data.points is not None else None
-    logits = predict_logits(model, data.images, planes, device)
+    channels = drawn_channels(data) if reads_channels(model) and data.points is not None else None
+    logits = predict_logits(model, data.images, channels, device)
     digits = data.labels < NO_DIGIT
     predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
     return float((predicted == data.labels).double().mean())

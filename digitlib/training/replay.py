@@ -53,5 +53,5 @@ def _packed_digits() -> DigitData:
 
 
 def _replay_inputs(data: DigitData) -> Tensor:
-    """Pen strokes varied, some without planes; frames as they are."""
+    """Pen strokes varied, some without channels; frames as they are."""
     return read_inputs(data) if data.points is None else varied_inputs(data, 0.75, REPLAY_VARIATION)

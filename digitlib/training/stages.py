@@ -4,9 +4,9 @@ Teachers learn all data sets but UNIPEN from labels, specialists MNIST alone. Th
 varied frames are the soft labels, from which five networks are distilled. The logits of the five
 for clean pen drawings are the labels of the same drawings with tremor, and the first of the five is
 refined on both. A second refinement adds the writers, letters and signs of UNIPEN, by the soft
-labels of pen teachers, who know the way of the pen. These networks see frames alone. Then the
-network gets a pen branch, which learns from strokes while all else is fixed. At last the whole is
-distilled once more: from stroke teachers, who start from a wider network, for drawings, and from
+labels of pen teachers, who know stroke direction and order. These networks see frames alone. Then
+the network gets a pen branch, which learns from strokes while all else is fixed. At last the whole
+is distilled once more: from stroke teachers, who start from a wider network, for drawings, and from
 the refined and the wider network for MNIST. ``wide`` and ``baseline`` are for comparison, too.
 
 These are the settings of the weights in the repository, made in November 2026. Two differences are
@@ -72,7 +72,7 @@ _PEN_TEACHER = replace(
     epochs=40,
     degrade_prob=0.2,
     tremor_prob=0.2,
-    planes_prob=0.8,
+    channels_prob=0.8,
     no_digit_weight=0.5,  # a letter read as a digit is cheaper than a digit rejected
 )
 _WRITERS = replace(
@@ -81,14 +81,14 @@ _WRITERS = replace(
     mix_ratios=(0.22, 0.25, 0.12, 0.06, 0.2, 0.07, 0.04),
 )
 _WRITERS_LABELS = replace(
-    _WRITERS, seed=SOFT_LABELS_SEED, distill_weight=0.0, tremor_prob=0.25, planes_prob=1.0
+    _WRITERS, seed=SOFT_LABELS_SEED, distill_weight=0.0, tremor_prob=0.25, channels_prob=1.0
 )
 _WRITERS_REFINEMENT = replace(_WRITERS, epochs=6, learning_rate=0.01, warmup=0.1, init_weight=0.5)
 _PEN_BRANCH = replace(
     _PEN_TEACHER,
     model_arguments={"outputs": 11, "pen": 32},
     epochs=24,
-    planes_prob=1.0,
+    channels_prob=1.0,
     split_prob=0.15,
     trained="pen",
 )
@@ -100,7 +100,7 @@ STROKE_TEACHER = replace(
     mix_ratios=(1.0, 1.0, 0.4, 0.4, 1.2, 0.7, 0.15),
     epochs=24,
     learning_rate=0.05,
-    planes_prob=0.75,
+    channels_prob=0.75,
     split_prob=0.1,
     move_prob=0.25,
     no_digit_weight=0.6,
@@ -115,7 +115,7 @@ _STROKES = replace(
     distill_weight=0.9,
     no_digit_weight=1.0,
 )
-_STROKE_LABELS = replace(_STROKES, seed=SOFT_LABELS_SEED, distill_weight=0.0, planes_prob=1.0)
+_STROKE_LABELS = replace(_STROKES, seed=SOFT_LABELS_SEED, distill_weight=0.0, channels_prob=1.0)
 
 _TEACHERS = tuple(f"teacher-{seed}" for seed in range(5))
 _EXPERTS = tuple(f"specialist-{config.seed}" for config in _SPECIALISTS)

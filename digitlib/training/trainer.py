@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from digitlib.models.networks import build_network, pick_device, reads_planes
+from digitlib.models.networks import build_network, pick_device, reads_channels
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import (
@@ -209,8 +209,8 @@ class _Run:
         """Update the weights by one batch; return its loss."""
         half = self.config.precision == "bfloat16"
         inputs = [as_input(batch.frames)]
-        if batch.planes is not None and reads_planes(self.model):
-            inputs.append(batch.planes)
+        if batch.channels is not None and reads_channels(self.model):
+            inputs.append(batch.channels)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             logits = self.forward(*inputs)
         loss = training_loss(self.config, logits.float(), batch)

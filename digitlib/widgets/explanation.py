@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digitlib.models.card import EMBEDDING
-from digitlib.models.display import ALT, answer_style, frame_url, image_url, plane_legends
+from digitlib.models.display import ALT, answer_style, channel_legends, frame_url, image_url
 from digitlib.models.explain import Explainer
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
-from digitlib.preprocessing.colors import picture_planes
+from digitlib.preprocessing.colors import picture_channels
 from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, Frame, frame_steps
 from digitlib.preprocessing.strokes import PEN_WIDTH, drop_stray_taps
 from digitlib.widgets.answers import PadRecognizer
@@ -118,11 +118,11 @@ def steps_html(drawing: ReadDrawing) -> View:
     page = _figure(strokes_svg(drawing.strokes, drawing.extent), "strokes")
     page += _figure(placed_svg(drawing.strokes, prediction.frame), "centered")
     page += _tile("frame", prediction.frame, "the 28 by 28 frame")
-    if prediction.planes is None:
+    if prediction.channels is None:
         return "from the pen to the frame", page
-    for name, picture in picture_planes(prediction.frame, prediction.planes).items():
+    for name, picture in picture_channels(prediction.frame, prediction.channels).items():
         page += _tile(name, picture, ALT[name])
-    legends = plane_legends().items()
+    legends = channel_legends().items()
     return "".join(f"<span><span>{name}</span> {legend}</span>" for name, legend in legends), page
 
 
@@ -144,7 +144,7 @@ def saliency_html(explainer: Explainer, drawing: ReadDrawing) -> View:
     """The ink that supports the prediction, and the ink that supports the second digit."""
     prediction, page = drawing.prediction, ""
     digits = [digit for digit, _ in prediction.top(2)]
-    maps = explainer.occlusions(prediction.frame, prediction.planes, digits)
+    maps = explainer.occlusions(prediction.frame, prediction.channels, digits)
     for digit, falls in zip(digits, maps, strict=True):
         name = f"as {digit}"
         about = f"read {name}: the strongest ink moves the log-odds by {np.abs(falls).max():.1f}"
@@ -171,7 +171,7 @@ def saliency_picture(falls: NDArray[Any]) -> NDArray[np.uint8]:
 def maps_html(explainer: Explainer, drawing: ReadDrawing) -> View:
     """The strongest feature maps of each stage in a row."""
     prediction = drawing.prediction
-    stages = explainer.feature_maps(prediction.frame, prediction.planes)
+    stages = explainer.feature_maps(prediction.frame, prediction.channels)
     rows = (_stage(name, maps) for name, maps in stages.items() if maps.ndim == 3)
     return "the most active of each stage", "".join(rows)
 

@@ -17,7 +17,7 @@ from digitlib.datasets import augment, catalog, rendering
 from digitlib.models.card import Card
 from digitlib.models.networks import PenBranch, build_network
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.strokes import render_with_planes
+from digitlib.preprocessing.strokes import render_with_channels
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Batch, BatchLoader, Splits
 from digitlib.training.trainer import fit
@@ -53,49 +53,49 @@ def padded(drawn: list[list[np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
     ],
 )
 def test_the_direction_is_that_of_the_pen(points: list, direction: tuple[float, float]) -> None:
-    frame, planes = render_with_planes([line(*points)])
-    for plane, part in zip(planes[:2], direction, strict=True):
-        np.testing.assert_allclose(plane, frame * (part / 255), atol=0.003)
+    frame, channels = render_with_channels([line(*points)])
+    for channel, part in zip(channels[:2], direction, strict=True):
+        np.testing.assert_allclose(channel, frame * (part / 255), atol=0.003)
 
 
 def test_the_time_rises_from_the_first_sample_to_the_last() -> None:
-    frame, planes = render_with_planes([line((0, 0), (1, 0))], width=2)
+    frame, channels = render_with_channels([line((0, 0), (1, 0))], width=2)
     row = int(frame.sum(axis=1).argmax())
     inked = frame[row] > 230
     assert inked.sum() > 15
-    time = planes[TIME, row, inked] / (frame[row, inked] / 255)
+    time = channels[TIME, row, inked] / (frame[row, inked] / 255)
     assert (np.diff(time) > 0).all()
     np.testing.assert_allclose(time[[0, -1]], [-1, 1], atol=0.06)
-    back = render_with_planes([line((1, 0), (0, 0))], width=2)[1]
-    np.testing.assert_allclose(back[TIME], -planes[TIME], atol=0.06)
+    back = render_with_channels([line((1, 0), (0, 0))], width=2)[1]
+    np.testing.assert_allclose(back[TIME], -channels[TIME], atol=0.06)
 
 
 # --- batches -------------------------------------------------------------------------------
 
 
 def assert_alike(drawn: list[list[np.ndarray]], batch: torch.Tensor, width: float) -> None:
-    """Each drawing's frame and planes, but for few pixels with two samples equally near.
+    """Each drawing's frame and channels, but for few pixels with two samples equally near.
 
-    Where the centre of mass is a tie, rounding moves frame and planes together.
+    Where the centre of mass is a tie, rounding moves frame and channels together.
     """
     assert batch.shape == (len(drawn), 4, 28, 28)
     away = []
     for drawing, made in zip(drawn, batch.numpy(), strict=True):
-        frame, planes = render_with_planes(drawing, width=width)
+        frame, channels = render_with_channels(drawing, width=width)
         shifted = (np.roll(made, (y, x), (1, 2)) for y in (0, 1, -1) for x in (0, 1, -1))
         same = next(each for each in shifted if np.abs(each[0] * 255 - frame).max() < 1)
-        away.append(np.abs(same[1:] - planes).max(axis=0)[frame > 0])
+        away.append(np.abs(same[1:] - channels).max(axis=0)[frame > 0])
     assert np.mean(np.concatenate(away) < 1e-3) > 0.995
 
 
 @pytest.mark.parametrize("width", [1.2, 2.5, 6.0])
-def test_planes_of_a_batch_are_those_of_its_drawings(width: float) -> None:
+def test_channels_of_a_batch_are_those_of_its_drawings(width: float) -> None:
     drawn = [*DIGITS.values()]
     points, numbers = padded(drawn)
     # In another unit, to see that each drawing is fitted by itself.
     assert_alike(
         drawn,
-        rendering.render_batch_with_planes(points * 37 - 5, numbers, torch.full((10,), width)),
+        rendering.render_batch_with_channels(points * 37 - 5, numbers, torch.full((10,), width)),
         width,
     )
 
@@ -169,12 +169,12 @@ def pen_recognizer() -> Recognizer:
 
 @pytest.fixture(scope="module")
 def drawn() -> tuple[np.ndarray, np.ndarray]:
-    """Frames ``[10, 28, 28]`` and planes ``[10, 3, 28, 28]`` of the ten digits."""
-    frames, planes = zip(*map(render_with_planes, DIGITS.values()), strict=True)
-    return np.stack(frames), np.stack(planes)
+    """Frames ``[10, 28, 28]`` and channels ``[10, 3, 28, 28]`` of the ten digits."""
+    frames, channels = zip(*map(render_with_channels, DIGITS.values()), strict=True)
+    return np.stack(frames), np.stack(channels)
 
 
-def test_the_branch_adds_nothing_where_planes_are_zero(
+def test_the_branch_adds_nothing_where_channels_are_zero(
     drawn: tuple[np.ndarray, np.ndarray],
 ) -> None:
     branch = pen_network().pen
@@ -196,9 +196,9 @@ def test_one_drawing_is_read_as_in_a_batch(drawn: tuple[np.ndarray, np.ndarray])
     np.testing.assert_allclose(made.probabilities(*drawn), batch.probabilities, atol=1e-6)
     as_pictures = made.predict_batch(drawn[0])
     assert np.abs(batch.probabilities - as_pictures.probabilities).max() > 0.01
-    for row, (digit, frame, planes) in enumerate(zip(DIGITS, *drawn, strict=True)):
+    for row, (digit, frame, channels) in enumerate(zip(DIGITS, *drawn, strict=True)):
         for found, wanted in (
-            (made.predict_frame(frame, planes), batch),
+            (made.predict_frame(frame, channels), batch),
             (made.predict_strokes(DIGITS[digit]), batch),
             (made.predict_frame(frame), as_pictures),
         ):
@@ -210,21 +210,21 @@ def test_one_drawing_is_read_as_in_a_batch(drawn: tuple[np.ndarray, np.ndarray])
 @pytest.mark.parametrize(
     "change",
     [
-        lambda planes: planes[:9],
-        lambda planes: planes[:, :2],
-        lambda planes: planes[..., :27],
-        lambda planes: planes.astype(np.float64),
+        lambda channels: channels[:9],
+        lambda channels: channels[:, :2],
+        lambda channels: channels[..., :27],
+        lambda channels: channels.astype(np.float64),
     ],
 )
-def test_other_planes_are_refused(change: object, drawn: tuple[np.ndarray, np.ndarray]) -> None:
-    made, planes = pen_recognizer(), change(drawn[1])  # type: ignore[operator]
-    with pytest.raises(ValueError, match=r"planes must be float32 \[10, 3, 28, 28\]"):
-        made.logits(drawn[0], planes)
+def test_other_channels_are_refused(change: object, drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    made, channels = pen_recognizer(), change(drawn[1])  # type: ignore[operator]
+    with pytest.raises(ValueError, match=r"channels must be float32 \[10, 3, 28, 28\]"):
+        made.logits(drawn[0], channels)
     with pytest.raises(ValueError, match="no pen branch"):
         Recognizer.from_model(build_network("digitnet", width=4)).logits(*drawn)
 
 
-def test_onnx_takes_planes_or_none(
+def test_onnx_takes_channels_or_none(
     drawn: tuple[np.ndarray, np.ndarray], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     made = pen_recognizer()
@@ -235,14 +235,14 @@ def test_onnx_takes_planes_or_none(
         tmp_path / "net.onnx", providers=["CPUExecutionProvider"]
     )
     assert [each.name for each in session.get_inputs()] == ["frames"]
-    assert [each.name for each in session.get_overridable_initializers()] == ["planes"]
+    assert [each.name for each in session.get_overridable_initializers()] == ["channels"]
     for count in (1, 5):
-        frames, planes = drawn[0][:count], drawn[1][:count]
-        zeros = np.zeros_like(planes)
+        frames, channels = drawn[0][:count], drawn[1][:count]
+        zeros = np.zeros_like(channels)
         for inputs, wanted in (
             ({}, made.predict_batch(frames)),
-            ({"planes": zeros}, made.predict_batch(frames)),
-            ({"planes": planes}, made.predict_batch(frames, planes)),
+            ({"channels": zeros}, made.predict_batch(frames)),
+            ({"channels": channels}, made.predict_batch(frames, channels)),
         ):
             probabilities, scores, _ = session.run(None, {"frames": frames} | inputs)
             np.testing.assert_allclose(probabilities, wanted.probabilities, atol=1e-5)
@@ -265,7 +265,7 @@ def pen_config(**changes: object) -> TrainConfig:
         "model_arguments": {"width": 4, "outputs": 11, "pen": 4},
         "datasets": ("sample", "no_digits"),
         "mix_ratios": (1.0,),
-        "planes_prob": 0.7,
+        "channels_prob": 0.7,
         "epochs": 1,
     }
     return small_config(**(values | changes))
@@ -275,15 +275,15 @@ def batches(config: TrainConfig, data: Splits) -> list[Batch]:
     return [*BatchLoader(config, data, CPU).epoch(0)]
 
 
-def test_pictures_have_planes_of_zeros_and_a_share_of_drawings_too(mixed: Splits) -> None:
+def test_pictures_have_channels_of_zeros_and_a_share_of_drawings_too(mixed: Splits) -> None:
     without = []
     for batch in batches(pen_config(), mixed):
-        planes, count = batch.planes, batch.counts[0]
-        assert planes is not None
-        assert planes.shape == (sum(batch.counts), 3, 28, 28)
-        assert not planes[:count].any()
-        assert planes.abs().max() <= 1
-        without.append(~planes[count:].flatten(1).any(dim=1))
+        channels, count = batch.channels, batch.counts[0]
+        assert channels is not None
+        assert channels.shape == (sum(batch.counts), 3, 28, 28)
+        assert not channels[:count].any()
+        assert channels.abs().max() <= 1
+        without.append(~channels[count:].flatten(1).any(dim=1))
     assert torch.cat(without).double().mean() == pytest.approx(0.3, abs=0.08)
 
 
@@ -299,7 +299,7 @@ def test_pictures_have_planes_of_zeros_and_a_share_of_drawings_too(mixed: Splits
 )
 def test_a_branch_is_trained_and_nothing_else(changes: dict, mixed: Splits) -> None:
     start = fit(
-        pen_config(model_arguments={"width": 4, "outputs": 11}, planes_prob=0.0),
+        pen_config(model_arguments={"width": 4, "outputs": 11}, channels_prob=0.0),
         mixed, progress=False,
     ).model  # fmt: skip
     before = {name: value.clone() for name, value in start.state_dict().items()}
@@ -318,19 +318,19 @@ def test_a_branch_is_trained_and_nothing_else(changes: dict, mixed: Splits) -> N
 def test_strokes_and_pictures_have_thresholds_of_their_own(
     drawn: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    frames, planes = drawn
+    frames, channels = drawn
     card = Card("digitnet", {"width": 4, "outputs": 11, "pen": 4})
     model = pen_network(width=4, outputs=11, pen=4)
-    scores = Recognizer.from_model(model, card).predict_batch(frames, planes).scores
+    scores = Recognizer.from_model(model, card).predict_batch(frames, channels).scores
     middle = float(np.median(scores))
     strict = Recognizer.from_model(
         model, dataclasses.replace(card, stroke_threshold=middle, threshold=-1e9)
     )
-    np.testing.assert_array_equal(strict.predict_batch(frames, planes).rejected, scores < middle)
+    np.testing.assert_array_equal(strict.predict_batch(frames, channels).rejected, scores < middle)
     assert not strict.predict_batch(frames).rejected.any()
-    assert not strict.predict_batch(frames, np.zeros_like(planes)).rejected.any()
-    for frame, plane, score in zip(frames, planes, scores, strict=True):
-        assert strict.predict_frame(frame, plane).rejected == (score < middle)
+    assert not strict.predict_batch(frames, np.zeros_like(channels)).rejected.any()
+    for frame, channel, score in zip(frames, channels, scores, strict=True):
+        assert strict.predict_frame(frame, channel).rejected == (score < middle)
         assert not strict.predict_frame(frame).rejected
     same = Recognizer.from_model(model, dataclasses.replace(card, threshold=1e9))  # one for both
-    assert same.predict_batch(frames, planes).rejected.all()
+    assert same.predict_batch(frames, channels).rejected.all()
