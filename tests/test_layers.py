@@ -24,7 +24,7 @@ from digitlib.files import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OWN = {"digitlib", *(path.stem for path in (REPOSITORY / "tests").rglob("*.py"))}
+OWN = {"digitlib", "shared", *(path.stem for path in (REPOSITORY / "tests").rglob("*.py"))}
 # Parts of the interface of listed packages: ipywidgets, dask, voila.
 PARTS = {"ipython", "traitlets", "distributed", "jupyter-server", "jupyter-client", "tornado"}
 
@@ -106,7 +106,8 @@ def imports(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [("digitlib", ["app", "train"]), ("tests", ["app", "train", "dev"])]
+    ("folder", "extras"),
+    [("digitlib", ["app", "train"]), ("tests", ["app", "lab", "train", "dev"])],
 )
 def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     packages = packages_distributions()

@@ -27,8 +27,7 @@ def test_the_commands_are_listed_with_their_summaries(capsys: pytest.CaptureFixt
     assert status("--help") == 0
     text = " ".join(capsys.readouterr().out.split())
     for name, command in main.commands.items():
-        summary = (command.help or "").split("\n")[0]
-        assert f"{name} {summary}" in text
+        assert f"{name} {command.get_short_help_str(60).rstrip('.')}" in text
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))
@@ -107,4 +106,4 @@ def test_a_stopped_command_says_how_to_continue(monkeypatch: pytest.MonkeyPatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("digitlib.models.recognizer.Recognizer.load", stop)
-    assert "the same command continues" in str(status("read", "x.png"))
+    assert "run the command again to continue" in str(status("read", "x.png"))

@@ -182,7 +182,7 @@ def test_make_help_lists_every_target() -> None:
 
 @pytest.mark.parametrize(("target", "port"), [("lab", "8123"), ("app", "8124")])
 def test_servers_stay_on_loopback(target: str, port: str) -> None:
-    done = ["--old-file=.venv/.app", "--old-file=.venv/.train"]  # the set-up
+    done = ["--old-file=.venv/.app", "--old-file=.venv/.lab"]  # the set-up
     answer = make("-n", target, *done, f"PORT={port}", "BROWSER=no")  # -n: the commands alone
     assert answer.returncode == 0, answer.stderr
     for part in ("ip=127.0.0.1", f"port={port}", "--no-browser", "notebooks/01_draw.ipynb"):
@@ -201,7 +201,7 @@ def bare(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("target", "layers"), [("app", "app"), ("lab", "app,train"), ("check", "app,train,dev")]
+    ("target", "layers"), [("app", "app"), ("lab", "lab"), ("check", "app,lab,train,dev")]
 )
 def test_a_command_installs_its_layers_at_once(bare: Path, target: str, layers: str) -> None:
     answer = make("-n", "-C", str(bare), target)
@@ -210,11 +210,11 @@ def test_a_command_installs_its_layers_at_once(bare: Path, target: str, layers: 
 
 def test_layers_that_are_there_are_not_installed_again(bare: Path) -> None:
     (bare / ".venv").mkdir()
-    for layer in ("app", "train"):
+    for layer in ("lab", "train"):
         (bare / ".venv" / f".{layer}").write_text(str(bare))
     assert "pip install" not in make("-n", "-C", str(bare), "lab").stdout
     assert "pip install" in make("-n", "-C", str(bare), "check").stdout
-    (bare / ".venv" / ".train").write_text("another folder, from which this one was copied")
+    (bare / ".venv" / ".lab").write_text("another folder, from which this one was copied")
     assert "pip install" in make("-n", "-C", str(bare), "lab").stdout
 
 

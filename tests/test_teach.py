@@ -212,8 +212,6 @@ def test_what_is_kept(
 
 def test_the_personal_network_is_written_with_its_card(tmp_path: Path, model: DigitNet) -> None:
     DrawingFile(tmp_path / "drawings").append(*drawings())
-    leftover = tmp_path / "drawings" / ".personal.onnx.9999999-1.partial"
-    leftover.touch()
     steps: list[dict[str, Any]] = []
     result = teach.run(tmp_path / "drawings", steps.append, tmp_path)
     assert result["kept"], result
@@ -224,7 +222,6 @@ def test_the_personal_network_is_written_with_its_card(tmp_path: Path, model: Di
     about = personal.card.training[teach.PERSONAL]
     assert about["weights"] == model_digest(model) != personal.weights
     assert about["drawings"]["total"] == 20
-    assert not leftover.exists()
     weights, card = load_model(tmp_path / "drawings" / "personal.safetensors")
     assert model_digest(weights) == personal.weights
     assert card == personal.card

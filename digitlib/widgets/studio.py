@@ -28,7 +28,7 @@ PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
     "Picture": partial(_make, "picture", "Picture"),
     "Why?": partial(_make, "why", "Why"),
     "My drawings": partial(_make, "my_drawings", "MyDrawings"),
-    "Learn my handwriting": partial(_make, "teach", "Teach"),
+    "Learn my handwriting": partial(_make, "handwriting", "Teach"),
 }
 NEED_STORE = {"My drawings", "Learn my handwriting"}  # hidden if storing is off
 

@@ -47,7 +47,7 @@ def open_panel(page: Page) -> None:
 
 def press(page: Page, name: str) -> None:
     """Press a button of the panel by keyboard."""
-    button = page.locator(".dp-teach").get_by_role("button", name=name, exact=True)
+    button = page.locator(".dp-handwriting").get_by_role("button", name=name, exact=True)
     expect(button).to_be_enabled()
     button.focus()
     page.keyboard.press("Enter")
@@ -64,7 +64,7 @@ def draw(page: Page, strokes: list[list[tuple[float, float]]], digit: int) -> No
 def test_a_lesson_is_cancelled_learned_used_and_left(
     page: Page, lab: Server, open_context: Callable[..., BrowserContext]
 ) -> None:
-    panel = page.locator(".dp-teach")
+    panel = page.locator(".dp-handwriting")
     expect(panel.locator(".dp-counts p")).to_contain_text("18 drawings are stored")
     press(page, "Learn")
     expect(panel.get_by_role("progressbar", name="Learning")).to_be_visible()
