@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from digitlib.widgets.callbacks import Throttle, guarded
+from digitlib.widgets.callbacks import guarded
 from digitlib.widgets.history import Point, StrokeHistory
+from digitlib.widgets.pad import Throttle
 
 LINE: list[Point] = [(1.0, 2.0), (3.0, 4.0)]
 DOT: list[Point] = [(9.0, 9.0)]

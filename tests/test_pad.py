@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
 from widget_tree import find, html, send, walk
 
+from digitlib.files import REPOSITORY
 from digitlib.models.prediction import Prediction
+from digitlib.models.recognizer import Recognizer
 from digitlib.widgets.canvas import SHARPNESS
 from digitlib.widgets.examples import EXAMPLES
 from digitlib.widgets.ink import InkLayer
@@ -384,3 +390,26 @@ def test_listeners_hear_of_each_answer_after_the_page(pad: DrawingPad) -> None:
     pad.draw([LINE])
     assert heard == [html(find(pad, "dp-result"))]
     assert 'data-state="read"' in heard[0]
+
+
+def test_a_stroke_becomes_a_frame_in_few_calls(pad: DrawingPad) -> None:
+    """Count the calls of digitlib's functions as CONTRIBUTING.md lists them."""
+    pad.recognizer, calls = Recognizer.load(), []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        file = Path(frame.f_code.co_filename)
+        if event == "call" and file.parent.parent == REPOSITORY / "digitlib":
+            calls.append((f"{file.parent.name}/{file.name}", frame.f_code.co_name))
+
+    sys.setprofile(note)
+    stroke_by_mouse(pad, [[60, 60], [200, 60], [140, 340]])
+    sys.setprofile(None)
+    names = [name for _, name in calls]
+    end = len(names) - names[::-1].index("place")  # of the last frame, after the pen is up
+    start = end - 1 - names[:end][::-1].index("_changed")
+    path = calls[start:end]
+    assert len(path) + 1 <= 12  # the ink layer calls _edited first, the mouse _changed
+    assert len({file for file, _ in path}) <= 5
+    guide = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for file, name in path:
+        assert re.search(rf"\| `{file}` \|.*`{name}`", guide), f"{file}: {name}"

@@ -55,15 +55,11 @@ class DigitAnswer:
         self._top_k = top_k
         self.widget = ipywidgets.HTML().add_class("dp-result")
 
-    def read(self, recognizer: PadRecognizer, strokes: Strokes, image: Image | None) -> Prediction:
-        """The next value of the pad's ``prediction``."""
-        return recognizer.predict_strokes(strokes) if image is None else recognizer.predict(image)
-
     def show(self, prediction: Any, error: str, pen_down: bool, strokes: Strokes) -> None:
         """Update the widget.
 
         Args:
-            prediction: result of :meth:`read`, or None.
+            prediction: what the recognizer returned, or None.
             error: why there is no prediction.
             pen_down: a stroke is in progress.
             strokes: the strokes that were read.
@@ -89,10 +85,6 @@ class NumberAnswer:
         self.widget = ipywidgets.HTML().add_class("dp-result")
         self._boxes = ipywidgets.HTML().add_class("dp-boxes")
         self.over = [self._boxes]
-
-    def read(self, recognizer: PadRecognizer, strokes: Strokes, image: Image | None) -> Reading:
-        """As :meth:`DigitAnswer.read`."""
-        return recognizer.read(strokes if image is None else image)
 
     def show(self, prediction: Any, error: str, pen_down: bool, strokes: Strokes) -> None:
         """As :meth:`DigitAnswer.show`."""

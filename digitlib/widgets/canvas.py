@@ -112,27 +112,24 @@ class PenCanvas(Canvas):
         Returns whether a stroke of that page is in progress.
         """
         for event in events:
-            self._apply(page, event)
-        return self.history.pen is not None and self._page == page
-
-    def _apply(self, page: str, event: InkEvent) -> None:
-        match event["do"]:
-            case "begin":
-                if self.history.end():  # a stroke in another page
+            match event["do"]:
+                case "begin":
+                    if self.history.end():  # a stroke in another page
+                        self._draw_last()
+                    self.history.begin(*event["points"])
+                    self._page = page
+                case "undo" | "redo" | "clear" as step:
+                    getattr(self.history, step)()
+                    self.redraw()
+                case _ if page != self._page:
+                    pass  # a stroke in another page has ended this one
+                case "move":
+                    self.history.add(*event["points"])
+                case "cancel":
+                    self.history.cancel()
+                case "end" if self.history.end():
                     self._draw_last()
-                self.history.begin(*event["points"])
-                self._page = page
-            case "undo" | "redo" | "clear" as step:
-                getattr(self.history, step)()
-                self.redraw()
-            case _ if page != self._page:
-                pass  # a stroke in another page has ended this one
-            case "move":
-                self.history.add(*event["points"])
-            case "cancel":
-                self.history.cancel()
-            case "end" if self.history.end():
-                self._draw_last()
+        return self.history.pen is not None and self._page == page
 
     # --- ink (hold_canvas has no try/finally: nothing in it may raise) -----------------------
 

@@ -7,6 +7,8 @@ message from the kernel updates.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +23,7 @@ from digitlib.models.reading import Reading
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing import strokes as pen
 from digitlib.widgets.answers import DigitAnswer, NumberAnswer, PadRecognizer
-from digitlib.widgets.callbacks import LOCK, Throttle, guarded
+from digitlib.widgets.callbacks import LOCK, Guard, guarded
 from digitlib.widgets.canvas import INK, PenCanvas, as_traces, fit_to_canvas
 from digitlib.widgets.history import StrokeHistory
 from digitlib.widgets.html import picture_html, style_html
@@ -232,14 +234,19 @@ class DrawingPad(ipywidgets.Box):
 
     def _predict(self) -> None:
         """Read the drawing and show the result or the failure."""
-        prediction, error = None, ""
+        prediction: Prediction | Reading | None = None
+        image, error = self.image, ""
         try:
-            if self.image is not None or self.strokes:
-                prediction = self._answer.read(self._recognizer, self.strokes, self.image)
+            if isinstance(self._answer, NumberAnswer) and (image is not None or self.strokes):
+                prediction = self._recognizer.read(self.strokes if image is None else image)
+            elif image is not None:
+                prediction = self._recognizer.predict(image)
+            elif self.strokes:
+                prediction = self._recognizer.predict_strokes(self.strokes)
         except BlankDrawingError as problem:
-            error = "" if self.image is None else str(problem)
+            error = "" if image is None else str(problem)
         except Exception as problem:
-            what = "drawing" if self.image is None else "picture"
+            what = "drawing" if image is None else "picture"
             error = f"The {what} could not be read: {problem}"
         self._show(prediction, error)
 
@@ -270,3 +277,40 @@ class DrawingPad(ipywidgets.Box):
     def _set_brush(self, width: int) -> None:
         self._canvas.brush = self._layer.brush = width
         self._canvas.redraw()
+
+
+class Throttle:
+    """Runs an action now, or once within an interval, however often it is requested.
+
+    A slow action takes at most half of the time. The rest is left for the requests.
+
+    Args:
+        action: the function to run.
+        interval: seconds from the first request to the run, or as long as the last run took.
+        guard: wraps the delayed run.
+    """
+
+    def __init__(self, action: Callable[[], None], interval: float, guard: Guard) -> None:
+        self._action, self._interval, self._guard = action, interval, guard
+        self._took = 0.0  # seconds of the last run
+        self._timer: asyncio.TimerHandle | None = None
+
+    def now(self) -> None:
+        """Run the action; this also answers a pending request."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        start = time.perf_counter()
+        self._action()
+        self._took = time.perf_counter() - start
+
+    def request(self) -> None:
+        """Run the action at the end of the interval, or now if no event loop runs."""
+        if self._timer is not None:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.now()
+        else:
+            self._timer = loop.call_later(max(self._interval, self._took), self._guard(self.now))
