@@ -297,7 +297,7 @@ def fit_numbers() -> None:
 
 
 @main.command()
-def neighbours() -> None:
+def neighbors() -> None:
     """Make the index of training digits for the nearest neighbors.
 
     It belongs to the bundled network: run this again after `weights --install`.

@@ -95,7 +95,7 @@ def paint(
     paper: tuple[int, ...] = (255, 255, 255),
     pen: tuple[int, ...] = (0, 0, 0),
 ) -> NDArray[np.uint8]:
-    """Ink coverage ``[H, W]`` in colours: uint8 ``[H, W, 3]``."""
+    """Ink coverage ``[H, W]`` in colors: uint8 ``[H, W, 3]``."""
     blend = ink[..., None]
     return np.rint((1 - blend) * np.array(paper) + blend * np.array(pen)).astype(np.uint8)
 

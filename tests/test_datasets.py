@@ -141,7 +141,7 @@ def test_the_sample_is_all_of_scikit_learns_digits(sample: dict[str, DigitData])
 
 def test_the_sample_never_changes(sample: dict[str, DigitData]) -> None:
     assert torch.equal(catalog.load("sample", "test").images, sample["test"].images)
-    # Labels hold on every machine; grey levels may differ by rounding between libraries.
+    # Labels hold on every machine; gray levels may differ by rounding between libraries.
     digests = {
         split: hashlib.sha256(data.labels.numpy().tobytes()).hexdigest()[:12]
         for split, data in sample.items()

@@ -140,7 +140,7 @@ def test_occlusion_is_a_plain_loop(channels: np.ndarray | None, digit: int) -> N
 def test_the_index_is_small_and_of_the_bundled_network() -> None:
     assert TRAINING_DIGITS.stat().st_size <= 2**20
     stored = np.load(TRAINING_DIGITS)
-    assert stored["weights"] == bundled().weights, "python -m digitlib neighbours"
+    assert stored["weights"] == bundled().weights, "python -m digitlib neighbors"
     exact = explainer().embed(stored["frames"])
     rounded = stored["embeddings"] * (exact.max(axis=1, keepdims=True) / 255)
     assert np.abs(rounded - exact).max() <= exact.max() / 255
@@ -169,7 +169,7 @@ def test_the_nearest_are_those_of_brute_force() -> None:
             assert (each.label, each.row) == (stored["labels"][row], stored["rows"][row])
 
 
-def test_other_weights_have_neighbours_of_their_own() -> None:
+def test_other_weights_have_neighbors_of_their_own() -> None:
     torch.manual_seed(0)
     made = Explainer(Recognizer.from_model(build_network("quicknet"), Card("quicknet")))
     found = made.nearest(FRAME, 3)

@@ -51,10 +51,10 @@ def clean_frame(digit: int) -> np.ndarray:
 
 
 def same_everywhere(pictures: dict[int, object], most: float) -> None:
-    """Every picture gives the frame of its clean drawing, but for ``most`` grey levels."""
+    """Every picture gives the frame of its clean drawing, but for ``most`` gray levels."""
     for digit, picture in pictures.items():
         found = difference(to_frame(picture), clean_frame(digit))
-        assert found <= most, f"{digit}: {found:.1f} grey levels off"
+        assert found <= most, f"{digit}: {found:.1f} gray levels off"
 
 
 def read_right(pictures: dict[int, object], least: int = 10) -> None:

@@ -36,7 +36,7 @@ def pen_recognizer() -> Recognizer:
     return Recognizer.from_model(DigitNet(outputs=11, pen=32))
 
 
-# --- colours -------------------------------------------------------------------------------
+# --- colors -------------------------------------------------------------------------------
 
 
 def test_the_way_of_a_line_is_one_hue_and_the_way_back_the_opposite() -> None:

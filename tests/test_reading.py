@@ -218,9 +218,9 @@ def test_html_has_a_box_for_each_digit() -> None:
 def test_html_escapes() -> None:
     from digitlib.models.reading_display import Mark, page_html, table_html
 
-    grey = np.zeros((10, 10), np.uint8)
+    gray = np.zeros((10, 10), np.uint8)
     mark = Mark("<b>&", "digit", (0, 0, 1, 1))
-    assert "&lt;b&gt;&amp;" in page_html(grey, (0, 0, 10, 10), [mark])
+    assert "&lt;b&gt;&amp;" in page_html(gray, (0, 0, 10, 10), [mark])
     assert "<b>&" not in table_html([{"read": "<b>&"}])
 
 

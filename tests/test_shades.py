@@ -27,8 +27,8 @@ def test_shades_and_hulls_are_those_of_scikit_image(seed: int) -> None:
 
 
 def test_nothing_is_above_a_single_shade() -> None:
-    grey = np.full((9, 9), 0.3, np.float32)
-    assert not (grey > threshold_otsu(grey)).any()
+    gray = np.full((9, 9), 0.3, np.float32)
+    assert not (gray > threshold_otsu(gray)).any()
 
 
 @pytest.mark.parametrize("shape", [(97, 31), (5, 200), (40, 40, 3), (3, 77, 4)])

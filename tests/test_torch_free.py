@@ -30,7 +30,7 @@ def picture(tmp_path: Path) -> str:
 
 
 def test_everything_is_read(picture: str, tmp_path: Path) -> None:
-    photo = 0.5 + 0.3 * page(7).astype(np.float32) / 255  # grey paper, shaded from side to side
+    photo = 0.5 + 0.3 * page(7).astype(np.float32) / 255  # gray paper, shaded from side to side
     np.save(tmp_path / "photo.npy", photo * np.linspace(0.7, 1, photo.shape[1]))
     np.savez(tmp_path / "strokes.npz", *DIGITS[5])
     code = """

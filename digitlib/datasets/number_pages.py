@@ -32,7 +32,7 @@ def page(
         printed: with a line of print beside the number.
 
     Returns:
-        A colour picture (mode ``RGB``), 720 px wide.
+        A color picture (mode ``RGB``), 720 px wide.
     """
     random = RandomState(seed)
     height, width = int(random.randint(480, 620)), 720
@@ -63,7 +63,7 @@ def form(numbers: Mapping[str, Sequence[Points]], seed: int) -> Image.Image:
         seed: of the grain of the paper.
 
     Returns:
-        A grey picture (mode ``L``), 640 px wide.
+        A gray picture (mode ``L``), 640 px wide.
     """
     random = RandomState(seed)
     shape = FIELD * len(numbers) + 20, 640
@@ -109,7 +109,7 @@ def _written(
 def _coffee_ring(
     shape: tuple[int, int], top: bool, random: RandomState
 ) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
-    """Opacity and colour of a ring that a cup left: uneven, darkest at its rim, open somewhere."""
+    """Opacity and color of a ring that a cup left: uneven, darkest at its rim, open somewhere."""
     height, width = shape
     y, x = np.mgrid[:height, :width].astype(float)
     radius = random.uniform(0.13, 0.2) * height

@@ -20,13 +20,13 @@ from digitlib.preprocessing.strokes import rasterize, resample
 
 Points = NDArray[np.float64]
 
-# Clear paper between the ink of neighbours at their nearest, in heights of a digit.
+# Clear paper between the ink of neighbors at their nearest, in heights of a digit.
 SPACINGS = {"wide": 0.5, "usual": 0.25, "close": 0.12, "just apart": 0.05}
-# By so much the ink of neighbours overlaps: their strokes meet, or half of one is over the other.
+# By so much the ink of neighbors overlaps: their strokes meet, or half of one is over the other.
 TOUCHING = {"just touching": -0.01, "half a stroke in common": -0.04}
 PEN = 0.08  # width of the pen, in heights of a digit
 MIN_SIZE, MAX_SIZE = 0.7, 1.3  # heights of a digit beside its writer's median
-MAX_OVERLAP = 0.2  # heights that a digit may reach below or above its neighbour
+MAX_OVERLAP = 0.2  # heights that a digit may reach below or above its neighbor
 TRIES = 20  # choices of digits for a row; where they touch, some would reach farther
 MARGIN = 0.6  # heights of a digit around the picture of a row
 UNSTEADY = 0.04  # heights of a digit, standard deviation off the line
@@ -69,7 +69,7 @@ def make_rows(
     Args:
         drawings: labelled; none is taken twice for one row.
         count: number of rows.
-        gap: clear paper between neighbours, in heights of a digit; below 0 they touch.
+        gap: clear paper between neighbors, in heights of a digit; below 0 they touch.
         seed: of the choice.
         lengths: smallest and largest number of digits.
 
@@ -99,7 +99,7 @@ def make_rows(
 
 
 def _is_interlocked(row: Row) -> bool:
-    """Whether a digit reaches far below or above its neighbour, as hardly anybody writes."""
+    """Whether a digit reaches far below or above its neighbor, as hardly anybody writes."""
     spans = [np.concatenate(digit)[:, 0] for digit in row.digits]
     return any(a.max() - b.min() > MAX_OVERLAP + 1e-6 for a, b in pairwise(spans))
 

@@ -14,7 +14,7 @@ from digitlib.datasets.catalog import register
 from digitlib.datasets.downloads import check_file, missing_error
 from digitlib.preprocessing.frame import FRAME_SIZE, ink_to_frame
 
-# Characters that resemble no digit in any of the fonts.
+# Characters that do not resemble a digit in any of the fonts.
 TYPESET = "ABCDEFGHJKLMNPRTUVWXYacdefhkmnprtuvwx#%&@?=+*<>ΓΔΛΞΠΣΨΩελμπψωЖЮЯДЙ"
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono",
          "DejaVuSansMono-Bold", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic",

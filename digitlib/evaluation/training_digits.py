@@ -1,6 +1,6 @@
 """The index of training digits in which the drawing pad finds the nearest to a drawing.
 
-It is part of the package because the pad reads no data sets. ``python -m digitlib neighbours``
+It is part of the package because the pad reads no data sets. ``python -m digitlib neighbors``
 builds it.
 """
 

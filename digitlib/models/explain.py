@@ -158,7 +158,7 @@ def read_training_digits(path: Path) -> dict[str, NDArray[Any]]:
     except Exception as error:  # of zip, zlib, NumPy's format: they have no class in common
         raise WeightsError(
             f"{path} is missing or damaged ({' '.join(str(error).split())}): "
-            "run python -m digitlib neighbours to make it."
+            "run python -m digitlib neighbors to make it."
         ) from error
 
 

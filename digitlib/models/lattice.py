@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from digitlib.models.prediction import Prediction
 from digitlib.preprocessing.segmentation import BORDER, FORM, Candidate, Line
 
-# What the network says of a candidate, of any and of those cut off from their neighbours; the
+# What the network says of a candidate, of any and of those cut off from their neighbors; the
 # rest of the features are those of its form and of the border after it.
 READ = "digit", "one", "thin", "unsure", "doubt", "confidence"
 READ_CUT = "cut off", "cut off twice", "unsure, cut off", "doubt, cut off"

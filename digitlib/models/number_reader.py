@@ -1,6 +1,6 @@
 """Lines of pieces become numbers: the groups that are digits are found by the best path.
 
-Every group of neighbouring pieces is read by the network, all in one batch; the cheapest way
+Every group of neighboring pieces is read by the network, all in one batch; the cheapest way
 through the lattice of all groups (:mod:`lattice`) is the number. A second small model, a logistic
 regression, says how probably each of its digits is right; what is not sure enough is rejected.
 """
@@ -148,11 +148,11 @@ def read(recognizer: Reader, source: Any) -> Reading:
         lines = segment_strokes(drawing, recognizer.takes_channels)
         picture, extent = _picture(drawing)
         return _collect(recognizer, lines, "strokes", picture, extent)
-    grey = read_gray(source)
+    gray = read_gray(source)
     scale = reduction(source)
-    lines = segment_ink(find_ink(grey))
-    picture = np.rint(255 * grey.clip(0, 1)).astype(np.uint8)
-    extent = 0.0, 0.0, float(grey.shape[1]), float(grey.shape[0])
+    lines = segment_ink(find_ink(gray))
+    picture = np.rint(255 * gray.clip(0, 1)).astype(np.uint8)
+    extent = 0.0, 0.0, float(gray.shape[1]), float(gray.shape[0])
     return _collect(recognizer, lines, "pictures", picture, extent, scale)
 
 

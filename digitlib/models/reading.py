@@ -56,7 +56,7 @@ class Reading:
     Attributes:
         digits: line by line, from left to right; those rejected among them.
         ignored: boxes of lines that are no numbers, print say.
-        picture: what was read, grey ``[H, W]``, 0-255.
+        picture: what was read, gray ``[H, W]``, 0-255.
         extent: left, top, right and bottom of that picture in the unit of the boxes.
     """
 

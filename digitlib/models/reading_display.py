@@ -55,7 +55,7 @@ def page_html(
     """The picture with its boxes.
 
     Args:
-        picture: grey ``[H, W]``.
+        picture: gray ``[H, W]``.
         extent: left, top, right, bottom of the picture in the unit of the boxes.
         marks: to be drawn.
     """

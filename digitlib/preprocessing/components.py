@@ -12,14 +12,14 @@ from digitlib.preprocessing.limits import check_busy
 from digitlib.preprocessing.read import Box, Picture
 from digitlib.preprocessing.ruling import NEIGHBORS_8, remove_rules
 
-MIN_INK = 0.35  # of full ink: below it, soft edges would join neighbouring strokes
+MIN_INK = 0.35  # of full ink: below it, soft edges would join neighboring strokes
 SOFT_EDGE = 2  # px around a component that are its soft edge and are erased with it
 MIN_PART = 0.04  # of the main component's area; smaller ones are specks
 MAX_GAP = 0.3  # of the main component's longer side; a part farther away is not of the same digit
 MIN_SECOND, MAX_SECOND = 0.5, 2  # of the main component's longer side: as long as another digit
 WHOLE_MARGIN = 1  # px between a second digit and the picture's border; else it may be a shadow
 
-MAX_COMPONENTS = 10_000  # more are no digit, chalk and spray have hundreds
+MAX_COMPONENTS = 10_000  # more are not a digit; chalk and spray have hundreds
 MAX_STROKES = 8  # components; more may be chalk, spray or dots, whose grains are one stroke
 MAX_GRAIN_GAP = 0.04  # of the drawing's longer side: half the widest gap between grains
 MIN_GRAIN_GAP = 2  # px: half the widest gap between grains in small drawings
@@ -33,7 +33,7 @@ BOX_SIDE = 0.85  # of a box's side that its line covers
 MAX_BOX_CORE = 0.1  # of a box's or frame's ink that may lie inside its margin, if it is empty
 MIN_BOXED_DIGIT = 0.4  # of the box's height; less inside it is a speck, and the box a drawn zero
 
-MAX_EDGE_DEPTH = 0.15  # of the picture's side: thinner lines across the picture are no digit
+MAX_EDGE_DEPTH = 0.15  # of the picture's side: thinner lines across the picture are not a digit
 MIN_FRAME = 0.75  # of the picture's sides: a larger hollow component is a frame around the digit
 MIN_FRAME_MARGIN = 2  # px of a frame's line
 
@@ -156,7 +156,7 @@ def _is_second_digit(box: Box, main: Box, window: Box, shape: tuple[int, ...]) -
 
     Args:
         box: of the part, in the window.
-        main: of the main part, likewise.
+        main: the same of the main part.
         window: in the picture.
         shape: of the picture.
     """

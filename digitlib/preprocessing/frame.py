@@ -88,15 +88,15 @@ def frame_steps(image: Any) -> dict[str, NDArray[Any]]:
     """
     from digitlib.preprocessing.paper import find_ink
 
-    grey = read_gray(image)
-    ink = find_ink(grey)
+    gray = read_gray(image)
+    ink = find_ink(gray)
     digit = isolate_digit(ink)
     crop = square_window(digit)
     box = reduce_to_box(normalize_stroke_width(crop))
     frame = place_box(box)
     given = normalize(frame[None].astype(np.float32) / np.float32(255))
     return {
-        "grayscale": grey, "ink": ink, "digit": digit, "crop": crop, "box": box, "frame": frame,
+        "grayscale": gray, "ink": ink, "digit": digit, "crop": crop, "box": box, "frame": frame,
         "input": given,
     }  # fmt: skip
 

@@ -223,7 +223,7 @@ def _line(divided: _Divided, width: float) -> Line:
             for rank, box in enumerate(scipy.ndimage.find_objects(pieces))
         ]
     )
-    apart = np.maximum(apart - 1, 0)  # neighbouring pixels touch
+    apart = np.maximum(apart - 1, 0)  # neighboring pixels touch
     borders = segmentation.border_features(bounds, apart, height)
     borders[:, [CUT, CROSSED]] = divided.crossings
     borders[:, SQUARED] = borders[:, CROSSED] ** 2

@@ -22,7 +22,7 @@ EVEN_BORDER = 0.9  # of the border in one even shade: the picture is digital, or
 EVEN_AREA = 0.3  # … of the whole picture, where strokes cover the border
 NOISE_BAND = 4 * EVEN_SHADE  # of full scale around the paper in which its noise is measured
 BLANK_SIGMAS = 6  # standard deviations of the noise that ink must stand out by
-SHADE_BINS = 64  # of the border's histogram: 4 grey levels of 255 each
+SHADE_BINS = 64  # of the border's histogram: 4 gray levels of 255 each
 SHADE_REACH = 1.5  # bins around the fullest one over which the border's usual shade is averaged
 
 # --- a page with its surroundings, in a digital picture
@@ -36,7 +36,7 @@ MIN_INSIDE = 8  # px of a page's sides inside its rim that can show a digit
 MAX_BLANK_PAGE = 0.999  # of the page's inside that is paper; above it nothing is written there
 
 
-def find_ink(grey: Picture) -> Picture:
+def find_ink(gray: Picture) -> Picture:
     """Find the ink: float ``[H, W]``, 0 for paper, 1 for the fullest ink.
 
     Even paper (paint programs, screenshots) has the most common shade of the border, which is
@@ -45,17 +45,17 @@ def find_ink(grey: Picture) -> Picture:
     Raises:
         BlankDrawingError: nothing stands out from the paper.
     """
-    darkest, lightest = grey.min(), grey.max()
+    darkest, lightest = gray.min(), gray.max()
     if float(lightest - darkest) < MIN_CONTRAST:
         raise BlankDrawingError("The picture has only one color: there is no digit to read.")
-    rim = border(grey)
+    rim = border(gray)
     paper = _usual_shade(rim)
-    if _share_even(rim, paper) < EVEN_BORDER and _share_even(grey, paper) <= EVEN_AREA:
-        return photo_ink(grey)
+    if _share_even(rim, paper) < EVEN_BORDER and _share_even(gray, paper) <= EVEN_AREA:
+        return photo_ink(gray)
     # Ink is on the side of the larger contrast.
     dark, light = float(paper - darkest), float(lightest - paper)
     full = max(dark, light)
-    ink = grey - paper if light > dark else paper - grey
+    ink = gray - paper if light > dark else paper - gray
     # Noise matters only below faint ink, and measuring it takes as long as the rest.
     least = BLANK_SIGMAS * NOISE_BAND
     if full < least and full < BLANK_SIGMAS * float(ink[np.abs(ink) < NOISE_BAND].std()):
@@ -64,8 +64,8 @@ def find_ink(grey: Picture) -> Picture:
     ink *= np.float32(1 / full)
     if (inner := _page_inside(ink > PAGE_INK)) is not None:
         # The border is a frame around a page, not the paper.
-        page = find_ink(grey[inner])
-        whole = np.zeros_like(grey)
+        page = find_ink(gray[inner])
+        whole = np.zeros_like(gray)
         if page.shape != whole[inner].shape:  # a photo of a sheet, cropped to the sheet
             return page
         whole[inner] = page

@@ -67,19 +67,19 @@ SHADE_TAIL = 0.3  # per cent of the pixels left out at both ends: single ones do
 DARK_BIAS = 1.15  # weight of the dark side: in doubt ink is dark
 
 
-def photo_ink(grey: Picture) -> Picture:
+def photo_ink(gray: Picture) -> Picture:
     """Ink on uneven paper: contrast against the paper around it, kept where it is connected."""
-    small = _shrink(grey)
+    small = _shrink(gray)
     if (page := _page_on_desk(small)) is not None:
-        grey = _on_its_page(grey, page)
-        small = _shrink(grey)
+        gray = _on_its_page(gray, page)
+        small = _shrink(gray)
     if not _is_ink_dark(small):  # chalk: turn it into ink
-        grey, small = 1 - grey, 1 - small
+        gray, small = 1 - gray, 1 - small
     # First a window wider than any stroke; then one for these strokes, which follows shadows.
     widest = min(small.shape) // WIDEST_STROKE
     contrast = _contrast(small, small, widest)
     pen = _pen_radius(contrast, widest)
-    contrast = scipy.ndimage.gaussian_filter(_contrast(grey, small, pen), INK_BLUR)
+    contrast = scipy.ndimage.gaussian_filter(_contrast(gray, small, pen), INK_BLUR)
     usual, noise = _paper_level(contrast)
     contrast = np.maximum(contrast - usual, 0)
     full = float(scipy.ndimage.gaussian_filter(contrast, PEAK_BLUR).max())
@@ -108,15 +108,15 @@ def _connected_ink(contrast: Picture, full: float, noise: float) -> Picture:
     return np.where(near, ink, 0).astype(np.float32)
 
 
-def _shrink(grey: Picture) -> Picture:
+def _shrink(gray: Picture) -> Picture:
     """The picture at most ``SHRUNK_SIDE`` px a side, without grain."""
-    factor = -(-max(grey.shape) // SHRUNK_SIDE)
+    factor = -(-max(gray.shape) // SHRUNK_SIDE)
     return scipy.ndimage.median_filter(
-        grey if factor == 1 else block_mean(grey, factor), GRAIN_FILTER
+        gray if factor == 1 else block_mean(gray, factor), GRAIN_FILTER
     )
 
 
-def _contrast(grey: Picture, small: Picture, radius: int) -> Picture:
+def _contrast(gray: Picture, small: Picture, radius: int) -> Picture:
     """How much darker each pixel is than the paper, as part of the paper's light.
 
     The paper is a smooth slope of light times the closing (a running maximum, then minimum) of
@@ -125,10 +125,10 @@ def _contrast(grey: Picture, small: Picture, radius: int) -> Picture:
     light = _slope(small)
     closed = scipy.ndimage.grey_closing(small / light, 1 + 2 * radius, mode="nearest") * light
     paper = scipy.ndimage.gaussian_filter(closed, PAPER_BLUR)
-    if paper.shape != grey.shape:
-        zoom = [full / part for full, part in zip(grey.shape, paper.shape, strict=True)]
+    if paper.shape != gray.shape:
+        zoom = [full / part for full, part in zip(gray.shape, paper.shape, strict=True)]
         paper = scipy.ndimage.zoom(paper, zoom, order=1, mode="nearest", grid_mode=True)
-    return (paper - grey) / np.maximum(paper, MIN_PAPER)
+    return (paper - gray) / np.maximum(paper, MIN_PAPER)
 
 
 def _pen_radius(contrast: Picture, widest: int) -> int:
@@ -211,19 +211,19 @@ def _step_at_edge(small: Picture, page: NDArray[np.bool_]) -> tuple[NDArray[np.b
     return inner, float(np.median(small[sheet]) - np.median(small[desk]))
 
 
-def _on_its_page(grey: Picture, page: NDArray[np.bool_]) -> Picture:
+def _on_its_page(gray: Picture, page: NDArray[np.bool_]) -> Picture:
     """The page cut out of the picture, with its paper extended to the corners."""
-    zoom = [full / part for full, part in zip(grey.shape, page.shape, strict=True)]
+    zoom = [full / part for full, part in zip(gray.shape, page.shape, strict=True)]
     mask = scipy.ndimage.zoom(
         page.astype(np.float32), zoom, order=1, mode="nearest", grid_mode=True
     )
     (box,) = scipy.ndimage.find_objects((mask > 0.5).astype(np.int8))
-    grey, mask = grey[box], mask[box] > 0.5
-    spread = min(grey.shape) / FILL_SPREAD
+    gray, mask = gray[box], mask[box] > 0.5
+    spread = min(gray.shape) / FILL_SPREAD
     weight = scipy.ndimage.gaussian_filter(mask.astype(np.float32), spread)
-    blurred = scipy.ndimage.gaussian_filter(np.where(mask, grey, 0), spread)
+    blurred = scipy.ndimage.gaussian_filter(np.where(mask, gray, 0), spread)
     paper = blurred / np.maximum(weight, MIN_WEIGHT)
-    return np.where(mask, grey, paper).astype(np.float32)
+    return np.where(mask, gray, paper).astype(np.float32)
 
 
 def _prefer_inside(keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -35,16 +35,16 @@ def read_gray(image: Any) -> Picture:
     if values.ndim == 2:
         return values
     # Luminance, or the color channel in which ink and paper differ far more, yellow on white, say.
-    grey = values @ LUMINANCE
+    gray = values @ LUMINANCE
     rows, columns = (max(1, side // COLOR_SAMPLES) for side in values.shape[:2])
     sample = values[::rows, ::columns]
     # Channel by channel in memory: ten times as fast as along a last axis of three.
     if np.ptp(np.array(sample.transpose(2, 0, 1), order="C"), axis=0).max() > MIN_CONTRAST:
         contrast = values.max(axis=(0, 1)) - values.min(axis=(0, 1))
         best = int(contrast.argmax())
-        if contrast[best] > CHANNEL_GAIN * np.ptp(grey):
+        if contrast[best] > CHANNEL_GAIN * np.ptp(gray):
             return np.ascontiguousarray(values[..., best])
-    return grey
+    return gray
 
 
 def read_colors(image: Any) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ PRINT_QUANTILE = 0.9  # of the rim's ink: the shade of the print, without its fe
 MAX_PALE_PRINT = 0.6  # of full ink; paler print differs from the pen by its shade alone
 PEN_ABOVE_PRINT = 0.3  # of the way from the print's shade to full ink: where the pen begins
 PEN_EDGE = 2  # px around the pen's core that belong to its soft edge
-NEIGHBORS_8 = np.ones((3, 3), np.int8)  # the eight neighbours of a pixel
+NEIGHBORS_8 = np.ones((3, 3), np.int8)  # the eight neighbors of a pixel
 
 MIN_MASK_LEFT = 0.02  # of the ink; where less is left, the "lines" were the drawing itself
 RUN_PART = 6  # a line is found by straight runs of 1/6 of the picture's width …

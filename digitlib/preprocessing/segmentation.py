@@ -1,8 +1,8 @@
 """Numbers fall into lines, and lines into pieces of ink that may be digits or parts of them.
 
 Strokes (:mod:`stroke_pieces`) and pictures (:mod:`ink_pieces`) share the geometry of this file; no
-network is asked here. A digit may be one piece or several neighbours, so each line comes with all
-groups of neighbours that a reader should try, and with features of their forms and of the borders
+network is asked here. A digit may be one piece or several neighbors, so each line comes with all
+groups of neighbors that a reader should try, and with features of their forms and of the borders
 between them. A linear model (:mod:`digitlib.models.lattice`) makes prices of these features.
 """
 
@@ -33,7 +33,7 @@ MAX_PIECES = 16  # in it: wide digits are cut at many places, to be put together
 
 # Of a page; more is refused. One with 300 digits has half as many pieces:
 MOST_PIECES = 3_000
-BLOCK = 64  # parts of a line whose neighbours are sought at once
+BLOCK = 64  # parts of a line whose neighbors are sought at once
 
 # Features, lengths in line heights …
 FORM = "low", "high", "wide", "gap", "loose", "parts", "tall parts", "later", "unshared"
@@ -50,7 +50,7 @@ Features = NDArray[np.float64]  # [F] or [N, F]
 
 @dataclass(frozen=True)
 class Candidate:
-    """Neighbouring pieces of a line that may be one digit.
+    """Neighboring pieces of a line that may be one digit.
 
     Attributes:
         start, stop: the pieces, from ``start`` to before ``stop``.
@@ -164,7 +164,7 @@ def reading_order(pieces: Bounds) -> NDArray[np.intp]:
 
 
 def groups(pieces: Bounds, height: float) -> list[tuple[int, int]]:
-    """Neighbours that may be one digit: start and stop of each group, single pieces among them."""
+    """Neighbors that may be one digit: start and stop of each group, single pieces among them."""
     found = []
     for start in range(len(pieces)):
         found.append((start, start + 1))
@@ -178,7 +178,7 @@ def groups(pieces: Bounds, height: float) -> list[tuple[int, int]]:
 
 
 def _widest_gap(pieces: Bounds) -> float:
-    """The widest gap between neighbours from left to right; below 0 where all overlap."""
+    """The widest gap between neighbors from left to right; below 0 where all overlap."""
     return float((pieces[1:, 0] - np.maximum.accumulate(pieces[:, 2])[:-1]).max())
 
 

@@ -200,7 +200,7 @@ def _draw(drawing: list[Points], channels: bool) -> tuple[Frame, Channels | None
 
 
 def _cut(stroke: Points, height: float, spacing: float) -> list[Points]:
-    """The parts of a stroke, neighbours sharing their point; the stroke alone where it has none.
+    """The parts of a stroke, neighbors sharing their point; the stroke alone where it has none.
 
     A stroke may be cut where all that comes before is left of all that comes after, or nearly.
     """

@@ -117,8 +117,8 @@ def pngs(draw: st.DrawFn) -> bytes:
     if draw(st.booleans()):
         return content
     wide, high = draw(st.sampled_from([(1, 1), (9000, 9000), (12_000, 300), (2**31 - 1, 1)]))
-    depth, colour = draw(st.sampled_from([(8, 0), (8, 2), (1, 0), (16, 6), (4, 3), (7, 9)]))
-    header = struct.pack(">IIBBBBB", wide, high, depth, colour, 0, 0, draw(st.integers(0, 1)))
+    depth, color = draw(st.sampled_from([(8, 0), (8, 2), (1, 0), (16, 6), (4, 3), (7, 9)]))
+    header = struct.pack(">IIBBBBB", wide, high, depth, color, 0, 0, draw(st.integers(0, 1)))
     return content[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", zeros(size)) + chunk(b"IEND", b"")
 
 
