@@ -33,8 +33,8 @@ try:
     from pydantic import Field, TypeAdapter, ValidationError
 except ImportError as error:
     raise MissingPackageError(
-        f"This notebook needs {error.name}, which is not installed: run `make train` in the "
-        "repository, or `pip install 'digitlib[train]'`, and restart the kernel."
+        f"This notebook needs {error.name}, which is not installed: run `make train` (or "
+        "`pip install '.[train]'`) in the repository, then restart the kernel."
     ) from None
 
 from IPython import get_ipython
