@@ -91,7 +91,7 @@ class Recognizer:
             from digitlib.models.weights import load_model
         except ImportError as error:
             raise ImportError(
-                f"Weights in safetensors need PyTorch: pip install 'digitlib[train]' ({error})."
+                f"Weights in safetensors need PyTorch: pip install '.[train]' ({error})."
             ) from error
         return cls.from_model(*load_model(path))
 

@@ -18,7 +18,7 @@ from typing import Any
 PERSONAL = "personal.onnx"
 NICENESS = 5  # the pad goes first
 ONE_CORE = {"OMP_NUM_THREADS": "1"}  # the pad has another
-MISSING = "Learning needs PyTorch. To install it: make train, or pip install 'digitlib[train]'."
+MISSING = "Learning needs PyTorch. To install it: make train, or pip install '.[train]'."
 
 Told = Callable[[dict[str, Any]], None]
 
