@@ -91,7 +91,7 @@ Recognizer.load(BASELINE_WEIGHTS)
     assert done.stdout == "absent.safetensors: there is no such weights file.\n"
     last = done.stderr.splitlines()[-1]
     assert last.startswith("ImportError: ")
-    assert "pip install 'digitlib[train]'" in last
+    assert "pip install '.[train]'" in last
 
 
 def test_nothing_of_training_is_imported_where_it_is_there() -> None:
