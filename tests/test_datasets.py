@@ -183,6 +183,7 @@ def test_a_long_drawing_keeps_its_ends() -> None:
     assert (data.labels.tolist(), data.writers.tolist()) == ([3], [5])
 
 
+@pytest.mark.slow
 @pytest.mark.needs_pendigits
 def test_made_sets_keep_train_and_validation_apart(pendigits_file: Path) -> None:
     root = pendigits_file.parent.parent

@@ -177,6 +177,7 @@ def test_other_weights_have_neighbors_of_their_own() -> None:
     np.testing.assert_allclose([each.similarity for each in found], exact, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.needs_mnist
 @pytest.mark.needs_unipen
 def test_the_index_holds_the_training_digits_that_it_names(tmp_path: Path) -> None:

@@ -453,6 +453,7 @@ def nested_pages(draw: st.DrawFn) -> np.ndarray:
     return (picture + draw(st.sampled_from([0, 0.5, 3, 12])) * noise).clip(0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 @given(nested_pages())
 @settings(max_examples=50)
 def test_nested_pages_are_read_or_refused_with_a_documented_error(picture: np.ndarray) -> None:

@@ -139,6 +139,7 @@ def test_a_form_drawn_some_times_is_learned(tuner: HeadTuner, data: DigitData) -
     assert (after[sevens, :10].argmax(dim=1) == 7).sum() >= 6
 
 
+@pytest.mark.slow
 def test_a_writers_habit_is_counted_before_and_after(
     tuner: HeadTuner, model: DigitNet, data: DigitData
 ) -> None:
@@ -210,6 +211,7 @@ def test_what_is_kept(
     assert words in verdict
 
 
+@pytest.mark.slow
 def test_the_personal_network_is_written_with_its_card(tmp_path: Path, model: DigitNet) -> None:
     DrawingFile(tmp_path / "drawings").append(*drawings())
     steps: list[dict[str, Any]] = []
@@ -230,6 +232,7 @@ def test_the_personal_network_is_written_with_its_card(tmp_path: Path, model: Di
     assert teach.describe(result).endswith(" s)")
 
 
+@pytest.mark.slow
 def test_what_gains_nothing_leaves_earlier_weights(tmp_path: Path) -> None:
     DrawingFile(tmp_path).append(*drawings()[:12])
     (tmp_path / "personal.onnx").write_bytes(b"earlier")
