@@ -282,17 +282,6 @@ def experiments(group: str | None, seeds: int) -> None:
     tried.write_page(tried.LOG)
 
 
-@main.command()
-def fit_numbers() -> None:
-    """Fit the weights that divide numbers, in ten minutes.
-
-    Uses rows of UNIPEN's training and validation writers; writes digitlib/models/numbers.json.
-    """
-    from digitlib.training import number_fit
-
-    number_fit.write()
-
-
 # --- measuring -------------------------------------------------------------------------------
 
 
@@ -314,9 +303,9 @@ def numbers() -> None:
     Writes reports/numbers.json, in some minutes. The data are rows of digits by UNIPEN's test
     donors, as pen strokes and as pictures, touching pairs, and pages.
     """
-    from digitlib.evaluation import numbers as whole_numbers
+    from digitlib.numbers.evaluate import write
 
-    whole_numbers.write()
+    write()
 
 
 # --- reports ---------------------------------------------------------------------------------

@@ -69,6 +69,25 @@ DIGITS: dict[int, list[Points]] = {
 }
 
 
+def write(text: str, gap: float = 0.25, down: float = 0.0) -> list[Points]:
+    """The strokes of a number, its digits about 1 high.
+
+    Args:
+        text: digits.
+        gap: from the right side of a digit to the left side of the next one.
+        down: y of the digits' upper side.
+    """
+    strokes: list[Points] = []
+    right = 0.0
+    for character in text:
+        digit = DIGITS[int(character)]
+        across = np.concatenate(digit)[:, 0]
+        offset = np.array([right - across.min(), down])
+        strokes += [stroke + offset for stroke in digit]
+        right += float(np.ptp(across)) + gap
+    return strokes
+
+
 def coverage(
     strokes: Sequence[Points],
     *,

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers import bundled, coverage, write
+from PIL import Image
 
 from digitlib.__main__ import main
 from digitlib.errors import DataDamagedError
@@ -143,6 +145,20 @@ def test_the_architecture_lists_the_folders_from_the_first_to_the_last() -> None
     assert set(listed) == folders == set(floors) - {"errors", "files", "__main__"}
     heights = [floors[folder] for folder in listed]
     assert heights == sorted(heights)
+
+
+def test_the_example_with_numbers_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (example,) = [block for block in blocks if "recognizer.read(" in block]
+    monkeypatch.chdir(tmp_path)
+    ink = coverage(write("42"), page=(200, 300), height=160, brush=8)
+    Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8)).save("form.png")
+    exec(example, {"recognizer": bundled()})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "42"
+    assert [line.split()[0] for line in printed[1:]] == ["4", "2"]
 
 
 def test_every_make_target_exists() -> None:

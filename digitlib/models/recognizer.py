@@ -25,7 +25,7 @@ from digitlib.preprocessing.strokes import Channels
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from digitlib.models.reading import Reading
+    from digitlib.numbers.reading import Reading
 
 Numbers = TypeVar("Numbers", NDArray[Any], "Tensor")
 
@@ -134,16 +134,20 @@ class Recognizer:
         return self._predict(strokes.render(drawing, drop_taps=True))
 
     def read(self, source: Any) -> Reading:
-        """Read numbers, line by line, from left to right, with ``?`` for uncertain digits.
+        """Read whole numbers line by line, each from left to right.
 
         Args:
             source: a picture as for :meth:`predict`, or a list of pen strokes as for
                 :meth:`predict_strokes`, in any order.
 
+        Returns:
+            The digits with their boxes; its ``text`` has a ``?`` for each rejected digit.
+
         Raises:
-            BlankDrawingError, InputError: as there.
+            BlankDrawingError: there is no ink.
+            InputError: as :meth:`predict` and :meth:`predict_strokes`.
         """
-        from digitlib.models.number_reader import read
+        from digitlib.numbers.reader import read
 
         return read(self, source)
 

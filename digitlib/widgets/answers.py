@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from digitlib.models.display import percent
 from digitlib.models.prediction import Prediction
-from digitlib.models.reading import Box, ReadDigit, Reading
+from digitlib.numbers.reading import Box, ReadDigit, Reading, box_style
 from digitlib.preprocessing import strokes as pen
 from digitlib.widgets.examples import EXAMPLES, NUMBERS
 from digitlib.widgets.history import Stroke
@@ -140,14 +140,9 @@ def boxes_html(reading: Reading | None, extent: Box) -> str:
         reading: the result for the drawing; None without one.
         extent: left, top, right and bottom of the visible area, in the unit of the boxes.
     """
-    left, top, right, bottom = extent
-    wide, high = right - left, bottom - top
     return "".join(
-        f'<div class="dp-box{" dp-unsure" if each.rejected else ""}" style="'
-        f"left:{100 * (each.box[0] - left) / wide:.2f}%;"
-        f"top:{100 * (each.box[1] - top) / high:.2f}%;"
-        f"width:{100 * (each.box[2] - each.box[0]) / wide:.2f}%;"
-        f'height:{100 * (each.box[3] - each.box[1]) / high:.2f}%"><b>{each.text}</b></div>'
+        f'<div class="dp-box{" dp-unsure" if each.rejected else ""}" '
+        f'style="{box_style(each.box, extent)}"><b>{each.text}</b></div>'
         for each in (() if reading is None else reading.digits)
     )
 

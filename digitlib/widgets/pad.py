@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from digitlib.errors import BlankDrawingError
 from digitlib.models.prediction import Prediction
-from digitlib.models.reading import Reading
 from digitlib.models.recognizer import Recognizer
+from digitlib.numbers.reading import Reading
 from digitlib.preprocessing import strokes as pen
 from digitlib.widgets.answers import DigitAnswer, NumberAnswer, PadRecognizer
 from digitlib.widgets.callbacks import LOCK, Guard, guarded
