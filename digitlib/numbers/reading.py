@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from digitlib.models.display import frame_url, percent
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-COLUMNS = "line", "read", "closest", "confidence", "rejected", "box"
 MAX_WIDTH = 640  # px on screen
 
 STYLE = """<style>
@@ -45,7 +44,7 @@ class ReadDigit:
         box: left, top, right, bottom, in the unit of the strokes or in px of the picture.
         line: number of its line, from 0.
         confidence: probability of the digit, 0-1.
-        rejected: the confidence is below the threshold.
+        rejected: the network isn't sure enough which digit this is.
     """
 
     digit: int
@@ -92,13 +91,12 @@ class Reading:
     def table(self) -> list[dict[str, Any]]:
         """One row for each digit, for example for ``pandas.DataFrame``."""
         return [
-            dict(
-                zip(
-                    COLUMNS, (e.line, e.text, e.digit, e.confidence, e.rejected, e.box), strict=True
-                )
-            )
-            for e in self.digits
-        ]
+            {
+                "line": each.line, "read": each.text, "closest": each.digit,
+                "confidence": each.confidence, "rejected": each.rejected, "box": each.box,
+            }
+            for each in self.digits
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return self.text
@@ -120,7 +118,7 @@ class Reading:
                 f"<td>{percent(each.confidence)}</td><td>{'yes' if each.rejected else ''}</td>"
                 f"<td>{box}</td></tr>"
             )
-        head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+        head = "".join(f"<th>{name}</th>" for row in self.table()[:1] for name in row)
         return (
             f'{STYLE}<div class="dr-reading"><div class="dr-text">{self.text or "no number"}</div>'
             f'<div class="dr-page" style="max-width:{min(self.picture.shape[1], MAX_WIDTH)}px">'
