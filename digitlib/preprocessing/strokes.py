@@ -276,3 +276,31 @@ def rasterize(strokes: Strokes, shape: tuple[int, int], brush: float) -> NDArray
         for x, y in path:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
     return np.asarray(page.reduce(OVERSAMPLE), np.float64) / 255
+
+
+def draw_numbered(strokes: Strokes, shape: tuple[int, int], brush: float) -> NDArray[np.uint8]:
+    """Draw strokes with a round brush, and number them.
+
+    Args:
+        strokes: ``(n, 2)`` arrays of points in px of the picture, x right, y down.
+        shape: height and width of the picture, px.
+        brush: diameter, px.
+
+    Returns:
+        uint8 ``[2, H, W]``: ink coverage, 0-255, and the number of the stroke at each pixel, from 1
+        to 255 and then from 1 again; 0 without ink. Where strokes cross, the later one counts.
+    """
+    size, fine_size = (shape[1], shape[0]), (shape[1] * OVERSAMPLE, shape[0] * OVERSAMPLE)
+    layers = Image.new("L", fine_size), Image.new("L", size)
+    pens = [ImageDraw.Draw(layer) for layer in layers]
+    for number, stroke in enumerate(strokes):
+        for pen, scale, value in zip(pens, (OVERSAMPLE, 1), (255, number % 255 + 1), strict=True):
+            path = (stroke * scale).ravel().tolist()
+            diameter = max(brush * scale, 1)
+            if len(path) > 2:
+                pen.line(path, value, max(round(diameter), 1), joint="curve")
+            for x, y in (path[:2], path[-2:]):
+                reach = diameter / 2
+                pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=value)
+    ink = np.asarray(layers[0].reduce(OVERSAMPLE))
+    return np.stack([ink, np.where(ink > 0, np.asarray(layers[1]), 0)])

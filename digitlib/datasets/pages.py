@@ -1,0 +1,581 @@
+"""Simulated pictures of handwritten numbers: rows of real digits on paper, forms and cheques.
+
+A row is composed from the pen strokes of one writer, or from pictures of single digits, from far
+apart to overlapping. Signs, letters, print and the edges of other rows appear around it, because
+they do in real pictures, and a reader has to ignore them. All sizes are relative to a usual digit
+of the row, which is ``DIGIT`` px high on the canvas.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import scipy
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from digitlib.datasets import mnist, pendigits, unipen
+from digitlib.datasets.base import NO_DIGIT
+from digitlib.datasets.pen import PenDrawing
+from digitlib.files import data_root
+from digitlib.preprocessing.frame import to_frame
+from digitlib.preprocessing.strokes import draw_numbered
+
+Points = NDArray[np.float64]
+Picture = NDArray[np.uint8]  # [H, W]
+Scene = NDArray[np.float32]  # [H, W], gray, 0-255
+
+DIGIT = 30  # px: height of a usual digit on the canvas
+HEIGHT, BASELINE, LEFT = 130, 80, 60  # px of the canvas, and where its row stands and begins
+MIN_DRAWINGS = 8  # of a writer whose digits make rows
+# Clear space between neighbors, in heights of a usual digit. Touching digits share ink; overlapping
+# ones also reach into each other's box.
+SPACINGS = {
+    "wide": 0.55, "usual": 0.25, "close": 0.12, "just apart": 0.05, "touching": -0.03,
+    "overlapping": 0.02,
+}  # fmt: skip
+REACH = {"touching": 0.35, "overlapping": 0.35}  # heights that a digit may reach into the last
+USUAL_REACH = 0.2
+LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10), (0.06, 0.16, 0.19, 0.18, 0.15, 0.1, 0.07, 0.06, 0.03)
+PAPERS = {
+    "clean": 0.22, "ruled": 0.13, "squared": 0.08, "boxes": 0.12, "cell": 0.1, "photo": 0.12,
+    "cheque": 0.11, "real": 0.12,
+}  # fmt: skip
+PRINT = "ACEFHKMNPRTUVWXYacdefhkmnprtuvwx%&"  # characters that nobody takes for digits
+
+
+@dataclass(frozen=True)
+class Ink:
+    """What rows are made of.
+
+    Attributes:
+        writers: of each writer, pairs of label and strokes; the unit is the writer's usual digit.
+        frames: pictures of single digits, light ink on black; there may be none.
+        labels: their digits, ``[N]``.
+        others: strokes of letters and signs, in heights of a usual digit.
+        papers: real paper, gray pictures.
+    """
+
+    writers: list[list[tuple[int, list[Points]]]]
+    frames: Sequence[Picture]
+    labels: NDArray[np.int64]
+    others: list[list[Points]]
+    papers: list[Picture]
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """One character: ink, the number of its stroke at each pixel (from 1), and its text."""
+
+    ink: Picture
+    strokes: Picture
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of digits on an empty canvas.
+
+    Attributes:
+        ink: coverage by ink, 0-255, ``[HEIGHT, W]``.
+        strokes: the number of the stroke at each pixel, from 1; 0 without ink or without strokes.
+        text: the digits.
+        box: left, top, right and bottom of the digits, px.
+        cells: left sides of the boxes, and the right side of the last; empty without boxes.
+    """
+
+    ink: Picture
+    strokes: Picture
+    text: str
+    box: tuple[int, int, int, int]
+    cells: tuple[int, ...]
+
+
+# --- sources ---------------------------------------------------------------------------------
+
+
+def load_ink(split: str) -> Ink:
+    """The ink of a split; only ``train`` has pictures of digits and real paper.
+
+    The real paper and 600 of the digits come from the even half of the folder ``pictures`` of
+    :func:`files.data_root`. Without that folder there are none.
+
+    Raises:
+        DataMissingError, DataDamagedError: UNIPEN, pendigits or MNIST is missing or damaged.
+    """
+    drawings = unipen.read_unipen("unipen", split)
+    if split != "test":
+        drawings = drawings + [
+            PenDrawing(each.strokes, each.label, each.writer - 1000)
+            for each in pendigits.read_pendigits(split)
+        ]
+    writers: dict[int, list[PenDrawing]] = defaultdict(list)
+    for drawing in drawings:
+        writers[drawing.writer].append(drawing)
+    own = [_in_heights(each) for _, each in sorted(writers.items()) if len(each) >= MIN_DRAWINGS]
+    signs = unipen.read_unipen("letters", split) + unipen.read_unipen("signs", split)
+    others = [
+        strokes
+        for label, strokes in _in_heights([e for e in signs if e.character not in "1l7f^?>(){}[]"])
+        if label == NO_DIGIT
+    ]
+    frames: list[Picture] = []
+    labels = np.zeros(0, np.int64)
+    papers: list[Picture] = []
+    if split == "train":
+        data = mnist.build("mnist", split, mnist.find("mnist", split, data_root(None), False))
+        real, named, papers = _real_pictures()
+        frames = [*data.images.numpy(), *REPEATED * real]
+        labels = np.concatenate([data.labels.numpy(), *[named] * REPEATED])
+    return Ink(own, frames, labels, others, papers)
+
+
+def _in_heights(drawings: Sequence[PenDrawing]) -> list[tuple[int, list[Points]]]:
+    """Labels and strokes; the unit is the median of the drawings' longer sides."""
+    sides = [np.ptp(np.concatenate(each.strokes), axis=0).max() for each in drawings]
+    usual = max(float(np.median(sides)), 1e-9)
+    found = []
+    for each, side in zip(drawings, sides, strict=True):
+        scale = float(np.clip(side / usual, 0.65, 1.4)) / max(side, 1e-9)
+        corner = np.concatenate(each.strokes).min(axis=0)
+        found.append((each.label, [(stroke - corner) * scale for stroke in each.strokes]))
+    return found
+
+
+def _real_pictures() -> tuple[list[Picture], NDArray[np.int64], list[Picture]]:
+    """Ink and labels of the even pictures of digits, and the paper of those and of numbers."""
+    folder = data_root(None) / "pictures"
+    frames: list[Picture] = []
+    labels: list[int] = []
+    papers: list[Picture] = []
+    for name in ("digits", "numbers") if folder.is_dir() else ():
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if is_even(row["file"])]
+        for row in rows:
+            with Image.open(folder / row["file"]) as opened:
+                picture = opened.convert("L")
+            ink = None
+            if row["kind"] in ON_PAPER:
+                picture.thumbnail((400, 120))
+                ink, paper = _separate(np.asarray(picture), row["kind"] in LINED)
+                papers.append(paper)
+            elif row["kind"] in DRAWN:
+                ink = to_frame(picture)
+            if name == "digits" and ink is not None and _is_whole(ink):
+                frames.append(ink)
+                labels.append(int(row["label"]))
+    return frames, np.array(labels, np.int64), papers
+
+
+# Kinds of real pictures: drawings; and pictures with paper, some with the lines of a cell.
+DRAWN = ("scan28", "canvas", "paint28", "photo", "crop")
+LINED = ("meza", "formcell", "sudoku-full")
+ON_PAPER = (*LINED, "orand", "table", "plain", "ruled")
+REPEATED = 8  # times that each real digit counts as often as one of MNIST
+MIN_INK = 60  # of 255: where a picture of a digit has ink
+
+
+def _is_whole(ink: Picture) -> bool:
+    """Whether there is ink as large as a digit."""
+    rows, columns = np.nonzero(ink > MIN_INK)
+    return len(rows) > 20 and bool(np.ptp(rows) > max(0.25 * len(ink), 0.6 * np.ptp(columns)))
+
+
+def is_even(name: str) -> bool:
+    """Whether a file has an even number in its name: that half is for development."""
+    return int("".join(filter(str.isdigit, os.path.basename(name)))) % 2 == 0
+
+
+def _separate(picture: Picture, keep_edges: bool) -> tuple[Picture, Picture]:
+    """The ink, light on black, and the paper with ink filled by paper from beside it.
+
+    With ``keep_edges``, parts that touch the edge belong to the paper.
+    """
+    height, width = picture.shape
+    level = scipy.ndimage.percentile_filter(picture, 80, size=max(height // 2, 3)).astype(float)
+    contrast = scipy.ndimage.gaussian_filter(level - picture, 0.5)
+    mask = contrast > 14
+    if keep_edges:
+        labels, _ = scipy.ndimage.label(mask)
+        edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+        mask &= ~np.isin(labels, edge)
+    mask = scipy.ndimage.binary_dilation(mask, iterations=2)
+    labels, _ = scipy.ndimage.label(mask)
+    digit = labels == np.bincount(labels[mask], minlength=2).argmax()
+    full = np.percentile(contrast[digit], 90)
+    ink = np.where(digit & mask, 255 * np.clip(contrast / full, 0, 1), 0).astype(np.uint8)
+    filled, random = picture.copy(), np.random.default_rng(0)
+    for _ in range(40):
+        if not mask.any():
+            break
+        shift = int(random.integers(-6, 7)), int(random.integers(-width // 2, width // 2 + 1))
+        source, free = np.roll(filled, shift, (0, 1)), ~np.roll(mask, shift, (0, 1))
+        filled = np.where(mask & free, source, filled)
+        mask &= ~free
+    return ink, filled
+
+
+# --- glyphs ----------------------------------------------------------------------------------
+
+
+def _pen_glyph(label: int, strokes: Sequence[Points], pen: float, random: Generator) -> Glyph:
+    """A character as drawn again: another size, slant and aspect, with a slow waver."""
+    angle = random.normal(0, 0.08)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = turn @ [[random.uniform(0.85, 1.18), random.uniform(-0.25, 0.25)], [0, 1]]
+    waver, phase = random.normal(0, 0.02, 2), random.uniform(0, 6.3, 2)
+    scale = DIGIT * (random.uniform(0.65, 1.4) if random.random() < 0.2 else 1)
+    moved = [scale * (s + waver * np.sin(4 * s[:, ::-1] + phase)) @ turn.T for s in strokes]
+    points, margin = np.concatenate(moved), int(pen) + 2
+    low = points.min(axis=0) - margin
+    size = np.ceil(np.ptp(points, axis=0)).astype(int) + 2 * margin
+    shape = min(int(size[1]), 64), min(int(size[0]), 90)
+    ink, numbers = draw_numbered([stroke - low for stroke in moved], shape, pen)
+    return Glyph(ink, numbers, "" if label == NO_DIGIT else str(label))
+
+
+def _frame_glyph(frame: Picture, label: int, random: Generator) -> Glyph:
+    """A digit from a picture, enlarged, sheared, thicker or thinner."""
+    rows, columns = np.nonzero(frame > MIN_INK)
+    cut = frame[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    scale = DIGIT / max(cut.shape) * random.uniform(0.8, 1.2)
+    cut = np.pad(cut, 3)
+    shear, stretch = random.normal(0, 0.12), random.uniform(0.85, 1.2)
+    height, width = round(scale * len(cut)), round(scale * stretch * cut.shape[1])
+    step = 1 / (scale * stretch), shear, -shear * len(cut) / 2, 0, 1 / scale, 0
+    drawn = Image.fromarray(cut).transform(
+        (width, height), Image.Transform.AFFINE, step, Image.Resampling.BICUBIC
+    )
+    sharp, level = random.uniform(1, 2.5), random.uniform(0.35, 0.65)
+    ink = np.clip((np.asarray(drawn) / 255 - level) * sharp + level, 0, 1)
+    return Glyph((255 * ink).astype(np.uint8), np.zeros(ink.shape, np.uint8), str(label))
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+def make_row(
+    ink: Ink, random: Generator, spacing: str | None = None, paper: str = "clean",
+    lengths: tuple[Sequence[int], Sequence[float]] = LENGTHS, pictures: float = 0.0,
+    letters: float = 0.0,
+) -> Row:  # fmt: skip
+    """A row of digits by one hand.
+
+    Args:
+        ink: what it is made of.
+        random: of all choices.
+        spacing: a key of ``SPACINGS``; any, if it is None.
+        paper: a key of ``PAPERS``; digits are kept inside boxes.
+        lengths: numbers of digits, and their probabilities.
+        pictures: share of rows that are made of pictures of digits in place of strokes.
+        letters: share of rows that are letters and signs, or print; their text is empty.
+    """
+    spacing = spacing or str(random.choice([*SPACINGS], p=[0.12, 0.24, 0.2, 0.16, 0.17, 0.11]))
+    thick = random.random() < 0.1
+    pen = DIGIT * (random.uniform(0.14, 0.2) if thick else random.uniform(0.04, 0.14))
+    count = int(random.choice(lengths[0], p=lengths[1]))
+    if random.random() < letters:
+        return _place(_not_digits(count, ink, pen, random), spacing, 0, random)
+    if random.random() < pictures:
+        chosen = random.integers(len(ink.frames), size=count)
+        glyphs = [_frame_glyph(ink.frames[i], int(ink.labels[i]), random) for i in chosen]
+    else:
+        own = ink.writers[random.integers(len(ink.writers))]
+        chosen = random.integers(len(own), size=count)
+        glyphs = [_pen_glyph(own[i][0], own[i][1], pen, random) for i in chosen]
+    cell = int(random.uniform(1.0, 1.45) * DIGIT) if paper == "boxes" else 0
+    if random.random() < 0.25 and not cell:
+        glyphs = _with_signs(glyphs, ink, pen, random)
+    return _place(glyphs, spacing, cell, random)
+
+
+def _not_digits(count: int, ink: Ink, pen: float, random: Generator) -> list[Glyph]:
+    """Letters and signs by different hands, or print."""
+    if random.random() < 0.5:
+        chosen = random.integers(len(ink.others), size=count)
+        return [_pen_glyph(NO_DIGIT, ink.others[i], pen, random) for i in chosen]
+    name = str(random.choice(["DejaVuSans", "DejaVuSerif", "DejaVuSans-Bold", "STIXGeneral"]))
+    face = font(name, int(random.integers(20, 36)))
+    glyphs = []
+    for letter in random.choice([*PRINT], size=2 * count):
+        left, top, right, bottom = (int(side) for side in face.getbbox(letter))
+        page = Image.new("L", (right - left + 2, bottom - top + 2))
+        ImageDraw.Draw(page).text((1 - left, 1 - top), letter, 255, face)
+        drawn = np.asarray(page)
+        glyphs.append(Glyph(drawn, np.zeros_like(drawn), ""))
+    return glyphs
+
+
+def _with_signs(glyphs: list[Glyph], ink: Ink, pen: float, random: Generator) -> list[Glyph]:
+    """Add a point, comma or dash, or a letter or sign at an end: none of them is a digit."""
+    kind = random.random()
+    if kind < 0.75:
+        dash = kind > 0.5
+        ends = (0, len(glyphs)) if dash else (1, len(glyphs))
+        place = ends[1] if random.random() < 0.5 else int(random.integers(ends[0], ends[1] + 1))
+        x, y = random.uniform(0.3, 0.9) if dash else random.uniform(-0.12, 0), 0.0
+        y = random.uniform(-0.08, 0.08) if dash else random.uniform(0, 0.25)
+        mark = [DIGIT * np.array([[0, 0], [x, y]])]
+        margin = int(pen) + 2
+        low = mark[0].min(axis=0) - margin
+        size = np.ceil(np.ptp(mark[0], axis=0)).astype(int) + 2 * margin
+        drawn = draw_numbered([mark[0] - low], (int(size[1]), int(size[0])), pen)
+        return [*glyphs[:place], Glyph(drawn[0], drawn[1], "-" if dash else "."), *glyphs[place:]]
+    other = _pen_glyph(NO_DIGIT, ink.others[random.integers(len(ink.others))], pen, random)
+    return [*glyphs, other] if random.random() < 0.7 else [other, *glyphs]
+
+
+def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) -> Row:
+    """Push glyphs together until the clear space between their ink is as the spacing says."""
+    width = sum(each.ink.shape[1] for each in glyphs) + 3 * (len(glyphs) + 3) * DIGIT + 2 * LEFT
+    canvas, numbers = np.zeros((2, HEIGHT, width), np.uint8)
+    right = np.full(HEIGHT, -(10**6))  # of the ink so far, row by row
+    gap = round(SPACINGS[spacing] * DIGIT * random.uniform(0.8, 1.25))
+    gap *= 1 if spacing != "wide" or random.random() < 0.7 else int(random.integers(2, 5))
+    centered = random.random() < 0.25
+    low, high = np.array([10**6, 10**6]), np.array([0, 0])
+    text, first_stroke = "", 0
+    digits = any(each.text.isdecimal() for each in glyphs)
+    for place, glyph in enumerate(glyphs):
+        drawn, order, text_here = glyph.ink, glyph.strokes, glyph.text
+        if cell and drawn.shape[1] > cell:
+            size = cell, max(4, drawn.shape[0] * cell // drawn.shape[1])
+            drawn = np.asarray(Image.fromarray(drawn).resize(size, Image.Resampling.BOX))
+            order = np.asarray(Image.fromarray(order).resize(size, Image.Resampling.NEAREST))
+        height, wide = drawn.shape
+        middle = centered or text_here == "-"
+        top = BASELINE - (DIGIT // 2 + height // 2 if middle else height)
+        top += 2 if text_here == "." else 0
+        top = int(np.clip(top + random.normal(0, 0.05 * DIGIT), 2, HEIGHT - height - 2))
+        on = drawn > 90
+        has = on.any(axis=1)
+        if not has.any():
+            continue
+        begins = np.where(has, on.argmax(axis=1), 10**6)
+        ends = np.where(has, wide - on[:, ::-1].argmax(axis=1), -(10**6))
+        if cell:
+            left = LEFT + place * cell + (cell - wide) // 2 + int(random.normal(0, 0.04 * DIGIT))
+        elif right.max() < 0:
+            left = LEFT
+        else:
+            near = scipy.ndimage.maximum_filter1d(right, 2 * max(gap, 1) + 1)
+            close = 1 if text_here == "." else gap
+            need = int((near[top : top + height] - begins).max()) + close
+            reach = REACH.get(spacing, USUAL_REACH) * DIGIT
+            left = int(np.clip(need, right.max() - reach, right.max() + max(gap, 0) + 0.2 * DIGIT))
+        window = slice(top, top + height), slice(left, left + wide)
+        np.maximum(canvas[window], drawn, out=canvas[window])
+        numbered = (order.astype(int) + first_stroke - 1) % 255 + 1
+        numbers[window] = np.where(order > 0, numbered, numbers[window])
+        first_stroke += int(order.max())
+        right[window[0]] = np.maximum(right[window[0]], ends + left)
+        text += text_here if text_here.isdecimal() else ""
+        if text_here.isdecimal() or not digits:
+            rows, columns = np.nonzero(has)[0], begins.min() + left
+            own = columns, rows[0] + top, int(ends.max()) + left, rows[-1] + 1 + top
+            low, high = np.minimum(low, own[:2]), np.maximum(high, own[2:])
+    end = int(max(right.max(), LEFT + cell * len(glyphs))) + LEFT
+    cells = tuple(LEFT + cell * n for n in range(len(glyphs) + 1)) if cell else ()
+    box = int(low[0]), int(low[1]), int(high[0]), int(high[1])
+    return Row(canvas[:, :end], numbers[:, :end], text, box, cells)
+
+
+# --- pictures --------------------------------------------------------------------------------
+
+
+def photograph(row: Row, ink: Ink, paper: str, random: Generator) -> Scene:
+    """The row on paper, as a picture of the whole canvas, gray, 0-255."""
+    shape = row.ink.shape
+    light = random.uniform(90, 255) if random.random() < 0.5 else random.uniform(225, 255)
+    pencil = random.random() < 0.12  # faint, and grainy
+    contrast = random.uniform(14, 60) if pencil else light * random.uniform(0.4, 1)
+    scene: Scene = np.full(shape, light, np.float32)
+    if paper == "real" and ink.papers:
+        scene = _real_paper(ink.papers[random.integers(len(ink.papers))], row, random)
+        contrast *= float(np.median(scene)) / light
+        light = float(np.median(scene))
+    _draw_lines(scene, row, paper, light, contrast, random)
+    coverage = row.ink.astype(np.float32) / 255
+    if random.random() < 0.1:
+        coverage = np.maximum(coverage, _neighbors(row, ink, random))
+    if pencil:
+        coverage *= random.uniform(0.6, 1, shape).astype(np.float32)
+    inked = scene * (1 - coverage) + max(light - contrast, 0) * coverage
+    scene = np.asarray(inked, np.float32)
+    if random.random() < 0.08:
+        scene = _with_print(scene, row, light, random)
+    if paper in ("photo", "cheque", "cell", "real") or random.random() < 0.15:
+        scene = _camera(scene, contrast, random)
+    return np.clip(scene, 0, 255).astype(np.float32)
+
+
+def _draw_lines(
+    scene: Scene, row: Row, paper: str, light: float, contrast: float, random: Generator
+) -> None:
+    """Ruling, squares, boxes, the edges of a cell, or the waves of a cheque, in place."""
+    height, width = scene.shape
+    left, top, right, bottom = row.box
+    shade = light - random.uniform(0.1, 0.9) * min(contrast, 120)
+    thick = 1 if random.random() < 0.75 else 2
+    page = Image.fromarray(scene)
+    draw = ImageDraw.Draw(page)
+    slope = random.uniform(-0.02, 0.02)
+
+    def across(y: float, color: float = shade) -> None:
+        draw.line((0, y, width, y + slope * width), color, thick)
+
+    def down(x: float, color: float = shade) -> None:
+        draw.line((x, 0, x - slope * height, height), color, thick)
+
+    if paper == "ruled" or (paper in ("photo", "cheque") and random.random() < 0.25):
+        step = random.uniform(1.1, 2.4) * DIGIT
+        for n in range(-3, 4):
+            across(bottom + random.uniform(-0.3, 0.25) * DIGIT + n * step)
+    elif paper == "squared":
+        step = random.uniform(0.45, 1.2) * DIGIT
+        for x in np.arange(random.uniform(0, step), width, step):
+            down(x)
+        for y in np.arange(random.uniform(0, step), height, step):
+            across(y)
+    elif paper == "boxes" and row.cells:
+        middle, half = (top + bottom) / 2, random.uniform(0.6, 0.85) * DIGIT
+        ends = light - contrast * random.uniform(0.3, 1) if random.random() < 0.6 else shade
+        for x in row.cells:
+            draw.line((x, middle - half, x, middle + half), ends, thick)
+        for y in (middle - half, middle + half):
+            draw.line((row.cells[0], y, row.cells[-1], y), ends, thick)
+    elif paper == "cell":
+        dark = light * random.uniform(0.2, 0.9)
+        for y in (
+            top - random.uniform(0.05, 0.6) * DIGIT,
+            bottom + random.uniform(0.05, 0.6) * DIGIT,
+        ):
+            if random.random() < 0.7:
+                across(y, dark)
+        for x in (left - random.uniform(0.1, 1) * DIGIT, right + random.uniform(0.1, 1.5) * DIGIT):
+            if random.random() < 0.6:
+                down(x, dark)
+    scene[:] = np.asarray(page)
+    if paper == "cheque" or (paper == "photo" and random.random() < 0.25):
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        for _ in range(int(random.integers(1, 3))):
+            pitch, angle = random.uniform(0.15, 0.9), random.uniform(0, np.pi)
+            bend = random.uniform(0, 6) * np.sin(x / random.uniform(12, 60) + random.uniform(0, 6))
+            wave = np.sin(pitch * (x * np.cos(angle) + y * np.sin(angle) + bend))
+            lines = wave > random.uniform(-0.2, 0.9) if random.random() < 0.6 else (wave + 1) / 2
+            scene -= random.uniform(0.05, 0.5) * min(contrast, 110) * lines.astype(np.float32)
+
+
+def _real_paper(paper: Picture, row: Row, random: Generator) -> Scene:
+    """Real paper on the canvas, so that the row is where the digits were."""
+    left, top, right, bottom = row.box
+    wide, tall = right - left, bottom - top
+    above, below = random.uniform(0.02, 0.6, 2) * tall
+    before, after = random.uniform(0.05, 0.7, 2) * DIGIT
+    size = max(int(wide + before + after), 4), max(int(tall + above + below), 4)
+    part = np.asarray(Image.fromarray(paper).resize(size, Image.Resampling.BILINEAR))
+    if random.random() < 0.3:
+        part = part[:, ::-1]
+    x, y = int(left - before), int(top - above)
+    height, width = row.ink.shape
+    rows = np.clip(np.arange(height) - y, 0, size[1] - 1)
+    columns = np.clip(np.arange(width) - x, 0, size[0] - 1)
+    return part[np.ix_(rows, columns)].astype(np.float32)
+
+
+def _neighbors(row: Row, ink: Ink, random: Generator) -> Scene:
+    """Coverage by a part of another row, above or below, which isn't to be read."""
+    _, top, _, bottom = row.box
+    other = make_row(ink, random)
+    gap = random.uniform(0.1, 0.4) * DIGIT
+    shift = top - gap - other.box[3] if random.random() < 0.5 else bottom + gap - other.box[1]
+    coverage = np.zeros(row.ink.shape, np.float32)
+    y0, y1 = max(int(shift), 0), min(int(shift) + HEIGHT, HEIGHT)
+    width = min(row.ink.shape[1], other.ink.shape[1])
+    coverage[y0:y1, :width] = other.ink[y0 - int(shift) : y1 - int(shift), :width]
+    return coverage / np.float32(255)
+
+
+@cache
+def font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font that matplotlib brings, such as ``DejaVuSans``."""
+    import matplotlib
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/{name}.ttf", size)
+
+
+def _with_print(scene: Scene, row: Row, light: float, random: Generator) -> Scene:
+    """Print above, below or beside the digits, smaller than they are."""
+    left, top, right, bottom = row.box
+    letters = "".join(random.choice([*PRINT], size=int(random.integers(2, 14))))
+    face = font(str(random.choice(["DejaVuSans", "DejaVuSerif", "STIXGeneral"])),
+                int(random.integers(6, 14)))  # fmt: skip
+    places = [
+        (left + random.uniform(-20, 40), top - random.uniform(9, 18)),
+        (left + random.uniform(-20, 40), bottom + random.uniform(0, 8)),
+        (right + random.uniform(4, 15), random.uniform(top, bottom - 8)),
+    ]
+    page = Image.fromarray(scene)
+    ImageDraw.Draw(page).text(
+        places[random.integers(len(places))], letters, light * random.uniform(0, 0.6), face
+    )
+    return np.asarray(page)
+
+
+def _camera(scene: Scene, contrast: float, random: Generator) -> Scene:
+    """Uneven light, blur and noise."""
+    width = scene.shape[1]
+    light = np.linspace(1, random.uniform(0.6, 1), width, dtype=np.float32)
+    scene = scene * (light if random.random() < 0.5 else light[::-1])
+    page = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
+    blurred = np.asarray(page.filter(ImageFilter.GaussianBlur(random.uniform(0.2, 1.8))))
+    noise = random.standard_normal(scene.shape, np.float32) * np.float32(
+        random.uniform(0.5, min(9, 0.15 * contrast))
+    )
+    if random.random() < 0.3:  # grain of several px
+        noise = scipy.ndimage.uniform_filter(noise, 2) * 2
+    return np.asarray(blurred + noise, np.float32)
+
+
+def crop(scene: Scene, row: Row, random: Generator) -> Picture:
+    """Cut the row out, tightly or loosely, and reduce it as scanners and cameras do."""
+    height, width = scene.shape
+    left, top, right, bottom = row.box
+    if row.cells and random.random() < 0.7:
+        left, right = row.cells[0] - 4, row.cells[-1] + 4
+        top, bottom = top - 8, bottom + 8
+    if random.random() < 0.25:  # a slope
+        page = Image.fromarray(scene)
+        angle = random.uniform(-7, 7)
+        page = page.rotate(angle, Image.Resampling.BILINEAR, fillcolor=float(np.median(scene)))
+        scene = np.asarray(page)
+        rise = abs(np.tan(np.deg2rad(angle))) * (right - left) / 2
+        top, bottom = top - rise, bottom + rise
+    tall = bottom - top
+    loose = [(-0.05, 0.05), (0.03, 0.25), (0.2, 0.8)]
+    vertical = [random.uniform(*loose[random.choice(3, p=[0.25, 0.55, 0.2])]) for _ in range(2)]
+    sideways = [random.uniform(*((-0.01, 0.05), (0.05, 0.5), (0.5, 2))[random.choice(
+        3, p=[0.25, 0.6, 0.15])]) for _ in range(2)]  # fmt: skip
+    y0, y1 = top - vertical[0] * tall, bottom + vertical[1] * tall
+    x0, x1 = left - sideways[0] * DIGIT, right + sideways[1] * DIGIT
+    part = scene[
+        max(int(y0), 0) : min(int(y1) + 1, height), max(int(x0), 0) : min(int(x1) + 1, width)
+    ]
+    page = Image.fromarray(np.clip(part, 0, 255).astype(np.uint8))
+    page = page.resize((max(round(page.width * random.uniform(0.8, 1.25)), 6), page.height))
+    if random.random() < 0.35:
+        scale = random.uniform(12, 40) / page.height
+        page = page.resize((max(round(page.width * scale), 6), max(round(page.height * scale), 8)))
+    if random.random() < 0.2:
+        file = io.BytesIO()
+        page.save(file, "JPEG", quality=int(random.integers(20, 80)))
+        page = Image.open(file)
+    return np.asarray(page)

@@ -1,0 +1,205 @@
+"""Train the row network on simulated rows, which are drawn while it trains."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.random import Generator, default_rng
+from PIL import Image
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from digitlib.datasets import pages
+from digitlib.files import write_bytes
+from digitlib.models import checksum
+from digitlib.models.card import FORMAT
+from digitlib.models.networks import count_parameters
+from digitlib.models.weights import model_digest
+from digitlib.numbers.network import STRIDE, RowNet
+from digitlib.numbers.rows import HEIGHT, RowInput, pad, picture_row, stroke_row
+
+POOL = 12  # batches drawn at once and sorted by width, so that little is padded
+OPSET = 17  # needs onnxruntime 1.13
+REPORT_STEPS = 250  # between lines about the loss
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a training run; stored with the weights."""
+
+    steps: int = 20_000
+    batch_size: int = 48
+    learning_rate: float = 2e-3  # the peak of one cycle of AdamW
+    weight_decay: float = 1e-2
+    averaging: float = 0.999  # decay of the moving average of the weights
+    strokes: float = 0.25  # share of rows that are pen strokes; the others are pictures
+    pictures: float = 0.45  # of the pictures, share made of pictures of digits
+    letters: float = 0.04  # of the pictures, share without digits
+    seed: int = 0
+
+
+# --- examples --------------------------------------------------------------------------------
+
+
+def draw_example(ink: pages.Ink, settings: Settings, random: Generator) -> tuple[RowInput, str]:
+    """A row as input of the network, and its digits."""
+    if random.random() < settings.strokes:
+        row = pages.make_row(ink, random)
+        return row_of_strokes(row, random), row.text
+    paper = str(random.choice([*pages.PAPERS], p=[*pages.PAPERS.values()]))
+    row = pages.make_row(
+        ink, random, paper=paper, pictures=settings.pictures, letters=settings.letters
+    )
+    scene = pages.photograph(row, ink, paper, random)
+    return picture_row(pages.crop(scene, row, random)), row.text
+
+
+def row_of_strokes(row: pages.Row, random: Generator) -> RowInput:
+    """A row as pen strokes give it: ink without paper, with numbered strokes."""
+    _, top, _, bottom = row.box
+    columns = np.flatnonzero(row.ink.any(axis=0))
+    left, right = int(columns[0]) - 2, int(columns[-1]) + 3
+    above, below = (random.uniform(0, 0.2, 2) * (bottom - top)).astype(int)
+    window = slice(max(top - above, 0), bottom + below), slice(left, right)
+    scale = HEIGHT / (window[0].stop - window[0].start)
+    size = max(round((right - left) * scale * random.uniform(0.85, 1.2)), 8), HEIGHT
+    ink = Image.fromarray(row.ink[window]).resize(size, Image.Resampling.BOX)
+    numbers = Image.fromarray(row.strokes[window]).resize(size, Image.Resampling.NEAREST)
+    return stroke_row(np.asarray(ink), np.asarray(numbers))
+
+
+class Batches(IterableDataset[tuple[Tensor, ...]]):
+    """Endless batches: rows, their columns, all digits + 1, and the number of digits of each row.
+
+    Rows are uint8 ``[N, 2, 32, W]``, padded on the right to one width.
+    """
+
+    def __init__(self, ink: pages.Ink, settings: Settings) -> None:
+        self.ink, self.settings = ink, settings
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        worker = get_worker_info()
+        random = default_rng([self.settings.seed, worker.id if worker else 0])
+        size = self.settings.batch_size
+        while True:
+            drawn = [draw_example(self.ink, self.settings, random) for _ in range(POOL * size)]
+            drawn.sort(key=lambda each: each[0].shape[2])
+            for start in random.permutation(POOL) * size:
+                yield _collate(drawn[start : start + size])
+
+
+def _collate(examples: Sequence[tuple[RowInput, str]]) -> tuple[Tensor, ...]:
+    texts = [text for _, text in examples]
+    return (
+        torch.from_numpy(pad([row for row, _ in examples])),
+        torch.tensor([row.shape[2] // STRIDE for row, _ in examples]),
+        torch.tensor([int(digit) + 1 for text in texts for digit in text]),
+        torch.tensor([len(text) for text in texts]),
+    )
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+def train(settings: Settings) -> tuple[RowNet, dict[str, Any]]:
+    """Train a network; on a GPU where there is one, else on one core, with one for the rows.
+
+    Returns:
+        the averaged network, and facts about the run for its card.
+
+    Raises:
+        DataMissingError, DataDamagedError: see :func:`pages.load_ink`.
+    """
+    begin = time.monotonic()
+    ink = pages.load_ink("train")
+    print(f"{len(ink.writers)} writers, {len(ink.frames):,} pictures of digits, "
+          f"{len(ink.papers)} pictures of paper")  # fmt: skip
+    torch.manual_seed(settings.seed)
+    torch.set_num_threads(1)  # the other core draws rows
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = RowNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = get_ema_multi_avg_fn(settings.averaging)
+    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=settings.weight_decay)
+    cycle = OneCycleLR(
+        optimizer, settings.learning_rate, settings.steps, pct_start=0.05, final_div_factor=1e3
+    )
+    ctc = nn.CTCLoss(zero_infinity=True)
+    batches = iter(DataLoader(Batches(ink, settings), None, num_workers=1, prefetch_factor=36))
+    losses: list[float] = []
+    for step in range(1, settings.steps + 1):
+        rows, columns, digits, lengths = next(batches)
+        given = rows.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            found = network(given)
+        loss = ctc(found.float().permute(2, 0, 1), digits.to(device), columns, lengths)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        cycle.step()
+        averaged.update_parameters(network)
+        losses.append(loss.item())
+        if step % REPORT_STEPS == 0:
+            minutes = (time.monotonic() - begin) / 60
+            recent = float(np.mean(losses[-REPORT_STEPS:]))
+            print(f"step {step:,} of {settings.steps:,}: loss {recent:.3f}, {minutes:.1f} minutes",
+                  flush=True)  # fmt: skip
+    network.load_state_dict(averaged.module.state_dict())
+    return network.cpu().eval(), {
+        "minutes": (time.monotonic() - begin) / 60,
+        "device": device.type,
+        "writers": len(ink.writers),
+        "pictures of digits": len(ink.frames),
+        "pictures of paper": len(ink.papers),
+    }
+
+
+def to_onnx(network: RowNet, card: dict[str, Any]) -> bytes:
+    """The content of an ONNX file with the network and its card.
+
+    Its input ``rows`` is uint8 ``[N, 2, 32, W]``; its output ``log_probabilities`` is float
+    ``[N, 11, W / 2]``.
+    """
+    content = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(
+            network.eval(),
+            (torch.zeros(2, 2, HEIGHT, 64, dtype=torch.uint8),),
+            content,  # type: ignore[arg-type]  # the exporter accepts files
+            dynamo=False,  # the other exporter needs one more package
+            opset_version=OPSET,
+            input_names=["rows"],
+            output_names=["log_probabilities"],
+            dynamic_axes={"rows": {0: "N", 3: "W"}, "log_probabilities": {0: "N", 2: "T"}},
+        )
+    file = onnx.load_from_string(content.getvalue())
+    metadata = {
+        "format": FORMAT,
+        "card": json.dumps(card),
+        "parameters": str(count_parameters(network)),
+        "weights": model_digest(network),
+        checksum.NAME: checksum.PLACEHOLDER,
+    }
+    onnx.helper.set_model_props(file, metadata)
+    onnx.checker.check_model(file)
+    return checksum.add_checksum(file.SerializeToString())
+
+
+def write(path: Path, settings: Settings) -> None:
+    """Train a network and write it as ONNX."""
+    network, facts = train(settings)
+    write_bytes(path, to_onnx(network, {"settings": asdict(settings)} | facts))
+    print(f"{path}: weights {model_digest(network)}")
