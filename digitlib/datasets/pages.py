@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from digitlib.datasets import mnist, pendigits, unipen
 from digitlib.datasets.base import NO_DIGIT
+from digitlib.datasets.habits import add_habits
 from digitlib.datasets.pen import PenDrawing
 from digitlib.files import data_root
 from digitlib.preprocessing.frame import to_frame
@@ -35,6 +36,7 @@ Scene = NDArray[np.float32]  # [H, W], gray, 0-255
 
 DIGIT = 30  # px: height of a usual digit on the canvas
 HEIGHT, BASELINE, LEFT = 130, 80, 60  # px of the canvas, and where its row stands and begins
+HABITS = 0.4  # share of pen digits with habits of other hands
 MIN_DRAWINGS = 8  # of a writer whose digits make rows
 # Clear space between neighbors, in heights of a usual digit. Touching digits share ink; overlapping
 # ones also reach into each other's box.
@@ -228,6 +230,8 @@ def _separate(picture: Picture, keep_edges: bool) -> tuple[Picture, Picture]:
 
 def _pen_glyph(label: int, strokes: Sequence[Points], pen: float, random: Generator) -> Glyph:
     """A character as drawn again: another size, slant and aspect, with a slow waver."""
+    if label != NO_DIGIT and random.random() < HABITS:
+        strokes = add_habits(strokes, label, random)
     angle = random.normal(0, 0.08)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turn = turn @ [[random.uniform(0.85, 1.18), random.uniform(-0.25, 0.25)], [0, 1]]
@@ -400,7 +404,7 @@ def photograph(row: Row, ink: Ink, paper: str, random: Generator) -> Scene:
     scene: Scene = np.full(shape, light, np.float32)
     if paper == "real" and ink.papers:
         scene = _real_paper(ink.papers[random.integers(len(ink.papers))], row, random)
-        contrast *= float(np.median(scene)) / light
+        contrast = max(contrast * float(np.median(scene)) / light, 10)
         light = float(np.median(scene))
     _draw_lines(scene, row, paper, light, contrast, random)
     coverage = row.ink.astype(np.float32) / 255

@@ -149,7 +149,7 @@ class Recognizer:
         """
         from digitlib.numbers.reader import read
 
-        return read(self, source)
+        return read(source)
 
     def predict_frame(self, frame: Frame, channels: Channels | None = None) -> Prediction:
         """Read the digit in one frame, uint8 ``[28, 28]``; channels are float32 ``[3, 28, 28]``.

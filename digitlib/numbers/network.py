@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 CLASSES = 11  # blank, then the digits 0 to 9
-STRIDE = 2  # px of the row per column of the output
 
 
 class RowNet(nn.Module):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 HEIGHT = 32  # px of a row
+STRIDE = 2  # px of a row per column of the network's output
 MIN_WIDTH, MAX_WIDTH = 12, 2048  # px
 PADDING = 8  # empty px on the left and on the right
 CYCLE = 3  # shades in which strokes are numbered: neighbors differ
@@ -38,7 +39,7 @@ def picture_row(gray: NDArray[np.uint8]) -> RowInput:
 def pad(rows: Sequence[RowInput]) -> NDArray[np.uint8]:
     """Rows in one array ``[N, 2, HEIGHT, W]``; W is even, and padding on the right is empty."""
     widest = max(row.shape[2] for row in rows)
-    padded = np.zeros((len(rows), 2, HEIGHT, widest + widest % 2), np.uint8)
+    padded = np.zeros((len(rows), 2, HEIGHT, widest + widest % STRIDE), np.uint8)
     for place, row in enumerate(rows):
         padded[place, :, :, : row.shape[2]] = row
     return padded

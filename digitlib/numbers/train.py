@@ -27,8 +27,8 @@ from digitlib.models import checksum
 from digitlib.models.card import FORMAT
 from digitlib.models.networks import count_parameters
 from digitlib.models.weights import model_digest
-from digitlib.numbers.network import STRIDE, RowNet
-from digitlib.numbers.rows import HEIGHT, RowInput, pad, picture_row, stroke_row
+from digitlib.numbers.network import RowNet
+from digitlib.numbers.rows import HEIGHT, STRIDE, RowInput, pad, picture_row, stroke_row
 
 POOL = 12  # batches drawn at once and sorted by width, so that little is padded
 OPSET = 17  # needs onnxruntime 1.13
