@@ -359,10 +359,8 @@ def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) 
         top = BASELINE - (DIGIT // 2 + height // 2 if middle else height)
         top += 2 if text_here == "." else 0
         top = int(np.clip(top + random.normal(0, 0.05 * DIGIT), 2, HEIGHT - height - 2))
-        on = drawn > 90
+        on = drawn > 0.35 * drawn.max()
         has = on.any(axis=1)
-        if not has.any():
-            continue
         begins = np.where(has, on.argmax(axis=1), 10**6)
         ends = np.where(has, wide - on[:, ::-1].argmax(axis=1), -(10**6))
         if cell:
@@ -501,11 +499,9 @@ def _neighbors(row: Row, ink: Ink, random: Generator) -> Scene:
     other = make_row(ink, random)
     gap = random.uniform(0.1, 0.4) * DIGIT
     shift = top - gap - other.box[3] if random.random() < 0.5 else bottom + gap - other.box[1]
-    coverage = np.zeros(row.ink.shape, np.float32)
-    y0, y1 = max(int(shift), 0), min(int(shift) + HEIGHT, HEIGHT)
-    width = min(row.ink.shape[1], other.ink.shape[1])
-    coverage[y0:y1, :width] = other.ink[y0 - int(shift) : y1 - int(shift), :width]
-    return coverage / np.float32(255)
+    canvas = Image.new("L", row.ink.shape[::-1])
+    canvas.paste(Image.fromarray(other.ink), (0, int(shift)))
+    return np.asarray(canvas, np.float32) / np.float32(255)
 
 
 @cache
@@ -525,7 +521,7 @@ def _with_print(scene: Scene, row: Row, light: float, random: Generator) -> Scen
     places = [
         (left + random.uniform(-20, 40), top - random.uniform(9, 18)),
         (left + random.uniform(-20, 40), bottom + random.uniform(0, 8)),
-        (right + random.uniform(4, 15), random.uniform(top, bottom - 8)),
+        (right + random.uniform(4, 15), random.uniform(top, bottom) - 4),
     ]
     page = Image.fromarray(scene)
     ImageDraw.Draw(page).text(
