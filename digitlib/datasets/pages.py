@@ -13,7 +13,7 @@ import io
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -75,11 +75,12 @@ class Ink:
 
 @dataclass(frozen=True)
 class Glyph:
-    """One character: ink, the number of its stroke at each pixel (from 1), and its text."""
+    """One character: ink, the number of its stroke at each pixel (from 1), its text and strokes."""
 
     ink: Picture
     strokes: Picture
     text: str
+    paths: Sequence[Points] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class Row:
         text: the digits.
         box: left, top, right and bottom of the digits, px.
         cells: left sides of the boxes, and the right side of the last; empty without boxes.
+        paths: the strokes, ``(n, 2)`` arrays in px of the canvas; empty for pictures of digits.
+        writer: index into ``Ink.writers``; -1 for pictures of digits, letters and print.
     """
 
     ink: Picture
@@ -99,6 +102,8 @@ class Row:
     text: str
     box: tuple[int, int, int, int]
     cells: tuple[int, ...]
+    paths: tuple[Points, ...] = ()
+    writer: int = -1
 
 
 # --- sources ---------------------------------------------------------------------------------
@@ -228,22 +233,27 @@ def _separate(picture: Picture, keep_edges: bool) -> tuple[Picture, Picture]:
 # --- glyphs ----------------------------------------------------------------------------------
 
 
-def _pen_glyph(label: int, strokes: Sequence[Points], pen: float, random: Generator) -> Glyph:
-    """A character as drawn again: another size, slant and aspect, with a slow waver."""
-    if label != NO_DIGIT and random.random() < HABITS:
-        strokes = add_habits(strokes, label, random)
-    angle = random.normal(0, 0.08)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    turn = turn @ [[random.uniform(0.85, 1.18), random.uniform(-0.25, 0.25)], [0, 1]]
-    waver, phase = random.normal(0, 0.02, 2), random.uniform(0, 6.3, 2)
-    scale = DIGIT * (random.uniform(0.65, 1.4) if random.random() < 0.2 else 1)
-    moved = [scale * (s + waver * np.sin(4 * s[:, ::-1] + phase)) @ turn.T for s in strokes]
+def _pen_glyph(
+    label: int, strokes: Sequence[Points], pen: float, random: Generator, augment: bool = True
+) -> Glyph:
+    """A character, drawn again with another slant, aspect and waver if it is augmented."""
+    moved = [DIGIT * stroke for stroke in strokes]
+    if augment:
+        if label != NO_DIGIT and random.random() < HABITS:
+            strokes = add_habits(strokes, label, random)
+        angle = random.normal(0, 0.08)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        turn = turn @ [[random.uniform(0.85, 1.18), random.uniform(-0.25, 0.25)], [0, 1]]
+        waver, phase = random.normal(0, 0.02, 2), random.uniform(0, 6.3, 2)
+        scale = DIGIT * (random.uniform(0.65, 1.4) if random.random() < 0.2 else 1)
+        moved = [scale * (s + waver * np.sin(4 * s[:, ::-1] + phase)) @ turn.T for s in strokes]
     points, margin = np.concatenate(moved), int(pen) + 2
     low = points.min(axis=0) - margin
     size = np.ceil(np.ptp(points, axis=0)).astype(int) + 2 * margin
     shape = min(int(size[1]), 64), min(int(size[0]), 90)
-    ink, numbers = draw_numbered([stroke - low for stroke in moved], shape, pen)
-    return Glyph(ink, numbers, "" if label == NO_DIGIT else str(label))
+    paths = [stroke - low for stroke in moved]
+    ink, numbers = draw_numbered(paths, shape, pen)
+    return Glyph(ink, numbers, "" if label == NO_DIGIT else str(label), paths)
 
 
 def _frame_glyph(frame: Picture, label: int, random: Generator) -> Glyph:
@@ -269,7 +279,7 @@ def _frame_glyph(frame: Picture, label: int, random: Generator) -> Glyph:
 def make_row(
     ink: Ink, random: Generator, spacing: str | None = None, paper: str = "clean",
     lengths: tuple[Sequence[int], Sequence[float]] = LENGTHS, pictures: float = 0.0,
-    letters: float = 0.0,
+    letters: float = 0.0, augment: bool = True,
 ) -> Row:  # fmt: skip
     """A row of digits by one hand.
 
@@ -281,6 +291,7 @@ def make_row(
         lengths: numbers of digits, and their probabilities.
         pictures: share of rows that are made of pictures of digits in place of strokes.
         letters: share of rows that are letters and signs, or print; their text is empty.
+        augment: draw the strokes with other slants and habits, and add signs and letters.
     """
     spacing = spacing or str(random.choice([*SPACINGS], p=[0.12, 0.24, 0.2, 0.16, 0.17, 0.11]))
     thick = random.random() < 0.1
@@ -288,17 +299,19 @@ def make_row(
     count = int(random.choice(lengths[0], p=lengths[1]))
     if random.random() < letters:
         return _place(_not_digits(count, ink, pen, random), spacing, 0, random)
+    writer = -1
     if random.random() < pictures:
         chosen = random.integers(len(ink.frames), size=count)
         glyphs = [_frame_glyph(ink.frames[i], int(ink.labels[i]), random) for i in chosen]
     else:
-        own = ink.writers[random.integers(len(ink.writers))]
+        writer = int(random.integers(len(ink.writers)))
+        own = ink.writers[writer]
         chosen = random.integers(len(own), size=count)
-        glyphs = [_pen_glyph(own[i][0], own[i][1], pen, random) for i in chosen]
+        glyphs = [_pen_glyph(own[i][0], own[i][1], pen, random, augment) for i in chosen]
     cell = int(random.uniform(1.0, 1.45) * DIGIT) if paper == "boxes" else 0
-    if random.random() < 0.25 and not cell:
+    if augment and random.random() < 0.25 and not cell:
         glyphs = _with_signs(glyphs, ink, pen, random)
-    return _place(glyphs, spacing, cell, random)
+    return replace(_place(glyphs, spacing, cell, random), writer=writer)
 
 
 def _not_digits(count: int, ink: Ink, pen: float, random: Generator) -> list[Glyph]:
@@ -346,12 +359,14 @@ def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) 
     gap *= 1 if spacing != "wide" or random.random() < 0.7 else int(random.integers(2, 5))
     centered = random.random() < 0.25
     low, high = np.array([10**6, 10**6]), np.array([0, 0])
-    text, first_stroke = "", 0
+    text, first_stroke, paths = "", 0, list[Points]()
     digits = any(each.text.isdecimal() for each in glyphs)
     for place, glyph in enumerate(glyphs):
         drawn, order, text_here = glyph.ink, glyph.strokes, glyph.text
+        scale = np.ones(2)
         if cell and drawn.shape[1] > cell:
             size = cell, max(4, drawn.shape[0] * cell // drawn.shape[1])
+            scale = np.array(size) / drawn.shape[::-1]
             drawn = np.asarray(Image.fromarray(drawn).resize(size, Image.Resampling.BOX))
             order = np.asarray(Image.fromarray(order).resize(size, Image.Resampling.NEAREST))
         height, wide = drawn.shape
@@ -378,6 +393,7 @@ def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) 
         numbered = (order.astype(int) + first_stroke - 1) % 255 + 1
         numbers[window] = np.where(order > 0, numbered, numbers[window])
         first_stroke += int(order.max())
+        paths += [path * scale + (left, top) for path in glyph.paths]
         right[window[0]] = np.maximum(right[window[0]], ends + left)
         text += text_here if text_here.isdecimal() else ""
         if text_here.isdecimal() or not digits:
@@ -387,17 +403,21 @@ def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) 
     end = int(max(right.max(), LEFT + cell * len(glyphs))) + LEFT
     cells = tuple(LEFT + cell * n for n in range(len(glyphs) + 1)) if cell else ()
     box = int(low[0]), int(low[1]), int(high[0]), int(high[1])
-    return Row(canvas[:, :end], numbers[:, :end], text, box, cells)
+    return Row(canvas[:, :end], numbers[:, :end], text, box, cells, tuple(paths))
 
 
 # --- pictures --------------------------------------------------------------------------------
 
 
-def photograph(row: Row, ink: Ink, paper: str, random: Generator) -> Scene:
-    """The row on paper, as a picture of the whole canvas, gray, 0-255."""
+def photograph(row: Row, ink: Ink, paper: str, random: Generator, extras: bool = True) -> Scene:
+    """The row on paper, as a picture of the whole canvas, gray, 0-255.
+
+    With ``extras``, some rows are in pencil, have print or parts of other rows beside them, or are
+    blurred and noisy on any paper.
+    """
     shape = row.ink.shape
     light = random.uniform(90, 255) if random.random() < 0.5 else random.uniform(225, 255)
-    pencil = random.random() < 0.12  # faint, and grainy
+    pencil = extras and random.random() < 0.12  # faint, and grainy
     contrast = random.uniform(14, 60) if pencil else light * random.uniform(0.4, 1)
     scene: Scene = np.full(shape, light, np.float32)
     if paper == "real" and ink.papers:
@@ -406,15 +426,15 @@ def photograph(row: Row, ink: Ink, paper: str, random: Generator) -> Scene:
         light = float(np.median(scene))
     _draw_lines(scene, row, paper, light, contrast, random)
     coverage = row.ink.astype(np.float32) / 255
-    if random.random() < 0.1:
+    if extras and random.random() < 0.1:
         coverage = np.maximum(coverage, _neighbors(row, ink, random))
     if pencil:
         coverage *= random.uniform(0.6, 1, shape).astype(np.float32)
     inked = scene * (1 - coverage) + max(light - contrast, 0) * coverage
     scene = np.asarray(inked, np.float32)
-    if random.random() < 0.08:
+    if extras and random.random() < 0.08:
         scene = _with_print(scene, row, light, random)
-    if paper in ("photo", "cheque", "cell", "real") or random.random() < 0.15:
+    if paper in ("photo", "cheque", "cell", "real") or (extras and random.random() < 0.15):
         scene = _camera(scene, contrast, random)
     return np.clip(scene, 0, 255).astype(np.float32)
 
@@ -579,3 +599,56 @@ def crop(scene: Scene, row: Row, random: Generator) -> Picture:
         page.save(file, "JPEG", quality=int(random.integers(20, 80)))
         page = Image.open(file)
     return np.asarray(page)
+
+
+# --- pages -----------------------------------------------------------------------------------
+
+
+def make_page(row: Row | None, random: Generator) -> Picture:
+    """A ruled sheet with a ring left by a cup, a line of print, and perhaps a row of digits.
+
+    Args:
+        row: in one half of the page; the ring is in the other.
+        random: of paper, ruling, ring, print and places.
+
+    Returns:
+        gray, 480 to 620 px high and 720 wide.
+    """
+    height, width, digit = int(random.integers(480, 620)), 720, random.uniform(50, 90)
+    top = random.random() < 0.5  # the row is in the upper half
+    sheet = Image.new("L", (width, height), int(random.integers(235, 256)))
+    draw = ImageDraw.Draw(sheet)
+    step = random.uniform(38, 70)
+    for y in np.arange(step * random.random(), height, step):
+        draw.line((0, y, width, y), 190, 2)
+    face = font(str(random.choice(["DejaVuSans", "DejaVuSerif", "STIXGeneral"])),
+                int(random.integers(18, 34)))  # fmt: skip
+    place = random.uniform(20, 120), height * (0.03 if top else 0.9)
+    draw.text(place, "".join(random.choice([*PRINT, " "], size=24)), 40, face)
+    page = np.asarray(sheet, np.float32)
+    page = page * (1 - _ring((height, width), not top, random))
+    if row is not None:
+        left, upper, right, lower = row.box
+        cut = Image.fromarray(row.ink[upper - 4 : lower + 4, left - 4 : right + 4])
+        scale = min(digit / DIGIT, 0.85 * width / cut.width, 0.34 * height / cut.height)
+        cut = cut.resize((int(cut.width * scale), int(cut.height * scale)))
+        x = int(random.uniform(0.04, 0.96) * (0.92 * width - cut.width) + 0.04 * width)
+        y = int(height * (0.3 if top else 0.7) - cut.height / 2)
+        window = page[max(y, 0) : y + cut.height, max(x, 0) : x + cut.width]
+        coverage = np.asarray(cut, np.float32)[: len(window), : window.shape[1]] / 255
+        window[:] = window * (1 - coverage) + 45 * coverage
+    page = page + random.uniform(0, 4) * random.standard_normal(page.shape, np.float32)
+    return np.clip(page, 0, 255).astype(np.uint8)
+
+
+def _ring(shape: tuple[int, int], top: bool, random: Generator) -> Scene:
+    """The opacity of a ring: uneven, darkest at its rim."""
+    height, width = shape
+    y, x = np.mgrid[:height, :width]
+    middle = height * (0.26 if top else 0.74), random.uniform(0.2, 0.8) * width
+    radius, thick = random.uniform(0.13, 0.2) * height, random.uniform(2, 5)
+    angle = np.arctan2(y - middle[0], x - middle[1])
+    uneven = 1 + 0.4 * np.cos(random.integers(1, 4) * angle + random.uniform(0, 6.3))
+    off = np.hypot(y - middle[0], (x - middle[1]) * random.uniform(0.95, 1.05)) - radius
+    rim = np.exp(-((off / thick) ** 2)) * uneven * random.uniform(0.3, 0.6)
+    return np.clip(rim, 0, 0.9).astype(np.float32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ class RowReader:
 
 
 def read(source: Any, reader: RowReader | None = None) -> Reading:
-    """The numbers in a picture or in pen strokes; arguments and errors as :meth:`Recognizer.read`."""
+    """Read a picture or pen strokes; arguments and errors as :meth:`Recognizer.read`."""
     reader = reader or RowReader.bundled()
     if isinstance(source, list | tuple):
         found, picture, extent = _stroke_views(strokes.validate_strokes(source))
@@ -206,7 +207,7 @@ def _boxes(view: View, runs: Sequence[tuple[int, int, float]]) -> list[Box]:
     left, top, right, bottom = view.extent
     x_scale, y_scale = (right - left) / ink.shape[1], (bottom - top) / HEIGHT
     middles = [STRIDE * (start + stop) / 2 - PADDING for start, stop, _ in runs]
-    cuts = [(a + b) / 2 for a, b in zip(middles, middles[1:], strict=False)]
+    cuts = [(a + b) / 2 for a, b in pairwise(middles)]
     boxes = []
     for middle, low, high in zip(middles, [0, *cuts], [*cuts, ink.shape[1]], strict=True):
         first = int(max(low, middle - REACH, 0))
