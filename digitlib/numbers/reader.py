@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ MAX_STROKES = 2_000
 INKED = 60  # of 255: ink in a view, for the boxes of digits
 REACH = 30  # px of a view from the middle of a digit to the side of its box, at most
 UNSURE = 0.9  # confidence below which the digits of a rejected row are rejected
-SHOWN, SHOWN_MARGIN, SHOWN_PEN = 640, 24, 6.0  # px of the picture of pen strokes: side, margin, pen
+LONGEST = 40  # heights of a row; longer ones, such as a dash, are drawn lower
+SHOWN, SHOWN_MARGIN, SHOWN_PEN = 600, 20, 6.0  # px of the picture of pen strokes: side, margin, pen
 
 
 @dataclass(frozen=True)
@@ -104,30 +105,41 @@ class RowReader:
         return text, float(shares[:, best].mean()), list(zip(peaks.tolist(), boxes, strict=True))
 
 
+class ReadRow(NamedTuple):
+    """One row: its digits, their probability together, each one's confidence and box, its box."""
+
+    text: str
+    probability: float
+    places: list[tuple[float, Box]]
+    box: Box
+
+
+def read_rows(source: Any, reader: RowReader) -> tuple[list[ReadRow], NDArray[np.uint8], Box]:
+    """The rows of a picture or drawing, before rejection, with the picture and its extent."""
+    views_of = _stroke_views if isinstance(source, list | tuple) else _picture_views
+    found, picture, extent = views_of(source)
+    return [ReadRow(*reader.vote(views), box) for views, box in found], picture, extent
+
+
 def read(source: Any, reader: RowReader | None = None) -> Reading:
     """Read a picture or pen strokes; arguments and errors as :meth:`Recognizer.read`."""
     reader = reader or RowReader.bundled()
-    if isinstance(source, list | tuple):
-        found, picture, extent = _stroke_views(strokes.validate_strokes(source))
-        kind = "strokes"
-    else:
-        found, picture, extent = _picture_views(source)
-        kind = "pictures"
+    rows, picture, extent = read_rows(source, reader)
+    kind = "strokes" if isinstance(source, list | tuple) else "pictures"
     threshold = reader.card["thresholds"][kind]
     digits: list[ReadDigit] = []
-    ignored: list[Box] = []
-    line = 0
-    for views, bounds in found:
-        text, sure, places = reader.vote(views)
-        if not text:
-            ignored.append(bounds)
-            continue
-        least = min(confidence for confidence, _ in places)
-        for digit, (confidence, box) in zip(text, places, strict=True):
-            doubtful = sure < threshold and confidence <= max(least, UNSURE)
-            digits.append(ReadDigit(int(digit), box, line, confidence, doubtful))
-        line += 1
-    return Reading(tuple(digits), tuple(ignored), picture, extent)
+    written = [row for row in rows if row.text]
+    for line, row in enumerate(written):
+        doubt = max(UNSURE, min(confidence for confidence, _ in row.places))
+        digits += [
+            ReadDigit(
+                int(digit), box, line, confidence,
+                row.probability < threshold and confidence <= doubt,
+            )
+            for digit, (confidence, box) in zip(row.text, row.places, strict=True)
+        ]  # fmt: skip
+    ignored = tuple(row.box for row in rows if not row.text)
+    return Reading(tuple(digits), ignored, picture, extent)
 
 
 Found = list[tuple[list[View], Box]]
@@ -162,43 +174,44 @@ def _picture_views(source: Any) -> tuple[Found, NDArray[np.uint8], Box]:
     return found, shown, (0.0, 0.0, scale * width, scale * height)
 
 
-def _stroke_views(arrays: list[NDArray[np.float64]]) -> tuple[Found, NDArray[np.uint8], Box]:
+def _stroke_views(source: Sequence[Any]) -> tuple[Found, NDArray[np.uint8], Box]:
     """As :func:`_picture_views`, of pen strokes."""
+    arrays = strokes.validate_strokes(source)
     check_busy("drawing", len(arrays), MAX_STROKES, "strokes")
-    bounds = strokes.bounding_boxes(arrays)
+    whole = finding.union(strokes.bounding_boxes(arrays))
+    origin, side = np.array(whole[:2]), max(whole[2] - whole[0], whole[3] - whole[1]) or 1.0
+    unit = [(each - origin) / side for each in arrays]  # any unit becomes that of the longer side
+
+    def restored(left: float, top: float, right: float, bottom: float) -> Box:
+        x, y = origin.tolist()
+        return x + side * left, y + side * top, x + side * right, y + side * bottom
+
+    bounds = strokes.bounding_boxes(unit)
     found: Found = []
     for row in finding.group(bounds):
-        own = [arrays[n] for n in sorted(row)]
         box = finding.union(bounds[row])
-        views = [_draw(own, box, pen, margin) for pen, margin in PENS]
-        found.append((views, box))
-    left, top, right, bottom = whole = finding.union(bounds)
-    side = max(right - left, bottom - top, 1e-9)
-    scale = (SHOWN - 2 * SHOWN_MARGIN) / side
-    shape = tuple(int(np.ceil(s * scale)) + 2 * SHOWN_MARGIN for s in (bottom - top, right - left))
-    moved = [(each - whole[:2]) * scale + SHOWN_MARGIN for each in arrays]
-    ink = strokes.draw_numbered(moved, (shape[0], shape[1]), SHOWN_PEN)[0]
-    margin = SHOWN_MARGIN / scale
-    extent = left - margin, top - margin, left - margin + shape[1] / scale, 0.0
-    return found, 255 - ink, (*extent[:3], top - margin + shape[0] / scale)
+        drawn = [_draw([unit[n] for n in sorted(row)], box, pen, margin) for pen, margin in PENS]
+        views = [View(view.row, restored(*view.extent)) for view in drawn]
+        found.append((views, restored(*box)))
+    size = (bounds[:, 2:].max(axis=0) * SHOWN + 2 * SHOWN_MARGIN).astype(int)
+    moved = [each * SHOWN + SHOWN_MARGIN for each in unit]
+    ink = strokes.draw_numbered(moved, (int(size[1]), int(size[0])), SHOWN_PEN)[0]
+    margin, (right, bottom) = SHOWN_MARGIN / SHOWN, ((size - SHOWN_MARGIN) / SHOWN).tolist()
+    return found, 255 - ink, restored(-margin, -margin, right, bottom)
 
 
 def _draw(arrays: list[NDArray[np.float64]], box: Box, pen: float, margin: float) -> View:
     """A row of strokes, drawn with a pen and margins above and below, relative to its height."""
     left, top, right, bottom = box
-    # A flat row, such as a dash, isn't enlarged to the full height.
-    tall = max(bottom - top, 0.2 * (right - left), 1e-9)
+    tall = max(bottom - top, (right - left) / LONGEST) or 1.0
     scale = HEIGHT / (tall * (1 + pen + 2 * margin))
-    edge = scale * tall * (pen / 2 + margin)
-    width = int(np.ceil((right - left) * scale + 2 * edge))
-    middle = edge + (tall - (bottom - top)) * scale / 2
-    moved = [(each - (left, top)) * scale + (edge, middle) for each in arrays]
-    drawn = strokes.draw_numbered(moved, (HEIGHT, width), scale * tall * pen)
-    extent = left - edge / scale, top - middle / scale
-    return View(
-        stroke_row(drawn[0], drawn[1]),
-        (*extent, extent[0] + width / scale, extent[1] + HEIGHT / scale),
-    )
+    edge = tall * (pen / 2 + margin)  # around the row
+    above = edge + (tall - (bottom - top)) / 2
+    width = int(np.ceil((right - left + 2 * edge) * scale))
+    moved = [(each - (left - edge, top - above)) * scale for each in arrays]
+    ink, numbers = strokes.draw_numbered(moved, (HEIGHT, width), scale * tall * pen)
+    x, y = left - edge, top - above
+    return View(stroke_row(ink, numbers), (x, y, x + width / scale, y + HEIGHT / scale))
 
 
 def _boxes(view: View, runs: Sequence[tuple[int, int, float]]) -> list[Box]:

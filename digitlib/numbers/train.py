@@ -27,12 +27,16 @@ from digitlib.models import checksum
 from digitlib.models.card import FORMAT
 from digitlib.models.networks import count_parameters
 from digitlib.models.weights import model_digest
+from digitlib.numbers import evaluate
 from digitlib.numbers.network import RowNet
+from digitlib.numbers.reader import NETWORK, RowReader, read_rows
 from digitlib.numbers.rows import HEIGHT, STRIDE, RowInput, pad, picture_row, stroke_row
 
 POOL = 12  # batches drawn at once and sorted by width, so that little is padded
 OPSET = 17  # needs onnxruntime 1.13
 REPORT_STEPS = 250  # between lines about the loss
+CALIBRATED = 300  # rows of each group for the thresholds
+MAX_UNDETECTED = 0.02  # of the rows of a group; the reader promises 0.03 for other writers
 
 
 @dataclass(frozen=True)
@@ -185,12 +189,19 @@ def to_onnx(network: RowNet, card: dict[str, Any]) -> bytes:
             output_names=["log_probabilities"],
             dynamic_axes={"rows": {0: "N", 3: "W"}, "log_probabilities": {0: "N", 2: "T"}},
         )
-    file = onnx.load_from_string(content.getvalue())
-    metadata = {
+    return with_card(
+        content.getvalue(),
+        card,
+        {"parameters": str(count_parameters(network)), "weights": model_digest(network)},
+    )
+
+
+def with_card(content: bytes, card: dict[str, Any], facts: dict[str, str]) -> bytes:
+    """The content of an ONNX file with this card and facts about the network as its metadata."""
+    file = onnx.load_from_string(content)
+    metadata = facts | {
         "format": FORMAT,
         "card": json.dumps(card),
-        "parameters": str(count_parameters(network)),
-        "weights": model_digest(network),
         checksum.NAME: checksum.PLACEHOLDER,
     }
     onnx.helper.set_model_props(file, metadata)
@@ -198,8 +209,55 @@ def to_onnx(network: RowNet, card: dict[str, Any]) -> bytes:
     return checksum.add_checksum(file.SerializeToString())
 
 
-def write(path: Path, settings: Settings) -> None:
-    """Train a network and write it as ONNX."""
+# --- thresholds ------------------------------------------------------------------------------
+
+
+def fit_thresholds(reader: RowReader, rows: int = CALIBRATED) -> dict[str, float]:
+    """The row probability below which digits are rejected, of ``strokes`` and of ``pictures``.
+
+    It is the lowest at which at most ``MAX_UNDETECTED`` of each group's rows by validation writers
+    are wrong and not rejected; pictures include the even half of the real ones, as one group.
+    """
+    ink, random = pages.load_ink("validation"), default_rng(0)
+    wrong: dict[str, list[list[tuple[float, bool]]]] = {"strokes": [], "pictures": []}
+    for group in evaluate.GROUPS:
+        made = evaluate.draw_rows(ink, group, rows, random)
+        pairs = [(each.picture, each.text) for each in made]
+        wrong["pictures"].append([_outcome(reader, *pair) for pair in pairs])
+        if group in pages.SPACINGS:
+            drawn = [(each.strokes, each.text) for each in made]
+            wrong["strokes"].append([_outcome(reader, *pair) for pair in drawn])
+    real = [_outcome(reader, row["file"], row["text"]) for row in evaluate.real_pictures(0)]
+    wrong["pictures"].append(real)
+    return {kind: max(map(_threshold, groups)) for kind, groups in wrong.items()}
+
+
+def _outcome(reader: RowReader, source: Any, text: str) -> tuple[float, bool]:
+    """The lowest probability of the rows that are read, and whether the text is wrong."""
+    rows = [row for row in read_rows(source, reader)[0] if row.text]
+    found = "\n".join(row.text for row in rows)
+    return min((row.probability for row in rows), default=0.0), bool(rows) and found != text
+
+
+def _threshold(outcomes: Sequence[tuple[float, bool]]) -> float:
+    """The lowest threshold that leaves at most ``MAX_UNDETECTED`` of the outcomes wrong."""
+    wrong = sorted((probability for probability, failed in outcomes if failed), reverse=True)
+    allowed = int(MAX_UNDETECTED * len(outcomes))
+    return wrong[allowed] + 1e-6 if len(wrong) > allowed else 0.0
+
+
+def write(path: Path = NETWORK, settings: Settings | None = None) -> None:
+    """Train a network, fit its thresholds, and write it as ONNX; on 2 cores in 80 minutes."""
+    settings = settings or Settings()
     network, facts = train(settings)
     write_bytes(path, to_onnx(network, {"settings": asdict(settings)} | facts))
-    print(f"{path}: weights {model_digest(network)}")
+    calibrate(path)
+
+
+def calibrate(path: Path = NETWORK) -> None:
+    """Fit the thresholds of a trained network again, and store them in its card."""
+    reader = RowReader(path.read_bytes())
+    card = reader.card | {"thresholds": fit_thresholds(reader)}
+    facts = {"parameters": str(reader.parameters), "weights": reader.weights}
+    write_bytes(path, with_card(path.read_bytes(), card, facts))
+    print(f"{path.name}: weights {reader.weights}, thresholds {card['thresholds']}")
