@@ -11,14 +11,17 @@ from digitlib.numbers.reading import Box
 from digitlib.preprocessing.limits import check_busy
 from digitlib.preprocessing.photo import threshold_otsu
 
-SEARCH_SIDE = 640  # px of the longer side of the picture in which rows are searched
+SEARCH_SIDES = 320, 640  # px of the longer side of the picture in which rows are searched
 MAX_PARTS, MIN_AREA = 5_000, 5  # components of ink in it; px of a component that isn't noise
 MIN_CONTRAST = 10  # gray levels of ink above the noise of the paper
 # Straight runs of ink are lines, not digits, if they are this long: px, and parts of the picture's
 # width and height.
 MIN_LINE, ACROSS, DOWN = 25, 0.4, 0.7
+MIN_RING, ROUND = 60, 0.04  # px of a ring; standard deviation from its circle, in radii
+GAP = 9  # px above and below a line that a stroke crosses, in all
 SMALL = 0.4  # of a tall part's height: smaller parts belong to rows, but don't make one
 SAME_ROW = 0.35  # of its height that a part shares with the nearest part of its row
+SAME_HEIGHT = 0.6  # of the lower one's height that two rows share, if they are one
 FAR = 6.0  # heights between neighbors of a row
 MIN_ROW = 0.5  # of the tallest row: lower rows are print
 MAX_ROWS = 100
@@ -41,17 +44,18 @@ def find_rows(gray: NDArray[np.uint8]) -> list[Box]:
     Raises:
         InputError: there are too many parts.
     """
-    scale = max(max(gray.shape) / SEARCH_SIDE, 1.0)
+    scale = max(gray.shape) / np.clip(max(gray.shape), *SEARCH_SIDES)
     size = max(round(gray.shape[1] / scale), 1), max(round(gray.shape[0] / scale), 1)
-    small = np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BOX), np.float32)
+    way = Image.Resampling.BOX if scale >= 1 else Image.Resampling.BILINEAR
+    small = np.asarray(Image.fromarray(gray).resize(size, way), np.float32)
     labels, count = scipy.ndimage.label(_without_lines(_mask(small)), np.ones((3, 3)))
     check_busy("picture", count, MAX_PARTS, "parts")
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     windows = scipy.ndimage.find_objects(labels)
     parts = [
         (x.start, y.start, x.stop, y.stop)
-        for (y, x), area in zip(windows, areas, strict=True)
-        if area >= MIN_AREA
+        for number, ((y, x), area) in enumerate(zip(windows, areas, strict=True), 1)
+        if area >= MIN_AREA and not _is_ring(labels[y, x] == number)
     ]
     if not parts:
         return []
@@ -71,7 +75,7 @@ def _mask(gray: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _without_lines(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Ink without long straight lines; gaps that these leave in strokes are closed."""
+    """Ink without long straight lines, except where strokes cross them."""
     thick = ink.astype(np.uint8)
     thick[1:, 1:] |= thick[:-1, 1:] | thick[1:, :-1] | thick[:-1, :-1]
     lines = np.zeros_like(thick)
@@ -82,10 +86,24 @@ def _without_lines(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
             lines |= scipy.ndimage.maximum_filter1d(shrunk, length, axis)
     if not lines.any():
         return ink
-    kept = ink & (scipy.ndimage.maximum_filter(lines, 3) == 0)
-    if kept.sum() < 0.8 * ink.sum():
-        kept = scipy.ndimage.binary_closing(kept, np.ones((9, 5)))
-    return kept
+    wide = scipy.ndimage.maximum_filter(lines, 3) > 0
+    kept = ink & ~wide
+    return kept | (wide & ink & scipy.ndimage.binary_closing(kept, np.ones((GAP, 1))))
+
+
+def _is_ring(part: NDArray[np.bool_]) -> bool:
+    """Whether the part is a large thin circle or an arc of one, rounder than hands write zeros.
+
+    The circle is fitted by algebraic least squares (Kasa, 1976).
+    """
+    if max(part.shape) < MIN_RING:
+        return False
+    y, x = np.nonzero(part)
+    terms = np.stack([x, y, np.ones_like(x)], axis=1).astype(float)
+    a, b, c = np.linalg.lstsq(terms, -(x.astype(float) ** 2 + y**2), rcond=None)[0]
+    radius = float(np.sqrt(max(a * a / 4 + b * b / 4 - c, 0)))
+    off = np.hypot(x + a / 2, y + b / 2) - radius
+    return radius < max(part.shape) and float(off.std()) < ROUND * radius
 
 
 def union(bounds: NDArray[np.float64]) -> Box:
@@ -127,6 +145,7 @@ def group(bounds: NDArray[np.float64]) -> list[list[int]]:
             check_busy("source", len(rows), MAX_ROWS, "rows")
         else:
             best.append(part)
+    rows = _merge(rows, bounds, FAR * tall)
     extents = [union(bounds[row]) for row in rows]
     for part in np.flatnonzero(heights < SMALL * tall).tolist():
         x, y = (parts[part][0] + parts[part][2]) / 2, (parts[part][1] + parts[part][3]) / 2
@@ -141,6 +160,22 @@ def group(bounds: NDArray[np.float64]) -> list[list[int]]:
         if box[3] - box[1] >= MIN_ROW * highest
     ]
     return [row for _, row in sorted(kept)]
+
+
+def _merge(rows: list[list[int]], bounds: NDArray[np.float64], far: float) -> list[list[int]]:
+    """Join rows at the same height that aren't far apart."""
+    merged: list[list[int]] = []
+    for row in rows:
+        box = union(bounds[row])
+        for other in merged:
+            near = union(bounds[other])
+            gap = max(box[0], near[0]) - min(box[2], near[2])
+            if _shared(box, near) >= SAME_HEIGHT and gap < far:
+                other += row
+                break
+        else:
+            merged.append(row)
+    return merged
 
 
 def _shared(first: Box, second: Box) -> float:

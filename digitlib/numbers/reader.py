@@ -101,7 +101,7 @@ class RowReader:
         for n in agreeing:
             peaks += np.array([peak for _, _, peak in ctc.runs(columns[n])]) / len(views)
         shown = max(agreeing, key=lambda n: shares[n, best])
-        boxes = _boxes(views[shown], ctc.runs(columns[shown]))
+        boxes = _boxes(views[shown], ctc.runs(columns[shown])) if text else []
         return text, float(shares[:, best].mean()), list(zip(peaks.tolist(), boxes, strict=True))
 
 
@@ -220,9 +220,9 @@ def _boxes(view: View, runs: Sequence[tuple[int, int, float]]) -> list[Box]:
     left, top, right, bottom = view.extent
     x_scale, y_scale = (right - left) / ink.shape[1], (bottom - top) / HEIGHT
     middles = [STRIDE * (start + stop) / 2 - PADDING for start, stop, _ in runs]
-    cuts = [(a + b) / 2 for a, b in pairwise(middles)]
+    ends = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), float(ink.shape[1])]
     boxes = []
-    for middle, low, high in zip(middles, [0, *cuts], [*cuts, ink.shape[1]], strict=True):
+    for middle, (low, high) in zip(middles, pairwise(ends), strict=True):
         first = int(max(low, middle - REACH, 0))
         last = int(np.clip(min(high, middle + REACH), first + 1, ink.shape[1]))
         part = ink[:, first:last]
