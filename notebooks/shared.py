@@ -81,6 +81,7 @@ PARAMETERS: dict[str, Any] = {
     "seconds": Count,
     "frames": Annotated[int, Field(ge=1000, strict=True)],
     "count": Count,
+    "compare": Annotated[bool, Field(strict=True)],
     "weights": str | None,
     "reports_folder": str | None,
     "weights_folder": str | None,

@@ -1,0 +1,120 @@
+"""Whole numbers: CTC, rows of writing, simulated rows, and what the bundled network reads."""
+
+from __future__ import annotations
+
+from itertools import groupby, product
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import DIGITS, bundled, coverage, write
+
+from digitlib.datasets import pages
+from digitlib.errors import BlankDrawingError, InputError
+from digitlib.numbers import ctc, finding, rows
+
+INK = pages.Ink([[*DIGITS.items()]], [], np.zeros(0, np.int64), [DIGITS[8]], [])
+FOUR = (4,), (1.0,)
+
+
+def paper(text: str, gap: float = 0.25, width: int = 700) -> np.ndarray[Any, Any]:
+    """A number in black on white, digits 80 px high, uint8 ``[200, width]``."""
+    strokes = write(text, gap)
+    side = 80 * float(np.ptp(np.concatenate(strokes), axis=0).max())
+    ink = coverage(strokes, page=(200, width), height=side, brush=8)
+    return np.rint(255 * (1 - ink)).astype(np.uint8)
+
+
+def test_runs_are_merged_and_blanks_removed() -> None:
+    best = [0, 0, 4, 4, 0, 4, 0, 8, 1]  # --33-3-70
+    columns = np.full((11, len(best)), -5.0, np.float32)
+    columns[best, range(len(best))] = np.log([0.9, 0.9, 0.6, 0.8, 0.9, 0.7, 0.9, 0.5, 1.0])
+    assert [ctc.greedy(part) for part in (columns, columns[:, :2])] == ["3370", ""]
+    assert [run[:2] for run in ctc.runs(columns)] == [(2, 3), (5, 5), (7, 7), (8, 8)]
+    assert [peak for *_, peak in ctc.runs(columns)] == pytest.approx([0.8, 0.7, 0.5, 1.0])
+
+
+def test_the_probability_of_a_text_is_the_sum_over_its_alignments() -> None:
+    texts, random = ["", "3", "33", "37", "373", "3333"], np.random.default_rng(0)
+    matrices = [np.log(random.dirichlet(np.ones(11), n).T.astype(np.float32)) for n in (3, 5, 1)]
+    found = np.exp(ctc.log_probabilities(matrices, texts))
+    for columns, row in zip(matrices, found, strict=True):
+        expected = dict.fromkeys(texts, 0.0)
+        for path in product((0, 4, 8), repeat=columns.shape[1]):
+            text = "".join(str(each - 1) for each, _ in groupby(path) if each)
+            if text in expected:
+                expected[text] += float(np.exp(columns[path, range(len(path))].sum()))
+        assert row == pytest.approx([*expected.values()], rel=1e-5)
+    assert np.exp(ctc.log_probabilities(matrices, [""])) == pytest.approx(found[:, :1])
+
+
+def test_parts_form_rows() -> None:
+    first = [(0, 0, 20, 30), (30, 2, 50, 31), (22, 20, 26, 24)]  # the third part is small
+    parts = [*first, (0, 100, 20, 130), (40, 98, 60, 128), (0, 160, 30, 174)]  # the last is print
+    assert [sorted(row) for row in finding.group(np.array(parts, float))] == [[0, 1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(("ink", "ground"), [(0.1, 0.9), (0.9, 0.1), (0.45, 0.6), (0.6, 0.45)])
+def test_ink_becomes_dark(ink: float, ground: float) -> None:
+    cover = coverage(write("26"))
+    dark = finding.darken((ground + (ink - ground) * cover).astype(np.float32))
+    assert dark[cover > 0.9].mean() < dark[cover < 0.1].mean()
+
+
+def test_inputs_of_the_network_have_one_height() -> None:
+    strokes = rows.stroke_row(*np.zeros((2, rows.HEIGHT, 41), np.uint8))
+    made = [*map(rows.picture_row, (paper("26"), paper("26")[:, :3])), strokes]
+    shapes = [(2, rows.HEIGHT, wide + 2 * rows.PADDING) for wide in (112, rows.MIN_WIDTH, 41)]
+    assert [row.shape for row in made] == shapes
+    assert rows.pad(made).shape == (3, 2, rows.HEIGHT, 128)
+
+
+@pytest.mark.parametrize("kind", ["clean", "boxes"])
+@pytest.mark.parametrize("spacing", pages.SPACINGS)
+def test_simulated_rows_are_their_text(spacing: str, kind: str) -> None:
+    row = pages.make_row(INK, np.random.default_rng(0), spacing, kind, FOUR, augment=False)
+    assert len(row.text) == 4
+    assert len(row.paths) == sum(len(DIGITS[int(digit)]) for digit in row.text)
+    left, top, right, bottom = row.box  # without thin ink at the edge
+    assert row.ink[top:bottom, left:right].sum() >= 0.95 * row.ink.sum() > 0
+    assert all(((p >= 0) & (p < row.ink.shape[::-1])).all() for p in row.paths)
+
+
+@pytest.mark.parametrize("text", ["26", "0123456789", "4455"])
+def test_it_reads_strokes_and_pictures(text: str) -> None:
+    strokes, picture = write(text, gap=0.5), paper(text, gap=0.5, width=1000)
+    sources: list[Any] = [strokes, strokes[::-1], picture, 255 - picture]
+    sources += [[scale * stroke for stroke in strokes] for scale in (1e-300, 1e100)]
+    assert [bundled().read(source).text for source in sources] == [text] * len(sources)
+
+
+def test_it_reads_lines() -> None:
+    assert bundled().read(np.concatenate([paper("26"), paper("4455")])).text == "26\n4455"
+    assert bundled().read(write("26") + write("4455", down=2.5)).text == "26\n4455"
+
+
+def test_boxes_are_in_pixels_of_a_picture_that_was_reduced() -> None:
+    page = paper("26", gap=0.8).repeat(4, axis=0).repeat(4, axis=1)
+    boxes = np.array([digit.box for digit in bundled().read(page).digits])
+    ink = [np.flatnonzero(half.min(axis=0) < 128) for half in np.split(page, 2, axis=1)]
+    expected = [[part[0] + at, part[-1] + at] for part, at in zip(ink, (0, 1400), strict=True)]
+    assert boxes[:, [0, 2]] == pytest.approx(np.array(expected), abs=40)
+
+
+def test_numbers_are_found_beside_ruling_print_and_a_ring() -> None:
+    random = np.random.default_rng(1)
+    made = [pages.make_row(INK, random, "usual", lengths=FOUR, augment=False) for _ in range(4)]
+    found = [bundled().read(pages.make_page(row, random)).text for row in made]
+    assert sum(text == row.text for text, row in zip(found, made, strict=True)) >= 3
+    assert bundled().read(pages.make_page(None, random)).text == ""
+
+
+@pytest.mark.parametrize(("source", "error", "message"), [
+    (np.full((50, 90), 255, np.uint8), BlankDrawingError, "more light"),
+    ([], BlankDrawingError, "no strokes"),
+    ([np.array([[0.0, 0.0], [np.nan, 1.0]])], InputError, "NaN|finite"),
+    ([np.array([[n, 0.0], [n, 1.0]]) for n in range(3000)], InputError, "3,000 strokes"),
+])  # fmt: skip
+def test_other_input_is_refused(source: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        bundled().read(source)
