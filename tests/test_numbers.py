@@ -1,7 +1,6 @@
 """Whole numbers: CTC, rows of writing, simulated rows, and what the bundled network reads."""
 
-from __future__ import annotations
-
+from collections import defaultdict
 from itertools import groupby, product
 from typing import Any
 
@@ -14,14 +13,12 @@ from digitlib.errors import BlankDrawingError, InputError
 from digitlib.numbers import ctc, finding, rows
 
 INK = pages.Ink([[*DIGITS.items()]], [], np.zeros(0, np.int64), [DIGITS[8]], [])
-FOUR = (4,), (1.0,)
 
 
 def paper(text: str, gap: float = 0.25, width: int = 700) -> np.ndarray[Any, Any]:
     """A number in black on white, digits 80 px high, uint8 ``[200, width]``."""
-    strokes = write(text, gap)
-    side = 80 * float(np.ptp(np.concatenate(strokes), axis=0).max())
-    ink = coverage(strokes, page=(200, width), height=side, brush=8)
+    side = 80 * float(np.ptp(np.concatenate(write(text, gap)), axis=0).max())
+    ink = coverage(write(text, gap), page=(200, width), height=side, brush=8)
     return np.rint(255 * (1 - ink)).astype(np.uint8)
 
 
@@ -39,12 +36,11 @@ def test_the_probability_of_a_text_is_the_sum_over_its_alignments() -> None:
     matrices = [np.log(random.dirichlet(np.ones(11), n).T.astype(np.float32)) for n in (3, 5, 1)]
     found = np.exp(ctc.log_probabilities(matrices, texts))
     for columns, row in zip(matrices, found, strict=True):
-        expected = dict.fromkeys(texts, 0.0)
+        expected = defaultdict[str, float](float)
         for path in product((0, 4, 8), repeat=columns.shape[1]):
             text = "".join(str(each - 1) for each, _ in groupby(path) if each)
-            if text in expected:
-                expected[text] += float(np.exp(columns[path, range(len(path))].sum()))
-        assert row == pytest.approx([*expected.values()], rel=1e-5)
+            expected[text] += float(np.exp(columns[path, range(len(path))].sum()))
+        assert row == pytest.approx([expected[text] for text in texts], rel=1e-5)
     assert np.exp(ctc.log_probabilities(matrices, [""])) == pytest.approx(found[:, :1])
 
 
@@ -64,16 +60,14 @@ def test_ink_becomes_dark(ink: float, ground: float) -> None:
 def test_inputs_of_the_network_have_one_height() -> None:
     strokes = rows.stroke_row(*np.zeros((2, rows.HEIGHT, 41), np.uint8))
     made = [*map(rows.picture_row, (paper("26"), paper("26")[:, :3])), strokes]
-    shapes = [(2, rows.HEIGHT, wide + 2 * rows.PADDING) for wide in (112, rows.MIN_WIDTH, 41)]
-    assert [row.shape for row in made] == shapes
+    assert [row.shape[2] - 2 * rows.PADDING for row in made] == [112, rows.MIN_WIDTH, 41]
     assert rows.pad(made).shape == (3, 2, rows.HEIGHT, 128)
 
 
 @pytest.mark.parametrize("kind", ["clean", "boxes"])
 @pytest.mark.parametrize("spacing", pages.SPACINGS)
 def test_simulated_rows_are_their_text(spacing: str, kind: str) -> None:
-    row = pages.make_row(INK, np.random.default_rng(0), spacing, kind, FOUR, augment=False)
-    assert len(row.text) == 4
+    row = pages.make_row(INK, np.random.default_rng(0), spacing, kind, augment=False)
     assert len(row.paths) == sum(len(DIGITS[int(digit)]) for digit in row.text)
     left, top, right, bottom = row.box  # without thin ink at the edge
     assert row.ink[top:bottom, left:right].sum() >= 0.95 * row.ink.sum() > 0
@@ -93,6 +87,13 @@ def test_it_reads_lines() -> None:
     assert bundled().read(write("26") + write("4455", down=2.5)).text == "26\n4455"
 
 
+def test_thin_round_zeros_are_no_rings() -> None:
+    turn = np.exp(1j * np.linspace(0, 2 * np.pi, 60))
+    zeros = [np.stack([x + turn.real, turn.imag], axis=1) for x in (0, 2.6)]
+    ink = coverage(zeros, page=(200, 300), height=180, brush=4)
+    assert bundled().read((255 - 255 * ink).astype(np.uint8)).text == "00"
+
+
 def test_boxes_are_in_pixels_of_a_picture_that_was_reduced() -> None:
     page = paper("26", gap=0.8).repeat(4, axis=0).repeat(4, axis=1)
     boxes = np.array([digit.box for digit in bundled().read(page).digits])
@@ -103,9 +104,8 @@ def test_boxes_are_in_pixels_of_a_picture_that_was_reduced() -> None:
 
 def test_numbers_are_found_beside_ruling_print_and_a_ring() -> None:
     random = np.random.default_rng(1)
-    made = [pages.make_row(INK, random, "usual", lengths=FOUR, augment=False) for _ in range(4)]
-    found = [bundled().read(pages.make_page(row, random)).text for row in made]
-    assert sum(text == row.text for text, row in zip(found, made, strict=True)) >= 3
+    for row in [pages.make_row(INK, random, "usual", augment=False) for _ in range(3)]:
+        assert bundled().read(pages.make_page(row, random)).text == row.text
     assert bundled().read(pages.make_page(None, random)).text == ""
 
 
