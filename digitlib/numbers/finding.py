@@ -18,13 +18,14 @@ MIN_CONTRAST = 10  # gray levels of ink above the noise of the paper
 # width and height.
 MIN_LINE, ACROSS, DOWN = 25, 0.4, 0.7
 MIN_RING, ROUND = 60, 0.04  # px of a ring; standard deviation from its circle, in radii
+FULL, STAIN = 90, 0.8  # percentile of the contrast of full ink; the part of it that a ring has
 GAP = 9  # px above and below a line that a stroke crosses, in all
 SMALL = 0.4  # of a tall part's height: smaller parts belong to rows, but don't make one
 SAME_ROW = 0.35  # of its height that a part shares with the nearest part of its row
 SAME_HEIGHT = 0.6  # of the lower one's height that two rows share, if they are one
 FAR = 6.0  # heights between neighbors of a row
 MIN_ROW = 0.5  # of the tallest row: lower rows are print
-MAX_ROWS = 100
+MAX_ROWS = 60
 
 
 def darken(gray: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -48,30 +49,32 @@ def find_rows(gray: NDArray[np.uint8]) -> list[Box]:
     size = max(round(gray.shape[1] / scale), 1), max(round(gray.shape[0] / scale), 1)
     way = Image.Resampling.BOX if scale >= 1 else Image.Resampling.BILINEAR
     small = np.asarray(Image.fromarray(gray).resize(size, way), np.float32)
-    labels, count = scipy.ndimage.label(_without_lines(_mask(small)), np.ones((3, 3)))
+    contrast = _contrast(small)
+    ink = contrast > max(threshold_otsu(contrast), float(np.median(contrast)) + MIN_CONTRAST)
+    full = float(np.percentile(contrast[ink], FULL)) if ink.any() else 0.0
+    labels, count = scipy.ndimage.label(_without_lines(ink), np.ones((3, 3)))
     check_busy("picture", count, MAX_PARTS, "parts")
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     windows = scipy.ndimage.find_objects(labels)
     parts = [
         (x.start, y.start, x.stop, y.stop)
         for number, ((y, x), area) in enumerate(zip(windows, areas, strict=True), 1)
-        if area >= MIN_AREA and not _is_ring(labels[y, x] == number)
+        if area >= MIN_AREA and not _is_ring(labels[y, x] == number, contrast[y, x] < STAIN * full)
     ]
     if not parts:
         return []
     bounds = scale * np.array(parts, float)
-    return [union(bounds[row]) for row in group(bounds)]
+    return [union(bounds[row]) for row in group(bounds, "picture")]
 
 
-def _mask(gray: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where ink is darker than the paper near it by more than the noise, ``[H, W]``."""
+def _contrast(gray: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much darker each pixel is than the paper near it, gray levels ``[H, W]``."""
     reach = int(np.clip(min(gray.shape) / 2, 15, 121))  # px; wider than a stroke
     coarse = scipy.ndimage.uniform_filter(gray, 3)[::4, ::4]
     lightest = scipy.ndimage.maximum_filter(coarse, max(reach // 4, 3), mode="nearest")
     smooth = scipy.ndimage.gaussian_filter(lightest, reach / 12, mode="nearest")
     paper = Image.fromarray(smooth).resize(gray.shape[::-1], Image.Resampling.BILINEAR)
-    contrast = np.maximum(np.asarray(paper) - gray, 0)
-    return contrast > max(threshold_otsu(contrast), float(np.median(contrast)) + MIN_CONTRAST)
+    return np.maximum(np.asarray(paper) - gray, 0)
 
 
 def _without_lines(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -91,12 +94,12 @@ def _without_lines(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return kept | (wide & ink & scipy.ndimage.binary_closing(kept, np.ones((GAP, 1))))
 
 
-def _is_ring(part: NDArray[np.bool_]) -> bool:
-    """Whether the part is a large thin circle or an arc of one, rounder than hands write zeros.
+def _is_ring(part: NDArray[np.bool_], faint: NDArray[np.bool_]) -> bool:
+    """Whether the part is a large circle or an arc of one, and mostly faint: a stain of a cup.
 
     The circle is fitted by algebraic least squares (Kasa, 1976).
     """
-    if max(part.shape) < MIN_RING:
+    if max(part.shape) < MIN_RING or faint[part].mean() < 0.5:
         return False
     y, x = np.nonzero(part)
     terms = np.stack([x, y, np.ones_like(x)], axis=1).astype(float)
@@ -112,7 +115,7 @@ def union(bounds: NDArray[np.float64]) -> Box:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def group(bounds: NDArray[np.float64]) -> list[list[int]]:
+def group(bounds: NDArray[np.float64], kind: str) -> list[list[int]]:
     """Rows of parts, such as strokes or components of ink.
 
     Tall parts join the row of the nearest part that shares enough of their height. Small parts
@@ -120,6 +123,7 @@ def group(bounds: NDArray[np.float64]) -> list[list[int]]:
 
     Args:
         bounds: left, top, right, bottom of each part, ``[N, 4]``.
+        kind: ``picture`` or ``drawing``, for the error.
 
     Returns:
         The parts of each row, from top to bottom.
@@ -142,7 +146,7 @@ def group(bounds: NDArray[np.float64]) -> list[list[int]]:
                 best, nearest = row, distance
         if best is None:
             rows.append([part])
-            check_busy("source", len(rows), MAX_ROWS, "rows")
+            check_busy(kind, len(rows), MAX_ROWS, "rows")
         else:
             best.append(part)
     rows = _merge(rows, bounds, FAR * tall)

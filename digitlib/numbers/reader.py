@@ -32,11 +32,11 @@ MARGINS = 0.1, 0.3  # heights of a row above and below it; one view each
 SIDE = 0.3  # heights of a row on its left and right
 WHOLE = 2.6  # heights of a picture's only row: up to this height, a view shows the whole picture
 PENS = (0.07, 0.1), (0.1, 0.2), (0.13, 0.05)  # width of the pen and margin, in heights of a row
-MAX_STROKES = 2_000
+MAX_STROKES, MAX_POINTS = 2_000, 10_000  # more strokes are refused, more points thinned out
 INKED = 60  # of 255: ink in a view, for the boxes of digits
 REACH = 30  # px of a view from the middle of a digit to the side of its box, at most
 UNSURE = 0.9  # confidence below which the digits of a rejected row are rejected
-LONGEST = 40  # heights of a row; longer ones, such as a dash, are drawn lower
+LONGEST = 30  # heights of a row; longer ones, such as a dash, are drawn lower
 SHOWN, SHOWN_MARGIN, SHOWN_PEN = 600, 20, 6.0  # px of the picture of pen strokes: side, margin, pen
 
 
@@ -180,7 +180,8 @@ def _stroke_views(source: Sequence[Any]) -> tuple[Found, NDArray[np.uint8], Box]
     check_busy("drawing", len(arrays), MAX_STROKES, "strokes")
     whole = finding.union(strokes.bounding_boxes(arrays))
     origin, side = np.array(whole[:2]), max(whole[2] - whole[0], whole[3] - whole[1]) or 1.0
-    unit = [(each - origin) / side for each in arrays]  # any unit becomes that of the longer side
+    step = -(-sum(map(len, arrays)) // MAX_POINTS)  # of a drawing with more, every second or so
+    unit = [(each[::step] - origin) / side for each in arrays]  # the longer side has length 1
 
     def restored(left: float, top: float, right: float, bottom: float) -> Box:
         x, y = origin.tolist()
@@ -188,7 +189,7 @@ def _stroke_views(source: Sequence[Any]) -> tuple[Found, NDArray[np.uint8], Box]
 
     bounds = strokes.bounding_boxes(unit)
     found: Found = []
-    for row in finding.group(bounds):
+    for row in finding.group(bounds, "drawing"):
         box = finding.union(bounds[row])
         drawn = [_draw([unit[n] for n in sorted(row)], box, pen, margin) for pen, margin in PENS]
         views = [View(view.row, restored(*view.extent)) for view in drawn]

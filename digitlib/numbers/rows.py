@@ -11,7 +11,7 @@ from PIL import Image
 
 HEIGHT = 32  # px of a row
 STRIDE = 2  # px of a row per column of the network's output
-MIN_WIDTH, MAX_WIDTH = 12, 2048  # px
+MIN_WIDTH, MAX_WIDTH = 12, 1024  # px
 PADDING = 8  # empty px on the left and on the right
 CYCLE = 3  # shades in which strokes are numbered: neighbors differ
 PAPER = 5, 7  # quarter px: window in which the lightest shade is paper
