@@ -47,7 +47,10 @@ def test_the_probability_of_a_text_is_the_sum_over_its_alignments() -> None:
 def test_parts_form_rows() -> None:
     first = [(0, 0, 20, 30), (30, 2, 50, 31), (22, 20, 26, 24)]  # the third part is small
     parts = [*first, (0, 100, 20, 130), (40, 98, 60, 128), (0, 160, 30, 174)]  # the last is print
-    assert [sorted(row) for row in finding.group(np.array(parts, float), "drawing")] == [[0, 1, 2], [3, 4]]
+    assert [sorted(row) for row in finding.group(np.array(parts, float), "drawing")] == [
+        [0, 1, 2],
+        [3, 4],
+    ]
 
 
 @pytest.mark.parametrize(("ink", "ground"), [(0.1, 0.9), (0.9, 0.1), (0.45, 0.6), (0.6, 0.45)])

@@ -215,26 +215,28 @@ def _draw(arrays: list[NDArray[np.float64]], box: Box, pen: float, margin: float
     return View(stroke_row(ink, numbers), (x, y, x + width / scale, y + HEIGHT / scale))
 
 
-def _boxes(view: View, runs: Sequence[tuple[int, int, float]]) -> list[Box]:
-    """The box of each digit: the ink of its part of the row, in the source's unit."""
+def _boxes(view: View, runs: Sequence[ctc.Run]) -> list[Box]:
+    """The box of each digit: its ink, cut off where there is least ink between two digits."""
     ink = view.row[0, :, PADDING:-PADDING] > INKED
+    height, width = ink.shape
     left, top, right, bottom = view.extent
-    x_scale, y_scale = (right - left) / ink.shape[1], (bottom - top) / HEIGHT
-    middles = [STRIDE * (start + stop) / 2 - PADDING for start, stop, _ in runs]
-    ends = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), float(ink.shape[1])]
+    scale = (right - left) / width, (bottom - top) / height
+    middles = np.array([STRIDE * (start + stop) / 2 - PADDING for start, stop, _ in runs])
+    middles = middles.clip(0, width - 1)
+    cuts = [0]
+    for first, second in pairwise(middles.astype(int).tolist()):
+        covered = ink[:, first : max(second, first + 1)].sum(axis=0)
+        least = first + np.flatnonzero(covered == covered.min())
+        cuts.append(int(least[np.abs(least - (first + second) / 2).argmin()]))
     boxes = []
-    for middle, (low, high) in zip(middles, pairwise(ends), strict=True):
-        first = int(max(low, middle - REACH, 0))
-        last = int(np.clip(min(high, middle + REACH), first + 1, ink.shape[1]))
-        part = ink[:, first:last]
-        rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
-        if len(rows):
-            x0, x1 = first + columns[0], first + columns[-1] + 1
-            y0, y1 = rows[0], rows[-1] + 1
-        else:
-            x0, x1, y0, y1 = first, last, 0, HEIGHT
+    for middle, (low, high) in zip(middles, pairwise([*cuts, width]), strict=True):
+        start = max(low, int(middle) - REACH)
+        part = ink[:, start : min(high, int(middle) + REACH)]
+        rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
+        y0, y1 = (rows[0], rows[-1] + 1) if len(rows) else (0, height)
+        x0, x1 = (columns[0], columns[-1] + 1) if len(rows) else (0, max(part.shape[1], 1))
         boxes.append((
-            left + x_scale * float(x0), top + y_scale * float(y0),
-            left + x_scale * float(x1), top + y_scale * float(y1),
+            left + scale[0] * float(start + x0), top + scale[1] * float(y0),
+            left + scale[0] * float(start + x1), top + scale[1] * float(y1),
         ))  # fmt: skip
     return boxes
