@@ -1,4 +1,4 @@
-"""``Reading``: its text, its table, and how a notebook shows it."""
+"""``Reading``: its text, and how a notebook shows it."""
 
 from __future__ import annotations
 
@@ -44,17 +44,6 @@ def test_the_text_has_a_line_for_each_number(
     assert repr(reading) == shown
 
 
-def test_the_table_has_a_row_for_each_digit() -> None:
-    columns = ["line", "read", "closest", "confidence", "rejected", "box"]
-    rows = [
-        (0, "4", 4, 0.75, False, (10.0, 0.0, 30.0, 30.0)),
-        (0, "?", 7, 0.25, True, (50.0, 0.0, 70.0, 30.0)),
-        (1, "5", 5, 0.75, False, (10.0, 50.0, 30.0, 80.0)),
-    ]
-    assert make_reading("4?", "5").table() == [dict(zip(columns, r, strict=True)) for r in rows]
-    assert make_reading().table() == []
-
-
 @pytest.mark.parametrize(
     ("box", "expected"),
     [
@@ -69,19 +58,16 @@ def test_boxes_are_placed_in_percent_of_the_picture(box: Box, expected: tuple[fl
     assert [float(side.removesuffix("%")) for side in style.values()] == [*expected]
 
 
-def test_html_shows_text_boxes_and_table() -> None:
+def test_html_shows_the_text_and_boxes_over_the_picture() -> None:
     page = make_reading("4?", "5", ignored=((0.0, 60.0, 90.0, 70.0),))._repr_html_()
-    assert '<div class="dr-text">4?\n5</div>' in page
-    kinds = re.findall(r'class="dr-box dr-(\w+)" style="[^"]+">(?:<b>(.)</b>)?</div>', page)
-    assert kinds == [("ignored", ""), ("digit", "4"), ("rejected", "?"), ("digit", "5")]
-    assert "<td>0</td><td>?</td><td>7</td><td>25.0 %</td><td>yes</td><td>50, 0, 70, 30</td>" in page
-    assert page.count("<tr>") == 4
+    assert "4?\n5</div>" in page
+    assert re.findall(r"<title>(.*?)</title></rect><text[^>]*>(.?)</text>", page) == [
+        ("not a number", ""), ("4: 75.0 %", "4"), ("7: 25.0 %", "?"), ("5: 75.0 %", "5"),
+    ]  # fmt: skip
+    assert 'viewBox="10.0 -20.0 400.0 100.0"' in page
+    assert page.count("stroke-dasharray") == 2
     (picture,) = pictures_in(page)
     assert np.array_equal(picture, PAGE)
-
-
-def test_html_of_an_empty_reading_has_no_table() -> None:
-    page = make_reading()._repr_html_()
-    assert '<div class="dr-text">no number</div>' in page
-    assert "<table>" not in page
-    assert '<div class="dr-box' not in page
+    empty = make_reading()._repr_html_()
+    assert "no number</div>" in empty
+    assert "<rect" not in empty

@@ -10,7 +10,9 @@ import io
 import json
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import onnx
@@ -112,35 +114,56 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
         inputs["channels"] = torch.zeros(2, len(CHANNELS), FRAME_SIZE, FRAME_SIZE)
     classifier(*inputs.values())  # fills in the names of its activations
     axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)} | {"channels": {0: "N or 1"}}
-    content = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"):
-        torch.onnx.export(
-            classifier,
-            tuple(inputs.values()),
-            content,  # type: ignore[arg-type]  # the exporter accepts files
-            dynamo=False,  # the other exporter needs one more package
-            opset_version=OPSET,
-            input_names=[*inputs],
-            output_names=[*OUTPUTS, *classifier.activations],
-            dynamic_axes=axes,
-        )
-    file = onnx.load_from_string(content.getvalue())
+    names = [*OUTPUTS, *classifier.activations]
+    file = export_module(classifier, inputs, names, axes)
     del file.graph.output[len(OUTPUTS) :]  # an Explainer makes the activations outputs again
     if reads_channels(model):  # an input with a value is optional; the one frame is broadcast
         empty = np.zeros((1, len(CHANNELS), FRAME_SIZE, FRAME_SIZE), np.float32)
         file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "channels"))
     metadata = {
-        "format": FORMAT,
-        "card": json.dumps(card.to_json()),
         "parameters": str(count_parameters(model)),
         "weights": model_digest(model),
         "activations": json.dumps([*classifier.activations]),
         "rejection_threshold": repr(card.threshold),
-        checksum.NAME: checksum.PLACEHOLDER,
     }
     if card.stroke_threshold is not None:
         metadata["stroke_rejection_threshold"] = repr(card.stroke_threshold)
-    onnx.helper.set_model_props(file, metadata)
+    return add_card(file, card.to_json(), metadata)
+
+
+def export_module(
+    module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str],
+    axes: dict[str, dict[int, str]],
+) -> onnx.ModelProto:  # fmt: skip
+    """A PyTorch module as an ONNX model.
+
+    Args:
+        module: in evaluation mode.
+        inputs: name → example, in the order of its arguments.
+        outputs: their names, in order.
+        axes: name → the axes of any length, with their names.
+    """
+    content = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            content,  # type: ignore[arg-type]  # the exporter accepts files
+            dynamo=False,  # the other exporter needs one more package
+            opset_version=OPSET,
+            input_names=[*inputs],
+            output_names=[*outputs],
+            dynamic_axes=axes,
+        )
+    return onnx.load_from_string(content.getvalue())
+
+
+def add_card(file: onnx.ModelProto, card: dict[str, Any], metadata: dict[str, str]) -> bytes:
+    """The content of an ONNX file with a card, more metadata, and a checksum."""
+    seal = {checksum.NAME: checksum.PLACEHOLDER}
+    onnx.helper.set_model_props(
+        file, metadata | seal | {"format": FORMAT, "card": json.dumps(card)}
+    )
     onnx.checker.check_model(file)
     return checksum.add_checksum(file.SerializeToString())
 

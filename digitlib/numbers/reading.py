@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,27 +11,7 @@ from digitlib.models.display import frame_url, percent
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 MAX_WIDTH = 640  # px on screen
-
-STYLE = """<style>
-.dr-reading { font: 14px/1.4 system-ui, sans-serif; }
-.dr-reading .dr-text { margin: 0 0 .4em; font-size: 1.7em; font-weight: 600; letter-spacing: .06em;
-  white-space: pre-line; overflow-wrap: anywhere; }
-.dr-reading .dr-page { position: relative; margin: 1.4em 0 1em; box-shadow: 0 0 0 1px #8886; }
-.dr-reading .dr-page img { display: block; width: 100%; margin: 0; }
-.dr-reading .dr-box { position: absolute; box-sizing: border-box; border-radius: 3px; }
-.dr-reading .dr-box b { position: absolute; left: -2px; bottom: 100%; padding: 0 .35em;
-  color: #fff; font-size: 12px; line-height: 1.35; border-radius: 3px 3px 0 0; }
-.dr-reading .dr-digit { border: 2px solid #0b7a3e; }
-.dr-reading .dr-digit b { background: #0b7a3e; }
-.dr-reading .dr-rejected { border: 2px dashed #b3261e; }
-.dr-reading .dr-rejected b { background: #b3261e; }
-.dr-reading .dr-ignored { border: 1px dotted #777; }
-.dr-reading table { border-collapse: collapse; margin: 0; color: inherit; }
-.dr-reading th, .dr-reading td { padding: .15em .9em .15em 0; text-align: right; border: 0;
-  font-variant-numeric: tabular-nums; background: none; }
-.dr-reading th { font-weight: 600; border-bottom: 1px solid #8888; }
-.dr-reading td:last-child, .dr-reading th:last-child { text-align: left; }
-</style>"""
+SURE, UNSURE, IGNORED = "#0b7a3e", "#b3261e", "#777"  # colors of boxes
 
 
 @dataclass(frozen=True)
@@ -88,16 +67,6 @@ class Reading:
         """A digit is rejected, or there are no digits."""
         return not self.digits or any(each.rejected for each in self.digits)
 
-    def table(self) -> list[dict[str, Any]]:
-        """One row for each digit, for example for ``pandas.DataFrame``."""
-        return [
-            {
-                "line": each.line, "read": each.text, "closest": each.digit,
-                "confidence": each.confidence, "rejected": each.rejected, "box": each.box,
-            }
-            for each in self.digits
-        ]  # fmt: skip
-
     def __str__(self) -> str:
         return self.text
 
@@ -106,30 +75,34 @@ class Reading:
         return f"Reading({self.text!r}, {len(self.digits)} digits, {rejected} rejected)"
 
     def _repr_html_(self) -> str:
-        """The text, the picture with a box around each digit, and the table."""
-        boxes = [_mark("ignored", box, self.extent) for box in self.ignored]
-        rows = []
+        """The text, and the picture with a box around each digit."""
+        left, top, right, bottom = self.extent
+        unit = (bottom - top) / self.picture.shape[0]  # of the boxes, in a px of the picture
+        wide = min(self.picture.shape[1], MAX_WIDTH)
+        marks = [_mark(box, IGNORED, "", "not a number", unit) for box in self.ignored]
         for each in self.digits:
-            kind = "rejected" if each.rejected else "digit"
-            boxes.append(_mark(kind, each.box, self.extent, f"<b>{each.text}</b>"))
-            box = ", ".join(f"{side:.4g}" for side in each.box)
-            rows.append(
-                f"<tr><td>{each.line}</td><td>{each.text}</td><td>{each.digit}</td>"
-                f"<td>{percent(each.confidence)}</td><td>{'yes' if each.rejected else ''}</td>"
-                f"<td>{box}</td></tr>"
-            )
-        head = "".join(f"<th>{name}</th>" for row in self.table()[:1] for name in row)
+            color = UNSURE if each.rejected else SURE
+            title = f"{each.digit}: {percent(each.confidence)}"
+            marks.append(_mark(each.box, color, each.text, title, unit))
+        place = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
         return (
-            f'{STYLE}<div class="dr-reading"><div class="dr-text">{self.text or "no number"}</div>'
-            f'<div class="dr-page" style="max-width:{min(self.picture.shape[1], MAX_WIDTH)}px">'
-            f'<img alt="the picture that was read" src="{frame_url(self.picture)}">'
-            f"{''.join(boxes)}</div>"
-            + (f"<table><tr>{head}</tr>{''.join(rows)}</table></div>" if rows else "</div>")
+            f'<div style="font-size:1.7em;white-space:pre-line">{self.text or "no number"}</div>'
+            f'<svg viewBox="{left} {top} {right - left} {bottom - top}" width="{wide}" '
+            f'style="max-width:100%;background:#fff">'
+            f'<image href="{frame_url(self.picture)}" {place}/>{"".join(marks)}</svg>'
         )
 
 
-def _mark(kind: str, box: Box, extent: Box, label: str = "") -> str:
-    return f'<div class="dr-box dr-{kind}" style="{box_style(box, extent)}">{label}</div>'
+def _mark(box: Box, color: str, text: str, title: str, unit: float) -> str:
+    """A box as SVG, dashed unless it is sure, with its text inside its corner."""
+    left, top, right, bottom = box
+    dash = "" if color == SURE else f'stroke-dasharray="{5 * unit} {3 * unit}"'
+    return (
+        f'<rect x="{left}" y="{top}" width="{right - left}" height="{bottom - top}" fill="none" '
+        f'stroke="{color}" stroke-width="{2 * unit}" {dash}><title>{title}</title></rect>'
+        f'<text x="{left + 2 * unit}" y="{top - 3 * unit}" font-size="{14 * unit}" '
+        f'font-weight="bold" fill="{color}">{text}</text>'
+    )
 
 
 def box_style(box: Box, extent: Box) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from digitlib.datasets import pages
 from digitlib.files import write_bytes
-from digitlib.models import checksum
-from digitlib.models.card import FORMAT
+from digitlib.models import export
 from digitlib.models.networks import count_parameters
 from digitlib.models.weights import model_digest
 from digitlib.numbers import evaluate
@@ -33,7 +29,6 @@ from digitlib.numbers.reader import NETWORK, RowReader, read_rows
 from digitlib.numbers.rows import HEIGHT, STRIDE, RowInput, pad, picture_row, stroke_row
 
 POOL = 12  # batches drawn at once and sorted by width, so that little is padded
-OPSET = 17  # needs onnxruntime 1.13
 REPORT_STEPS = 250  # between lines about the loss
 CALIBRATED = 300  # rows of each group for the thresholds
 MAX_UNDETECTED = 0.02  # of the rows of a group; the reader promises 0.03 for other writers
@@ -177,36 +172,11 @@ def to_onnx(network: RowNet, card: dict[str, Any]) -> bytes:
     Its input ``rows`` is uint8 ``[N, 2, 32, W]``; its output ``log_probabilities`` is float
     ``[N, 11, W / 2]``.
     """
-    content = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"):
-        torch.onnx.export(
-            network.eval(),
-            (torch.zeros(2, 2, HEIGHT, 64, dtype=torch.uint8),),
-            content,  # type: ignore[arg-type]  # the exporter accepts files
-            dynamo=False,  # the other exporter needs one more package
-            opset_version=OPSET,
-            input_names=["rows"],
-            output_names=["log_probabilities"],
-            dynamic_axes={"rows": {0: "N", 3: "W"}, "log_probabilities": {0: "N", 2: "T"}},
-        )
-    return with_card(
-        content.getvalue(),
-        card,
-        {"parameters": str(count_parameters(network)), "weights": model_digest(network)},
-    )
-
-
-def with_card(content: bytes, card: dict[str, Any], facts: dict[str, str]) -> bytes:
-    """The content of an ONNX file with this card and facts about the network as its metadata."""
-    file = onnx.load_from_string(content)
-    metadata = facts | {
-        "format": FORMAT,
-        "card": json.dumps(card),
-        checksum.NAME: checksum.PLACEHOLDER,
-    }
-    onnx.helper.set_model_props(file, metadata)
-    onnx.checker.check_model(file)
-    return checksum.add_checksum(file.SerializeToString())
+    inputs = {"rows": torch.zeros(2, 2, HEIGHT, 64, dtype=torch.uint8)}
+    axes = {"rows": {0: "N", 3: "W"}, "log_probabilities": {0: "N", 2: "T"}}
+    file = export.export_module(network.eval(), inputs, ["log_probabilities"], axes)
+    facts = {"parameters": str(count_parameters(network)), "weights": model_digest(network)}
+    return export.add_card(file, card, facts)
 
 
 # --- thresholds ------------------------------------------------------------------------------
@@ -259,5 +229,5 @@ def calibrate(path: Path = NETWORK) -> None:
     reader = RowReader(path.read_bytes())
     card = reader.card | {"thresholds": fit_thresholds(reader)}
     facts = {"parameters": str(reader.parameters), "weights": reader.weights}
-    write_bytes(path, with_card(path.read_bytes(), card, facts))
+    write_bytes(path, export.add_card(onnx.load(path), card, facts))
     print(f"{path.name}: weights {reader.weights}, thresholds {card['thresholds']}")
