@@ -589,16 +589,20 @@ def crop(scene: Scene, row: Row, random: Generator) -> Picture:
     part = scene[
         max(int(y0), 0) : min(int(y1) + 1, height), max(int(x0), 0) : min(int(x1) + 1, width)
     ]
-    page = Image.fromarray(np.clip(part, 0, 255).astype(np.uint8))
-    page = page.resize((max(round(page.width * random.uniform(0.8, 1.25)), 6), page.height))
+    picture = Image.fromarray(np.clip(part, 0, 255).astype(np.uint8))
+    picture = picture.resize(
+        (max(round(picture.width * random.uniform(0.8, 1.25)), 6), picture.height)
+    )
     if random.random() < 0.35:
-        scale = random.uniform(12, 40) / page.height
-        page = page.resize((max(round(page.width * scale), 6), max(round(page.height * scale), 8)))
+        scale = random.uniform(12, 40) / picture.height
+        picture = picture.resize(
+            (max(round(picture.width * scale), 6), max(round(picture.height * scale), 8))
+        )
     if random.random() < 0.2:
         file = io.BytesIO()
-        page.save(file, "JPEG", quality=int(random.integers(20, 80)))
-        page = Image.open(file)
-    return np.asarray(page)
+        picture.save(file, "JPEG", quality=int(random.integers(20, 80)))
+        picture = Image.open(file)
+    return np.asarray(picture)
 
 
 # --- pages -----------------------------------------------------------------------------------
