@@ -43,7 +43,7 @@ strokes = [*np.load(folder + "/strokes.npz").values()]
 found = recognizer.predict_strokes(strokes)
 assert found.channels is not None and "<img" in found._repr_html_()
 assert recognizer.read(strokes).text == "5" and recognizer.read(picture).text == "3"
-assert "<img" in recognizer.read(picture)._repr_html_()
+assert "<image" in recognizer.read(picture)._repr_html_()
 frames = np.stack([found.frame] * 300)
 shares = recognizer.probabilities(frames)
 assert type(shares) is type(recognizer.logits(frames / 255)) is np.ndarray
