@@ -16,7 +16,7 @@ MAX_PARTS, MIN_AREA = 5_000, 5  # components of ink in it; px of a component tha
 MIN_CONTRAST = 10  # gray levels of ink above the noise of the paper
 # Straight runs of ink are lines, not digits, if they are this long: px, and parts of the picture's
 # width and height.
-MIN_LINE, ACROSS, DOWN = 25, 0.4, 0.7
+MIN_LINE, ACROSS, DOWN = 25, 0.6, 0.7
 MIN_RING, ROUND = 60, 0.06  # px of a ring; standard deviation from its circle, in radii
 FULL, STAIN = 90, 0.8  # percentile of the contrast of full ink; the part of it that a ring has
 GAP = 9  # px above and below a line that a stroke crosses, in all
