@@ -285,7 +285,7 @@ def experiments(group: str | None, seeds: int) -> None:
 @main.command()
 @click.option("--thresholds", is_flag=True, help="Keep the network, fit only its thresholds.")
 def fit_numbers(thresholds: bool) -> None:
-    """Train the network that reads whole numbers, in 80 minutes on 2 cores.
+    """Train the network that reads whole numbers, in 85 minutes on 2 cores.
 
     Needs MNIST, UNIPEN and pendigits; writes digitlib/models/rownet.onnx.
     """

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import DIGITS, bundled, coverage, write
+from PIL import Image, ImageDraw
 
 from digitlib.datasets import pages
 from digitlib.errors import BlankDrawingError, InputError
@@ -23,22 +24,22 @@ def paper(text: str, gap: float = 0.25, width: int = 700) -> np.ndarray[Any, Any
 
 
 def test_runs_are_merged_and_blanks_removed() -> None:
-    best = [0, 0, 4, 4, 0, 4, 0, 8, 1]  # --33-3-70
-    columns = np.full((11, len(best)), -5.0, np.float32)
+    best = [0, 0, 4, 4, 0, 4, 0, 11, 1]  # --33-3-*0
+    columns = np.full((12, len(best)), -5.0, np.float32)
     columns[best, range(len(best))] = np.log([0.9, 0.9, 0.6, 0.8, 0.9, 0.7, 0.9, 0.5, 1.0])
-    assert [ctc.greedy(part) for part in (columns, columns[:, :2])] == ["3370", ""]
+    assert [ctc.greedy(part) for part in (columns, columns[:, :2])] == ["33*0", ""]
     assert [run[:2] for run in ctc.runs(columns)] == [(2, 3), (5, 5), (7, 7), (8, 8)]
     assert [peak for *_, peak in ctc.runs(columns)] == pytest.approx([0.8, 0.7, 0.5, 1.0])
 
 
 def test_the_probability_of_a_text_is_the_sum_over_its_alignments() -> None:
-    texts, random = ["", "3", "33", "37", "373", "3333"], np.random.default_rng(0)
-    matrices = [np.log(random.dirichlet(np.ones(11), n).T.astype(np.float32)) for n in (3, 5, 1)]
+    texts, random = ["", "3", "33", "3*", "3*3", "3333"], np.random.default_rng(0)
+    matrices = [np.log(random.dirichlet(np.ones(12), n).T.astype(np.float32)) for n in (3, 5, 1)]
     found = np.exp(ctc.log_probabilities(matrices, texts))
     for columns, row in zip(matrices, found, strict=True):
         expected = defaultdict[str, float](float)
-        for path in product((0, 4, 8), repeat=columns.shape[1]):
-            text = "".join(str(each - 1) for each, _ in groupby(path) if each)
+        for path in product((0, 4, 11), repeat=columns.shape[1]):
+            text = "".join(ctc.CHARACTERS[each - 1] for each, _ in groupby(path) if each)
             expected[text] += float(np.exp(columns[path, range(len(path))].sum()))
         assert row == pytest.approx([expected[text] for text in texts], rel=1e-5)
     assert np.exp(ctc.log_probabilities(matrices, [""])) == pytest.approx(found[:, :1])
@@ -88,6 +89,15 @@ def test_it_reads_strokes_and_pictures(text: str) -> None:
 def test_it_reads_lines() -> None:
     assert bundled().read(np.concatenate([paper("26"), paper("4455")])).text == "26\n4455"
     assert bundled().read(write("26") + write("4455", down=2.5)).text == "26\n4455"
+
+
+def test_letters_are_no_numbers() -> None:
+    page = Image.new("L", (420, 160), 255)
+    ImageDraw.Draw(page).text((30, 40), "KRAHWM", 0, pages.font("DejaVuSans", 64))
+    reading = bundled().read(page)
+    assert reading.text == ""
+    assert reading.rejected
+    assert len(reading.ignored) == 1
 
 
 def test_thin_round_zeros_are_no_rings() -> None:

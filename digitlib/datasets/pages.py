@@ -8,12 +8,10 @@ of the row, which is ``DIGIT`` px high on the canvas.
 
 from __future__ import annotations
 
-import csv
 import io
-import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -22,7 +20,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from digitlib.datasets import mnist, pendigits, unipen
+from digitlib.datasets import mnist, pendigits, real, unipen
 from digitlib.datasets.base import NO_DIGIT
 from digitlib.datasets.habits import add_habits
 from digitlib.datasets.pen import PenDrawing
@@ -46,11 +44,13 @@ SPACINGS = {
 }  # fmt: skip
 REACH = {"touching": 0.35, "overlapping": 0.35}  # heights that a digit may reach into the last
 USUAL_REACH = 0.2
+PARALLEL = 0.3  # of a digit's height along which it may touch its neighbor
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10), (0.06, 0.16, 0.19, 0.18, 0.15, 0.1, 0.07, 0.06, 0.03)
 PAPERS = {
     "clean": 0.22, "ruled": 0.13, "squared": 0.08, "boxes": 0.12, "cell": 0.1, "photo": 0.12,
     "cheque": 0.11, "real": 0.12,
 }  # fmt: skip
+OTHER = "*"  # in the text of a row: a character that isn't a digit
 PRINT = "ACEFHKMNPRTUVWXYacdefhkmnprtuvwx%&"  # characters that nobody takes for digits
 
 
@@ -64,6 +64,7 @@ class Ink:
         labels: their digits, ``[N]``.
         others: strokes of letters and signs, in heights of a usual digit.
         papers: real paper, gray pictures.
+        rows: real rows, gray pictures with their text.
     """
 
     writers: list[list[tuple[int, list[Points]]]]
@@ -71,6 +72,7 @@ class Ink:
     labels: NDArray[np.int64]
     others: list[list[Points]]
     papers: list[Picture]
+    rows: list[tuple[Picture, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ class Row:
     Attributes:
         ink: coverage by ink, 0-255, ``[HEIGHT, W]``.
         strokes: the number of the stroke at each pixel, from 1; 0 without ink or without strokes.
-        text: the digits.
-        box: left, top, right and bottom of the digits, px.
+        text: the digits, and ``OTHER`` for letters.
+        box: left, top, right and bottom of these characters, px.
         cells: left sides of the boxes, and the right side of the last; empty without boxes.
         paths: the strokes, ``(n, 2)`` arrays in px of the canvas; empty for pictures of digits.
         writer: index into ``Ink.writers``; -1 for pictures of digits, letters and print.
@@ -131,18 +133,23 @@ def load_ink(split: str) -> Ink:
     signs = unipen.read_unipen("letters", split) + unipen.read_unipen("signs", split)
     others = [
         strokes
-        for label, strokes in _in_heights([e for e in signs if e.character not in "1l7f^?>(){}[]"])
+        for label, strokes in _in_heights([e for e in signs if e.character not in UNCLEAR])
         if label == NO_DIGIT
     ]
     frames: list[Picture] = []
     labels = np.zeros(0, np.int64)
     papers: list[Picture] = []
+    rows: list[tuple[Picture, str]] = []
     if split == "train":
         data = mnist.build("mnist", split, mnist.find("mnist", split, data_root(None), False))
-        real, named, papers = _real_pictures()
-        frames = [*data.images.numpy(), *REPEATED * real]
+        own_frames, named, papers, rows = _real_pictures()
+        frames = [*data.images.numpy(), *REPEATED * own_frames]
         labels = np.concatenate([data.labels.numpy(), *[named] * REPEATED])
-    return Ink(own, frames, labels, others, papers)
+    return Ink(own, frames, labels, others, papers, rows)
+
+
+# Characters that pass for a digit, or are too small to be one.
+UNCLEAR = '1l7f^?>(){}[]-_~:;="<'
 
 
 def _in_heights(drawings: Sequence[PenDrawing]) -> list[tuple[int, list[Points]]]:
@@ -157,29 +164,36 @@ def _in_heights(drawings: Sequence[PenDrawing]) -> list[tuple[int, list[Points]]
     return found
 
 
-def _real_pictures() -> tuple[list[Picture], NDArray[np.int64], list[Picture]]:
-    """Ink and labels of the even pictures of digits, and the paper of those and of numbers."""
-    folder = data_root(None) / "pictures"
+def _real_pictures() -> tuple[
+    list[Picture], NDArray[np.int64], list[Picture], list[tuple[Picture, str]]
+]:
+    """Ink and labels of even pictures of digits, their paper and that of numbers, and rows.
+
+    The rows are every second of the even pictures of numbers. The others set thresholds.
+    """
     frames: list[Picture] = []
     labels: list[int] = []
     papers: list[Picture] = []
-    for name in ("digits", "numbers") if folder.is_dir() else ():
-        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if is_even(row["file"])]
-        for row in rows:
-            with Image.open(folder / row["file"]) as opened:
+    numbers: list[tuple[Picture, str]] = []
+    for name in real.NAMES:
+        for each in real.read_real_pictures(name, real.DEVELOPMENT):
+            with Image.open(each.path) as opened:
                 picture = opened.convert("L")
             ink = None
-            if row["kind"] in ON_PAPER:
+            if name == "numbers" and each.number % 4 == 0 and "\n" not in each.text:
+                small = picture.copy()
+                small.thumbnail((600, 120))
+                numbers.append((np.asarray(small), each.text))
+            if each.kind in ON_PAPER:
                 picture.thumbnail((400, 120))
-                ink, paper = _separate(np.asarray(picture), row["kind"] in LINED)
+                ink, paper = _separate(np.asarray(picture), each.kind in LINED)
                 papers.append(paper)
-            elif row["kind"] in DRAWN:
+            elif each.kind in DRAWN:
                 ink = to_frame(picture)
             if name == "digits" and ink is not None and _is_whole(ink):
                 frames.append(ink)
-                labels.append(int(row["label"]))
-    return frames, np.array(labels, np.int64), papers
+                labels.append(int(each.text))
+    return frames, np.array(labels, np.int64), papers, numbers
 
 
 # Kinds of real pictures: drawings; and pictures with paper, some with the lines of a cell.
@@ -194,11 +208,6 @@ def _is_whole(ink: Picture) -> bool:
     """Whether there is ink as large as a digit."""
     rows, columns = np.nonzero(ink > MIN_INK)
     return len(rows) > 20 and bool(np.ptp(rows) > max(0.25 * len(ink), 0.6 * np.ptp(columns)))
-
-
-def is_even(name: str) -> bool:
-    """Whether a file has an even number in its name: that half is for development."""
-    return int("".join(filter(str.isdigit, os.path.basename(name)))) % 2 == 0
 
 
 def _separate(picture: Picture, keep_edges: bool) -> tuple[Picture, Picture]:
@@ -253,7 +262,7 @@ def _pen_glyph(
     shape = min(int(size[1]), 64), min(int(size[0]), 90)
     paths = [stroke - low for stroke in moved]
     ink, numbers = draw_numbered(paths, shape, pen)
-    return Glyph(ink, numbers, "" if label == NO_DIGIT else str(label), paths)
+    return Glyph(ink, numbers, OTHER if label == NO_DIGIT else str(label), paths)
 
 
 def _frame_glyph(frame: Picture, label: int, random: Generator) -> Glyph:
@@ -290,7 +299,7 @@ def make_row(
         paper: a key of ``PAPERS``; digits are kept inside boxes.
         lengths: numbers of digits, and their probabilities.
         pictures: share of rows that are made of pictures of digits in place of strokes.
-        letters: share of rows that are letters and signs, or print; their text is empty.
+        letters: share of rows that are letters, or print.
         augment: draw the strokes with other slants and habits, and add signs and letters.
     """
     spacing = spacing or str(random.choice([*SPACINGS], p=[0.12, 0.24, 0.2, 0.16, 0.17, 0.11]))
@@ -327,7 +336,7 @@ def _not_digits(count: int, ink: Ink, pen: float, random: Generator) -> list[Gly
         page = Image.new("L", (right - left + 2, bottom - top + 2))
         ImageDraw.Draw(page).text((1 - left, 1 - top), letter, 255, face)
         drawn = np.asarray(page)
-        glyphs.append(Glyph(drawn, np.zeros_like(drawn), ""))
+        glyphs.append(Glyph(drawn, np.zeros_like(drawn), OTHER))
     return glyphs
 
 
@@ -360,7 +369,6 @@ def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) 
     centered = random.random() < 0.25
     low, high = np.array([10**6, 10**6]), np.array([0, 0])
     text, first_stroke, paths = "", 0, list[Points]()
-    digits = any(each.text.isdecimal() for each in glyphs)
     for place, glyph in enumerate(glyphs):
         drawn, order, text_here = glyph.ink, glyph.strokes, glyph.text
         scale = np.ones(2)
@@ -387,6 +395,8 @@ def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) 
             close = 1 if text_here == "." else gap
             need = int((near[top : top + height] - begins).max()) + close
             reach = REACH.get(spacing, USUAL_REACH) * DIGIT
+            if gap < 0 and (right[top : top + height] >= need + begins).sum() > PARALLEL * height:
+                need += 2  # side by side all along, nobody could read them
             left = int(np.clip(need, right.max() - reach, right.max() + max(gap, 0) + 0.2 * DIGIT))
         window = slice(top, top + height), slice(left, left + wide)
         np.maximum(canvas[window], drawn, out=canvas[window])
@@ -395,8 +405,8 @@ def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) 
         first_stroke += int(order.max())
         paths += [path * scale + (left, top) for path in glyph.paths]
         right[window[0]] = np.maximum(right[window[0]], ends + left)
-        text += text_here if text_here.isdecimal() else ""
-        if text_here.isdecimal() or not digits:
+        if text_here not in "-.":
+            text += text_here
             rows, columns = np.nonzero(has)[0], begins.min() + left
             own = columns, rows[0] + top, int(ends.max()) + left, rows[-1] + 1 + top
             low, high = np.minimum(low, own[:2]), np.maximum(high, own[2:])
@@ -603,6 +613,22 @@ def crop(scene: Scene, row: Row, random: Generator) -> Picture:
         picture.save(file, "JPEG", quality=int(random.integers(20, 80)))
         picture = Image.open(file)
     return np.asarray(picture)
+
+
+def vary(picture: Picture, random: Generator) -> Picture:
+    """A real row as another camera would show it: turned, stretched, lighter, blurred, noisier."""
+    page = Image.fromarray(picture)
+    page = page.rotate(
+        random.uniform(-3, 3), Image.Resampling.BILINEAR, fillcolor=int(np.median(picture))
+    )
+    size = page.width * random.uniform(0.8, 1.25), page.height * random.uniform(0.85, 1.15)
+    page = page.resize((max(int(size[0]), 8), max(int(size[1]), 8)))
+    page = page.filter(ImageFilter.GaussianBlur(random.uniform(0, 1) * page.height / 60))
+    scene = np.asarray(page, np.float32) * np.float32(random.uniform(0.6, 1.05))
+    scene = scene + random.standard_normal(scene.shape, np.float32) * np.float32(
+        random.uniform(0, 5)
+    )
+    return np.clip(scene, 0, 255).astype(np.uint8)
 
 
 # --- pages -----------------------------------------------------------------------------------

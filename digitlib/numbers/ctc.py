@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BLANK = 0  # class; digit d is class d + 1
+BLANK, CHARACTERS = 0, "0123456789*"  # a class, and the characters of the next ones; * is a letter
 IMPOSSIBLE = -1e30  # log probability
 
-Columns = NDArray[np.float32]  # [11, T]: log probabilities
+Columns = NDArray[np.float32]  # [12, T]: log probabilities
 Run = tuple[int, int, float]  # first and last column of a digit, and its highest probability
 
 
@@ -35,7 +35,12 @@ def runs(columns: Columns) -> list[Run]:
 def greedy(columns: Columns) -> str:
     """The text of :func:`runs`."""
     best = columns.argmax(axis=0)
-    return "".join(str(best[start] - 1) for start, _, _ in runs(columns))
+    return "".join(CHARACTERS[best[start] - 1] for start, _, _ in runs(columns))
+
+
+def encode(text: str) -> list[int]:
+    """The classes of a text's characters."""
+    return [CHARACTERS.index(character) + 1 for character in text]
 
 
 def log_probabilities(rows: Sequence[Columns], texts: Sequence[str]) -> NDArray[np.float64]:
@@ -47,7 +52,7 @@ def log_probabilities(rows: Sequence[Columns], texts: Sequence[str]) -> NDArray[
     steps = max(row.shape[1] for row in rows)
     classes = np.zeros((len(texts), states), np.intp)
     for place, text in enumerate(texts):
-        classes[place, 1 : 2 * len(text) : 2] = [int(digit) + 1 for digit in text]
+        classes[place, 1 : 2 * len(text) : 2] = encode(text)
     given = np.full((steps, len(rows), len(texts), states), IMPOSSIBLE)
     for place, row in enumerate(rows):
         given[: row.shape[1], place] = row.T[:, classes]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -14,10 +13,10 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitlib.datasets import pages
+from digitlib.datasets import pages, real
 from digitlib.errors import BlankDrawingError
 from digitlib.evaluation.metrics import GroupedProportion, Proportion
-from digitlib.files import REPORTS, data_root, write_json
+from digitlib.files import REPORTS, write_json
 from digitlib.numbers.reader import RowReader, read
 
 PATH = REPORTS / "numbers.json"
@@ -30,6 +29,7 @@ GROUPS = {
 ROWS, PAGES, TIMED = 200, 100, 40
 LENGTHS = (2, 3, 4, 5, 6, 7, 8), (1 / 7,) * 7
 FIVE = (5,), (1.0,)
+THRESHOLDS = (2,)  # remainders of the real pictures that set thresholds; those of 0 train
 MARGIN = 0.6  # heights of a digit around a row
 CAMERA = 3000, 4000  # px of a page of 12 megapixels
 
@@ -88,27 +88,17 @@ def score(texts: Sequence[str], found: Sequence[str], groups: Sequence[int]) -> 
     }
 
 
-def real_pictures(half: int) -> list[dict[str, str]]:
-    """The rows of ``pictures/numbers.csv`` of one half: 0 (even, for choices) or 1 (odd).
+def score_real(read_one: Callable[[str], str], remainders: Sequence[int]) -> dict[str, Any]:
+    """As :func:`score`, of real pictures by kind and in all; each picture is its own group.
 
-    Each has ``file`` (a path), ``text`` and ``kind``; there are none without that folder.
+    Without pictures, the result is empty.
     """
-    folder = data_root(None) / "pictures"
-    if not folder.is_dir():
-        return []
-    with (folder / "numbers.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if pages.is_even(row["file"]) == (half == 0)]
-    return [row | {"file": str(folder / row["file"])} for row in rows]
-
-
-def score_real(read_one: Callable[[str], str], half: int) -> dict[str, Any]:
-    """As :func:`score`, of real pictures by kind and in all; each picture is its own group."""
-    rows = real_pictures(half)
-    found = [read_one(row["file"]) for row in rows]
+    rows = real.read_real_pictures("numbers", remainders)
+    found = [read_one(str(row.path)) for row in rows]
     result = {}
-    for kind in ["all", *sorted({row["kind"] for row in rows})]:
-        chosen = [n for n, row in enumerate(rows) if kind in ("all", row["kind"])]
-        texts = [rows[n]["text"] for n in chosen]
+    for kind in ["all", *sorted({row.kind for row in rows})] if rows else []:
+        chosen = [n for n, row in enumerate(rows) if kind in ("all", row.kind)]
+        texts = [rows[n].text for n in chosen]
         result[kind] = score(texts, [found[n] for n in chosen], chosen)
     return result
 
@@ -150,7 +140,7 @@ def measure(split: str = "test", seed: int = 0, part: float = 1.0) -> dict[str, 
                 "no false digit": Proportion.of(np.array(false)).as_dict(),
                 "right": Proportion.of(np.array([*map(str.__eq__, texts, found)])).as_dict(),
             }
-    result["real pictures"] = score_real(read_text, 1) if real_pictures(1) else None
+    result["real pictures"] = score_real(read_text, real.REPORT) or None
     return result | {"milliseconds": _times(ink, random)}
 
 

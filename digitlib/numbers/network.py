@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-CLASSES = 11  # blank, then the digits 0 to 9
+CLASSES = 12  # blank, the digits 0 to 9, and any other character
 
 
 class RowNet(nn.Module):
@@ -27,7 +27,7 @@ class RowNet(nn.Module):
         self.classify = nn.Sequential(nn.Dropout(0.1), nn.Conv1d(128, CLASSES, 1))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Log probabilities ``[N, 11, W / 2]`` of rows ``[N, 2, 32, W]``, uint8 or 0-255."""
+        """Log probabilities ``[N, 12, W / 2]`` of rows ``[N, 2, 32, W]``, uint8 or 0-255."""
         columns = self.columns(rows.float() / 255).squeeze(2)
         columns = columns + self.near(columns)
         columns = columns + self.far(columns)

@@ -48,6 +48,14 @@ class View:
     extent: Box
 
 
+class Place(NamedTuple):
+    """The place of a character in a row: the closest digit, its confidence, and its box."""
+
+    digit: int
+    confidence: float
+    box: Box
+
+
 class RowReader:
     """The row network, without PyTorch.
 
@@ -83,12 +91,12 @@ class RowReader:
             return cls(NETWORK.read_bytes())
 
     def columns(self, rows: Sequence[RowInput]) -> list[ctc.Columns]:
-        """Log probabilities ``[11, W / 2]`` of blank and ten digits, for each row."""
+        """Log probabilities ``[12, W / 2]`` of blank, ten digits and other, for each row."""
         found = self._session.run(None, {"rows": pad(rows)})[0]
         return [each[:, : row.shape[2] // STRIDE] for each, row in zip(found, rows, strict=True)]
 
-    def vote(self, views: Sequence[View]) -> tuple[str, float, list[tuple[float, Box]]]:
-        """The digits of a row, their probability, and the confidence and box of each digit."""
+    def vote(self, views: Sequence[View]) -> tuple[str, float, list[Place]]:
+        """The characters of a row, their probability together, and each one's place."""
         columns = self.columns([view.row for view in views])
         texts = [ctc.greedy(each) for each in columns]
         candidates = sorted(set(texts))
@@ -101,17 +109,26 @@ class RowReader:
         for n in agreeing:
             peaks += np.array([peak for _, _, peak in ctc.runs(columns[n])]) / len(views)
         shown = max(agreeing, key=lambda n: shares[n, best])
-        boxes = _boxes(views[shown], ctc.runs(columns[shown])) if text else []
-        return text, float(shares[:, best].mean()), list(zip(peaks.tolist(), boxes, strict=True))
+        runs = ctc.runs(columns[shown])
+        boxes = _boxes(views[shown], runs) if text else []
+        # The closest digit is the most probable one where the character begins.
+        closest = [int(columns[shown][1:11, start].argmax()) for start, _, _ in runs]
+        places = [Place(*each) for each in zip(closest, peaks.tolist(), boxes, strict=True)]
+        return text, float(shares[:, best].mean()), places
 
 
 class ReadRow(NamedTuple):
-    """One row: its digits, their probability together, each one's confidence and box, its box."""
+    """One row: its characters, their probability together, their places, and its box."""
 
     text: str
     probability: float
-    places: list[tuple[float, Box]]
+    places: list[Place]
     box: Box
+
+    @property
+    def is_number(self) -> bool:
+        """Whether most characters are digits."""
+        return 2 * sum(each.isdecimal() for each in self.text) > len(self.text)
 
 
 def read_rows(source: Any, reader: RowReader) -> tuple[list[ReadRow], NDArray[np.uint8], Box]:
@@ -128,17 +145,17 @@ def read(source: Any, reader: RowReader | None = None) -> Reading:
     kind = "strokes" if isinstance(source, list | tuple) else "pictures"
     threshold = reader.card["thresholds"][kind]
     digits: list[ReadDigit] = []
-    written = [row for row in rows if row.text]
-    for line, row in enumerate(written):
-        doubt = max(UNSURE, min(confidence for confidence, _ in row.places))
+    for line, row in enumerate(row for row in rows if row.is_number):
+        doubt = max(UNSURE, min(place.confidence for place in row.places))
         digits += [
             ReadDigit(
-                int(digit), box, line, confidence,
-                row.probability < threshold and confidence <= doubt,
+                place.digit, place.box, line, place.confidence,
+                not character.isdecimal()
+                or (row.probability < threshold and place.confidence <= doubt),
             )
-            for digit, (confidence, box) in zip(row.text, row.places, strict=True)
+            for character, place in zip(row.text, row.places, strict=True)
         ]  # fmt: skip
-    ignored = tuple(row.box for row in rows if not row.text)
+    ignored = tuple(row.box for row in rows if not row.is_number)
     return Reading(tuple(digits), ignored, picture, extent)
 
 
