@@ -110,8 +110,9 @@ class Recognizer:
         """Read the digit in a picture.
 
         Args:
-            image: path, content of a file, PIL image, or array ``[H, W]``, ``[H, W, 3]`` or
-                ``[H, W, 4]``, uint8 or float 0-1; light or dark ink.
+            image: path, content of a file, open binary file, PIL image, or array, tensor or nested
+                lists ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` as for :func:`read.read_gray`;
+                light or dark ink.
 
         Raises:
             BlankDrawingError: there is no ink.
@@ -138,7 +139,8 @@ class Recognizer:
 
         Args:
             source: a picture as for :meth:`predict`, or a list of pen strokes as for
-                :meth:`predict_strokes`, in any order.
+                :meth:`predict_strokes`, in any order. A list of lists of three or more plain
+                numbers is a picture; other lists are strokes.
 
         Returns:
             The digits with their boxes; its ``text`` has a ``?`` for each rejected digit.

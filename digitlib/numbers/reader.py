@@ -25,7 +25,7 @@ from digitlib.numbers.reading import Box, ReadDigit, Reading
 from digitlib.numbers.rows import HEIGHT, PADDING, STRIDE, RowInput, pad, picture_row, stroke_row
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.limits import check_busy
-from digitlib.preprocessing.read import read_gray, reduction
+from digitlib.preprocessing.read import read_gray, reduction, resolve
 
 NETWORK = Path(strokes.__file__).parents[1] / "models" / "rownet.onnx"
 MARGINS = 0.1, 0.3  # heights of a row above and below it; one view each
@@ -133,7 +133,7 @@ class ReadRow(NamedTuple):
 
 def read_rows(source: Any, reader: RowReader) -> tuple[list[ReadRow], NDArray[np.uint8], Box]:
     """The rows of a picture or drawing, before rejection, with the picture and its extent."""
-    views_of = _stroke_views if isinstance(source, list | tuple) else _picture_views
+    views_of = _stroke_views if _is_drawing(source) else _picture_views
     found, picture, extent = views_of(source)
     return [ReadRow(*reader.vote(views), box) for views, box in found], picture, extent
 
@@ -142,7 +142,7 @@ def read(source: Any, reader: RowReader | None = None) -> Reading:
     """Read a picture or pen strokes; arguments and errors as :meth:`Recognizer.read`."""
     reader = reader or RowReader.bundled()
     rows, picture, extent = read_rows(source, reader)
-    kind = "strokes" if isinstance(source, list | tuple) else "pictures"
+    kind = "strokes" if _is_drawing(source) else "pictures"
     threshold = reader.card["thresholds"][kind]
     digits: list[ReadDigit] = []
     for line, row in enumerate(row for row in rows if row.is_number):
@@ -159,11 +159,20 @@ def read(source: Any, reader: RowReader | None = None) -> Reading:
     return Reading(tuple(digits), ignored, picture, extent)
 
 
+def _is_drawing(source: Any) -> bool:
+    """Whether a source is a list of strokes, not a picture or its rows of plain numbers."""
+    if not isinstance(source, list | tuple):
+        return False
+    row = source[0] if source else ()
+    return not (isinstance(row, list | tuple) and len(row) > 2 and all(map(np.isscalar, row)))
+
+
 Found = list[tuple[list[View], Box]]
 
 
 def _picture_views(source: Any) -> tuple[Found, NDArray[np.uint8], Box]:
     """Views of the rows of a picture with their boxes, and the picture with its extent."""
+    source = resolve(source)
     values = read_gray(source)
     scale = float(reduction(source))
     gray = finding.darken(values)

@@ -76,32 +76,42 @@ def opened(source: str | os.PathLike[str] | bytes) -> Iterator[Image]:
     name = "The file" if isinstance(source, bytes) else os.fspath(source)
     with _wrap_errors(name):
         if isinstance(source, bytes):
-            size = len(source)
+            content = source
         else:
-            status = os.stat(source)
-            size = status.st_size
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(os.stat(source).st_mode):
                 raise InputError(f"{name} cannot be read as a picture: it is not a regular file.")
-        if size > MAX_BYTES:
+            with open(source, "rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise InputError(
-                f"{name} has {size / 1e6:.0f} MB; the limit is {MAX_BYTES / 1e6:.0f} MB. "
+                f"{name} is too large: the limit is {MAX_BYTES / 1e6:.0f} MB. "
                 "Make the picture smaller, or save it as JPEG."
             )
-        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
-            content = file.read()
-            check_file(content)
-            file.seek(0)
-            formats: tuple[str, ...] = FORMATS
-            if content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS:
-                formats = ("HEIF",)
-                _register_heif()
-            try:
-                image = PILImage.open(file, formats=formats)
-            except PILImage.UnidentifiedImageError as error:
-                message = f"{name} cannot be read as a picture: it is not a {KINDS} file."
-                raise InputError(message) from error
-            with image:
-                yield image
+        check_file(content)
+        formats: tuple[str, ...] = FORMATS
+        if content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS:
+            formats = ("HEIF",)
+            _register_heif()
+        try:
+            image = PILImage.open(io.BytesIO(content), formats=formats)
+        except PILImage.UnidentifiedImageError as error:
+            message = f"{name} cannot be read as a picture: it is not a {KINDS} file."
+            raise InputError(message) from error
+        with image:
+            yield image
+
+
+def read_open(file: Any) -> bytes:
+    """Read an open binary file from its position on, up to one byte over the limit of a file.
+
+    Raises:
+        InputError: it is closed, or in text mode.
+    """
+    with _wrap_errors("The open file"):
+        content = None if hasattr(file, "encoding") else file.read(MAX_BYTES + 1)
+    if not isinstance(content, bytes):
+        raise InputError('The open file has no bytes: open it with mode "rb", or pass its content.')
+    return content
 
 
 def _register_heif() -> None:

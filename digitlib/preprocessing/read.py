@@ -1,4 +1,4 @@
-"""Read files, their content, PIL images and arrays as float gray pictures ``[H, W]``."""
+"""Read files, PIL images and arrays as float gray pictures ``[H, W]``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def read_gray(image: Any) -> Picture:
     """Read a picture as float gray ``[H, W]``, 0 black to 1 white, transparency composited.
 
     Args:
-        image: path, content of a file, PIL image or array.
+        image: path, content of a file or open binary file, PIL image, or array, tensor or nested
+            lists ``[H, W]``, ``[H, W, 1]``, ``[1, H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``: floats
+            0-1, integers 0-255, uint16 0-65535, or bool. Integers that are all 0 or 1 are a mask.
 
     Raises:
         InputError: it can't be read as a picture, or is too large; the message says what to do.
@@ -61,22 +63,43 @@ def read_colors(image: Any) -> NDArray[np.uint8]:
 
 def reduction(image: Any) -> int:
     """The factor by which :func:`read_gray`, with its errors, reduces a picture."""
-    if isinstance(image, str | os.PathLike | bytes):
-        with decode.opened(image) as opened:
+    source = resolve(image)
+    if isinstance(source, str | os.PathLike | bytes):
+        with decode.opened(source) as opened:
             return reduction(opened)
-    size = image.size if hasattr(image, "getbands") else np.shape(image)[:2]
+    size = source.shape[:2] if isinstance(source, np.ndarray) else source.size
     return max(max(size) // WORK_SIDE, 1)
+
+
+def resolve(image: Any) -> Any:
+    """Return a picture as a path, bytes, a PIL image, or an array, which can be read repeatedly.
+
+    An open file is read from its position on. Arrays and lists become arrays; those of shape
+    ``[H, W, 1]`` or ``[1, H, W]`` become ``[H, W]``. Arguments and errors as :func:`read_gray`.
+    """
+    if isinstance(image, str | os.PathLike | bytes) or hasattr(image, "getbands"):
+        return image
+    if image is None:
+        raise InputError("There is no picture yet, only None: draw or choose one first.")
+    for name in ("composite", "image_data"):  # of the editors of Gradio, Streamlit and ipycanvas
+        if hasattr(image, name) or (isinstance(image, dict) and name in image):
+            kind = type(image).__name__
+            raise InputError(f"This is an editor's value ({kind}), not a picture: pass its {name}.")
+    if hasattr(image, "read"):
+        return decode.read_open(image)
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"A picture is a file, a PIL image or an array: {error}.") from error
+    if array.ndim == 3 and array.shape[2] == 1:
+        return array[..., 0]
+    return array[0] if array.ndim == 3 and len(array) == 1 and array.shape[2] > 4 else array
 
 
 def _read_unit(image: Any) -> NDArray[np.float32]:
     """Read a picture as a checked float array 0-1, upright and reduced."""
-    if isinstance(image, str | os.PathLike | bytes) or hasattr(image, "getbands"):
-        array = decode.read_pixels(image)
-    else:
-        try:
-            array = np.asarray(image)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise InputError(f"A picture is a file, a PIL image or an array: {error}.") from error
+    source = resolve(image)
+    array = source if isinstance(source, np.ndarray) else decode.read_pixels(source)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise InputError(
             f"A picture is an array [H, W], [H, W, 3] or [H, W, 4]; this one is {array.shape}."
@@ -94,8 +117,15 @@ def _read_unit(image: Any) -> NDArray[np.float32]:
                 f"Float pictures range from 0 to 1; this one from {low:g} to {high:g}. "
                 "Scale it, or pass uint8."
             )
-    elif array.dtype not in (np.bool_, np.uint8, np.uint16):
-        raise InputError(f"Pictures are uint8, uint16, bool or float arrays, not {array.dtype}.")
+    elif array.dtype.type not in (np.bool_, np.uint8, np.uint16):
+        if array.dtype.kind not in "iu":
+            raise InputError(f"Pictures have integers, floats or bool, not {array.dtype}.")
+        if array.min() < 0 or array.max() > 255:
+            raise InputError(
+                f"Integers range from 0 to 255; these from {array.min()} to {array.max()}. "
+                "Scale them, or pass uint16."
+            )
+        array = array.astype(np.uint8)
     scale = 1.0
     # An array of 0 and 1 alone is a mask: such shades could not be told apart.
     if np.issubdtype(array.dtype, np.integer) and array.max() > 1:

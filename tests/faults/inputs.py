@@ -24,7 +24,22 @@ from PIL import Image
 from digitlib import InputError, Recognizer
 
 SIDES = st.one_of(st.integers(1, 64), st.integers(65, 700), st.sampled_from([1279, 1300, 2600]))
-MODES = ("L", "RGB", "RGBA", "LA", "P", "1", "I;16", "F", "bool", "uint16", "float64", "mask")
+MODES = (
+    "L",
+    "RGB",
+    "RGBA",
+    "LA",
+    "P",
+    "1",
+    "I;16",
+    "F",
+    "bool",
+    "uint16",
+    "int64",
+    "float64",
+    "list",
+    "mask",
+)
 FILES = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 AGAIN = 0.5  # s of CPU; what takes longer is measured twice
 ODD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e155, 1e-320, 0.0)
@@ -81,6 +96,9 @@ def inputs_of_pictures(draw: st.DrawFn) -> Any:
         return (shades > 127).astype(np.uint8)
     if kind == "uint16":
         return shades.astype(np.uint16) * 257
+    if kind in ("int64", "list"):
+        whole = shades.astype(np.int64)[..., None]
+        return whole if kind == "int64" else whole[:100, :100].tolist()
     if kind == "float64":
         return shades / 255
     deep = {"I;16": np.uint16, "F": np.float32}
@@ -97,6 +115,37 @@ def inputs_of_pictures(draw: st.DrawFn) -> Any:
         content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
     whole = bytes(content[: draw(st.integers(len(content) // 3, len(content)))])
     return whole if draw(st.booleans()) else bytes(content)
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> np.ndarray:
+    """Up to five pages, drawn boxes, and pictures inside each other, from 1 px a side, uint8."""
+    shade, sides = st.integers(0, 255), st.one_of(st.integers(1, 40), st.integers(9, 400))
+    picture = np.full((draw(sides), draw(sides)), float(draw(shade)))
+    part = picture
+    for _ in range(draw(st.integers(0, 5))):
+        gaps = [draw(st.integers(0, side // 3)) for side in part.shape for _ in "ab"]
+        part = part[gaps[0] : part.shape[0] - gaps[1], gaps[2] : part.shape[1] - gaps[3]]
+        height, width = part.shape
+        y, x = np.ogrid[:height, :width]
+        kind, tilt = draw(st.sampled_from(["page", "box", "corner"])), draw(st.floats(-0.2, 0.2))
+        edge = np.minimum(y + tilt * x, height - 1 - y - tilt * x)
+        if kind != "corner":
+            edge = np.minimum(edge, np.minimum(x - tilt * y, width - 1 - x + tilt * y))
+        inside = (edge >= 0) & ((edge < draw(st.integers(1, 9))) | (kind == "page"))
+        light = np.linspace(draw(shade), draw(shade), height)[:, None]  # from top to bottom
+        np.copyto(part, light, where=inside)
+    content = draw(st.sampled_from(["none", "stroke", "stroke", "picture"]))
+    if content == "picture":
+        part[:] = np.minimum(part, Image.fromarray(draw(patterns())).resize(part.shape[::-1]))
+    elif content == "stroke":
+        height, width = part.shape
+        left, thickness = draw(st.integers(0, width - 1)), draw(st.integers(1, 9))
+        part[height // 5 : height - height // 5, left : left + thickness] = draw(shade)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    picture += draw(st.sampled_from([0, 0, 0.5, 3, 12, 60])) * random.normal(size=picture.shape)
+    shades = np.clip(picture, 0, 255).astype(np.uint8)
+    return 255 - shades if draw(st.booleans()) else shades
 
 
 @st.composite
@@ -128,8 +177,10 @@ def inputs_of_drawings(draw: st.DrawFn) -> Any:
 
 KINDS = {
     "pictures": ("predict", st.one_of(inputs_of_pictures(), inputs_of_pictures(), files())),
+    "frames": ("predict", frames()),
     "drawings": ("predict_strokes", inputs_of_drawings()),
     "read, pictures": ("read", st.one_of(inputs_of_pictures(), inputs_of_pictures(), files())),
+    "read, frames": ("read", frames()),
     "read, drawings": ("read", inputs_of_drawings()),
 }
 
