@@ -25,21 +25,9 @@ from digitlib import InputError, Recognizer
 
 SIDES = st.one_of(st.integers(1, 64), st.integers(65, 700), st.sampled_from([1279, 1300, 2600]))
 MODES = (
-    "L",
-    "RGB",
-    "RGBA",
-    "LA",
-    "P",
-    "1",
-    "I;16",
-    "F",
-    "bool",
-    "uint16",
-    "int64",
-    "float64",
-    "list",
+    "L", "RGB", "RGBA", "LA", "P", "1", "I;16", "F", "bool", "uint16", "int64", "float64", "list",
     "mask",
-)
+)  # fmt: skip
 FILES = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 AGAIN = 0.5  # s of CPU; what takes longer is measured twice
 ODD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e155, 1e-320, 0.0)
@@ -120,21 +108,26 @@ def inputs_of_pictures(draw: st.DrawFn) -> Any:
 @st.composite
 def frames(draw: st.DrawFn) -> np.ndarray:
     """Up to five pages, drawn boxes, and pictures inside each other, from 1 px a side, uint8."""
-    shade, sides = st.integers(0, 255), st.one_of(st.integers(1, 40), st.integers(9, 400))
-    picture = np.full((draw(sides), draw(sides)), float(draw(shade)))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shade, sides = st.integers(0, 255), st.one_of(st.integers(1, 40), st.integers(60, 400))
+    grain = st.sampled_from([0, 3, 4, 12, 60])
+    picture = np.zeros((draw(sides), draw(sides)))
+    picture += draw(st.one_of(shade, st.sampled_from([0, 255])))
     part = picture
-    for _ in range(draw(st.integers(0, 5))):
-        gaps = [draw(st.integers(0, side // 3)) for side in part.shape for _ in "ab"]
+    for _ in range(draw(st.sampled_from([0, 1, 2, 3, 3, 4, 5]))):
+        most = draw(st.sampled_from([3, 9]))
+        gaps = [draw(st.integers(0, side // most)) for side in part.shape for _ in "ab"]
         part = part[gaps[0] : part.shape[0] - gaps[1], gaps[2] : part.shape[1] - gaps[3]]
         height, width = part.shape
         y, x = np.ogrid[:height, :width]
-        kind, tilt = draw(st.sampled_from(["page", "box", "corner"])), draw(st.floats(-0.2, 0.2))
+        kind = draw(st.sampled_from(["page", "page", "box", "corner"]))
+        tilt = draw(st.sampled_from([0, 0, 0.02, -0.2]))
         edge = np.minimum(y + tilt * x, height - 1 - y - tilt * x)
         if kind != "corner":
             edge = np.minimum(edge, np.minimum(x - tilt * y, width - 1 - x + tilt * y))
         inside = (edge >= 0) & ((edge < draw(st.integers(1, 9))) | (kind == "page"))
-        light = np.linspace(draw(shade), draw(shade), height)[:, None]  # from top to bottom
-        np.copyto(part, light, where=inside)
+        light = draw(shade) + draw(st.sampled_from([0, 0, 30, -150])) * y / height
+        np.copyto(part, light + draw(grain) * random.normal(size=part.shape), where=inside)
     content = draw(st.sampled_from(["none", "stroke", "stroke", "picture"]))
     if content == "picture":
         part[:] = np.minimum(part, Image.fromarray(draw(patterns())).resize(part.shape[::-1]))
@@ -142,8 +135,7 @@ def frames(draw: st.DrawFn) -> np.ndarray:
         height, width = part.shape
         left, thickness = draw(st.integers(0, width - 1)), draw(st.integers(1, 9))
         part[height // 5 : height - height // 5, left : left + thickness] = draw(shade)
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    picture += draw(st.sampled_from([0, 0, 0.5, 3, 12, 60])) * random.normal(size=picture.shape)
+    picture += draw(st.sampled_from([0, 0, 0, 0.5, 12])) * random.normal(size=picture.shape)
     shades = np.clip(picture, 0, 255).astype(np.uint8)
     return 255 - shades if draw(st.booleans()) else shades
 
