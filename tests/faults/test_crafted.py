@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 
 import numpy as np
@@ -13,7 +14,14 @@ from digitlib.errors import InputError
 from digitlib.preprocessing.frame import to_frame
 from digitlib.preprocessing.tags import MAX_TILES, check_tags
 
-BOMB = tiff([(50_000 + number, 7, 60_000, 8) for number in range(4000)], bytes(12_000))
+
+def many_tags(count: int) -> bytes:
+    """TIFF content with tags of 60 kB each, all of the same bytes."""
+    return tiff([(50_000 + number, 7, 60_000, 8) for number in range(count)], bytes(50_000))
+
+
+BOMB = many_tags(4000)
+BIG = b"II\x2b\0\x08\0\0\0" + struct.pack("<QQ", 16, 300_000) + bytes(6_000_000)  # BigTIFF
 
 
 def segments(content: bytes) -> bytes:
@@ -36,20 +44,32 @@ def scans(side: int, count: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "advice"),
     [
-        (BOMB, "its tags are larger than its file"),
-        (segments(BOMB), "its tags are larger than its file"),
-        (encoded("PNG", exif=b"Exif\0\0" + BOMB), "its tags are larger than its file"),
-        (encoded("WEBP", exif=b"Exif\0\0" + BOMB), "its tags are larger than its file"),
+        (BOMB, "more than 1,000 tags"),
+        (BIG, "more than 1,000 tags"),
+        (segments(BOMB), "more than 1,000 tags"),
+        (encoded("PNG", exif=b"Exif\0\0" + BOMB), "more than 1,000 tags"),
+        (encoded("WEBP", exif=b"Exif\0\0" + BOMB), "more than 1,000 tags"),
         (tiled(700, 1), "490,000 strips or tiles"),
         (scans(3000, 400), "40[0-9] scans"),
         (encoded("PNG")[:33] + chunk(b"teXt", b"") * 60_000, "more than 50,000 chunks"),
     ],
-    ids=["TIFF", "JPEG", "PNG", "WebP", "tiles", "scans", "chunks"],
+    ids=["TIFF", "BigTIFF", "JPEG", "PNG", "WebP", "tiles", "scans", "chunks"],
 )
 def test_bombs_are_refused_unread(content: bytes, advice: str) -> None:
     tracemalloc.start()
     with pytest.raises(InputError, match=advice):
         to_frame(content)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20e6
+
+
+@pytest.mark.filterwarnings("ignore:Tag data larger than file")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_pillow_limits_the_data_of_fewer_tags(kind: str) -> None:
+    content = encoded(kind, exif=b"Exif\0\0" + many_tags(900))
+    tracemalloc.start()
+    to_frame(content)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 20e6
