@@ -90,7 +90,8 @@ def resolve(image: Any) -> Any:
     try:
         array = np.asarray(image)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"A picture is a file, a PIL image or an array: {error}.") from error
+        reason = str(error).rstrip(".")
+        raise InputError(f"A picture is a file, a PIL image or an array: {reason}.") from error
     if array.ndim == 3 and array.shape[2] == 1:
         return array[..., 0]
     return array[0] if array.ndim == 3 and len(array) == 1 and array.shape[2] > 4 else array
