@@ -320,6 +320,28 @@ def numbers() -> None:
     evaluate.write()
 
 
+@main.command()
+@click.option(
+    "--part", type=click.Choice(["report", "development"]), default="report",
+    help="Half of the real pictures and writers; only the report half is stored.",
+)  # fmt: skip
+def pictures(part: str) -> None:
+    """Measure the accuracy on pictures of digits, by kind.
+
+    Prints a table, and writes reports/pictures.json for the report half, in some minutes. The
+    pictures are real ones, if the data folder has them, and simulated ones by writers of UNIPEN.
+    The last rows are for their pen strokes with a box, an underline or another mark.
+    """
+    from digitlib.evaluation import benchmark
+    from digitlib.files import write_json
+    from digitlib.models.recognizer import Recognizer
+
+    found = benchmark.measure(Recognizer.load(), part)
+    print(benchmark.describe(found))
+    if part == "report":
+        write_json(benchmark.PATH, found)
+
+
 # --- reports ---------------------------------------------------------------------------------
 
 

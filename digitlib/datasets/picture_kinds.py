@@ -1,12 +1,14 @@
 """Kinds of simulated pictures of pen strokes, for evaluation: drawn, scanned and photographed.
 
 :func:`pictures.photo` mixes difficulties; each kind here isolates one, so that a table shows
-the accuracy for each. They are not used in training.
+the accuracy for each. The ``MARKS`` around a digit are strokes, so a pad can get them, too.
+None of this is used in training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,13 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from digitlib.datasets.pictures import coverage
-from digitlib.preprocessing.strokes import Strokes, resample
+from digitlib.preprocessing.strokes import Strokes, resample, validate_strokes
 
 SIDE = 280  # px of a canvas
 PAGE = (480, 400)  # rows and columns of a photo, px
 
 Shades = NDArray[np.floating[Any]]  # [H, W] or [H, W, 3], 0-255
+Points = NDArray[np.float64]  # [n, 2], x right, y down
 
 
 def make(kind: str, strokes: Strokes, seed: int) -> Image.Image:
@@ -35,6 +38,93 @@ def make(kind: str, strokes: Strokes, seed: int) -> Image.Image:
     return Image.fromarray(np.clip(shades, 0, 255).astype(np.uint8))
 
 
+# --- marks around the digit ----------------------------------------------------------------
+
+
+def add_mark(mark: str, strokes: Strokes, seed: int) -> list[Points]:
+    """The strokes ``(n, 2)`` of a digit with one of the ``MARKS`` as further strokes.
+
+    A frame comes before the digit, other marks come after it. ``seed`` determines the random
+    numbers.
+
+    Raises:
+        BlankDrawingError: there are no strokes.
+        KeyError: there is no such mark.
+    """
+    digit, random = validate_strokes(strokes), RandomState(seed)
+    points = np.concatenate(digit)
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = max(float((high - low).max()), 1e-9)  # of the digit, and the unit of the mark
+    drawn = [
+        (low + high) / 2 + side * _by_hand(corners, random)
+        for corners in MARKS[mark]((high - low) / side / 2, random)
+    ]
+    return [*drawn, *digit] if mark in FRAMES else [*digit, *drawn]
+
+
+def _by_hand(corners: Sequence[Sequence[float]], random: RandomState) -> Points:
+    """A line through corners, slightly trembling."""
+    known = np.linspace(0, 1, len(corners))
+    places = np.linspace(0, 1, 20 * (len(corners) - 1) + 1)
+    line = np.stack([np.interp(places, known, axis) for axis in np.transpose(corners)], axis=1)
+    return line + 0.03 * ndimage.gaussian_filter1d(random.randn(*line.shape), 4, axis=0)
+
+
+def _underline(half: Points, random: RandomState) -> list[Any]:
+    """A line below the digit, wider than it."""
+    down, slope = half[1] + random.uniform(0.1, 0.25), random.uniform(-0.05, 0.05)
+    left, right = half[0] + random.uniform(0.1, 0.4, 2)
+    return [[(-left, down), (right, down + slope)]]
+
+
+def _circle(_: Points, random: RandomState) -> list[Any]:
+    """A ring, drawn a little further than once around."""
+    angle = random.uniform(0, 2 * np.pi) + np.linspace(0, 6.6, 30)
+    radii = random.uniform(0.78, 1.0, 2)
+    return [np.stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)], axis=1)]
+
+
+def _box(_: Points, random: RandomState) -> list[Any]:
+    """A box in one stroke; its end misses its beginning a little."""
+    half = random.uniform(0.65, 0.9)
+    corners = half * np.array([(-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1)])
+    return [corners + random.uniform(-0.06, 0.06, corners.shape)]
+
+
+def _four_lines(half: Points, random: RandomState) -> list[Any]:
+    """A box of four strokes, which end short of its corners or beyond them."""
+    (corners,) = _box(half, random)
+    ends = random.uniform(-0.08, 0.12, (4, 2))
+    return [
+        [start + before * (start - end), end + after * (end - start)]
+        for (start, end), (before, after) in zip(pairwise(corners), ends, strict=True)
+    ]
+
+
+def _corner(half: Points, random: RandomState) -> list[Any]:
+    """Two sides of a box, such as remain if a cell is cut out."""
+    (corners,) = _box(half, random)
+    first = random.randint(3)
+    return [corners[first : first + 3]]
+
+
+def _full_stop(half: Points, random: RandomState) -> list[Any]:
+    """A dot after the digit, at its foot."""
+    right, down = half + random.uniform((0.1, -0.08), (0.25, 0.02))
+    return [[(right, down), (right + 0.02, down + 0.02)]]
+
+
+MARKS: dict[str, Callable[[Points, RandomState], list[Any]]] = {  # strokes: corners of a line
+    "underline": _underline,
+    "ring": _circle,
+    "box": _box,
+    "four lines": _four_lines,
+    "box corner": _corner,
+    "full stop": _full_stop,
+}
+FRAMES = ("box", "four lines", "box corner")  # a form has them before the digit
+
+
 # --- drawn on a screen ---------------------------------------------------------------------
 
 
@@ -45,6 +135,13 @@ def _ink(strokes: Strokes, brush: float = 14, height: float = 180, side: int = S
 
 def _plain(brush: float, height: float, side: int = SIDE) -> Callable[..., Shades]:
     return lambda strokes, _: 255 * (1 - _ink(strokes, brush, height, side))
+
+
+def _marked(mark: str) -> Callable[..., Shades]:
+    def draw(strokes: Strokes, random: RandomState) -> Shades:
+        return 255 * (1 - _ink(add_mark(mark, strokes, random.randint(2**31)), 9, 230))
+
+    return draw
 
 
 def _pencil(strokes: Strokes, _: RandomState) -> Shades:
@@ -98,6 +195,20 @@ def _highlighter(strokes: Strokes, _: RandomState) -> Shades:
     """Pale yellow on white."""
     ink = _ink(strokes, 20)[..., None]
     return 255 * (1 - ink) + np.array([255, 245, 80]) * ink
+
+
+def _outlined(strokes: Strokes, _: RandomState) -> Shades:
+    """The contour of a broad stroke."""
+    stroke = _ink(strokes, 30) > 0.5
+    return 255.0 * ~(stroke & ~ndimage.binary_erosion(stroke, iterations=4))
+
+
+def _cut(strokes: Strokes, random: RandomState) -> Shades:
+    """The edge of the picture cuts off up to two thirds of the outermost stroke's width."""
+    turns = random.randint(4)
+    page = np.rot90(255 * (1 - _ink(strokes, 18)), turns)
+    rows = np.flatnonzero((page < 128).any(axis=1))
+    return np.rot90(page[rows[0] + random.randint(1, 12) :], -turns)
 
 
 def _in_a_box(strokes: Strokes, random: RandomState) -> Shades:
@@ -159,6 +270,35 @@ def _on_a_desk(strokes: Strokes, random: RandomState) -> Shades:
     inside = turned > 8
     wood[60:-60, 60:-60][inside] = turned[inside]
     return ndimage.gaussian_filter(np.clip(wood, 0, 255), 0.6)
+
+
+def _framed_desk(strokes: Strokes, random: RandomState) -> Shades:
+    """Such a photo in a white frame, as in a slide or a screenshot."""
+    photo = _on_a_desk(strokes, random)
+    return np.pad(photo, round(random.uniform(0.03, 0.08) * min(photo.shape)), constant_values=255)
+
+
+def _faint(strokes: Strokes, random: RandomState) -> Shades:
+    """Pencil that differs from smooth, evenly lit paper by 6 to 16 of 255 shades."""
+    page = 225 - random.uniform(6, 16) * _ink(strokes, 8)
+    return np.rint(page + random.randn(SIDE, SIDE))
+
+
+def _form_cell(strokes: Strokes, random: RandomState) -> Shades:
+    """A cell cut from a scanned register: 60 px, its lines at the edges, print from behind."""
+    right, down = random.uniform(-40, 40), random.uniform(-12, 12)
+    ink = coverage(
+        strokes, (136, 240), random.uniform(4, 8), random.uniform(70, 100), (right, down)
+    )
+    shades = np.full((136, 240), random.uniform(170, 240))
+    for row in range(random.randint(20), 136, 24):  # words of print
+        words = np.repeat(random.rand(30) < 0.6, 8) * (random.rand(240) < 0.6)
+        shades[row : row + 8] -= random.uniform(4, 12) * words
+    for edge in np.flatnonzero(random.rand(4) < 0.7):
+        at, width = random.randint(2, 12), random.randint(4, 8)
+        np.rot90(shades, edge)[at : at + width] -= random.uniform(25, 60)
+    page = Image.fromarray((shades - random.uniform(60, 110) * ink).astype(np.uint8)).reduce(4)
+    return np.asarray(page, float) + 2 * random.randn(34, 60)
 
 
 def _sticky_note(strokes: Strokes, random: RandomState) -> Shades:
@@ -227,6 +367,14 @@ KINDS: dict[str, Callable[[Strokes, RandomState], Shades]] = {
     "box of a form": _in_a_box,
     "grid shown": _on_a_grid,
     "screenshot": _screenshot,
+    "outlined": _outlined,
+    "cut by the edge": _cut,
+    "underlined": _marked("underline"),
+    "circled": _marked("ring"),
+    "hand-drawn box": _marked("box"),
+    "box of four lines": _marked("four lines"),
+    "corner of a box": _marked("box corner"),
+    "full stop": _marked("full stop"),
     "paper": _sheet(),
     "thin pencil": _sheet(brush=3, ink=90),
     "faint pencil": _sheet(brush=5, ink=185, noise=3),
@@ -234,7 +382,10 @@ KINDS: dict[str, Callable[[Strokes, RandomState], Shades]] = {
     "far away": _sheet(brush=5, height=60),
     "dim light": _sheet(ink=25, paper=80),
     "blackboard": _sheet(ink=200, paper=60),
+    "6 to 16 shades": _faint,
+    "form cell": _form_cell,
     "on a desk": _on_a_desk,
+    "desk in a frame": _framed_desk,
     "sticky note": _sticky_note,
     "hard shadow": _shadow,
     "squared paper": _squared,
