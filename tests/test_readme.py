@@ -15,6 +15,7 @@ from PIL import Image
 
 from digitlib.__main__ import main
 from digitlib.errors import DataDamagedError
+from digitlib.evaluation import benchmark
 from digitlib.files import REPOSITORY
 from digitlib.models.explain import TRAINING_DIGITS
 from digitlib.reports import readme
@@ -76,6 +77,25 @@ def test_test_writers_of_pendigits_have_a_row_once_they_are_measured(copy: Path)
         change(path, measured=measured | {"pendigits": pendigits})
     row = "pen strokes by 14 test writers (UCI pendigits) | **97.00% (95.00%–98.00%)** |"
     assert row in readme.render("results", reports)
+
+
+def test_real_pictures_are_in_the_card_once_they_are_measured(copy: Path) -> None:
+    reports = copy / "reports"
+    path = reports / "pictures.json"
+    path.unlink(missing_ok=True)
+    card = readme.render("model_card", reports)
+    assert "No real photos were measured." in card
+    assert "## Real pictures" not in card
+    scores = benchmark.score([None] * 200, [3] * 200)
+    times = {"drawing, 280 px": {"median": 1.23}, "photo, 12 megapixels": {"median": 75.0}}
+    tables = {table: {"all": scores, "photo": scores} for table in benchmark.TABLES}
+    path.write_text(json.dumps(tables | {"milliseconds": times}), encoding="utf-8")
+    card = readme.render("model_card", reports)
+    assert "No real photos were measured." not in card
+    row = "| phone photos, n = 200 | 0.00% (0.00%–1.88%) | 100.00% (98.12%–100.00%) |"
+    assert card.count(row) == len(benchmark.TABLES)
+    assert "count as rejected; 200 did" in card
+    assert "takes 1.2 ms, a photo of 12 megapixels 75 ms" in card
 
 
 def test_all_trainings_of_a_network_count(copy: Path) -> None:

@@ -296,7 +296,7 @@ def _form_cell(strokes: Strokes, random: RandomState) -> Shades:
         shades[row : row + 8] -= random.uniform(4, 12) * words
     for edge in np.flatnonzero(random.rand(4) < 0.7):
         at, width = random.randint(2, 12), random.randint(4, 8)
-        np.rot90(shades, edge)[at : at + width] -= random.uniform(25, 60)
+        np.rot90(shades, int(edge))[at : at + width] -= random.uniform(25, 60)
     page = Image.fromarray((shades - random.uniform(60, 110) * ink).astype(np.uint8)).reduce(4)
     return np.asarray(page, float) + 2 * random.randn(34, 60)
 

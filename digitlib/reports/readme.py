@@ -64,6 +64,7 @@ def render(template: str, reports: Path) -> str:
     notebooks = [path.stem for path in sorted((reports / "metrics").glob("*.json"))]
     return environment.get_template(f"{template}.md.j2").render(
         load=lambda name: read_json(reports / f"{name}.json"),
+        has=lambda name: (reports / f"{name}.json").is_file(),
         notebooks=notebooks,
         large_group=LARGE_GROUP,
     )
