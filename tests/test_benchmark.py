@@ -87,13 +87,14 @@ def test_all_tables_are_measured_and_printed(
     Image.new("L", (90, 90), 255).save(tmp_path / "blank.png")
     rows.append(real.RealPicture(tmp_path / "blank.png", "7", "photo", 2))
     drawings = [PenDrawing(list(DIGITS[n]), n, n // 2) for n in range(10)]
-    parts: list[Any] = []
-    monkeypatch.setattr(real, "read_real_pictures", lambda *part: parts.append(part) or rows)
-    monkeypatch.setattr(unipen, "read_unipen", lambda *part: parts.append(part) or drawings)
+    sources: dict[tuple[Any, ...], Any] = {
+        ("digits", real.DEVELOPMENT): rows, ("unipen", "validation"): drawings,
+    }  # fmt: skip
+    monkeypatch.setattr(real, "read_real_pictures", lambda *part: sources[part])
+    monkeypatch.setattr(unipen, "read_unipen", lambda *part: sources[part])
     monkeypatch.setattr(benchmark, "CAMERA", (600, 800))
     monkeypatch.setattr(picture_kinds, "KINDS", {"chalk": picture_kinds.KINDS["chalk"]})
     found = benchmark.measure(bundled(), "development", count=4)
-    assert parts == [("unipen", "validation"), ("digits", real.DEVELOPMENT)]
     assert [*found["real pictures"]] == ["all", "canvas", "photo"]
     assert found["real pictures"]["photo"]["rejected"]["value"] == 0.5
     assert found["real pictures"]["all"]["refused"] == 1
