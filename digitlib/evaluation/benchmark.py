@@ -13,7 +13,6 @@ from timeit import timeit
 from typing import Any
 
 import numpy as np
-from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from digitlib.datasets import picture_kinds, pictures, real, unipen
@@ -32,7 +31,7 @@ PATH = REPORTS / "pictures.json"
 PARTS = {"development": (real.DEVELOPMENT, "validation"), "report": (real.REPORT, "test")}
 TABLES = ("real pictures", "changed pictures", "simulated pictures", "strokes")
 SHARES = ("right", "rejected", "undetected errors")  # of the digits of a kind
-DRAWINGS, SEED = 100, 0  # drawings made into each kind of picture
+DRAWINGS = 100  # drawings made into each kind of picture
 FRAME = 0.03  # of the shorter side: width of a frame around a photo
 FAINTEST = 0.2  # of a picture's highest contrast to its edge: fainter pixels aren't ink
 TIMED, CAMERA = 20, (3000, 4000)  # pictures timed; width and height of 12 megapixels, px
@@ -91,10 +90,9 @@ def score(
     rejected = np.array([each is None or each.rejected for each in found])
     wrong = np.array([each is None or each.digit for each in found]) != np.array(labels)
     scores: dict[str, Any] = {"refused": sum(each is None for each in found)}
-    by_writer = partial(GroupedProportion.of_groups, groups=np.array(writers))
-    share = Proportion.of if writers is None else by_writer
     for name, hits in zip(SHARES, (~wrong & ~rejected, rejected, wrong & ~rejected), strict=True):
-        scores[name] = share(hits).as_dict()
+        by_writer = writers and GroupedProportion.of_groups(hits, np.array(writers))
+        scores[name] = (by_writer or Proportion.of(hits)).as_dict()
     return scores
 
 
@@ -115,8 +113,7 @@ def measure(recognizer: Recognizer, part: str = "report", count: int = DRAWINGS)
     """
     remainders, split = PARTS[part]
     drawings = unipen.read_unipen("unipen", split)
-    rows = np.sort(RandomState(SEED).permutation(len(drawings))[:count])
-    sample = [drawings[row] for row in rows]
+    sample = drawings[:: max(len(drawings) // count, 1)][:count]  # so all writers are among them
     strokes = recognizer.predict_strokes
     return {
         "part": part,
@@ -163,7 +160,7 @@ def _drawn(
 def _times(recognizer: Recognizer, drawings: Sequence[PenDrawing]) -> dict[str, dict[str, float]]:
     """Milliseconds to read a drawing of 280 px, and a JPEG of 12 megapixels: median and p90."""
     camera = io.BytesIO()
-    pictures.photo(drawings[0].strokes, SEED).resize(CAMERA).save(camera, "JPEG", quality=85)
+    pictures.photo(drawings[0].strokes, seed=0).resize(CAMERA).save(camera, "JPEG", quality=85)
     sources: dict[str, list[Any]] = {
         "drawing, 280 px": [np.asarray(pictures.canvas(each.strokes)) for each in drawings],
         "photo, 12 megapixels": [camera.getvalue()] * 5,
@@ -179,13 +176,15 @@ def _times(recognizer: Recognizer, drawings: Sequence[PenDrawing]) -> dict[str, 
 
 
 def describe(result: dict[str, Any]) -> str:
-    """The scores of :func:`measure` as a table for the command line."""
-    lines = []
-    for table in TABLES:
-        lines.append(f"{table:36} {'n':>6} " + " ".join(f"{name:>20}" for name in SHARES))
-        for kind, scores in result[table].items():
-            shares = " ".join(f"{scores[name]['value']:20.1%}" for name in SHARES)
-            lines.append(f"  {kind:34} {scores['right']['count']:6,} {shares}")
-    for name, took in result["milliseconds"].items():
-        lines.append(f"{name}: {took['median']:.0f} ms, p90 {took['p90']:.0f} ms")
-    return "\n".join(lines)
+    """The scores and times of :func:`measure` as tables for the command line."""
+    import pandas as pd
+
+    rows = {
+        (table, kind): {"n": f"{scores['right']['count']:,}"}
+        | {name: f"{scores[name]['value']:.1%}" for name in SHARES}
+        for table in TABLES
+        for kind, scores in result[table].items()
+    }
+    scores = pd.DataFrame.from_dict(rows, orient="index")
+    times = pd.DataFrame(result["milliseconds"]).T.round(1)
+    return f"{scores.to_string()}\n\nmilliseconds\n{times.to_string()}"
