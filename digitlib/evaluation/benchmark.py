@@ -160,7 +160,8 @@ def _drawn(
 def _times(recognizer: Recognizer, drawings: Sequence[PenDrawing]) -> dict[str, dict[str, float]]:
     """Milliseconds to read a drawing of 280 px, and a JPEG of 12 megapixels: median and p90."""
     camera = io.BytesIO()
-    pictures.photo(drawings[0].strokes, seed=0).resize(CAMERA).save(camera, "JPEG", quality=85)
+    picture = pictures.photo(drawings[0].strokes, seed=0).resize(CAMERA)
+    picture.save(camera, "JPEG", quality=85)
     sources: dict[str, list[Any]] = {
         "drawing, 280 px": [np.asarray(pictures.canvas(each.strokes)) for each in drawings],
         "photo, 12 megapixels": [camera.getvalue()] * 5,
