@@ -51,8 +51,7 @@ def to_frame(image: Any) -> Frame:
     """Turn a picture of one digit into its frame.
 
     Args:
-        image: PIL image, path, or array ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` of uint8,
-            uint16, bool or float 0-1; dark ink on light paper or the reverse.
+        image: as for :func:`read.read_gray`; dark ink on light paper or the reverse.
 
     Returns:
         uint8 ``[28, 28]``.
