@@ -16,7 +16,7 @@ from digitlib.datasets import pictures
 from digitlib.models.explain import Explainer
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.config import TrainConfig
-from digitlib.training.loader import Splits
+from digitlib.training.examples import Splits
 
 Points = NDArray[np.float64]
 

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
 from digitlib.files import digest
+from digitlib.preprocessing.strokes import PEN_WIDTH, render_with_channels
 
 SPLITS = ("train", "validation", "test")
 BAR_DELAY = 2  # seconds that loading takes before it shows a progress bar
+
+Strokes = Sequence[NDArray[np.floating[Any]]]
+Drawings = Sequence[Strokes]  # the strokes of each drawing; none for a picture among them
+
+
+def draw(strokes: Strokes, width: float = PEN_WIDTH) -> NDArray[np.float32]:
+    """The frame of a drawing with its channels, float32 ``[4, 28, 28]``.
+
+    Args:
+        strokes: ``(n, 2)`` arrays of points, x right, y down, any unit.
+        width: pen width in frame px.
+
+    Raises:
+        as :func:`strokes.render`.
+    """
+    image, channels = render_with_channels(strokes, width=width)
+    return np.concatenate([image[None] / np.float32(255), channels])
 
 
 @dataclass(frozen=True)
@@ -26,10 +47,8 @@ class DigitData:
         labels: int64 ``[N]``; ``NO_DIGIT`` for others.
         writers: int64 ``[N]``, or None if unknown.
         characters: Unicode code points of pen data, int64 ``[N]``, 0 if unknown; else None.
-        points: float ``[N, PEN_SAMPLES, 2]`` for pen data: evenly sampled strokes, which
-            :func:`rendering.render_batch` draws at any pen width; else None.
-        stroke_numbers: int16 ``[N, PEN_SAMPLES]`` for pen data: the stroke of each point, from 0;
-            -1 if the last point is repeated, and throughout for a picture among them; else None.
+        strokes: of each drawing, ``(n, 2)`` arrays, read-only; a picture among them has none. None
+            if the data set has pictures only.
     """
 
     name: str
@@ -38,8 +57,7 @@ class DigitData:
     labels: Tensor
     writers: Tensor | None = None
     characters: Tensor | None = None
-    points: Tensor | None = None
-    stroke_numbers: Tensor | None = None
+    strokes: Drawings | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,19 +72,31 @@ class DigitData:
 
     @property
     def drawn(self) -> Tensor:
-        """Which of them have pen samples, bool ``[N]``."""
-        if self.stroke_numbers is None:
+        """Which of them have strokes, bool ``[N]``."""
+        if self.strokes is None:
             return torch.zeros(len(self), dtype=torch.bool)
-        return self.stroke_numbers[:, 0] >= 0
+        return torch.tensor([len(each) > 0 for each in self.strokes], dtype=torch.bool)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The tensors that aren't None, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+    def frames(self, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Frames with their channels, float32 ``[N, 4, 28, 28]``; pictures have channels of 0.
+
+        Drawings are rendered at the default pen width: 10,000 take a second.
+        """
+        chosen = self.select(rows)
+        frames = torch.zeros(len(chosen), 4, *chosen.images.shape[1:])
+        frames[:, 0] = chosen.images.float() / 255
+        for frame, strokes in zip(frames, chosen.strokes or (), strict=False):
+            if strokes:
+                frame[:] = torch.from_numpy(draw(strokes))
+        return frames
 
     def select(self, index: Tensor | slice) -> DigitData:
         """The digits at ``index``, in its order."""
-        selected = {name: tensor[index] for name, tensor in self.tensors().items()}
-        return DigitData(self.name, self.split, **selected)
+        strokes = self.strokes
+        if strokes is not None:
+            strokes = [strokes[row] for row in torch.arange(len(self))[index].tolist()]
+        selected = {name: tensor[index] for name, tensor in self._tensors().items()}
+        return DigitData(self.name, self.split, **selected, strokes=strokes)
 
     def sample_indices(self, size: int, seed: int = 0) -> Tensor:
         """Rising indices of ``size`` random digits, or of all, int64."""
@@ -80,3 +110,39 @@ class DigitData:
         if size is None or size >= len(self):
             return self
         return self.select(self.sample_indices(size, seed))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def pack(self) -> dict[str, Tensor]:
+        """All of it as tensors, by name, as a file stores them."""
+        return self._tensors() | ({} if self.strokes is None else pack(self.strokes))
+
+    @classmethod
+    def unpack(cls, name: str, split: str, tensors: Mapping[str, Tensor]) -> DigitData:
+        """Undo :meth:`pack`."""
+        known = {key: value for key, value in tensors.items() if key not in PACKED}
+        strokes = unpack(tensors) if PACKED[0] in tensors else None
+        return cls(name, split, **known, strokes=strokes)
+
+
+PACKED = ("points", "points_of_stroke", "strokes_of_drawing")
+
+
+def pack(drawings: Drawings) -> dict[str, Tensor]:
+    """Drawings as tensors: all points in one ``[P, 2]``, with the lengths of the strokes."""
+    every = [stroke for strokes in drawings for stroke in strokes]
+    tensors = (
+        torch.from_numpy(np.concatenate(every)),
+        torch.tensor([len(stroke) for stroke in every]),
+        torch.tensor([len(strokes) for strokes in drawings]),
+    )
+    return dict(zip(PACKED, tensors, strict=True))
+
+
+def unpack(tensors: Mapping[str, Tensor]) -> list[list[NDArray[np.float64]]]:
+    """Undo :func:`pack`; the strokes are read-only."""
+    points, lengths, counts = (tensors[name].numpy() for name in PACKED)
+    points.flags.writeable = False
+    every = iter(np.split(points, np.cumsum(lengths)[:-1]))
+    return [[next(every) for _ in range(count)] for count in counts.tolist()]

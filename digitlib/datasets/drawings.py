@@ -22,7 +22,7 @@ from digitlib.datasets.drawing_file import (
     DrawingFileError,
     drawings_folder,
 )
-from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
+from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.errors import DataDamagedError, DataMissingError
 
 # Shares of all drawings; the others are ``train``.
@@ -86,8 +86,7 @@ def drawing_data(
 ) -> DigitData:
     """Stored drawings as a data set, in their order; labels include ``NO_DIGIT``.
 
-    Pictures among strokes have pen samples of 0 and the stroke number -1 throughout. A data set
-    of pictures alone has no pen samples.
+    Pictures among strokes have no strokes. A data set of pictures alone has ``strokes`` None.
 
     Raises:
         DataDamagedError: a picture is damaged or blank; the message has the drawing's id.
@@ -108,10 +107,8 @@ def drawing_data(
         return DigitData(name, split, images, labels)
     pens = pen_data(
         name, split, [PenDrawing(each.points, each.label, -1) for each in drawings if each.strokes]
-    ).tensors()
-    images[drawn] = pens["images"]
-    points = torch.zeros((len(drawings), PEN_SAMPLES, 2), dtype=pens["points"].dtype)
-    points[drawn] = pens["points"]
-    numbers = torch.full((len(drawings), PEN_SAMPLES), -1, dtype=torch.int16)
-    numbers[drawn] = pens["stroke_numbers"]
-    return DigitData(name, split, images, labels, points=points, stroke_numbers=numbers)
+    )
+    images[drawn] = pens.images
+    each = iter(pens.strokes or ())
+    strokes = [next(each) if pen else [] for pen in drawn.tolist()]
+    return DigitData(name, split, images, labels, strokes=strokes)

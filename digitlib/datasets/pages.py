@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from digitlib.datasets import mnist, pendigits, real, unipen
 from digitlib.datasets.base import NO_DIGIT
-from digitlib.datasets.habits import add_habits
+from digitlib.datasets.hands import add_habits
 from digitlib.datasets.pen import PenDrawing
 from digitlib.files import data_root
 from digitlib.preprocessing.frame import to_frame

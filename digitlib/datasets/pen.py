@@ -1,4 +1,4 @@
-"""Labeled pen drawings, and data sets made of them: frames, samples, stroke numbers."""
+"""Labeled pen drawings, and data sets made of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from digitlib.datasets.base import BAR_DELAY, DigitData
+from digitlib.datasets.base import BAR_DELAY, DigitData, pack, unpack
 from digitlib.preprocessing import strokes
-
-PEN_SAMPLES = 128  # points kept of a drawing; most digits need fewer at strokes.SPACING
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,16 @@ class PenDrawing:
 
 
 def pack_strokes(drawings: Sequence[PenDrawing]) -> dict[str, Tensor]:
-    """Pen drawings as tensors: all points in one ``[P, 2]``, with the lengths of the strokes."""
-    every = [stroke for drawing in drawings for stroke in drawing.strokes]
-    return {
-        "points": torch.from_numpy(np.concatenate(every)),
-        "points_of_stroke": torch.tensor([len(stroke) for stroke in every]),
-        "strokes_of_drawing": torch.tensor([len(drawing.strokes) for drawing in drawings]),
-        **_labels(drawings),
-    }
+    """Pen drawings as tensors, see :func:`base.pack`, with what is known about them."""
+    return pack([drawing.strokes for drawing in drawings]) | _labels(drawings)
 
 
 def unpack_strokes(tensors: dict[str, Tensor]) -> list[PenDrawing]:
     """Undo :func:`pack_strokes`; the strokes are read-only."""
-    points, *counts = (
-        tensors[name].numpy() for name in ("points", "points_of_stroke", "strokes_of_drawing")
-    )
-    points.flags.writeable = False
-    every = iter(np.split(points, np.cumsum(counts[0])[:-1]))
     about = (tensors[name].tolist() for name in ("labels", "writers", "characters"))
     return [
-        PenDrawing([next(every) for _ in range(count)], label, writer, chr(code) if code else "")
-        for count, label, writer, code in zip(counts[1].tolist(), *about, strict=True)
+        PenDrawing(drawn, label, writer, chr(code) if code else "")
+        for drawn, label, writer, code in zip(unpack(tensors), *about, strict=True)
     ]
 
 
@@ -69,32 +56,8 @@ def _labels(drawings: Sequence[PenDrawing]) -> dict[str, Tensor]:
 
 
 def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData:
-    """Render pen drawings as frames at the default pen width, and keep their samples."""
+    """Render pen drawings as frames at the default pen width, and keep their strokes."""
     kept = [strokes.drop_stray_taps(drawing.strokes) for drawing in drawings]
     shown = tqdm(kept, f"{name} {split}", delay=BAR_DELAY, leave=False)
-    samples = [_fixed_length(*strokes.resample(drawing)) for drawing in kept]
-    points, numbers = (np.stack(each) for each in zip(*samples, strict=True))
-    return DigitData(
-        name,
-        split,
-        torch.from_numpy(np.stack([strokes.render(drawing) for drawing in shown])),
-        **_labels(drawings),
-        points=torch.from_numpy(points),
-        stroke_numbers=torch.from_numpy(numbers),
-    )
-
-
-def _fixed_length(
-    points: NDArray[np.float32], numbers: NDArray[np.int16]
-) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    """``PEN_SAMPLES`` of them: the last one repeated, or evenly spaced ones left out.
-
-    The stroke number of a repeated sample is -1.
-    """
-    last = len(points) - 1
-    if last >= PEN_SAMPLES:
-        rows = np.linspace(0, last, PEN_SAMPLES).round().astype(int)
-        return points[rows], numbers[rows]
-    number = np.arange(PEN_SAMPLES)
-    rows = np.minimum(number, last)
-    return points[rows], np.where(number > last, np.int16(-1), numbers[rows])
+    images = torch.from_numpy(np.stack([strokes.render(drawing) for drawing in shown]))
+    return DigitData(name, split, images, **_labels(drawings), strokes=kept)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
-from digitlib.datasets.rendering import drawn_channels
 from digitlib.errors import DataMissingError
 from digitlib.evaluation import metrics
 from digitlib.evaluation.metrics import GroupedProportion, Proportion
@@ -103,8 +102,8 @@ def predict_data(recognizer: Recognizer, data: DigitData, *, strokes: bool = Tru
 
 def known_channels(recognizer: Recognizer, data: DigitData) -> Tensor | None:
     """The channels of pen data, for a network that takes them; else None."""
-    reads = recognizer.takes_channels and data.points is not None
-    return drawn_channels(data) if reads else None
+    reads = recognizer.takes_channels and data.strokes is not None
+    return data.frames()[:, 1:].contiguous() if reads else None
 
 
 def known_writers(data: DigitData) -> NDArray[np.integer[Any]] | None:

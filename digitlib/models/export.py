@@ -23,7 +23,7 @@ from digitlib.files import write_bytes
 from digitlib.models import checksum
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, EMBEDDING, FORMAT, Card
 from digitlib.models.inference import digit_score, optimize_for_inference
-from digitlib.models.networks import count_parameters, reads_channels
+from digitlib.models.networks import count_parameters, reads_strokes
 from digitlib.models.weights import load_model, model_digest
 from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
 from digitlib.preprocessing.strokes import CHANNELS
@@ -76,7 +76,9 @@ class FrameClassifier(nn.Module):
         given = frames[:, None].float()
         if self.normalizes:
             given = given * self.scale + self.shift
-        logits = self.network(given) if channels is None else self.network(given, channels)
+        if channels is not None:
+            given = torch.cat([given, channels.expand(len(given), -1, -1, -1)], dim=1)
+        logits = self.network(given)
         probabilities = (logits[:, :10] / self.temperature).softmax(dim=1)
         return probabilities, digit_score(logits), logits, *self.activations.values()
 
@@ -88,11 +90,12 @@ def _normalize_in_weights(network: nn.Module, scale: float, shift: float) -> boo
     Padding would then have another shade. The return value says whether it was merged.
     """
     first = next(layer for layer in network.modules() if not [*layer.children()])
-    if not isinstance(first, nn.Conv2d) or first.in_channels != 1 or first.padding != (0, 0):
+    if not isinstance(first, nn.Conv2d) or first.padding != (0, 0):
         return False
     bias = torch.zeros(first.out_channels) if first.bias is None else first.bias
-    first.bias = nn.Parameter(bias + shift * first.weight.sum(dim=(1, 2, 3)), requires_grad=False)
-    first.weight.mul_(scale)
+    ink = first.weight[:, 0]
+    first.bias = nn.Parameter(bias + shift * ink.sum(dim=(1, 2)), requires_grad=False)
+    ink.mul_(scale)
     return True
 
 
@@ -110,14 +113,14 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
     card = card or Card(type(model).__name__)
     classifier = FrameClassifier(model, card.temperature).eval()
     inputs = {"frames": torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)}
-    if reads_channels(model):
+    if reads_strokes(model):
         inputs["channels"] = torch.zeros(2, len(CHANNELS), FRAME_SIZE, FRAME_SIZE)
     classifier(*inputs.values())  # fills in the names of its activations
     axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)} | {"channels": {0: "N or 1"}}
     names = [*OUTPUTS, *classifier.activations]
     file = export_module(classifier, inputs, names, axes)
     del file.graph.output[len(OUTPUTS) :]  # an Explainer makes the activations outputs again
-    if reads_channels(model):  # an input with a value is optional; the one frame is broadcast
+    if reads_strokes(model):  # an input with a value is optional; the one frame is broadcast
         empty = np.zeros((1, len(CHANNELS), FRAME_SIZE, FRAME_SIZE), np.float32)
         file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "channels"))
     metadata = {

@@ -1,4 +1,4 @@
-"""The networks: normalized frames ``[N, 1, 28, 28]`` in, logits ``[N, 10]`` (or 11) out."""
+"""The networks: normalized frames ``[N, 4, 28, 28]`` in, logits ``[N, 10]`` (or 11) out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
+from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD, normalize
 
 CLASSES = tuple("0123456789")
+
+
+def as_input(frames: Tensor) -> Tensor:
+    """Frames ``[N, 4, 28, 28]`` with their ink normalized; channels last in memory."""
+    given = torch.cat([normalize(frames[:, :1]), frames[:, 1:]], dim=1)
+    return given.contiguous(memory_format=torch.channels_last)
 
 
 class BaselineCNN(nn.Module):
@@ -31,13 +37,13 @@ class BaselineCNN(nn.Module):
         )  # fmt: skip
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Logits ``[N, 10]`` of normalized frames ``[N, 1, 28, 28]``."""
-        return self.head(self.features(frames))
+        """Logits ``[N, 10]`` of the ink of normalized frames ``[N, 4, 28, 28]``."""
+        return self.head(self.features(frames[:, :1]))
 
 
-def _conv_block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+def _conv_block(inputs: int, outputs: int) -> list[nn.Module]:
     """Convolution, batch norm and ReLU."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
@@ -48,59 +54,41 @@ class DigitNet(nn.Module):
     12, 6 and 3. One linear layer reads the last 3x3 maps, so the place of a stroke matters.
 
     Args:
-        width: channels of the first layer; twice as many on 12x12.
-        late: channels on 6x6; None for ten thirds of ``width``.
-        depth: convolutions on 6x6.
-        stride: of the first kernel. With 2 it is padded, without pooling after it; maps are 14, 7
-            and 3 wide, as in the teachers of the bundled network.
-        dropout: before the linear layer, in training.
+        width: channels of the first layer; twice as many on 12x12, ten thirds on 6x6.
+        channels: of the frames, 4, or 1 to read their ink alone.
         outputs: 10, or 11 with a last class for "not a digit".
-        pen: channels of the first layer of the pen branch; 0 for none.
+        pen: channels of the first layer of the pen branch, in place of ``channels``; 0 for none.
     """
 
     def __init__(
-        self,
-        width: int = 24,
-        late: int | None = None,
-        depth: int = 3,
-        stride: int = 1,
-        dropout: float = 0.2,
-        outputs: int = 10,
-        pen: int = 0,
+        self, width: int = 24, channels: int = 4, outputs: int = 10, pen: int = 0
     ) -> None:
         super().__init__()
-        w, late = width, late or width * 10 // 3
+        w, late = width, width * 10 // 3
+        self.channels = 1 if pen else channels
         self.early = nn.Sequential(  # [N, w, 12, 12]
-            *(
-                _conv_block(1, w, 5, stride=2)
-                if stride == 2
-                # batch norm and ReLU come after pooling: a quarter of the numbers
-                else [
-                    nn.Conv2d(1, w, 5, bias=False), nn.MaxPool2d(2),
-                    nn.BatchNorm2d(w), nn.ReLU(inplace=True),
-                ]
-            ),
+            # Batch norm and ReLU come after pooling: a quarter of the numbers.
+            nn.Conv2d(self.channels, w, 5, bias=False), nn.MaxPool2d(2),
+            nn.BatchNorm2d(w), nn.ReLU(inplace=True),
             *_conv_block(w, 2 * w),
             *_conv_block(2 * w, 2 * w),
             nn.MaxPool2d(2),  # [N, 2w, 6, 6]
         )  # fmt: skip
         self.late = nn.Sequential(
-            *(layer for n in range(depth) for layer in _conv_block(late if n else 2 * w, late)),
+            *_conv_block(2 * w, late),
+            *_conv_block(late, late),
+            *_conv_block(late, late),
             nn.MaxPool2d(2),  # [N, late, 3, 3]
         )
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(9 * late, outputs))
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(9 * late, outputs))
         self.pen = PenBranch(pen, 2 * w, outputs) if pen else None
 
-    def forward(self, frames: Tensor, channels: Tensor | None = None) -> Tensor:
-        """Logits ``[N, outputs]`` of normalized frames ``[N, 1, 28, 28]``.
-
-        ``channels`` ``[N, 3, 28, 28]`` are stroke direction and order, from
-        :func:`strokes.render_with_channels`. Networks without a pen branch ignore them.
-        """
-        maps = self.early(frames)
-        if self.pen is None or channels is None:
+    def forward(self, frames: Tensor) -> Tensor:
+        """Logits ``[N, outputs]`` of normalized frames ``[N, 4, 28, 28]``."""
+        maps = self.early(frames[:, : self.channels])
+        if self.pen is None:
             return self.head(self.late(maps))
-        added, logits = self.pen(channels)
+        added, logits = self.pen(frames[:, 1:])
         return self.head(self.late(maps + added)) + logits
 
 
@@ -222,8 +210,8 @@ class QuickNet(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(3 * w * side**2, 10))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Logits ``[N, 10]`` of normalized frames ``[N, 1, 28, 28]``."""
-        return self.head(self.features(self.deskew(frames)))
+        """Logits ``[N, 10]`` of the ink of normalized frames ``[N, 4, 28, 28]``."""
+        return self.head(self.features(self.deskew(frames[:, :1])))
 
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -232,8 +220,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
 
 # Ranges of the arguments; a larger one is a mistake, or from a damaged card.
 LIMITS: dict[str, tuple[float, float]] = {
-    "width": (1, 256), "late": (1, 1024), "depth": (1, 16), "stride": (1, 2), "dropout": (0, 0.95),
-    "outputs": (10, 11), "pen": (0, 256), "padding": (0, 2), "deskewed": (12, FRAME_SIZE),
+    "width": (1, 256), "channels": (1, 4), "outputs": (10, 11), "pen": (0, 256), "stride": (1, 2),
+    "dropout": (0, 0.95), "padding": (0, 2), "deskewed": (12, FRAME_SIZE),
 }  # fmt: skip
 
 
@@ -266,9 +254,9 @@ def build_network(name: str, **arguments: Any) -> nn.Module:
     return NETWORKS[name](**arguments)
 
 
-def reads_channels(model: nn.Module) -> bool:
-    """Whether the network takes channels as a second argument."""
-    return getattr(model, "pen", None) is not None
+def reads_strokes(model: nn.Module) -> bool:
+    """Whether the network reads stroke direction and order, too."""
+    return getattr(model, "pen", None) is not None or getattr(model, "channels", 1) > 1
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
-from digitlib.datasets.rendering import drawn_channels
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
 from digitlib.models.card import Card
 from digitlib.models.inference import digit_score
-from digitlib.models.networks import reads_channels
+from digitlib.models.networks import reads_strokes
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.logits import predict_logits
 from digitlib.training.trainer import TrainResult
@@ -64,18 +63,6 @@ def rejection_threshold(logits: Tensor, writers: Tensor | None = None) -> float:
     return lowest - SCORE_MARGIN
 
 
-def are_rejected(logits: Tensor, drawn: Tensor, card: Card) -> Tensor:
-    """Which drawings are rejected, bool ``[N]``.
-
-    Args:
-        logits: ``[N, 11]``.
-        drawn: which are read as strokes, bool ``[N]``; they have a threshold of their own.
-        card: its thresholds.
-    """
-    strokes = card.threshold if card.stroke_threshold is None else card.stroke_threshold
-    return digit_score(logits) < torch.where(drawn, strokes, card.threshold)
-
-
 def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     """The card of a trained network, with temperature and thresholds set on validation data.
 
@@ -89,12 +76,15 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     logits, labels = list[Tensor](), list[Tensor]()
     thresholds: dict[str, list[float]] = {"pictures": [], "strokes": []}
     for part in real:
-        inputs: dict[str, Tensor | None] = {"pictures": None}
-        if reads_channels(result.model) and part.points is not None:
-            inputs["strokes"] = drawn_channels(part)
+        frames = part.frames()
+        pictures = frames.clone()
+        pictures[:, 1:] = 0
+        inputs = {"pictures": pictures}
+        if reads_strokes(result.model) and part.strokes is not None:
+            inputs["strokes"] = frames
         rows = part.sample_indices(size)
-        for kind, channels in inputs.items():
-            found = predict_logits(result.model, part.images, channels)
+        for kind, given in inputs.items():
+            found = predict_logits(result.model, given)
             logits.append(found[rows])
             labels.append(part.labels[rows])
             thresholds[kind].append(rejection_threshold(found, part.writers))

@@ -1,7 +1,7 @@
-"""Training configurations, and the presets: the named ones.
+"""All settings of training: configurations, the named ones, and the recipe of the bundled network.
 
 A configuration is data. It is stored with the weights that it made, and training with an equal
-configuration gives equal weights. It holds names of data sets; the registry checks them when it
+configuration gives equal weights. It holds names of data sets; the catalog checks them when it
 loads them.
 """
 
@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -34,11 +35,31 @@ class TrainConfig:
         pydantic.ValidationError: a value is out of range or a field is unknown; a ``ValueError``.
     """
 
+    # The network
     model: str = "digitnet"  # a key of models.networks.NETWORKS
     model_arguments: Mapping[str, Any] = Field(default_factory=dict)  # of the network
+
+    # The data
     datasets: Annotated[tuple[str, ...], Field(min_length=1)] = ("mnist",)  # the first sets epochs
     mix_ratios: tuple[PositiveFloat, ...] = ()  # frames per step of each further set / batch_size
-    seed: int = 0  # of initial weights, order and augmentation
+    subset: PositiveInt | None = None  # digits of each data set; None takes all
+
+    # Variation of the examples, drawn anew each time
+    augment: bool = True  # vary every frame, draw pen strokes at random widths
+    habits: Share = 0.5  # share of the drawn digits with habits of other hands
+    moved: Share = 0.25  # share of the drawings with each stroke moved by itself
+    tremor: Share = 0.1  # share of the drawings by a trembling hand
+    marks: Share = 0.0  # share of the drawn digits with a ring, box or other mark: not digits
+    degraded: Share = 0.2  # share of the frames with blur and noise, as in bad pictures
+    picture_share: Share = 0.4  # share of the drawings without stroke direction and order
+
+    # The loss
+    label_smoothing: Share = 0.0  # of the loss of the labels
+    no_digit_weight: PositiveFloat = 1.0  # of the class "not a digit" in the loss of the labels
+    distill_weight: Share = 0.0  # weight of the teachers' answers in the loss
+
+    # The optimization
+    seed: NonNegativeInt = 0  # of all random numbers
     epochs: PositiveInt = 30  # passes over the first data set
     batch_size: PositiveInt = 128  # frames of the first data set per step
     optimizer: Literal["sgd", "adam"] = "sgd"  # sgd has Nesterov momentum
@@ -47,21 +68,9 @@ class TrainConfig:
     warmup: Share = 0.15  # share of all steps; one-cycle only
     momentum: Share = 0.9  # sgd only
     weight_decay: NonNegativeFloat = 5e-4  # sgd only; not of biases and batch norm
-    label_smoothing: Share = 0.0  # of the loss of the labels
-    distill_weight: Share = 0.0  # weight of the soft labels in the loss
-    init_weight: Share = 0.0  # weight of the initial network in the average with the trained one
-    augment: bool = True  # vary every frame, render pen data at random widths
-    frame_variation: Literal["sharp", "soft"] = "sharp"  # a key of augment.FRAME_VARIATIONS
-    max_pen_width: PositiveFloat = 8.5  # of rendered pen data, frame px
-    degrade_prob: Share = 0.3  # share of varied frames with blur and noise, as in bad pictures
-    tremor_prob: Share = 0.0  # share of pen drawings with tremor augmentation
-    channels_prob: Share = 0.0  # share of pen drawings with stroke direction and order as input
-    split_prob: Share = 0.0  # share of pen drawings drawn in four strokes; needs channels_prob
-    move_prob: Share = 0.0  # share of pen drawings with each stroke moved separately
-    no_digit_weight: NonNegativeFloat = 1.0  # of the class "not a digit" in the loss of the labels
-    trained: str = ""  # trainable part of the network ("pen"); "" trains all of it
     ema_decay: Share = 0.0  # of the moving average of weights; 0 keeps the last weights
-    subset: PositiveInt | None = None  # digits of each data set; None takes all
+
+    # The machine
     precision: Literal["float32", "bfloat16"] = "float32"  # of the layers; bfloat16 is faster
     compile: bool = False  # torch.compile: a minute of warm-up, then faster on GPUs
     device: str = "auto"  # auto is cuda, else mps, else cpu
@@ -72,25 +81,34 @@ class TrainConfig:
             raise ValueError("mix_ratios needs one number for each data set after the first.")
         return self
 
-    def epoch_seed(self, number: int) -> int:
-        """Seed of all random numbers of an epoch, from the run's seed and the epoch's number."""
-        return (self.seed + 1) * 100_003 + number
-
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON stores it."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-_DEFAULT = TrainConfig(
+# --- the recipe of the bundled network -------------------------------------------------------
+
+# The student alone, from labels. Per step: 64 MNIST digits and three times as many other frames.
+STUDENT = TrainConfig(
     model_arguments={"outputs": 11},
-    datasets=("mnist", "pendigits", "styles", "no_digits", "typeset"),
-    mix_ratios=(0.35, 0.2, 0.15, 0.05),
-    epochs=24,
-    distill_weight=0.9,
-    degrade_prob=0.2,
-    ema_decay=0.998,
+    datasets=("mnist", "unipen", "pendigits", "styles", "letters", "signs", "no_digits", "typeset"),
+    mix_ratios=(0.8, 0.6, 0.3, 0.7, 0.3, 0.15, 0.05),
+    batch_size=64,
+    epochs=12,
+    marks=0.04,
+    no_digit_weight=0.7,  # a letter read as a digit is cheaper than a digit rejected
+    ema_decay=0.999,
     precision="bfloat16",
 )
+# Equal networks but for their seeds, each on all data from random weights.
+TEACHERS = tuple(
+    replace(STUDENT, model_arguments={"outputs": 11, "width": 32}, seed=seed, epochs=12)
+    for seed in (1, 2, 3)
+)
+# The teachers read each frame that the student sees; their mean logits are its soft labels.
+DISTILLED = replace(STUDENT, distill_weight=0.7, epochs=18)
+
+# --- the presets -----------------------------------------------------------------------------
 
 PRESETS = {
     # The textbook recipe: Adam 1e-3, 20 epochs, batch 64, cross-entropy.
@@ -104,8 +122,6 @@ PRESETS = {
         learning_rate=0.4, momentum=0.85, warmup=0.2, label_smoothing=0.1, augment=False,
         precision="bfloat16",
     ),
-    # Distillation of the bundled network; training.stages has the steps before and after it.
-    "default": _DEFAULT,
-    # A third wider, but no more accurate: the teachers are the limit.
-    "wide": replace(_DEFAULT, model_arguments={"outputs": 11, "width": 32}),
+    # The bundled network without its teachers.
+    "default": STUDENT,
 }  # fmt: skip

@@ -1,84 +1,147 @@
-"""Loss, optimizer, learning rate and moving average of weights, from a configuration."""
+"""One network in training: optimizer, learning rate and moving average of weights.
+
+It serves any network: what a batch is and how its loss is computed comes from the caller.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from digitlib.datasets.labels import NO_DIGIT
-from digitlib.training.config import TrainConfig
-from digitlib.training.loader import Batch
-
 Tensors = tuple[Tensor, ...] | list[Tensor]
-DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
+Examples = TypeVar("Examples")
 
 
-def training_loss(config: TrainConfig, logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy of logits ``[B, outputs]`` with the labels and, if any, the soft labels."""
-    weight = None
-    if config.no_digit_weight != 1:
-        weight = torch.ones(logits.shape[1], device=logits.device)
-        weight[NO_DIGIT] = config.no_digit_weight
-    loss = F.cross_entropy(
-        logits, batch.labels, weight=weight, label_smoothing=config.label_smoothing
-    )
-    if batch.teacher_logits is None:
-        return loss
-    # Softened as by Hinton et al. (arXiv 1503.02531); the square keeps the gradient's size.
-    target = (batch.teacher_logits / DISTILL_TEMPERATURE).softmax(dim=1)
-    distilled = F.cross_entropy(logits / DISTILL_TEMPERATURE, target) * DISTILL_TEMPERATURE**2
-    return (1 - config.distill_weight) * loss + config.distill_weight * distilled
+class Settings(Protocol):
+    """The settings that an optimization needs; see :class:`config.TrainConfig`."""
+
+    optimizer: Any
+    learning_rate: Any
+    schedule: Any
+    warmup: Any
+    momentum: Any
+    weight_decay: Any
+    ema_decay: Any
 
 
-def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
+class Optimization:
+    """A network with its optimizer and the moving average of its weights.
+
+    Args:
+        network: on its device.
+        settings: of the optimizer.
+        steps: of the whole training.
+
+    Attributes:
+        step: number of updates so far.
+        rate: learning rate of the last update.
+    """
+
+    def __init__(self, network: nn.Module, settings: Settings, steps: int) -> None:
+        self.network, self.settings, self.steps = network, settings, steps
+        self.step, self.rate = 0, 0.0
+        self.optimizer = make_optimizer(settings, network)
+        decay = settings.ema_decay
+        self.average = make_ema_model(network, decay) if decay else None
+
+    @property
+    def result(self) -> nn.Module:
+        """The averaged network if there is one, else the trained one."""
+        return self.network if self.average is None else self.average.module
+
+    def optimize(
+        self, batches: Iterable[Examples], loss_of: Callable[[Examples], Tensor]
+    ) -> float:
+        """Update the weights once for each batch, and return the mean loss."""
+        self.network.train()
+        total, count = torch.zeros((), device=next(self.network.parameters()).device), 0
+        for batch in batches:
+            self.rate = learning_rate(self.settings, self.step, self.steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate
+            loss = loss_of(batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update_parameters(self.network)
+            total += loss.detach()
+            self.step, count = self.step + 1, count + 1
+        return total.item() / max(count, 1)
+
+    def state(self) -> dict[str, Tensor]:
+        """All tensors that a checkpoint needs, by name."""
+        tensors = {f"network.{name}": t for name, t in self.network.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": t for name, t in self.average.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": t for name, t in state.items()}
+        return tensors
+
+    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Continue from the state after ``step`` updates."""
+        parts = defaultdict[str, dict[str, Tensor]](dict)
+        for name, tensor in tensors.items():
+            part, _, key = name.partition(".")
+            # A copy, because Windows doesn't replace a file while a tensor is a view of it.
+            parts[part][key] = tensor.clone()
+        self.network.load_state_dict(parts["network"])
+        if self.average is not None:
+            self.average.load_state_dict(parts["average"])
+        state = self.optimizer.state_dict() | {"state": defaultdict[int, dict[str, Tensor]](dict)}
+        for name, tensor in parts["optimizer"].items():
+            index, key = name.split(".")
+            state["state"][int(index)][key] = tensor
+        self.optimizer.load_state_dict(state)
+        self.step = step
+
+
+def learning_rate(settings: Settings, step: int, steps: int) -> float:
     """The learning rate of a step, 0 to ``steps - 1``."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    warm = max(1, round(config.warmup * steps))
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    warm = max(1, round(settings.warmup * steps))
     if step < warm:
-        return config.learning_rate * (step + 1) / warm
+        return settings.learning_rate * (step + 1) / warm
     part = (step - warm + 1) / (steps - warm + 1)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
 
 
-def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer; training sets its rate in each step, to :func:`learning_rate`."""
-    if config.optimizer == "adam":
-        return torch.optim.Adam(model.parameters())
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+def make_optimizer(settings: Settings, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer; :class:`Optimization` sets its rate in each step."""
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(network.parameters())
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
     groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": others},
     ]
-    return torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
+    return torch.optim.SGD(groups, momentum=settings.momentum, nesterov=settings.momentum > 0)
 
 
-def make_ema_model(model: nn.Module, decay: float) -> AveragedModel:
+def make_ema_model(network: nn.Module, decay: float) -> AveragedModel:
     """Exponential moving average of weights and buffers, with a smaller decay in the first steps.
 
     It starts at the initial weights.
     """
 
+    @torch.no_grad()
     def update(averages: Tensors, values: Tensors, count: Tensor | int) -> None:
         number = int(count)
-        move_towards(averages, values, 1 - min(decay, number / (9 + number)))
+        rate = 1 - min(decay, number / (9 + number))
+        for average, value in zip(averages, values, strict=True):
+            if average.dtype.is_floating_point:
+                average.lerp_(value, rate)
+            else:  # a counter
+                average.copy_(value)
 
-    ema_model = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
-    ema_model.n_averaged += 1
-    return ema_model
-
-
-@torch.no_grad()
-def move_towards(averages: Tensors, values: Tensors, rate: float) -> None:
-    """Move each tensor of ``averages`` by ``rate`` towards its value; counters are copied."""
-    for average, value in zip(averages, values, strict=True):
-        if average.dtype.is_floating_point:
-            average.lerp_(value.to(average.device), rate)
-        else:
-            average.copy_(value)
+    average = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+    average.n_averaged += 1
+    return average

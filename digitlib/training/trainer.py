@@ -1,46 +1,35 @@
 """Training: ``fit`` turns a configuration and data into a network.
 
-The random numbers of an epoch depend only on the seed and the epoch's number. Therefore a stopped
-run resumes from its last complete epoch and ends with the same weights.
+The random numbers of a step depend only on the seed and the step's number. Therefore a stopped run
+resumes from its last complete epoch and ends with the same weights.
 """
 
 from __future__ import annotations
 
-import copy
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from digitlib.models.networks import build_network, pick_device, reads_channels
+from digitlib.datasets.labels import NO_DIGIT
+from digitlib.models.inference import optimize_for_inference
+from digitlib.models.networks import as_input, build_network, pick_device, reads_strokes
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
-from digitlib.training.loader import (
-    Batch,
-    BatchLoader,
-    Splits,
-    as_input,
-    private_random_state,
-    steps_per_epoch,
-)
+from digitlib.training.examples import Batch, Examples, Splits
 from digitlib.training.logits import model_accuracy
-from digitlib.training.optimization import (
-    learning_rate,
-    make_ema_model,
-    make_optimizer,
-    move_towards,
-    training_loss,
-)
+from digitlib.training.optimization import Optimization
 
-if TYPE_CHECKING:
-    from digitlib.training.distillation import DistillationLoader, SoftLabels
+DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
+MAX_PROCESSES = 14  # that draw examples; more are never busy
 
 
 @dataclass(frozen=True)
@@ -51,16 +40,17 @@ class TrainResult:
         model: in evaluation mode, on the CPU.
         config: its settings.
         history: per epoch ``epoch``, ``loss``, ``learning_rate`` (at its end), ``seconds`` and a
-            validation accuracy per data set, as ``accuracy/NAME``.
+            validation accuracy per data set, as ``accuracy/NAME``. If the network reads strokes,
+            pen data count as strokes, and ``pictures/NAME`` is their accuracy as pictures.
         device: where it was trained.
-        digests: of the training data, by name.
+        digests: of the training data, by name, and of the ``teachers``, a list.
     """
 
     model: nn.Module
     config: TrainConfig
     history: list[dict[str, float]]
     device: str
-    digests: dict[str, str]
+    digests: dict[str, str | list[str]]
 
     @property
     def seconds(self) -> float:
@@ -71,11 +61,11 @@ class TrainResult:
 def fit(
     config: TrainConfig,
     data: Splits,
+    teachers: Sequence[nn.Module] = (),
     *,
-    soft_labels: SoftLabels | None = None,
-    init: nn.Module | None = None,
-    progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
+    processes: int | None = None,
+    progress: bool = True,
     until: Callable[[Mapping[str, float]], bool] | None = None,
 ) -> TrainResult:
     """Train a network; torch's global random state doesn't change.
@@ -83,40 +73,34 @@ def fit(
     Args:
         config: all settings.
         data: see :meth:`Splits.load`.
-        soft_labels: training frames with teachers' logits, for ``distill_weight`` > 0; ``data`` is
-            then used for validation only.
-        init: initial network of the configuration's kind, instead of random weights; it isn't
-            changed.
-        progress: show a bar, in a notebook or a terminal.
+        teachers: networks with as many outputs, for ``distill_weight`` > 0.
         checkpoint: a file written after every epoch; if it exists, training resumes from it.
+        processes: that draw examples, without effect on the result; 0 draws them here. By default,
+            all cores but one if examples are varied.
+        progress: show a bar, in a notebook or a terminal.
         until: called with each epoch's line of the history; training ends when it returns True.
 
     Raises:
-        ValueError: the checkpoint belongs to another configuration, data, soft labels or initial
-            network; soft labels are missing, or given without ``distill_weight``; ``init_weight``
-            without an initial network; the network has no part ``trained``.
+        ValueError: the checkpoint belongs to another configuration, data or teachers; teachers are
+            missing, or given without ``distill_weight``.
         WeightsError: the checkpoint is damaged; the message names it.
     """
     from tqdm.auto import tqdm
 
-    if config.distill_weight and soft_labels is None:
-        raise ValueError(
-            "distill_weight > 0 needs soft labels: make them with python -m digitlib distil, "
-            "or set distill_weight to 0."
-        )
-    if soft_labels is not None and not config.distill_weight:
-        raise ValueError("Soft labels need a configuration with distill_weight > 0.")
-    if config.init_weight and init is None:
-        raise ValueError("init_weight > 0 needs an initial network.")
+    if bool(teachers) != (config.distill_weight > 0):
+        raise ValueError("Teachers need distill_weight > 0, and distill_weight > 0 needs teachers.")
     device, epochs = pick_device(config.device), config.epochs
     path = None if checkpoint is None else Path(checkpoint)
-    with private_random_state(device):
-        run = _Run(config, data, device, soft_labels, init)
+    with _private_random_state(device):
+        run = _Run(config, data, teachers, device)
         if path is not None and path.exists():
             run.resume(path)
+        if processes is None:
+            processes = min((os.cpu_count() or 1) - 1, MAX_PROCESSES) if config.augment else 0
+        batches = run.examples.loader(run.epoch * run.examples.steps, processes)
         with tqdm(total=epochs, initial=run.epoch, disable=not progress, unit="epoch") as bar:
             while run.epoch < epochs:
-                line = run.train_epoch()
+                line = run.train_epoch(batches)
                 if path is not None:
                     run.save(path)
                 shown = {name: f"{value:.4f}" for name, value in line.items() if "/" in name}
@@ -124,42 +108,36 @@ def fit(
                 bar.update()
                 if until is not None and until(line):
                     break
-    return TrainResult(run.finish(), config, run.history, str(device), run.digests)
+    model = run.optimization.result.eval().cpu()
+    return TrainResult(model, config, run.history, str(device), run.digests)
+
+
+@contextmanager
+def _private_random_state(device: torch.device) -> Iterator[None]:
+    """Run the block on a copy of torch's global random state, and restore the state afterwards."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
 
 
 class _Run:
     """The state of a training run between two epochs."""
 
     def __init__(
-        self,
-        config: TrainConfig,
-        data: Splits,
-        device: torch.device,
-        soft_labels: SoftLabels | None = None,
-        init: nn.Module | None = None,
+        self, config: TrainConfig, data: Splits, teachers: Sequence[nn.Module], device: torch.device
     ) -> None:
-        self.config, self.device = config, device
-        self.data, self.soft_labels, self.init = data, soft_labels, init
+        self.config, self.data, self.device, self.originals = config, data, device, teachers
         self.history = list[dict[str, float]]()
-        self.steps = steps_per_epoch(config, data)
-        self.loader: BatchLoader | DistillationLoader
-        if soft_labels is None:
-            self.loader = BatchLoader(config, data, device)
-        else:
-            from digitlib.training.distillation import DistillationLoader
-
-            self.loader = DistillationLoader(config, soft_labels, self.steps, device)
+        self.examples = Examples(config, data.train)
         torch.manual_seed(config.seed)
-        model = build_network(config.model, **config.model_arguments)
-        if init is not None:
-            _initialize(model, init)
-        parts = [name for name, _ in model.named_children()]
-        if config.trained and config.trained not in parts:
-            raise ValueError(f"trained is a part of the network, {parts}, not {config.trained!r}.")
-        self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.forward = torch.compile(self.model) if config.compile else self.model
-        self.ema_model = make_ema_model(self.model, config.ema_decay) if config.ema_decay else None
-        self.optimizer = make_optimizer(config, self.model)
+        model = build_network(config.model, **config.model_arguments).to(device)
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.forward = torch.compile(model) if config.compile else model
+        self.optimization = Optimization(model, config, len(self.examples))
+        self.teachers = [optimize_for_inference(teacher).to(device) for teacher in teachers]
+        self.class_weights = None
+        if config.no_digit_weight != 1:
+            self.class_weights = torch.ones(NO_DIGIT + 1, device=device)
+            self.class_weights[NO_DIGIT] = config.no_digit_weight
 
     @property
     def epoch(self) -> int:
@@ -167,79 +145,61 @@ class _Run:
         return len(self.history)
 
     @cached_property
-    def digests(self) -> dict[str, str]:
-        """Of the training data, by name, of the soft labels and the initial network."""
-        digests = {part.name: part.digest for part in self.data.train}
-        if self.soft_labels is not None:
-            digests["soft_labels"] = self.soft_labels.digest
-        if self.init is not None:
-            digests["init"] = model_digest(self.init)
+    def digests(self) -> dict[str, str | list[str]]:
+        """Of the training data, by name, and of the teachers."""
+        digests: dict[str, str | list[str]] = {part.name: part.digest for part in self.data.train}
+        if self.originals:
+            digests["teachers"] = [model_digest(teacher) for teacher in self.originals]
         return digests
 
-    @property
-    def result(self) -> nn.Module:
-        """The averaged network if there is one, else the trained one."""
-        return self.model if self.ema_model is None else self.ema_model.module
-
-    def train_epoch(self) -> dict[str, float]:
+    def train_epoch(self, batches: Iterator[Batch]) -> dict[str, float]:
         """Train one epoch, validate, and return its line of the history."""
-        start, config = time.perf_counter(), self.config
-        self.model.train()
-        if config.trained:
-            for name, child in self.model.named_children():
-                child.train(name == config.trained).requires_grad_(child.training)
-        losses = torch.zeros((), device=self.device)
-        for step, batch in enumerate(self.loader.epoch(self.epoch), self.epoch * self.steps):
-            rate = learning_rate(config, step, config.epochs * self.steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            losses += self._step(batch)
+        start = time.perf_counter()
+        torch.manual_seed((self.config.seed + 1) * 100_003 + self.epoch)  # for dropout
+        loss = self.optimization.optimize(islice(batches, self.examples.steps), self._loss)
         line = {
             "epoch": float(self.epoch + 1),
-            "loss": losses.item() / self.steps,
-            "learning_rate": rate,
+            "loss": loss,
+            "learning_rate": self.optimization.rate,
         }
+        model = self.optimization.result
         for part in self.data.validation:
-            line[f"accuracy/{part.name}"] = model_accuracy(self.result, part, self.device)
+            line[f"accuracy/{part.name}"] = model_accuracy(model, part, self.device)
+            if part.strokes is not None and reads_strokes(model):
+                accuracy = model_accuracy(model, part, self.device, strokes=False)
+                line[f"pictures/{part.name}"] = accuracy
         line["seconds"] = time.perf_counter() - start
         self.history.append(line)
         return line
 
-    def _step(self, batch: Batch) -> Tensor:
-        """Update the weights by one batch; return its loss."""
-        half = self.config.precision == "bfloat16"
-        inputs = [as_input(batch.frames)]
-        if batch.channels is not None and reads_channels(self.model):
-            inputs.append(batch.channels)
+    def _loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy with the labels and, if there are any, with the teachers' answers."""
+        batch, config = batch.to(self.device), self.config
+        half = config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self.forward(*inputs)
-        loss = training_loss(self.config, logits.float(), batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        if self.ema_model is not None:
-            self.ema_model.update_parameters(self.model)
-        return loss.detach()
+            logits = self.forward(as_input(batch.shown)).float()
+        loss = F.cross_entropy(
+            logits, batch.labels, self.class_weights, label_smoothing=config.label_smoothing
+        )
+        if not self.teachers:
+            return loss
+        # Softened as by Hinton et al. (arXiv 1503.02531); the square keeps the gradient's size.
+        target = (self._answers(batch) / DISTILL_TEMPERATURE).softmax(dim=1)
+        distilled = F.cross_entropy(logits / DISTILL_TEMPERATURE, target) * DISTILL_TEMPERATURE**2
+        return (1 - config.distill_weight) * loss + config.distill_weight * distilled
 
-    def finish(self) -> nn.Module:
-        """The trained network, on the CPU, averaged with the initial one by ``init_weight``."""
-        trained = self.result.eval().cpu()
-        if self.init is None or not self.config.init_weight:
-            return trained
-        mean = copy.deepcopy(self.init).eval().cpu()
-        old, new = ([*model.state_dict().values()] for model in (mean, trained))
-        move_towards(old, new, 1 - self.config.init_weight)
-        return mean
+    @torch.no_grad()
+    def _answers(self, batch: Batch) -> Tensor:
+        """The teachers' mean logits ``[B, outputs]``; they see the channels of all drawings."""
+        frames = as_input(batch.frames)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            answers = [teacher(frames).float() for teacher in self.teachers]
+        return torch.stack(answers).mean(dim=0)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
-        tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
-        if self.ema_model is not None:
-            tensors |= {f"ema_model.{n}": t for n, t in self.ema_model.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{n}": t for n, t in state.items()}
         card = {"config": self.config.as_dict(), "data": self.digests, "history": self.history}
-        write_tensors(path, tensors, card)
+        write_tensors(path, self.optimization.state(), card)
 
     def resume(self, path: Path) -> None:
         """Continue from a checkpoint; ValueError if its configuration or data differ."""
@@ -248,26 +208,5 @@ class _Run:
         for key, what in (("config", "another configuration"), ("data", "other data")):
             if card.get(key) != expected[key]:
                 raise ValueError(f"{path} is a checkpoint of {what}: delete or move it.")
-        parts = defaultdict[str, dict[str, Tensor]](dict)
-        for name, tensor in tensors.items():
-            part, _, key = name.partition(".")
-            parts[part][key] = tensor
-        self.model.load_state_dict(parts["model"])
-        if self.ema_model is not None:
-            self.ema_model.load_state_dict(parts["ema_model"])
-        state = self.optimizer.state_dict() | {"state": {}}
-        for name, tensor in parts["optimizer"].items():
-            index, key = name.split(".")
-            # A copy, because Windows doesn't replace a file while a tensor is a view of it.
-            state["state"].setdefault(int(index), {})[key] = tensor.clone()
-        self.optimizer.load_state_dict(state)
         self.history = card["history"]
-
-
-def _initialize(model: nn.Module, init: nn.Module) -> None:
-    """Copy the weights of a network, which may lack whole parts, such as the pen branch."""
-    parts = {name for name, _ in init.named_children()}
-    missing, unexpected = model.load_state_dict(init.state_dict(), strict=False)
-    others = [name for name in missing if name.partition(".")[0] in parts]
-    if others or unexpected:
-        raise ValueError(f"The initial network is another: {', '.join(others + unexpected)}.")
+        self.optimization.load_state(tensors, self.epoch * self.examples.steps)
