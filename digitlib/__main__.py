@@ -107,12 +107,18 @@ def data(names: tuple[str, ...]) -> None:
 
 
 COUNT = click.IntRange(min=1)
-PRESET = click.Choice(["baseline", "quick", "default", "wide"])
+PRESET = click.Choice(["baseline", "quick", "default", "digitnet"])
 WEIGHTS = "FILE.safetensors"
 
 _set = click.option(
     "--set", "changes", default="{}", metavar="JSON",
     help="Fields of TrainConfig to change, such as '{\"epochs\": 3}'.",
+)  # fmt: skip
+
+
+_teacher = click.option(
+    "--teacher", "teachers", type=PATH, multiple=True,
+    help="Weights of a teacher, for `digitnet`; repeatable.",
 )  # fmt: skip
 
 
@@ -134,12 +140,15 @@ def _config(preset: str, changes: str, **others: Any) -> TrainConfig:
 @click.argument("output", type=PATH, metavar=WEIGHTS)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of random numbers.")
 @_set
-@click.option("--soft-labels", type=PATH, multiple=True, help="File from `distil`; repeatable.")
-@click.option("--init", type=PATH, help="Weights of the initial network.")
-@click.option("--half", is_flag=True, help="Store weights in half precision.")
+@_teacher
 @click.option("--report", type=PATH, help="Folder for NAME.json with all measurements.")
 def train(
-    preset: str, output: Path, seed: int, changes: str, report: Path | None, **options: Any
+    preset: str,
+    output: Path,
+    seed: int,
+    changes: str,
+    teachers: tuple[Path, ...],
+    report: Path | None,
 ) -> None:
     """Train a network, calibrate it and write its weights.
 
@@ -147,9 +156,9 @@ def train(
     """
     from digitlib.evaluation.compare import measure_weights
     from digitlib.files import write_json
-    from digitlib.training import build
+    from digitlib.training import recipe
 
-    build.train(_config(preset, changes, seed=seed), output, **options)
+    recipe.train(_config(preset, changes, seed=seed), output, teachers)
     card = measure_weights(output)
     if report:
         write_json(report / f"{output.stem}.json", card)
@@ -161,78 +170,26 @@ def train(
 
 
 @main.command()
-@click.option("--drawings", type=PATH, help="Folder of the drawings, if not in the data folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def teach(drawings: Path | None, as_json: bool) -> int:
-    """Teach the bundled network your stored drawings.
-
-    Writes personal.safetensors and personal.onnx beside the drawings if they improve the network.
-    Otherwise the exit status is 1.
-    """
-    from digitlib.training import teach as lessons
-
-    def show(step: dict[str, Any]) -> None:
-        text = f"[{step['step'] + 1}/{step['steps']}] {step['stage']}"
-        print(json.dumps(step) if as_json else text, flush=True)
-
-    try:
-        result = lessons.run(drawings, show)
-    except (DigitlibError, OSError) as error:
-        if as_json:
-            print(json.dumps({"failed": str(error)}), flush=True)
-            return 1
-        raise
-    print(json.dumps({"result": result}) if as_json else lessons.describe(result), flush=True)
-    return 0 if result["kept"] else 1
-
-
-@main.command()
-@click.argument("output", type=PATH, metavar=WEIGHTS)
-@click.argument("teachers", type=PATH, nargs=-1, required=True, metavar="TEACHER...")
-@click.option("--passes", type=COUNT, default=16, help="Passes over the training data.")
-@click.option("--preset", type=PRESET, default="default", help="Sets data and augmentation.")
-@_set
-def distil(
-    output: Path, teachers: tuple[Path, ...], passes: int, preset: str, changes: str
-) -> None:
-    """Write soft labels to train other networks with.
-
-    These are augmented frames with the logits of the teachers, which are weights files. The most
-    specialized teachers of a data set label it.
-    """
-    from digitlib.training.distillation import SOFT_LABELS_SEED, Teacher, make_soft_labels
-    from digitlib.training.loader import Splits
-
-    config = _config(preset, changes, seed=SOFT_LABELS_SEED)
-    networks = [Teacher.load(path) for path in teachers]
-    labels = make_soft_labels(config, Splits.load(config), networks, passes)
-    labels.save(output)
-    print(f"{len(labels):,} frames with the logits of {len(networks)} networks: {output}")
-
-
-@main.command()
 @click.option("--folder", type=PATH, default="build/weights", help="Folder of all outputs.")
-@click.option("--only", metavar="STEP", help="Run only this step; its inputs must be current.")
-@click.option("--list", "listed", is_flag=True, help="Show the steps with their state.")
+@click.option("--list", "listed", is_flag=True, help="Show the outputs with their state.")
 @click.option("--install", is_flag=True, help="Then copy weights and numbers into the repository.")
-def weights(folder: Path, only: str | None, listed: bool, install: bool) -> None:
-    """Make the bundled weights, step by step, in hours.
+def weights(folder: Path, listed: bool, install: bool) -> None:
+    """Make the bundled weights: teachers, the student and the baseline.
 
-    Steps with a current output are skipped. If you stop it, the same command continues.
+    It takes two hours on 2 cores, and minutes on a GPU. Current outputs are skipped. If you stop
+    it, the same command continues.
     """
-    from digitlib.training import stages
-    from digitlib.training.steps import Build
+    from digitlib.training import recipe
 
-    steps = Build(folder, stages.STEPS)
     if listed:
-        for step, state in steps.states():
-            inputs = f" from {', '.join(step.inputs)}" if step.inputs else ""
-            print(f"{state:8} {step.stage:18} {step.name}{inputs}")
+        for output, state in recipe.states(folder):
+            teachers = f" from {', '.join(output.teachers)}" if output.teachers else ""
+            print(f"{state:8} {output.name}{teachers}")
         return
-    for step in steps.run(only):
-        print(f"{step.stage}: wrote {steps.path(step.name)}.", flush=True)
+    for output in recipe.run(folder):
+        print(f"Wrote {output.path(folder)}.", flush=True)
     if install:
-        stages.install(folder)
+        recipe.install(folder)
 
 
 def _seeds(text: str) -> list[int]:
@@ -248,7 +205,7 @@ def _seeds(text: str) -> list[int]:
 @click.option("--table", type=PATH, help="Finished runs; reports/sweep.jsonl by default.")
 @click.option("--workers", type=COUNT, help="Number of processes; one per core by default.")
 @click.option("--cluster", metavar="ADDRESS", help="Dask scheduler, such as tcp://host:8786.")
-@click.option("--soft-labels", type=PATH, help="File from `distil`.")
+@_teacher
 @click.option("--seeds-report", type=PATH, help="Also write the runs of one preset: seeds.json.")
 def sweep(
     presets: tuple[str, ...], seeds: list[int], changes: str, table: Path | None,
@@ -271,14 +228,17 @@ def sweep(
 
 
 @main.command()
-@click.option("--run", "group", type=click.Choice(["quick", "additions"]), help="Run these first.")
+@click.option(
+    "--run", "group", type=click.Choice(["recipe", "quick", "additions"]), help="Run these first."
+)
 @click.option("--seeds", type=COUNT, default=3, help="Runs of each experiment.")
-def experiments(group: str | None, seeds: int) -> None:
+@click.option("--folder", type=PATH, default="build/weights", help="Folder with the teachers.")
+def experiments(group: str | None, seeds: int, folder: Path) -> None:
     """Fill the tables of reports/experiments.md."""
     from digitlib.training import experiments as tried
 
     if group:
-        tried.run(group, range(seeds), tried.LOG)
+        tried.run(group, range(seeds), tried.LOG, folder)
     tried.write_page(tried.LOG)
 
 

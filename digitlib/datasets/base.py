@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from digitlib.preprocessing.strokes import PEN_WIDTH, render_with_channels
 SPLITS = ("train", "validation", "test")
 BAR_DELAY = 2  # seconds that loading takes before it shows a progress bar
 
-Strokes = Sequence[NDArray[np.floating[Any]]]
+Strokes = Sequence[NDArray[np.float64]]
 Drawings = Sequence[Strokes]  # the strokes of each drawing; none for a picture among them
 
 

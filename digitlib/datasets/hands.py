@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
@@ -122,7 +123,11 @@ def add_habits(
     if len(last) > 2 and random.random() < EXITS:
         x, y = last[-1] - last[-1 - max(1, len(last) // 10)]
         if random.random() < 0.5:
-            way, length, turn = np.arctan2(y, x), random.uniform(0.08, MAX_EXIT), random.uniform(-1, 1)
+            way, length, turn = (
+                np.arctan2(y, x),
+                random.uniform(0.08, MAX_EXIT),
+                random.uniform(-1, 1),
+            )
         else:  # upward, mostly to the right
             aside = random.uniform(0.1, 1.1) * (1 if random.random() < 0.75 else -1)
             way, length, turn = aside - np.pi / 2, random.uniform(0.08, 0.32), random.normal(0, 0.2)
@@ -224,7 +229,7 @@ def reorder(strokes: Sequence[Points], random: Generator) -> list[Points]:
 def _pieces(stroke: Points) -> list[tuple[Points, int]]:
     """Parts of a stroke with as many points each, and the index after each part."""
     bounds = np.linspace(0, len(stroke), min(PIECES, len(stroke)) + 1).astype(int)
-    return [(stroke[a:b], int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [(stroke[a:b], int(b)) for a, b in pairwise(bounds)]
 
 
 def distort(points: Points, random: Generator) -> Points:

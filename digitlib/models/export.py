@@ -77,7 +77,7 @@ class FrameClassifier(nn.Module):
         if self.normalizes:
             given = given * self.scale + self.shift
         if channels is not None:
-            given = torch.cat([given, channels.expand(len(given), -1, -1, -1)], dim=1)
+            given = torch.cat([given, channels + torch.zeros_like(given)], dim=1)  # all frames
         logits = self.network(given)
         probabilities = (logits[:, :10] / self.temperature).softmax(dim=1)
         return probabilities, digit_score(logits), logits, *self.activations.values()

@@ -60,9 +60,7 @@ class DigitNet(nn.Module):
         pen: channels of the first layer of the pen branch, in place of ``channels``; 0 for none.
     """
 
-    def __init__(
-        self, width: int = 24, channels: int = 4, outputs: int = 10, pen: int = 0
-    ) -> None:
+    def __init__(self, width: int = 24, channels: int = 4, outputs: int = 10, pen: int = 0) -> None:
         super().__init__()
         w, late = width, width * 10 // 3
         self.channels = 1 if pen else channels

@@ -122,6 +122,7 @@ PRESETS = {
         learning_rate=0.4, momentum=0.85, warmup=0.2, label_smoothing=0.1, augment=False,
         precision="bfloat16",
     ),
-    # The bundled network without its teachers.
+    # The bundled network without its teachers, and with them.
     "default": STUDENT,
+    "digitnet": DISTILLED,
 }  # fmt: skip

@@ -1,12 +1,12 @@
-"""Training experiments: a preset with one change at a time, their results and the page of them.
+"""Training experiments: a configuration with one change at a time, their results and their page.
 
 ``python -m digitlib experiments --run GROUP`` adds a group's runs to ``reports/experiments.csv``
 and fills the tables of ``reports/experiments.md``. Compare configurations by their validation
 numbers, so that no choice depends on the test set. Columns of the CSV, which has a row per run:
 
 * ``group``, ``experiment``, ``seed``; the first experiment of a group is its reference.
-* ``validation_accuracy``, ``validation_errors``, ``validation_count``, ``nll``, ``test_errors``.
-* ``pen_accuracy``: of pendigits' validation digits; ``rejected``: share of non-digits rejected.
+* ``validation_accuracy``, ``validation_errors``, ``validation_count``, ``test_errors``.
+* the group ``recipe``: validation accuracies of other data sets, see ``MEASURED``.
 * ``parameters``, ``seconds`` (older runs: the experiment's median), ``changes``, ``note``.
 * ``revision``: of the code; older runs have none.
 """
@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 
 from digitlib.files import REPORTS, write_text
-from digitlib.training.config import PRESETS, TrainConfig
+from digitlib.training.config import DISTILLED, PRESETS, TrainConfig
 from digitlib.training.sweep import sweep
 
 LOG = REPORTS / "experiments.csv"
@@ -47,6 +47,26 @@ _ADDITIONS: dict[str, dict[str, Any]] = {
     "label smoothing": {"label_smoothing": _QUICK.label_smoothing},
     "every frame varied": {"augment": True},
     "running mean of the weights": {"ema_decay": 0.98},
+}
+# The student of the recipe, in a fifth of its steps.
+_STUDENT = replace(PRESETS["default"], epochs=4, device="cpu")
+
+
+def _without(*names: str) -> dict[str, Any]:
+    """The student's data without some sets."""
+    ratios = dict(zip(_STUDENT.datasets[1:], _STUDENT.mix_ratios, strict=True))
+    kept = {name: ratio for name, ratio in ratios.items() if name not in names}
+    return {"datasets": (_STUDENT.datasets[0], *kept), "mix_ratios": tuple(kept.values())}
+
+
+# Columns of the group ``recipe``, and what they are called in its table.
+MEASURED = {
+    "validation_accuracy": "MNIST",
+    "accuracy/unipen": "other writers",
+    "pictures/unipen": "as pictures",
+    "accuracy/pendigits": "pendigits",
+    "accuracy/letters": "letters",
+    "accuracy/signs": "signs",
 }
 # Each group has its reference, and the changes of each experiment.
 GROUPS: dict[str, tuple[TrainConfig, Mapping[str, Mapping[str, Any]]]] = {
@@ -77,8 +97,25 @@ GROUPS: dict[str, tuple[TrainConfig, Mapping[str, Mapping[str, Any]]]] = {
             "pooling after ReLU": _net(pool_first=False),
             "the margin computed, too": _net(padding=2),
             "first kernel at every place": _net(stride=1),
-            "DigitNet, width 12": {"model": "digitnet", "model_arguments": {"width": 12}},
+            "DigitNet, width 12": {
+                "model": "digitnet",
+                "model_arguments": {"width": 12, "channels": 1},
+            },
             "BaselineCNN": {"model": "baseline", "model_arguments": {}, "learning_rate": 0.05},
+        },
+    ),
+    "recipe": (
+        _STUDENT,
+        {
+            "as it is: the student on labels alone": {},
+            "without stroke direction and order": {
+                "model_arguments": {**_STUDENT.model_arguments, "channels": 1}
+            },
+            "all drawings with stroke direction and order": {"picture_share": 0.0},
+            "without habits of hands": {"habits": 0.0},
+            "with the answers of the teachers": {"distill_weight": DISTILLED.distill_weight},
+            "without UNIPEN": _without("unipen", "letters", "signs"),
+            "without synthetic styles": _without("styles"),
         },
     ),
     "additions": (  # each makes its change after all before it
@@ -92,15 +129,6 @@ GROUPS: dict[str, tuple[TrainConfig, Mapping[str, Mapping[str, Any]]]] = {
 }
 # The main results: text, experiment, the one that it is compared with, and the column.
 LESSONS = (
-    ("Teachers give more than labels.",
-     ("distillation", "the preset `default`: 24 epochs, MNIST labeled by three specialists"),
-     ("default", "five convolutions, 16 epochs, a smaller share of other sets"),
-     "validation_accuracy"),
-    ("Training on unsteady hands helps, averaged with the network before it.",
-     ("tremor", "refinement: the mean of before and after"), ("tremor", "the preset `default`"),
-     "validation_accuracy"),
-    ("Only real letters teach a network to reject letters.",
-     ("unseen writers", "as it is"), ("unseen writers", "without letters and signs"), "rejected"),
     ("A small network made for the task beats a larger one from the book, after one epoch.",
      ("quick", "as it is"), ("quick", "BaselineCNN"), "validation_accuracy"),
     ("Make the task easier before the network faster: deskew the digits.",
@@ -108,19 +136,30 @@ LESSONS = (
 )  # fmt: skip
 
 
-def run(group: str, seeds: Sequence[int], log: Path = LOG) -> None:
+def run(group: str, seeds: Sequence[int], log: Path = LOG, weights: Path | None = None) -> None:
     """Run a group of ``GROUPS``; the runs replace those of the same group in the log.
 
     The sweep's table is beside the log, so that a stopped group continues.
+
+    Args:
+        group: its name.
+        seeds: of each experiment.
+        log: the CSV.
+        weights: folder with the recipe's teachers, for the group ``recipe``.
     """
     reference, changes = GROUPS[group]
     configs = {name: replace(reference, **dict(change)) for name, change in changes.items()}
-    runs = sweep(configs, seeds, log.with_name("sweep.jsonl")).assign(group=group, note="")
+    further: dict[str, Any] = {}
+    if group == "recipe":
+        names = [column.partition("/")[2] for column in MEASURED if "/" in column]
+        teachers = sorted((weights or Path()).glob("teacher-*.safetensors"))
+        further = {"measured": [*dict.fromkeys(names)], "teachers": teachers}
+    runs = sweep(configs, seeds, log.with_name("sweep.jsonl"), **further)
+    runs = runs.assign(group=group, note="")
     runs["changes"] = runs["name"].map(lambda name: json.dumps(changes[name], sort_keys=True))
     runs = runs.sort_values("name", key=lambda names: names.map([*changes].index), kind="stable")
-    # The sweep's NLL is of the test set, the log's of the validation set.
     columns = {"name": "experiment", "validation": "validation_accuracy", "errors": "test_errors"}
-    runs = runs.drop(columns="nll").rename(columns=columns)
+    runs = runs.rename(columns=columns)
     kept = pd.read_csv(log, dtype_backend="numpy_nullable").query("group != @group")
     both = pd.concat([kept, runs.reindex(columns=kept.columns)], ignore_index=True)
     write_text(log, both.to_csv(index=False, lineterminator="\n"))
@@ -130,7 +169,10 @@ def run(group: str, seeds: Sequence[int], log: Path = LOG) -> None:
 def write_page(log: Path = LOG) -> None:
     """Fill the tables of the Markdown page beside the log, each between two comments."""
     runs, page = pd.read_csv(log), log.with_suffix(".md")
-    tables = {group: table(rows) for group, rows in runs.groupby("group", sort=False)}
+    tables = {
+        group: wide_table(rows) if group == "recipe" else table(rows)
+        for group, rows in runs.groupby("group", sort=False)
+    }
     text = page.read_text(encoding="utf-8")
     for name, filling in {"lessons": lessons(runs), **tables}.items():
         start, end = f"<!-- {name} -->\n", "<!-- end -->"
@@ -154,6 +196,21 @@ def table(runs: pd.DataFrame) -> str:
             f"| {name} | {own.mean():.2%} | {len(own)} | {rows['seconds'].median():.1f} "
             f"| {gain} | {note} |\n"
         )
+    return text
+
+
+def wide_table(runs: pd.DataFrame) -> str:
+    """As :func:`table`, with the accuracies of ``MEASURED`` and their differences."""
+    named = dict(iter(runs.groupby("experiment", sort=False)))
+    reference = next(iter(named.values()))
+    text = f"| experiment | runs | {' | '.join(MEASURED.values())} |\n"
+    text += f"|---|---|{'---|' * len(MEASURED)}\n"
+    for number, (name, rows) in enumerate(named.items()):
+        cells = [f"{rows[column].mean():.2%}" for column in MEASURED]
+        if number:
+            gains = (difference(rows[column], reference[column]) for column in MEASURED)
+            cells = [f"{cell}: {gain}" for cell, gain in zip(cells, gains, strict=True)]
+        text += f"| {name} | {len(rows)} | {' | '.join(cells)} |\n"
     return text
 
 

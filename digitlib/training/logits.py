@@ -26,7 +26,9 @@ def predict_logits(
     """
     device = device or next(model.parameters()).device
     model.eval()
-    return torch.cat([model(as_input(part.to(device))).float().cpu() for part in frames.split(chunk)])
+    return torch.cat(
+        [model(as_input(part.to(device))).float().cpu() for part in frames.split(chunk)]
+    )
 
 
 def model_accuracy(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +18,7 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 Examples = TypeVar("Examples")
 
 
-class Settings(Protocol):
-    """The settings that an optimization needs; see :class:`config.TrainConfig`."""
-
-    optimizer: Any
-    learning_rate: Any
-    schedule: Any
-    warmup: Any
-    momentum: Any
-    weight_decay: Any
-    ema_decay: Any
+Settings = Any  # with the fields of config.TrainConfig from ``optimizer`` to ``ema_decay``
 
 
 class Optimization:
@@ -55,9 +46,7 @@ class Optimization:
         """The averaged network if there is one, else the trained one."""
         return self.network if self.average is None else self.average.module
 
-    def optimize(
-        self, batches: Iterable[Examples], loss_of: Callable[[Examples], Tensor]
-    ) -> float:
+    def optimize(self, batches: Iterable[Examples], loss_of: Callable[[Examples], Tensor]) -> float:
         """Update the weights once for each batch, and return the mean loss."""
         self.network.train()
         total, count = torch.zeros((), device=next(self.network.parameters()).device), 0

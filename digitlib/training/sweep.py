@@ -24,27 +24,40 @@ from digitlib.evaluation.metrics import Proportion
 from digitlib.files import REPORTS, digest, locked, provenance, write_json, write_text
 from digitlib.models.networks import count_parameters
 from digitlib.models.recognizer import Recognizer
+from digitlib.models.weights import load_model
 from digitlib.training.calibration import make_card
 from digitlib.training.config import TrainConfig
-from digitlib.training.distillation import SoftLabels
-from digitlib.training.loader import Splits
+from digitlib.training.examples import Splits
+from digitlib.training.logits import model_accuracy
 from digitlib.training.trainer import fit
 
 TABLE = REPORTS / "sweep.jsonl"
 Row = dict[str, Any]
 
 
-def train(key: str, name: str, config: TrainConfig, soft_labels: Path | None = None) -> Row:
+def train(
+    key: str,
+    name: str,
+    config: TrainConfig,
+    teachers: Sequence[Path] = (),
+    measured: Sequence[str] = (),
+) -> Row:
     """Train on one thread, calibrate, and measure on the test split: one row of the table."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        data = Splits.load(config)
-        labels = None if soft_labels is None else SoftLabels.load(soft_labels)
-        result = fit(config, data, soft_labels=labels, progress=False)
+        data, networks = Splits.load(config), [load_model(path)[0] for path in teachers]
+        if not config.distill_weight:
+            networks = []
+        result = fit(config, data, networks, processes=0, progress=False)
         card = make_card(result, data.validation)
         dataset, parameters = config.datasets[0], count_parameters(result.model)
         recognizer = Recognizer.from_model(result.model, card)
         tested = measure(recognizer, catalog.load(dataset, "test"))
+        accuracies: dict[str, float] = {}
+        for other in measured:
+            part = catalog.load(other, "validation")
+            accuracies[f"accuracy/{other}"] = model_accuracy(result.model, part)
+            accuracies[f"pictures/{other}"] = model_accuracy(result.model, part, strokes=False)
     validated = card.validation[dataset]
     return {
         "key": key, "name": name, "seed": config.seed, "dataset": dataset,
@@ -54,6 +67,7 @@ def train(key: str, name: str, config: TrainConfig, soft_labels: Path | None = N
         "test": tested["accuracy"]["value"],
         "count": tested["accuracy"]["count"],
         **{number: tested[number] for number in ("errors", "nll", "ece")},
+        **accuracies,
         "parameters": parameters, "seconds": result.seconds, "device": result.device,
         "revision": (provenance()["revision"] or "")[:12],
     }  # fmt: skip
@@ -64,7 +78,8 @@ def sweep(
     seeds: Sequence[int],
     table: Path = TABLE,
     *,
-    soft_labels: Path | None = None,
+    teachers: Sequence[Path] = (),
+    measured: Sequence[str] = (),
     cluster: Any = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
@@ -74,7 +89,8 @@ def sweep(
         configs: by name.
         seeds: of each.
         table: a JSON Lines file with one run per line.
-        soft_labels: file of :class:`distillation.SoftLabels`, for ``distill_weight`` > 0.
+        teachers: weights files, for configurations with ``distill_weight`` > 0.
+        measured: further data sets to measure on their validation splits.
         cluster: a Dask cluster or the address of its scheduler, instead of processes here. Its
             workers find data by ``DIGITLIB_DATA``.
         workers: number of processes here; by default, one per core.
@@ -94,7 +110,8 @@ def sweep(
     here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     if missing:
         with Client(cluster) if cluster else Client(**here) as client:
-            runs = client.map(train, *zip(*missing, strict=True), soft_labels=soft_labels)
+            jobs = zip(*missing, strict=True)
+            runs = client.map(train, *jobs, teachers=teachers, measured=measured)
             finished = as_completed(runs, with_results=True)
             for _, row in tqdm(finished, total=len(missing), unit="run"):
                 add_row(table, row)
