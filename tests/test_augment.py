@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from helpers import DIGITS, sample_splits
+from helpers import sample_splits
 from scipy import ndimage, stats
 
 from digitlib.datasets import augment
-from digitlib.preprocessing import strokes
 
 STILL = {"rotation": 0, "slant": 0, "stretch": 0, "shift": 0, "bend": 0}
 
@@ -21,16 +19,6 @@ STILL = {"rotation": 0, "slant": 0, "stretch": 0, "shift": 0, "bend": 0}
 def frames() -> torch.Tensor:
     """64 frames ``[64, 28, 28]``, 0-1."""
     return sample_splits().train[0].images[:64].float() / 255
-
-
-@pytest.fixture(scope="module")
-def points() -> torch.Tensor:
-    """Samples of the ten digits ``[10, P, 2]``."""
-    samples = [strokes.resample(drawing)[0] for drawing in DIGITS.values()]
-    most = max(map(len, samples))
-    return torch.from_numpy(
-        np.stack([np.concatenate([s, np.repeat(s[-1:], most - len(s), 0)]) for s in samples])
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -132,51 +120,3 @@ def test_the_share_of_bad_pictures(frames: torch.Tensor) -> None:
 
     assert changed(1) > 0.99
     assert changed(0.3) == pytest.approx(0.3, abs=0.05)
-
-
-# --- pens ----------------------------------------------------------------------------------
-
-
-def test_an_unsteady_hand_trembles_and_stays_near_the_line() -> None:
-    line = torch.linspace(0, 1, 40)[:, None] * torch.tensor([1.0, 0.0])
-    shaken = augment.add_tremor(line.expand(400, 40, 2), cut=0)
-    # Whatever the turn and stretch: how far the samples lie from the straight line through them.
-    off = torch.linalg.svdvals(shaken - shaken.mean(dim=1, keepdim=True))[:, 1] / 40**0.5
-    largest = max(amplitude for _, amplitude in augment.TREMORS)
-    assert off.max() < 3 * largest
-    assert 0.2 * largest < off.mean() < largest
-    assert off.min() < 0.1 * largest  # some hands are steady
-
-
-def test_pen_widths_are_log_uniform() -> None:
-    widths = augment.pen_widths(3000, torch.zeros(1), low=1.2, high=7.0)
-    assert widths.shape == (3000,)
-    assert widths.min() >= 1.2 - 1e-6
-    assert widths.max() <= 7.0 + 1e-5
-    low, high = math.log(1.2), math.log(7.0)
-    assert stats.kstest(widths.log().numpy(), "uniform", (low, high - low)).pvalue > 0.001
-
-
-def test_strokes_are_moved_apart_each_as_a_whole() -> None:
-    torch.manual_seed(3)
-    count = 400
-    points = torch.rand(1, 12, 2).expand(count, 12, 2)
-    numbers = torch.tensor([0] * 4 + [1] * 5 + [-1] * 3, dtype=torch.int16).expand(count, 12)
-    points = torch.where((numbers < 0)[:, :, None], points[:, 8:9], points)  # the last, repeated
-    moved = augment.move_strokes(points, numbers, 1.0, shift=0.05, stretch=0.1)
-    assert torch.equal(moved[:, 9:], moved[:, 8:9].expand(-1, 3, -1))
-    size = float(np.ptp(points[0].numpy(), axis=0).max())
-    middles = []
-    for part in (slice(0, 4), slice(4, 12)):
-        before, after = points[:, part], moved[:, part]
-        shift = after.mean(dim=1) - before.mean(dim=1)
-        middles.append(shift)
-        assert shift.std() == pytest.approx(0.05 * size, rel=0.15)
-        scale = (after - after.mean(dim=1, keepdim=True)) / (before - before.mean(1, keepdim=True))
-        spread = scale.flatten(1).max(dim=1).values - scale.flatten(1).min(dim=1).values
-        assert spread.max() < 1e-3  # one scale for the whole stroke
-        assert scale.mean(dim=(1, 2)).log().std() == pytest.approx(0.1, rel=0.15)
-    assert abs(float(torch.corrcoef(torch.stack([m[:, 0] for m in middles]))[0, 1])) < 0.2
-    some = (augment.move_strokes(points, numbers, 0.3) != points).flatten(1).any(dim=1)
-    assert some.double().mean() == pytest.approx(0.3, abs=0.08)
-    assert torch.equal(augment.move_strokes(points, numbers, 0.0), points)

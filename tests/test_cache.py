@@ -155,9 +155,9 @@ def test_a_cached_set_is_the_built_one_bit_for_bit(
 ) -> None:
     fresh, again = (catalog.load(name, split, download=False) for _ in range(2))
     assert (again.name, again.split, again.digest) == (name, split, fresh.digest)
-    assert_same(again.tensors(), fresh.tensors())
+    assert_same(again.pack(), fresh.pack())
     monkeypatch.setattr(catalog, "cached", lambda name, files, build: build())
-    assert_same(catalog.load(name, split, download=False).tensors(), again.tensors())
+    assert_same(catalog.load(name, split, download=False).pack(), again.pack())
 
 
 def test_a_set_of_your_own_is_loaded_by_its_name() -> None:

@@ -1,4 +1,4 @@
-"""Stroke direction and order: rendered alone and in batches, read by networks, and trained."""
+"""Stroke direction and order: rendered, and read by networks."""
 
 from __future__ import annotations
 
@@ -9,34 +9,19 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from helpers import DIGITS, sample_splits, small_config
+from helpers import DIGITS
 from torch import nn
 
 from digitlib import Recognizer
-from digitlib.datasets import augment, catalog, rendering
 from digitlib.models.card import Card
 from digitlib.models.networks import PenBranch, build_network
-from digitlib.preprocessing import strokes
 from digitlib.preprocessing.strokes import render_with_channels
-from digitlib.training.config import TrainConfig
-from digitlib.training.loader import Batch, BatchLoader, Splits
-from digitlib.training.trainer import fit
 
-CPU = torch.device("cpu")
 RIGHT, DOWN, TIME = range(3)
 
 
 def line(*points: tuple[float, float]) -> np.ndarray:
     return np.array(points, float)
-
-
-def padded(drawn: list[list[np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """All samples ``[N, P, 2]`` of the drawings and their stroke numbers ``[N, P]``."""
-    samples = [strokes.resample(each) for each in drawn]
-    most = max(len(points) for points, _ in samples)
-    points = [np.pad(each, ((0, most - len(each)), (0, 0)), "edge") for each, _ in samples]
-    numbers = [np.pad(each, (0, most - len(each)), constant_values=-1) for _, each in samples]
-    return torch.from_numpy(np.stack(points)), torch.from_numpy(np.stack(numbers))
 
 
 # --- one drawing ---------------------------------------------------------------------------
@@ -68,86 +53,6 @@ def test_the_time_rises_from_the_first_sample_to_the_last() -> None:
     np.testing.assert_allclose(time[[0, -1]], [-1, 1], atol=0.06)
     back = render_with_channels([line((1, 0), (0, 0))], width=2)[1]
     np.testing.assert_allclose(back[TIME], -channels[TIME], atol=0.06)
-
-
-# --- batches -------------------------------------------------------------------------------
-
-
-def assert_alike(drawn: list[list[np.ndarray]], batch: torch.Tensor, width: float) -> None:
-    """Each drawing's frame and channels, but for few pixels with two samples equally near.
-
-    Where the centre of mass is a tie, rounding moves frame and channels together.
-    """
-    assert batch.shape == (len(drawn), 4, 28, 28)
-    away = []
-    for drawing, made in zip(drawn, batch.numpy(), strict=True):
-        frame, channels = render_with_channels(drawing, width=width)
-        shifted = (np.roll(made, (y, x), (1, 2)) for y in (0, 1, -1) for x in (0, 1, -1))
-        same = next(each for each in shifted if np.abs(each[0] * 255 - frame).max() < 1)
-        away.append(np.abs(same[1:] - channels).max(axis=0)[frame > 0])
-    assert np.mean(np.concatenate(away) < 1e-3) > 0.995
-
-
-@pytest.mark.parametrize("width", [1.2, 2.5, 6.0])
-def test_channels_of_a_batch_are_those_of_its_drawings(width: float) -> None:
-    drawn = [*DIGITS.values()]
-    points, numbers = padded(drawn)
-    # In another unit, to see that each drawing is fitted by itself.
-    assert_alike(
-        drawn,
-        rendering.render_batch_with_channels(points * 37 - 5, numbers, torch.full((10,), width)),
-        width,
-    )
-
-
-# --- another order -------------------------------------------------------------------------
-
-
-def parts(points: torch.Tensor, numbers: torch.Tensor) -> dict[int, list[list[float]]]:
-    """The samples of each stroke of one drawing, in its order."""
-    order = numbers.unique_consecutive().tolist()
-    assert len(order) == len(set(order))  # each stroke in one piece
-    return {number: points[numbers == number].tolist() for number in order}
-
-
-@pytest.fixture
-def three() -> tuple[torch.Tensor, torch.Tensor]:
-    """200 times a drawing of three strokes, with repeated points at its end."""
-    drawing = [line((0, 0), (1, 0)), line((0, 0.5), (0.7, 0.5)), line((0, 1), (1, 0.9))]
-    points, numbers = padded([drawing, list(DIGITS[8])])
-    assert (numbers[0] < 0).any()
-    return points[:1].expand(200, -1, -1), numbers[:1].expand(200, -1)
-
-
-def test_strokes_turn_round(three: tuple[torch.Tensor, torch.Tensor]) -> None:
-    torch.manual_seed(0)
-    points, numbers = augment.reorder_strokes(*three, reverse=1, shuffle=0)
-    assert torch.equal(numbers, three[1])
-    before, after = parts(three[0][0], three[1][0]), parts(points[5], numbers[5])
-    assert {number: samples[::-1] for number, samples in after.items()} == before
-    # Some of them, each for itself.
-    points, _ = augment.reorder_strokes(*three, reverse=0.3, shuffle=0)
-    for number in range(3):
-        first = int((three[1][0] == number).nonzero()[0])
-        turned = (points[:, first] != three[0][:, first]).any(dim=1)
-        assert 0.2 < turned.double().mean() < 0.4
-
-
-def test_strokes_change_their_order_and_stay_whole(
-    three: tuple[torch.Tensor, torch.Tensor],
-) -> None:
-    torch.manual_seed(0)
-    points, numbers = augment.reorder_strokes(*three, reverse=0, shuffle=1)
-    before, orders = parts(three[0][0], three[1][0]), set()
-    for drawing, number in zip(points, numbers, strict=True):
-        after = parts(drawing, number)
-        assert after == before  # as mappings: the order may be another
-        assert [*after][-1] == -1
-        orders.add(tuple(after))
-    assert len(orders) == 6
-    points, _ = augment.reorder_strokes(*three, reverse=0, shuffle=0.3)
-    changed = (points != three[0]).flatten(1).any(dim=1).double().mean()
-    assert 0.15 < changed < 0.35  # one order in six is the old one
 
 
 # --- networks ------------------------------------------------------------------------------
@@ -221,7 +126,7 @@ def test_other_channels_are_refused(change: object, drawn: tuple[np.ndarray, np.
     with pytest.raises(ValueError, match=r"channels must be float32 \[10, 3, 28, 28\]"):
         made.logits(drawn[0], channels)
     with pytest.raises(ValueError, match="no pen branch"):
-        Recognizer.from_model(build_network("digitnet", width=4)).logits(*drawn)
+        Recognizer.from_model(build_network("digitnet", width=4, channels=1)).logits(*drawn)
 
 
 def test_onnx_takes_channels_or_none(
@@ -247,72 +152,6 @@ def test_onnx_takes_channels_or_none(
             probabilities, scores, _ = session.run(None, {"frames": frames} | inputs)
             np.testing.assert_allclose(probabilities, wanted.probabilities, atol=1e-5)
             np.testing.assert_allclose(scores, wanted.scores, atol=1e-4)
-
-
-# --- training ------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def mixed() -> Splits:
-    """Pictures of digits, and drawings of no digit."""
-    others = catalog.load("no_digits", "test", "nowhere", download=False).subset(256)
-    digits = sample_splits()
-    return Splits((*digits.train, others), digits.validation)
-
-
-def pen_config(**changes: object) -> TrainConfig:
-    values: dict[str, object] = {
-        "model_arguments": {"width": 4, "outputs": 11, "pen": 4},
-        "datasets": ("sample", "no_digits"),
-        "mix_ratios": (1.0,),
-        "channels_prob": 0.7,
-        "epochs": 1,
-    }
-    return small_config(**(values | changes))
-
-
-def batches(config: TrainConfig, data: Splits) -> list[Batch]:
-    return [*BatchLoader(config, data, CPU).epoch(0)]
-
-
-def test_pictures_have_channels_of_zeros_and_a_share_of_drawings_too(mixed: Splits) -> None:
-    without = []
-    for batch in batches(pen_config(), mixed):
-        channels, count = batch.channels, batch.counts[0]
-        assert channels is not None
-        assert channels.shape == (sum(batch.counts), 3, 28, 28)
-        assert not channels[:count].any()
-        assert channels.abs().max() <= 1
-        without.append(~channels[count:].flatten(1).any(dim=1))
-    assert torch.cat(without).double().mean() == pytest.approx(0.3, abs=0.08)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"weight_decay": 0.1},
-        {"ema_decay": 0.9, "epochs": 2},
-        {"optimizer": "adam", "schedule": "constant", "learning_rate": 1e-3},
-        {"precision": "bfloat16"},
-    ],
-    ids=lambda c: next(iter(c)),
-)
-def test_a_branch_is_trained_and_nothing_else(changes: dict, mixed: Splits) -> None:
-    start = fit(
-        pen_config(model_arguments={"width": 4, "outputs": 11}, channels_prob=0.0),
-        mixed, progress=False,
-    ).model  # fmt: skip
-    before = {name: value.clone() for name, value in start.state_dict().items()}
-    result = fit(pen_config(trained="pen", **changes), mixed, init=start, progress=False)
-    for name, value in result.model.state_dict().items():
-        if name.startswith("pen."):
-            assert value.any()  # the last layers began with zeros
-        else:  # statistics of batch norm, too
-            assert torch.equal(value, before[name]), name
-    # Pictures are read exactly as before.
-    images = mixed.validation[0].images
-    logits = (Recognizer.from_model(model).logits(images) for model in (result.model, start))
-    assert torch.equal(*logits)
 
 
 def test_strokes_and_pictures_have_thresholds_of_their_own(

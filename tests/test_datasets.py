@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 import torchvision.datasets
+from helpers import DIGITS
 from sklearn.datasets import load_digits
 
-from digitlib.datasets import catalog, rendering, typeset
+from digitlib.datasets import catalog, typeset
 from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
-from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
+from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.pendigits import PEN_VALIDATION_WRITERS, read_pendigits
 from digitlib.errors import DataDamagedError, DataMissingError
-from digitlib.preprocessing import strokes
 
 
 def rows(data: DigitData) -> set[bytes]:
@@ -156,31 +156,40 @@ SAMPLE_LABELS = {"train": "014e240694a2", "validation": "64e17bd40f99", "test": 
 
 
 @pytest.mark.needs_pendigits
-def test_pen_data_is_rendered_and_can_be_rendered_anew(pendigits_file: Path) -> None:
+def test_pen_data_is_rendered_and_keeps_its_strokes(pendigits_file: Path) -> None:
     root = pendigits_file.parent.parent
     data = catalog.load("pendigits", "validation", root, download=False)
     digits = read_pendigits("validation", root, download=False)
     assert len(data) == len(digits) == 1500
     assert set(data.writers.tolist()) == set(PEN_VALIDATION_WRITERS)
     assert data.labels.tolist() == [digit.label for digit in digits]
-    assert data.points.shape == (1500, PEN_SAMPLES, 2)
-    for row in range(0, 1500, 150):
-        expected = strokes.render(digits[row].strokes)
-        np.testing.assert_array_equal(data.images[row].numpy(), expected)
-    # The samples kept are enough to draw the same frame again.
-    again = rendering.render_batch(data.points[::5], torch.full((300,), strokes.PEN_WIDTH)) * 255
-    assert (again - data.images[::5]).abs().mean(dim=(1, 2)).median() < 0.2
-    assert (again - data.images[::5]).abs().mean() < 1.5
+    rows = torch.arange(0, 1500, 150)
+    frames = data.frames(rows)
+    assert frames.shape == (10, 4, 28, 28)
+    assert torch.equal((frames[:, 0] * 255).round().byte(), data.images[rows])
+    for row in rows.tolist():
+        for kept, stroke in zip(data.strokes[row], digits[row].strokes, strict=True):
+            np.testing.assert_array_equal(kept, stroke)
 
 
-def test_a_long_drawing_keeps_its_ends() -> None:
-    wave = np.linspace(0, 60, 2000)
-    scribble = np.stack([wave, 30 * np.sin(wave)], axis=1)
-    data = pen_data("made", "train", [PenDrawing([scribble], 3, 5)])
-    samples, _ = strokes.resample([scribble])
-    assert len(samples) > PEN_SAMPLES
-    np.testing.assert_allclose(data.points[0, [0, -1]].numpy(), samples[[0, -1]])
-    assert (data.labels.tolist(), data.writers.tolist()) == ([3], [5])
+def test_pictures_have_frames_with_empty_channels() -> None:
+    data = catalog.load("sample", "test").subset(5)
+    frames = data.frames()
+    assert torch.equal((frames[:, 0] * 255).round().byte(), data.images)
+    assert not frames[:, 1:].any()
+    assert not data.drawn.any()
+
+
+def test_parts_of_pen_data_keep_their_strokes() -> None:
+    drawings = [PenDrawing(list(DIGITS[digit]), digit, 5) for digit in range(10)]
+    data = pen_data("made", "train", drawings)
+    for chosen in (torch.tensor([7, 2]), slice(3, 5), data.labels > 7):
+        part = data.select(chosen)
+        for label, strokes in zip(part.labels.tolist(), part.strokes, strict=True):
+            np.testing.assert_array_equal(np.concatenate(strokes), np.concatenate(DIGITS[label]))
+    again = DigitData.unpack("made", "train", data.pack())
+    assert torch.equal(again.frames(), data.frames())
+    assert again.digest == data.digest
 
 
 @pytest.mark.slow

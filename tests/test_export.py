@@ -15,10 +15,10 @@ from torch import nn
 from digitlib import Recognizer
 from digitlib.models import export
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, Card
-from digitlib.models.networks import build_network, count_parameters, reads_channels
+from digitlib.models.networks import as_input, build_network, count_parameters, reads_strokes
 from digitlib.models.weights import load_model, model_digest
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.frame import normalize, to_frame
+from digitlib.preprocessing.frame import to_frame
 
 Inputs = tuple[np.ndarray, np.ndarray | None]
 
@@ -48,10 +48,12 @@ def formulas(
     model: nn.Module, card: Card, frames: np.ndarray, channels: np.ndarray | None
 ) -> tuple[np.ndarray, ...]:
     """Logits of the network as it was trained, in double precision, and what follows from them."""
-    given = normalize(torch.from_numpy(frames).double() / 255)[:, None]
-    more = [] if channels is None else [torch.from_numpy(channels).double()]
+    given = torch.zeros(len(frames), 4, 28, 28, dtype=torch.float64)
+    given[:, 0] = torch.from_numpy(frames) / 255
+    if channels is not None:
+        given[:, 1:] = torch.from_numpy(channels)
     with torch.no_grad():
-        logits = model.double().eval()(given, *more)
+        logits = model.double().eval()(as_input(given))
     probabilities = (logits[:, :10] / card.temperature).softmax(dim=1)
     scores = logits[:, :10].exp().sum(dim=1).log()
     if logits.shape[1] > 10:
@@ -63,7 +65,7 @@ def formulas(
 def test_both_files_are_one_network(kind: str) -> None:
     model, card = load_model(BUNDLED_WEIGHTS)
     frames, channels = kinds()[kind]
-    if not reads_channels(model):
+    if not reads_strokes(model):
         channels = None
     logits, probabilities, scores = formulas(model, card, frames, channels)
     found = bundled().predict_batch(frames, channels)
@@ -77,7 +79,7 @@ def test_both_files_have_the_same_card_and_weights() -> None:
     assert BUNDLED_NETWORK.stat().st_size <= 2**20
     assert bundled().card == card
     assert bundled().parameters == count_parameters(model)
-    assert bundled().takes_channels == reads_channels(model)
+    assert bundled().takes_channels == reads_strokes(model)
     session = onnxruntime.InferenceSession(BUNDLED_NETWORK, providers=["CPUExecutionProvider"])
     stored = session.get_modelmeta().custom_metadata_map
     assert stored["weights"] == model_digest(model)
@@ -104,7 +106,8 @@ def test_the_bundled_file_is_what_the_command_writes(
         ("quicknet", {}),
         ("quicknet", {"padding": 2}),
         ("quicknet", {"deskewed": 20}),
-        ("digitnet", {"stride": 2, "width": 8}),
+        ("digitnet", {"width": 8, "channels": 1}),
+        ("digitnet", {"outputs": 11, "width": 8}),
         ("digitnet", {"outputs": 11, "width": 8, "pen": 8}),
     ],
     ids=str,
@@ -112,11 +115,11 @@ def test_the_bundled_file_is_what_the_command_writes(
 def test_every_network_is_read_as_it_was_trained(name: str, arguments: dict[str, int]) -> None:
     torch.manual_seed(0)
     model = build_network(name, **arguments)
-    model.train()(torch.randn(64, 1, 28, 28))  # batch norm's means are no longer 0 and 1
+    model.train()(torch.randn(64, 4, 28, 28))  # batch norm's means are no longer 0 and 1
     card = Card(name, arguments, temperature=1.3)
     made = Recognizer.from_model(model, card)
     for frames, channels in kinds().values():
-        used = channels if reads_channels(model) else None
+        used = channels if reads_strokes(model) else None
         logits, probabilities, _ = formulas(model.float(), card, frames, used)
         np.testing.assert_allclose(made.logits(frames, used), logits, atol=1e-4, rtol=1e-4)
         np.testing.assert_allclose(made.probabilities(frames, used), probabilities, atol=1e-5)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from digitlib.models.networks import build_network, count_parameters, pick_device
+from digitlib.models.networks import build_network, count_parameters, pick_device, reads_strokes
 
 
 @pytest.mark.parametrize(
@@ -18,16 +18,29 @@ from digitlib.models.networks import build_network, count_parameters, pick_devic
         ("baseline", {}, 10),
         ("digitnet", {}, 10),
         ("digitnet", {"outputs": 11}, 11),
-        ("digitnet", {"width": 4, "dropout": 0.0}, 10),
-        ("digitnet", {"width": 4, "late": 6, "depth": 2, "stride": 2, "outputs": 11}, 11),
+        ("digitnet", {"width": 4, "channels": 1}, 10),
+        ("quicknet", {}, 10),
     ],
 )
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_frames_in_logits_out(name: str, arguments: dict, outputs: int, count: int) -> None:
     model = build_network(name, **arguments).eval()
-    logits = model(torch.randn(count, 1, 28, 28))
+    logits = model(torch.randn(count, 4, 28, 28))
     assert logits.shape == (count, outputs)
     assert logits.isfinite().all()
+
+
+def test_a_network_of_one_channel_ignores_the_others() -> None:
+    frames = torch.rand(3, 4, 28, 28)
+    blank = frames.clone()
+    blank[:, 1:] = 0
+    for name, arguments in (("baseline", {}), ("quicknet", {}), ("digitnet", {"channels": 1})):
+        model = build_network(name, **arguments).eval()
+        assert torch.equal(model(frames), model(blank))
+        assert not reads_strokes(model)
+    model = build_network("digitnet").eval()
+    assert not torch.equal(model(frames), model(blank))
+    assert reads_strokes(model)
 
 
 def test_the_baseline_is_the_textbook_network() -> None:
@@ -45,7 +58,7 @@ def test_the_baseline_is_the_textbook_network() -> None:
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'lenet'; there are baseline, digitnet"):
         build_network("lenet")
-    with pytest.raises(ValueError, match="no argument 'layers'; it has width, late"):
+    with pytest.raises(ValueError, match="no argument 'layers'; it has width, channels"):
         build_network("digitnet", layers=3)
 
 
@@ -57,9 +70,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ("digitnet", {"width": True}),
         ("digitnet", {"width": 24.0}),
         ("digitnet", {"width": [24]}),
-        ("digitnet", {"late": "72"}),
-        ("digitnet", {"depth": 1_000_000}),
-        ("digitnet", {"depth": 10**400}),
+        ("digitnet", {"width": "72"}),
+        ("digitnet", {"channels": 5}),
+        ("digitnet", {"channels": 10**400}),
         ("digitnet", {"outputs": 12}),
         ("baseline", {"dropout": math.nan}),
         ("baseline", {"dropout": 1.0}),

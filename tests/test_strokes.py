@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from helpers import DIGITS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitlib import BlankDrawingError, InputError, Recognizer
-from digitlib.datasets import rendering
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.pendigits import read_uci
 from digitlib.preprocessing import strokes
@@ -151,22 +149,6 @@ def test_samples_are_dense_and_on_the_line(drawing: list[np.ndarray]) -> None:
         assert distance_to_lines(own, [stroke]).max() < 1e-5
         gaps = np.linalg.norm(np.diff(own, axis=0), axis=1)
         assert (gaps <= strokes.SPACING / 20 + 1e-5).all()
-
-
-@pytest.mark.parametrize("width", [1.2, 2.5, 6.0])
-def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
-    samples = [strokes.resample(drawing)[0] for drawing in DIGITS.values()]
-    most = max(map(len, samples))
-    padded = np.stack(
-        [np.concatenate([s, np.repeat(s[-1:], most - len(s), axis=0)]) for s in samples]
-    )
-    # In another unit, to see that each drawing is fitted by itself.
-    batch = rendering.render_batch(torch.from_numpy(padded) * 37 - 5, torch.full((10,), width))
-    assert batch.shape == (10, 28, 28)
-    assert batch.min() >= 0
-    assert batch.max() <= 1
-    for made, drawing in zip(batch.numpy(), DIGITS.values(), strict=True):
-        close(np.rint(made * 255).astype(np.uint8), render(drawing, width=width), most=2)
 
 
 # --- what is no drawing --------------------------------------------------------------------

@@ -19,16 +19,15 @@ from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
 from digitlib.models.weights import model_digest, read_tensors
 from digitlib.training.config import PRESETS, TrainConfig
-from digitlib.training.loader import BatchLoader, Splits, as_input
+from digitlib.training.examples import Splits
 from digitlib.training.logits import model_accuracy
 from digitlib.training.optimization import learning_rate, make_ema_model
 from digitlib.training.trainer import TrainResult, fit
 
-CPU = torch.device("cpu")
-
 
 def run(config: TrainConfig, checkpoint: Path | None = None, **options: object) -> TrainResult:
-    return fit(config, sample_splits(), progress=False, checkpoint=checkpoint, **options)
+    data = sample_splits()
+    return fit(config, data, processes=0, progress=False, checkpoint=checkpoint, **options)
 
 
 def numbers(result: TrainResult) -> list[dict[str, float]]:
@@ -53,7 +52,7 @@ def kind(request: pytest.FixtureRequest) -> tuple[TrainConfig, TrainResult]:
 
 @pytest.fixture(scope="module")
 def start() -> torch.nn.Module:
-    """An initial network."""
+    """Any trained network."""
     return run(small_config(seed=5, epochs=1)).model
 
 
@@ -69,7 +68,7 @@ def start() -> torch.nn.Module:
         ({"optimizer": "lion"}, "'sgd' or 'adam'"),
         ({"precision": "float16"}, "'float32' or 'bfloat16'"),
         ({"distill_weight": 1.5}, "distill_weight\n.*less than or equal to 1"),
-        ({"channels_prob": -1}, "channels_prob\n.*greater than or equal to 0"),
+        ({"picture_share": -1}, "picture_share\n.*greater than or equal to 0"),
         ({"datasets": ()}, "datasets\n.*at least 1 item"),
         ({"datasets": ("mnist", "sample")}, "mix_ratios needs one number for each"),
         ({"mix_ratios": (0.5,)}, "mix_ratios needs one number for each"),
@@ -103,7 +102,7 @@ def test_training_imports_no_data_sets() -> None:
     )
     names = set(loaded.stdout.split())
     assert "digitlib.training.trainer" in names
-    for room in ("datasets.catalog", "datasets.synthetic", "training.distillation", "evaluation"):
+    for room in ("datasets.catalog", "datasets.synthetic", "evaluation"):
         assert f"digitlib.{room}" not in names
 
 
@@ -169,7 +168,7 @@ def test_digits_are_learned() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"augment": False}, {"degrade_prob": 1.0}, {"label_smoothing": 0.1}, {"weight_decay": 0.1},
+        {"augment": False}, {"degraded": 1.0}, {"label_smoothing": 0.1}, {"weight_decay": 0.1},
         {"momentum": 0.0}, {"precision": "bfloat16"}, {"ema_decay": 0.9},
     ],
     ids=lambda c: next(iter(c)),
@@ -177,45 +176,6 @@ def test_digits_are_learned() -> None:
 def test_every_setting_has_an_effect(changes: dict) -> None:
     plain, changed = run(small_config(epochs=1)), run(small_config(epochs=1, **changes))
     assert model_digest(plain.model) != model_digest(changed.model)
-
-
-def test_an_epoch_is_one_pass_in_random_order() -> None:
-    data = sample_splits()
-    loader = BatchLoader(small_config(batch_size=100), data, CPU)
-    seen = torch.cat([batch.labels for batch in loader.epoch(0)])
-    assert torch.equal(seen.sort().values, data.train[0].labels.sort().values)
-    assert not torch.equal(seen, data.train[0].labels)
-
-
-def numbered(name: str, count: int, first: int) -> DigitData:
-    """Data with labels from ``first`` on, by row."""
-    images = torch.randint(0, 255, (count, 28, 28), dtype=torch.uint8)
-    return DigitData(name, "train", images, torch.arange(count) % 5 + first)
-
-
-def test_further_sets_get_their_share_of_every_batch() -> None:
-    config = small_config(datasets=("mnist", "sample"), mix_ratios=(0.25,), batch_size=40)
-    sets = (numbered("mnist", 130, 0), numbered("sample", 12, 5))
-    batches = [batch.labels for batch in BatchLoader(config, Splits(sets, ()), CPU).epoch(0)]
-    assert [int((labels < 5).sum()) for labels in batches] == [40, 40, 40, 10]
-    assert [int((labels >= 5).sum()) for labels in batches] == [10, 10, 10, 10]
-    # The smaller set is repeated as a whole: 40 draws of 12 digits.
-    counts = torch.bincount(torch.cat(batches), minlength=10)[5:]
-    assert (counts - torch.tensor([3, 3, 2, 2, 2]) * 40 / 12).abs().max() <= 3
-
-
-def test_pen_data_is_rendered_anew_in_every_epoch() -> None:
-    made = catalog.load("no_digits", "test", "nowhere", download=False).subset(64)
-    loader = BatchLoader(small_config(datasets=("no_digits",)), Splits((made,), ()), CPU)
-    first, second = (next(loader.epoch(number)).frames for number in (0, 1))
-    inputs = as_input(first)
-    assert inputs.shape == (64, 1, 28, 28)
-    assert inputs.min() == pytest.approx(-0.1307 / 0.3081, abs=1e-4)  # normalized as MNIST is
-    assert inputs.max() == pytest.approx((1 - 0.1307) / 0.3081, abs=1e-4)
-    ink = [frames.sum(dim=(1, 2)).sort().values for frames in (first, second)]
-    assert (ink[0] - ink[1]).abs().max() > 1
-    # Thin and thick pens: more variety than in the data set itself.
-    assert ink[0].std() > 1.2 * (made.images / 255.0).sum(dim=(1, 2)).std()
 
 
 def test_the_average_of_weights_and_buffers_is_exponential_after_a_warm_up() -> None:
@@ -298,7 +258,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     assert model_digest(run(config, checkpoint).model) == model_digest(whole.model)
 
 
-def test_a_checkpoint_of_another_run_is_refused(start: torch.nn.Module, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     checkpoint, config = tmp_path / "run.checkpoint", small_config(epochs=1)
     run(config, checkpoint)
     before = checkpoint.read_bytes()
@@ -307,9 +267,8 @@ def test_a_checkpoint_of_another_run_is_refused(start: torch.nn.Module, tmp_path
             run(dataclasses.replace(config, **changes), checkpoint)
     data = sample_splits()
     fewer = Splits((data.train[0].subset(100),), data.validation)
-    for other, init in ((fewer, None), (data, start)):
-        with pytest.raises(ValueError, match=r"run\.checkpoint.*other data.*delete or move"):
-            fit(config, other, progress=False, checkpoint=checkpoint, init=init)
+    with pytest.raises(ValueError, match=r"run\.checkpoint.*other data.*delete or move"):
+        fit(config, fewer, progress=False, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before
     checkpoint.write_bytes(before[:-50])
     with pytest.raises(ValueError, match=r"run\.checkpoint"):
@@ -321,7 +280,8 @@ def test_data_is_loaded_in_the_order_of_the_configuration(
 ) -> None:
     def load(name: str, split: str, root: object) -> DigitData:
         assert root == tmp_path
-        return dataclasses.replace(numbered(name, 80, 0), split=split)
+        images = torch.zeros(80, 28, 28, dtype=torch.uint8)
+        return DigitData(name, split, images, torch.arange(80))
 
     monkeypatch.setattr(catalog, "load", load)
     config = small_config(datasets=("sample", "typeset"), mix_ratios=(0.5,), subset=50)
@@ -331,25 +291,26 @@ def test_data_is_loaded_in_the_order_of_the_configuration(
         assert found == [("sample", split, 50), ("typeset", split, 50)]
 
 
-# --- starting from a network ----------------------------------------------------------------
+# --- teachers ------------------------------------------------------------------------------
 
 
-def test_a_run_starts_from_the_initial_network(start: torch.nn.Module) -> None:
-    before = model_digest(start)
-    same = run(small_config(epochs=1, learning_rate=0.0, weight_decay=0.0), init=start)
-    for (name, now), then in zip(same.model.named_parameters(), start.parameters(), strict=True):
-        assert torch.equal(now, then), name
-    assert model_digest(start) == before == same.digests["init"]
-    assert model_digest(run(small_config(epochs=1), init=start).model) != before
-
-
-def test_the_initial_network_is_averaged_into_the_result(start: torch.nn.Module) -> None:
-    part, whole = (
-        run(small_config(epochs=1, init_weight=share), init=start).model for share in (0.25, 0.0)
+def test_a_student_learns_what_its_teachers_know() -> None:
+    """From teachers alone, with labels that say nothing."""
+    config = small_config(model_arguments={"width": 8}, epochs=6, subset=None, learning_rate=0.05)
+    teacher = fit(config, sample_splits(None), progress=False).model
+    untold = Splits(
+        tuple(dataclasses.replace(p, labels=p.labels * 0) for p in sample_splits(None).train), ()
     )
-    states = (model.state_dict().values() for model in (part, whole, start))
-    for mixed, new, old in zip(*states, strict=True):
-        expected = 0.75 * new + 0.25 * old if mixed.dtype.is_floating_point else new
-        torch.testing.assert_close(mixed, expected)
-    with pytest.raises(ValueError, match="init_weight > 0 needs an initial network"):
-        run(small_config(init_weight=0.5))
+    student = fit(
+        dataclasses.replace(config, distill_weight=1.0, seed=1), untold, [teacher], progress=False
+    )
+    test = catalog.load("sample", "test")
+    assert model_accuracy(teacher, test) > 0.9
+    assert model_accuracy(student.model, test) > 0.9
+    assert student.digests["teachers"] == [model_digest(teacher)]
+
+
+def test_teachers_and_their_weight_belong_together(start: torch.nn.Module) -> None:
+    for teachers, weight in (([start], 0.0), ([], 0.5)):
+        with pytest.raises(ValueError, match="distill_weight > 0 needs teachers"):
+            fit(small_config(distill_weight=weight), sample_splits(), teachers)

@@ -153,7 +153,7 @@ def test_characters_that_a_person_takes_for_digits_are_left_out(tmp_path: Path) 
     letters = "AOlMzq"
     write(tmp_path, *(f'0 ? "{each}"' for each in letters), part="1b")
     assert [drawing.character for drawing in read(tmp_path, "letters")] == ["A", "M"]
-    data = catalog.load("letters", "validation", tmp_path).tensors()
+    data = catalog.load("letters", "validation", tmp_path).pack()
     assert data["characters"].tolist() == [ord("A"), ord("M")]
     assert data["labels"].tolist() == [NO_DIGIT] * 2
 

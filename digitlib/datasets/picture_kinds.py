@@ -1,8 +1,8 @@
 """Kinds of simulated pictures of pen strokes, for evaluation: drawn, scanned and photographed.
 
 :func:`pictures.photo` mixes difficulties; each kind here isolates one, so that a table shows
-the accuracy for each. The ``MARKS`` around a digit are strokes, so a pad can get them, too.
-None of this is used in training.
+the accuracy for each. The ``MARKS`` around a digit are strokes, so a pad can get them, too:
+networks train on them as drawings that aren't digits. No other kind is used in training.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 MNIST's writers are American, pendigits' are Turkish. Slashed and dotted zeros, ones with a long
 upstroke and a foot, looped twos, sail-like fours, and nines on a straight stem are rare or missing
-in both. The rules draw them as strokes (x right, y down, in a box of about 1 by 1) with random
-proportions; augmentation varies them further.
+in both, as are ticks at the foot of a digit and the segments of a display. The rules draw them as
+strokes (x right, y down, in a box of about 1 by 1) with random proportions; augmentation varies
+them further.
 """
 
 from __future__ import annotations
@@ -233,12 +234,132 @@ def _nine(r: RandomState) -> list[Points]:
     return [_join(loop, smooth(line((x, bottom / 2), *tail)))]
 
 
-# The position of a style is its number; the last five were added later.
+# --- habits of hands that the data sets lack -------------------------------------------------
+
+
+def _foot(r: RandomState, x: float, y: float) -> Points:
+    """A tick or hook upward from a foot, mostly to the right."""
+    aside = r.uniform(0.05, 0.25) * (1 if r.rand() < 0.75 else -1)
+    return smooth(line((x, y), (x + 0.3 * aside, y + r.uniform(-0.02, 0.04)),
+                       (x + aside, y - r.uniform(0.05, 0.25))))  # fmt: skip
+
+
+def _one_hooked(r: RandomState) -> list[Points]:
+    stem = line((r.uniform(-0.05, 0.1), 0), (0, 1))
+    if r.rand() < 0.5:  # with a flag
+        reach = r.uniform(0.08, 0.3)
+        stem = _join(line((-reach, reach * r.uniform(0.8, 1.6))), stem[:1], stem)
+    return [_join(stem, _foot(r, 0, 1)[1:])]
+
+
+def _seven_hooked(r: RandomState) -> list[Points]:
+    right, foot = r.uniform(0.6, 0.9), r.uniform(0.15, 0.45)
+    serif = line((0, r.uniform(0.1, 0.25))) if r.rand() < 0.5 else line()
+    stem = line((0, 0), (0, 0), (right, r.uniform(-0.05, 0.05)), (right, 0), (foot, 1))
+    return [_join(serif.reshape(-1, 2), stem, _foot(r, foot, 1)[1:])]
+
+
+def _nine_hooked(r: RandomState) -> list[Points]:
+    bottom, wide = r.uniform(0.4, 0.52), r.uniform(0.25, 0.38)
+    loop = arc(0.4, bottom / 2, wide, bottom / 2, -20, -20 - r.uniform(320, 360))
+    foot = 0.4 + wide - r.uniform(-0.05, 0.2)
+    return [_join(loop, line((0.4 + wide, bottom / 2), (foot, 1)), _foot(r, foot, 1)[1:])]
+
+
+def _nine_tailed(r: RandomState) -> list[Points]:
+    """A nine with a tail that closes to a second, lower loop."""
+    bottom, wide = r.uniform(0.45, 0.55), r.uniform(0.25, 0.35)
+    loop = arc(0.45, bottom / 2, wide, bottom / 2, -20, -380)
+    right, low = 0.45 + wide, r.uniform(0.85, 0.95)
+    back = line((0.15, low), (0.3, r.uniform(0.7, 0.78)), (right - 0.02, r.uniform(0.62, 0.7)))
+    tail = _join(line((right, bottom / 2), (right, 0.8), (0.5, 1.05)), back)
+    return [_join(loop, smooth(tail))]
+
+
+def _six_crossed(r: RandomState) -> list[Points]:
+    """A six with a loop that crosses its stem, or leaves to the right."""
+    top, wide = r.uniform(0.5, 0.62), r.uniform(0.25, 0.38)
+    loop = arc(0.45, (1 + top) / 2, wide, (1 - top) / 2, 180, -r.uniform(160, 200))
+    stem = smooth(line((r.uniform(0.4, 0.7), 0), (r.uniform(0.1, 0.25), 0.35), tuple(loop[0])))
+    x, y = loop[-1]
+    end = (r.uniform(0.85, 1.1), r.uniform(0.6, 0.9))
+    leaving = smooth(line((x, y), (x + 0.2, y + r.uniform(0, 0.1)), end))
+    return [_join(stem, loop, leaving[1:])]
+
+
+def _two_rising(r: RandomState) -> list[Points]:
+    """A two with a loop at its base and a tail that rises."""
+    wide, turn, size = r.uniform(0.28, 0.4), r.uniform(0.25, 0.32), r.uniform(0.08, 0.14)
+    top = arc(0.45, turn, wide, turn, 190 + r.uniform(-10, 25), 375)
+    loop = arc(0.15, 0.92 - size, size * 1.3, size, 60, 350)
+    end = (r.uniform(0.95, 1.1), r.uniform(0.55, 0.8))
+    tail = line((0.45, 0.92), (0.75, r.uniform(0.9, 1.0)), end)
+    return [_join(top, smooth(_join(top[-1:], loop, tail))[1:])]
+
+
+def _zero_inside(r: RandomState) -> list[Points]:
+    """A zero that ends a little inside itself."""
+    wide, start = r.uniform(0.28, 0.45), r.uniform(-110, -60)
+    ring = arc(0.5, 0.5, wide, 0.5, start, start - r.uniform(340, 365))
+    curl = ring[-1] + (0.5 - ring[-1]) * np.linspace(0.05, r.uniform(0.15, 0.35), 6)[:, None]
+    return [_join(ring, curl + np.linspace(0, 1, 6)[:, None] * [-r.uniform(0, 0.1), 0])]
+
+
+def _zero_barred(r: RandomState) -> list[Points]:
+    """A zero with a bar across, like a theta."""
+    wide, y = r.uniform(0.28, 0.42), r.uniform(0.45, 0.55)
+    half = wide * r.uniform(0.5, 1.1)
+    bar = line((0.5 - half, y + r.uniform(-0.06, 0.06)), (0.5 + half, y))
+    return [arc(0.5, 0.5, wide, 0.5, -90, -90 - r.uniform(350, 375)), bar]
+
+
+def _one_long(r: RandomState) -> list[Points]:
+    """A one with an upstroke almost as long as its stem, and often a foot."""
+    reach, drop, foot = r.uniform(0.3, 0.5), r.uniform(0.6, 0.95), r.uniform(0.15, 0.35)
+    strokes = [line((-reach, drop), (0, 0), (0, 0), (0.02, 1))]
+    return [*strokes, line((-foot, 1), (foot, 1))] if r.rand() < 0.6 else strokes
+
+
+def _four_short(r: RandomState) -> list[Points]:
+    """A four with a leg that touches its bar without crossing it."""
+    bar, stem = r.uniform(0.5, 0.62), r.uniform(0.6, 0.8)
+    left = line((r.uniform(0.0, 0.3), 0), (0, bar), (0, bar), (stem, bar - r.uniform(0, 0.05)))
+    leg = line((stem + r.uniform(-0.02, 0.05), r.uniform(0.1, bar - 0.1)), (stem, 1))
+    return [left, leg]
+
+
+# Ends of a display's segments: x 0-1, y 0-2.
+_SEGMENTS = {
+    "a": ((0, 0), (1, 0)), "b": ((1, 0), (1, 1)), "c": ((1, 1), (1, 2)), "d": ((0, 2), (1, 2)),
+    "e": ((0, 1), (0, 2)), "f": ((0, 0), (0, 1)), "g": ((0, 1), (1, 1)),
+}  # fmt: skip
+_DISPLAY = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")
+
+
+def _display(digit: int) -> Style:
+    """A digit as a display of seven segments has it, each segment a stroke."""
+
+    def draw(r: RandomState) -> list[Points]:
+        wide, gap = r.uniform(0.45, 0.7), r.uniform(-0.03, 0.08)
+        strokes = []
+        for name in _DISPLAY[digit]:
+            start, end = (np.array(point) for point in _SEGMENTS[name])
+            ends = np.stack([start + gap * (end - start), end - gap * (end - start)])
+            strokes.append((ends + r.uniform(-0.03, 0.03, (2, 2))) * [wide, 0.5])
+        return strokes
+
+    return draw
+
+
+# The position of a style is its number; the later rows were added later.
 DIGIT_STYLES: tuple[tuple[int, Style], ...] = (
     (0, _zero_slashed), (0, _zero_dotted), (1, _one_upstroke), (1, _one_bar), (2, _two_flat),
     (2, _two_looped), (3, _three), (4, _four_open), (4, _four_closed), (5, _five_detached),
     (6, _six), (7, _seven), (8, _eight), (9, _nine),
     (0, _zero_crossed), (6, _six_cut), (7, _seven_looped), (8, _eight_open), (9, _nine_open),
+    (1, _one_hooked), (7, _seven_hooked), (9, _nine_hooked), (9, _nine_tailed), (6, _six_crossed),
+    (2, _two_rising), (0, _zero_inside), (0, _zero_barred), (1, _one_long), (4, _four_short),
+    *((digit, _display(digit)) for digit in range(10)),
 )  # fmt: skip
 
 

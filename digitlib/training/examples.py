@@ -25,9 +25,8 @@ from digitlib.training.config import TrainConfig
 
 BATCHES, ORDERS = 0, 1  # two kinds of random numbers, after the seed
 SHIFTED = 0.6  # share of the drawings whose frame moves a little, as in pictures
+MARKED_PEN = 3.0  # frame px: the widest pen of drawings with a mark
 PREFETCHED = 8  # batches that each process draws ahead
-# A line under a 1 is its foot.
-FEET = {1: ("underline",)}
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,11 @@ class Examples(Dataset[Batch]):
         labels = part.labels.tolist()
         for row, strokes in enumerate(part.strokes or ()):
             if len(strokes):
-                varied, labels[row] = self._vary(strokes, labels[row], random)
-                frames[row] = draw(varied, hands.pen_width(random))
+                varied, label = self._vary(strokes, labels[row], random)
+                width = hands.pen_width(random)
+                if label != labels[row]:  # with a mark, which a wide pen would cover
+                    labels[row], width = label, min(width, MARKED_PEN)
+                frames[row] = draw(varied, width)
         found = torch.tensor(labels)
         return torch.from_numpy(frames), found, part.drawn, found != part.labels
 
@@ -147,7 +149,9 @@ class Examples(Dataset[Batch]):
         )
         if label == NO_DIGIT or random.random() >= config.marks:
             return varied, label
-        marks = [mark for mark in picture_kinds.MARKS if mark not in FEET.get(label, ())]
+        marks = [*picture_kinds.MARKS]
+        if label == 1:
+            marks.remove("underline")  # which would be its foot
         mark = marks[random.integers(len(marks))]
         return picture_kinds.add_mark(mark, varied, int(random.integers(2**31))), NO_DIGIT
 
