@@ -73,8 +73,8 @@ train: $(TRAIN) ## Add PyTorch and what the other notebooks need
 reports: $(TRAIN) ## Run the notebooks, keep their outputs, fill in the tables (ONLY="05 06" FAST=1)
 	$(PY) -m digitlib reports $(if $(filter-out 0 no,$(FAST)),--fast) $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
-# Outputs go to build/weights. Run again, the command continues with the missing steps.
-weights: $(TRAIN) ## Make the bundled weights, in hours (ARGS="--list" shows the steps)
+# Outputs go to build/weights. Run again, the command continues where it stopped.
+weights: $(TRAIN) ## Make the bundled weights, in two hours (ARGS="--list" shows what is current)
 	$(PY) -m digitlib weights $(ARGS)
 
 # Results go to reports/sweep.jsonl. Run again, the command adds the missing runs.

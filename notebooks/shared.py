@@ -50,7 +50,6 @@ from sklearn.neighbors import NearestNeighbors
 from digitlib import Recognizer
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
-from digitlib.datasets.rendering import drawn_channels
 from digitlib.errors import BlankDrawingError, DataMissingError
 from digitlib.evaluation import compare
 from digitlib.evaluation.compare import Predictions, known_writers, predict
@@ -75,7 +74,7 @@ PARAMETERS: dict[str, Any] = {
     "subset": Annotated[int, Field(ge=100, strict=True)] | None,
     "epochs": Count | dict[str, Count] | None,
     "presets": Annotated[
-        list[Literal["baseline", "quick", "default", "wide"]], Field(min_length=1)
+        list[Literal["baseline", "quick", "default", "digitnet"]], Field(min_length=1)
     ],
     "rounds": Count,
     "seconds": Count,
@@ -510,7 +509,7 @@ class DigitSet:
     @classmethod
     def of_data(cls, data: DigitData) -> DigitSet:
         """The frames of a data set; pen data are read as strokes."""
-        channels = None if data.points is None else drawn_channels(data)
+        channels = None if data.strokes is None else data.frames()[:, 1:].contiguous()
         return cls({"digitlib": data.images}, data.labels.numpy(), channels, known_writers(data))
 
     @classmethod

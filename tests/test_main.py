@@ -66,7 +66,7 @@ def test_an_unknown_preset_ends_with_the_list_of_presets(
     output = ["net.safetensors"] if command == "train" else []
     assert status(command, "largest", *output) == 2
     message = capsys.readouterr().err
-    assert "'largest' is not one of 'baseline', 'quick', 'default', 'wide'." in message
+    assert "'largest' is not one of 'baseline', 'quick', 'default', 'digitnet'." in message
 
 
 def test_an_unknown_field_ends_with_one_sentence() -> None:

@@ -98,18 +98,6 @@ def test_real_pictures_are_in_the_card_once_they_are_measured(copy: Path) -> Non
     assert "takes 1.2 ms, a photo of 12 megapixels 75 ms" in card
 
 
-def test_all_trainings_of_a_network_count(copy: Path) -> None:
-    training: dict[str, Any] = {}
-    path = copy / "reports" / "weights" / "wide.json"
-    for seconds in (600.0, 1200.0, 60.0):
-        training = {"seconds": seconds} | ({"init": training} if training else {})
-    change(path, training=training)
-    table = readme.render("results", copy / "reports")
-    (row,) = [line for line in table.splitlines() if line.startswith("| `wide`")]
-    assert " | 31 min | " in row
-    count = len(readme.trainings(readme.read_json(path.with_name("digitnet.json"))))
-    assert f"was trained {count} times" in readme.render("model_card", copy / "reports")
-
 
 def test_a_page_without_markers_is_refused(copy: Path) -> None:
     (copy / "README.md").write_text("# digitlib\n")

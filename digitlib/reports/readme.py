@@ -59,7 +59,7 @@ def render(template: str, reports: Path) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown, not HTML
     )
-    filters = (interval, rejected, trainings, statistics.mean, statistics.median, statistics.stdev)
+    filters = (interval, rejected, statistics.mean, statistics.median, statistics.stdev)
     environment.filters |= {each.__name__: each for each in filters} | {"fmt": format}
     notebooks = [path.stem for path in sorted((reports / "metrics").glob("*.json"))]
     return environment.get_template(f"{template}.md.j2").render(
@@ -101,11 +101,3 @@ def rejected(numbers: Mapping[str, Any]) -> str:
     """The rejected share, with its interval over writers if they are known."""
     by_writer = numbers.get("rejected by writer")
     return interval(by_writer) if by_writer else f"{numbers['rejected']:.1%}"
-
-
-def trainings(network: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """All trainings of a network, in order; each but the first started from the one before."""
-    found: list[Mapping[str, Any]] = [network["training"]]
-    while "init" in found[0]:
-        found.insert(0, found[0]["init"])
-    return found
