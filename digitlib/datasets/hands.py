@@ -31,7 +31,7 @@ CURLS = 0.15  # probability that a loop ends or begins inside itself
 # Longest curl inside. A zero with a long one is a six, and a nine's loop has less room.
 CURL_END, CURL_START = {0: 0.16, 6: 0.3}, {0: 0.16, 8: 0.2, 9: 0.2}
 
-REVERSE, SHUFFLE, SPLIT, PIECES = 0.15, 0.15, 0.1, 4  # strokes; drawings; drawings in four pieces
+REVERSE, SHUFFLE, SPLIT, PIECES = 0.15, 0.15, 0.1, 4  # strokes; drawings; drawings in pieces
 SHIFT, SCALE = 0.04, 0.12  # deviation of a stroke's own place, and of the logarithm of its size
 ROTATION, SLANT, STRETCH = math.radians(12), 0.45, 0.2  # largest, about zero
 WAVES, BEND = 3, 0.025  # smooth waves that bend a drawing, and the deviation of their height
@@ -214,11 +214,7 @@ def reorder(strokes: Sequence[Points], random: Generator) -> list[Points]:
     """The same ink in another order and direction of strokes, sometimes in more strokes."""
     changed = list(strokes)
     if random.random() < SPLIT:
-        changed = [
-            np.concatenate([piece, stroke[end : end + 1]])
-            for stroke in changed
-            for piece, end in _pieces(stroke)
-        ]
+        changed = [piece for stroke in changed for piece in split_stroke(stroke)]
         random.shuffle(changed)  # type: ignore[arg-type]
         return [stroke[::-1] if random.random() < 0.5 else stroke for stroke in changed]
     if len(changed) > 1 and random.random() < SHUFFLE:
@@ -226,10 +222,10 @@ def reorder(strokes: Sequence[Points], random: Generator) -> list[Points]:
     return [stroke[::-1] if random.random() < REVERSE else stroke for stroke in changed]
 
 
-def _pieces(stroke: Points) -> list[tuple[Points, int]]:
-    """Parts of a stroke with as many points each, and the index after each part."""
-    bounds = np.linspace(0, len(stroke), min(PIECES, len(stroke)) + 1).astype(int)
-    return [(stroke[a:b], int(b)) for a, b in pairwise(bounds)]
+def split_stroke(stroke: Points) -> list[Points]:
+    """The stroke in ``PIECES`` parts with as many points each; a part ends where the next begins."""
+    ends = np.linspace(0, len(stroke) - 1, min(PIECES, max(len(stroke) - 1, 1)) + 1).astype(int)
+    return [stroke[a : b + 1] for a, b in pairwise(ends)]
 
 
 def distort(points: Points, random: Generator) -> Points:
