@@ -98,7 +98,6 @@ def test_real_pictures_are_in_the_card_once_they_are_measured(copy: Path) -> Non
     assert "takes 1.2 ms, a photo of 12 megapixels 75 ms" in card
 
 
-
 def test_a_page_without_markers_is_refused(copy: Path) -> None:
     (copy / "README.md").write_text("# digitlib\n")
     with pytest.raises(ValueError, match="has no markers <!-- results"):

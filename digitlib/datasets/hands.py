@@ -223,7 +223,7 @@ def reorder(strokes: Sequence[Points], random: Generator) -> list[Points]:
 
 
 def split_stroke(stroke: Points) -> list[Points]:
-    """The stroke in ``PIECES`` parts with as many points each; a part ends where the next begins."""
+    """The stroke in ``PIECES`` parts of as many points; each ends where the next one begins."""
     ends = np.linspace(0, len(stroke) - 1, min(PIECES, max(len(stroke) - 1, 1)) + 1).astype(int)
     return [stroke[a : b + 1] for a, b in pairwise(ends)]
 

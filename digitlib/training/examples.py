@@ -149,11 +149,10 @@ class Examples(Dataset[Batch]):
         )
         if label == NO_DIGIT or random.random() >= config.marks:
             return varied, label
-        marks = [*picture_kinds.MARKS]
-        if label == 1:
-            marks.remove("underline")  # which would be its foot
-        mark = marks[random.integers(len(marks))]
-        return picture_kinds.add_mark(mark, varied, int(random.integers(2**31))), NO_DIGIT
+        mark = str(random.choice([*picture_kinds.MARKS]))
+        marked = picture_kinds.add_mark(mark, varied, int(random.integers(2**31)))
+        is_foot = label == 1 and mark == "underline"
+        return marked, label if is_foot else NO_DIGIT
 
     def _distort(self, frames: Tensor, drawn: Tensor) -> Tensor:
         """Pictures with other shapes, drawings a little moved, some of both as in bad pictures."""

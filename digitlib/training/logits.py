@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
-from digitlib.models.networks import as_input
+from digitlib.models.networks import as_input, reads_strokes
 
 
 @torch.inference_mode()
@@ -31,17 +31,25 @@ def predict_logits(
     )
 
 
-def model_accuracy(
-    model: nn.Module, data: DigitData, device: torch.device | None = None, *, strokes: bool = True
-) -> float:
-    """Accuracy, 0-1: of digits among the ten classes, of "not a digit" among all eleven.
+def model_accuracy(model: nn.Module, data: DigitData, device: torch.device | None = None) -> float:
+    """Accuracy, 0-1: of digits among the ten classes, of "not a digit" among all eleven."""
+    return accuracies(model, data, device)["accuracy"]
 
-    ``strokes=False`` reads pen data as pictures, without stroke direction and order.
+
+def accuracies(
+    model: nn.Module, data: DigitData, device: torch.device | None = None
+) -> dict[str, float]:
+    """The ``accuracy``, see :func:`model_accuracy`, and that of ``pictures``.
+
+    The second is of pen data without stroke direction and order, if the network reads them.
     """
-    frames = data.frames()
-    if not strokes:
-        frames[:, 1:] = 0
-    logits = predict_logits(model, frames, device)
+    frames, found = data.frames(), dict[str, float]()
     digits = data.labels < NO_DIGIT
-    predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
-    return float((predicted == data.labels).double().mean())
+    for name in ("accuracy", "pictures"):
+        logits = predict_logits(model, frames, device)
+        predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
+        found[name] = float((predicted == data.labels).double().mean())
+        if data.strokes is None or not reads_strokes(model):
+            break
+        frames[:, 1:] = 0
+    return found

@@ -28,7 +28,7 @@ from digitlib.models.weights import load_model
 from digitlib.training.calibration import make_card
 from digitlib.training.config import TrainConfig
 from digitlib.training.examples import Splits
-from digitlib.training.logits import model_accuracy
+from digitlib.training.logits import accuracies
 from digitlib.training.trainer import fit
 
 TABLE = REPORTS / "sweep.jsonl"
@@ -53,11 +53,11 @@ def train(
         dataset, parameters = config.datasets[0], count_parameters(result.model)
         recognizer = Recognizer.from_model(result.model, card)
         tested = measure(recognizer, catalog.load(dataset, "test"))
-        accuracies: dict[str, float] = {}
+        others: dict[str, float] = {}
         for other in measured:
-            part = catalog.load(other, "validation")
-            accuracies[f"accuracy/{other}"] = model_accuracy(result.model, part)
-            accuracies[f"pictures/{other}"] = model_accuracy(result.model, part, strokes=False)
+            found = accuracies(result.model, catalog.load(other, "validation"))
+            found = {"pictures": found["accuracy"]} | found  # without channels, they are the same
+            others |= {f"{kind}/{other}": value for kind, value in found.items()}
     validated = card.validation[dataset]
     return {
         "key": key, "name": name, "seed": config.seed, "dataset": dataset,
@@ -67,7 +67,7 @@ def train(
         "test": tested["accuracy"]["value"],
         "count": tested["accuracy"]["count"],
         **{number: tested[number] for number in ("errors", "nll", "ece")},
-        **accuracies,
+        **others,
         "parameters": parameters, "seconds": result.seconds, "device": result.device,
         "revision": (provenance()["revision"] or "")[:12],
     }  # fmt: skip

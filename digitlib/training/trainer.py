@@ -21,11 +21,11 @@ from torch.nn import functional as F
 
 from digitlib.datasets.labels import NO_DIGIT
 from digitlib.models.inference import optimize_for_inference
-from digitlib.models.networks import as_input, build_network, pick_device, reads_strokes
+from digitlib.models.networks import as_input, build_network, pick_device
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.examples import Batch, Examples, Splits
-from digitlib.training.logits import model_accuracy
+from digitlib.training.logits import accuracies
 from digitlib.training.optimization import Optimization
 
 DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
@@ -164,10 +164,8 @@ class _Run:
         }
         model = self.optimization.result
         for part in self.data.validation:
-            line[f"accuracy/{part.name}"] = model_accuracy(model, part, self.device)
-            if part.strokes is not None and reads_strokes(model):
-                accuracy = model_accuracy(model, part, self.device, strokes=False)
-                line[f"pictures/{part.name}"] = accuracy
+            found = accuracies(model, part, self.device)
+            line |= {f"{kind}/{part.name}": value for kind, value in found.items()}
         line["seconds"] = time.perf_counter() - start
         self.history.append(line)
         return line
