@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -93,10 +94,16 @@ class Examples(Dataset[Batch]):
 
     def loader(self, first: int, processes: int) -> Iterator[Batch]:
         """The batches from number ``first`` on; without processes, they are drawn here."""
-        ahead = PREFETCHED if processes else None
-        numbers = range(first, len(self))
-        return iter(DataLoader(self, None, sampler=numbers, num_workers=processes,
-                               prefetch_factor=ahead))  # fmt: skip
+        return iter(
+            DataLoader(
+                self,
+                batch_size=None,  # an item is a batch
+                sampler=range(first, len(self)),
+                num_workers=processes,
+                prefetch_factor=PREFETCHED if processes else None,
+                worker_init_fn=_use_one_thread,
+            )
+        )
 
     def __getitem__(self, number: int) -> Batch:
         random = default_rng([self.config.seed, BATCHES, number])
@@ -164,6 +171,11 @@ class Examples(Dataset[Batch]):
             frames[drawn] = augment.apply_to_share(pens, moved, SHIFTED)
         frames[:, 0] = augment.degrade(frames[:, 0], share=self.config.degraded)
         return frames
+
+
+def _use_one_thread(_: int) -> None:
+    """For a process that draws examples; threads of NumPy would wait for each other."""
+    threadpool_limits(1)
 
 
 @lru_cache(maxsize=64)
