@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision.datasets
+from helpers import draw_image
 from sklearn.datasets import load_digits
 
-from digitlib.datasets import catalog, rendering, typeset
+from digitlib.datasets import catalog, typeset
 from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
 from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
 from digitlib.datasets.pendigits import PEN_VALIDATION_WRITERS, read_pendigits
@@ -165,10 +166,10 @@ def test_pen_data_is_rendered_and_can_be_rendered_anew(pendigits_file: Path) -> 
     assert data.labels.tolist() == [digit.label for digit in digits]
     assert data.points.shape == (1500, PEN_SAMPLES, 2)
     for row in range(0, 1500, 150):
-        expected = strokes.render(digits[row].strokes)
+        expected = draw_image(digits[row].strokes)
         np.testing.assert_array_equal(data.images[row].numpy(), expected)
     # The samples kept are enough to draw the same frame again.
-    again = rendering.render_batch(data.points[::5], torch.full((300,), strokes.PEN_WIDTH)) * 255
+    again = data.select(slice(None, None, 5)).frames()[:, 0] * 255
     assert (again - data.images[::5]).abs().mean(dim=(1, 2)).median() < 0.2
     assert (again - data.images[::5]).abs().mean() < 1.5
 

@@ -13,8 +13,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from digitlib.__main__ import main
+from digitlib.datasets.base import as_frames
 from digitlib.models.card import Card
 from digitlib.models.weights import model_digest, save_model
+from digitlib.preprocessing.frame import normalize
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.distillation import (
     DistillationLoader,
@@ -23,7 +25,7 @@ from digitlib.training.distillation import (
     make_soft_labels,
     select_teachers,
 )
-from digitlib.training.loader import BatchLoader, Splits, as_input
+from digitlib.training.loader import BatchLoader, Splits
 from digitlib.training.logits import predict_logits
 from digitlib.training.trainer import fit
 
@@ -39,16 +41,14 @@ class Brightness(nn.Module):
         self.scale = nn.Parameter(torch.eye(10)[digit])
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        return frames.mean(dim=(1, 2, 3))[:, None] * self.scale
+        return frames[:, 0].mean(dim=(1, 2))[:, None] * self.scale
 
 
 class Channels(nn.Module):
     """The mean size of the channels as the logit of 1."""
 
-    pen = nn.Identity()
-
-    def forward(self, frames: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
-        return F.pad(channels.abs().mean(dim=(1, 2, 3))[:, None], (1, 8))
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return F.pad(frames[:, 1:].abs().mean(dim=(1, 2, 3))[:, None], (1, 8))
 
 
 def label(recipe: TrainConfig, data: Splits, passes: int, *networks: nn.Module) -> SoftLabels:
@@ -76,13 +76,13 @@ def soft_labels() -> SoftLabels:
 def test_soft_labels_have_the_frames_of_training(soft_labels: SoftLabels) -> None:
     feed = BatchLoader(small_config(), sample_splits(), CPU)
     drawn = [batch for number in range(PASSES) for batch in feed.epoch(number)]
-    frames = torch.cat([(batch.frames * 255).round().to(torch.uint8) for batch in drawn])
-    assert torch.equal(soft_labels.images, frames)
+    images = torch.cat([(batch.frames[:, 0] * 255).round().to(torch.uint8) for batch in drawn])
+    assert torch.equal(soft_labels.images, images)
     assert torch.equal(soft_labels.labels, torch.cat([batch.labels for batch in drawn]))
 
 
 def test_logits_are_the_mean_of_the_teachers(soft_labels: SoftLabels) -> None:
-    brightness = as_input(soft_labels.images.float() / 255).mean(dim=(1, 2, 3))
+    brightness = normalize(soft_labels.images / 255).mean(dim=(1, 2))
     expected = torch.zeros(len(soft_labels), 10)
     expected[:, 3] = expected[:, 4] = brightness / 2
     torch.testing.assert_close(soft_labels.teacher_logits.float(), expected, atol=2e-3, rtol=1e-2)
@@ -112,10 +112,10 @@ def test_the_input_of_teachers_is_the_drawing_before_tremor() -> None:
     soft_labels = label(shaky, drawn, 1, Brightness(0))
     batches = BatchLoader(shaky, drawn, CPU).epoch(0)
     steady = torch.cat([batch.clean for batch in batches if batch.clean is not None])
-    clean = as_input((steady * 255).round() / 255).mean(dim=(1, 2, 3))
+    clean = normalize((steady[:, 0] * 255).round() / 255).mean(dim=(1, 2))
     found = soft_labels.teacher_logits[:, 0].float()
     torch.testing.assert_close(found, clean, atol=2e-3, rtol=1e-2)
-    seen = as_input(soft_labels.images.float() / 255).mean(dim=(1, 2, 3))
+    seen = normalize(soft_labels.images / 255).mean(dim=(1, 2))
     assert not torch.allclose(seen, clean, atol=0.02)
 
 
@@ -123,7 +123,7 @@ def test_soft_labels_keep_the_channels_and_are_read_from_their_files(tmp_path: P
     drawn, recipe = drawn_digits(), small_config(channels_prob=1.0)
     made = label(recipe, drawn, 1, Channels())
     batches = BatchLoader(recipe, drawn, CPU).epoch(0)
-    channels = torch.cat([batch.channels for batch in batches if batch.channels is not None])
+    channels = torch.cat([batch.frames[:, 1:] for batch in batches])
     assert made.channels is not None
     torch.testing.assert_close(made.channels / 127, channels, atol=0.5 / 127 + 1e-6, rtol=0)
     sizes = channels.abs().mean(dim=(1, 2, 3))
@@ -147,10 +147,9 @@ def test_a_share_of_the_frames_keeps_its_channels() -> None:
     recipe = small_config(channels_prob=0.3, batch_size=200)
     kept = 0
     for batch in DistillationLoader(recipe, labels, 3, CPU).epoch(0):
-        assert batch.channels is not None
-        has = batch.channels.flatten(1).any(dim=1)
+        has = batch.frames[:, 1:].flatten(1).any(dim=1)
         kept += int(has.sum())
-        torch.testing.assert_close(batch.channels[has], channels[batch.labels[has]] / 127)
+        torch.testing.assert_close(batch.frames[has, 1:], channels[batch.labels[has]] / 127)
     assert kept / count == pytest.approx(0.3, abs=0.08)
 
 
@@ -165,7 +164,7 @@ def test_every_frame_is_used_once_before_any_repeats(soft_labels: SoftLabels) ->
     for batch in batches[:4]:
         expected = soft_labels.teacher_logits[batch.labels].float()
         torch.testing.assert_close(batch.teacher_logits, expected)
-        torch.testing.assert_close(batch.frames, soft_labels.images[batch.labels].float() / 255)
+        torch.testing.assert_close(batch.frames, as_frames(soft_labels.images[batch.labels]))
 
 
 def test_soft_labels_must_fit_the_configuration(soft_labels: SoftLabels) -> None:

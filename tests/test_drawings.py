@@ -15,8 +15,8 @@ from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
 from digitlib.datasets.drawing import Drawing, encode_picture
 from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
 from digitlib.datasets.pen import PenDrawing, pen_data
-from digitlib.datasets.rendering import render_data
 from digitlib.errors import DataDamagedError, DataMissingError
+from digitlib.preprocessing.frame import frames_to_images
 from digitlib.training.loader import BatchLoader, Splits
 from digitlib.training.trainer import fit
 
@@ -63,7 +63,8 @@ def test_digits_are_found_by_name(sixty: DrawingFile) -> None:
         own = [each for each in sixty.read() if drawings.split_of(each.id) == split]
         digits = [each for each in own if each.label < NO_DIGIT]
         assert data.labels.tolist() == [each.label for each in digits]
-        np.testing.assert_array_equal(data.images, np.stack([each.frame() for each in digits]))
+        frames = np.stack([each.frame() for each in digits])
+        np.testing.assert_array_equal(data.images, frames_to_images(frames))
         assert data.drawn.tolist() == [bool(each.strokes) for each in digits]
     others = catalog.load("no_digit_drawings")
     assert 0 < len(others) < 5  # the rest is in the other splits
@@ -80,11 +81,11 @@ def test_drawings_that_are_added_move_no_other(sixty: DrawingFile) -> None:
 
 def test_strokes_are_pen_data(sixty: DrawingFile) -> None:
     data = catalog.load("drawings")
-    rendered = render_data(data)
+    rendered = data.frames()
     frames = data.images.float() / 255
     own = [each for each in sixty.read() if drawings.split_of(each.id) == "train"]
     pens = [PenDrawing(e.points, e.label, -1) for e in own if e.strokes and e.label < NO_DIGIT]
-    assert torch.equal(rendered[data.drawn], render_data(pen_data("pens", "train", pens)))
+    assert torch.equal(rendered[data.drawn], pen_data("pens", "train", pens).frames())
     assert torch.equal(rendered[~data.drawn, 0], frames[~data.drawn])
     moving = rendered[:, 1:].flatten(1).any(dim=1)
     assert moving.tolist() == data.drawn.tolist()
@@ -96,12 +97,12 @@ def test_batches_mix_strokes_and_pictures(sixty: DrawingFile) -> None:
     data = Splits.load(config)
     loader = BatchLoader(config, data, torch.device("cpu"))
     batches = [*loader.epoch(0)]
-    channels = torch.cat([batch.channels for batch in batches if batch.channels is not None])
+    channels = torch.cat([batch.frames[:, 1:] for batch in batches])
     labels = torch.cat([batch.labels for batch in batches])
     moving = channels.flatten(1).any(dim=1)
     assert int(moving.sum()) == int(data.train[0].drawn.sum())
     assert set(labels[~moving].tolist()) == {3}  # the pictures: rows are with their labels
-    assert all(batch.frames.flatten(1).any(dim=1).all() for batch in batches)
+    assert all(batch.frames[:, 0].flatten(1).any(dim=1).all() for batch in batches)
 
 
 def test_a_network_is_trained_on_them(sixty: DrawingFile) -> None:

@@ -25,7 +25,7 @@ from digitlib.models.networks import build_network, count_parameters, pick_devic
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_frames_in_logits_out(name: str, arguments: dict, outputs: int, count: int) -> None:
     model = build_network(name, **arguments).eval()
-    logits = model(torch.randn(count, 1, 28, 28))
+    logits = model(torch.randn(count, 4, 28, 28))
     assert logits.shape == (count, outputs)
     assert logits.isfinite().all()
 

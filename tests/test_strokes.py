@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from helpers import DIGITS
+from helpers import DIGITS, draw_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitlib import BlankDrawingError, InputError, Recognizer
-from digitlib.datasets import rendering
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.pendigits import read_uci
 from digitlib.preprocessing import strokes
@@ -62,7 +60,7 @@ def test_ink_is_the_distance_to_the_line(drawing: list[np.ndarray], width: float
     fitted = [(stroke - (low + high) / 2) * scale + 10 for stroke in drawing]
     centres = np.stack(np.meshgrid(np.arange(20) + 0.5, np.arange(20) + 0.5), axis=-1)
     expected = np.clip(width / 2 + 0.5 - distance_to_lines(centres, fitted), 0, 1)
-    frame = render(drawing, width=width)
+    frame = draw_image(drawing, width=width)
     # Where the box lies in the frame is tested with `place`; here every place is tried.
     boxes = [
         frame[top : top + 20, left : left + 20] / 255.0 for top in range(9) for left in range(9)
@@ -80,15 +78,15 @@ def test_unit_and_position_do_not_matter(
     drawing: list[np.ndarray], scale: float, right: float, down: float
 ) -> None:
     moved = [stroke * scale + np.array([right, down]) * scale for stroke in drawing]
-    close(render(moved), render(drawing))
+    close(draw_image(moved), draw_image(drawing))
 
 
 @given(drawings)
 @settings(max_examples=60)
 def test_frames_are_as_mnist_has_them(drawing: list[np.ndarray]) -> None:
-    frame = render(drawing)
-    assert frame.dtype == np.uint8
-    assert frame.shape == (28, 28)
+    assert render(drawing).dtype == np.float32
+    assert render(drawing).shape == (4, 28, 28)
+    frame = draw_image(drawing)
     assert frame.max() == 255
     rows, columns = (np.flatnonzero(frame.any(axis=axis)) for axis in (1, 0))
     assert np.ptp(rows) < 20
@@ -151,22 +149,6 @@ def test_samples_are_dense_and_on_the_line(drawing: list[np.ndarray]) -> None:
         assert distance_to_lines(own, [stroke]).max() < 1e-5
         gaps = np.linalg.norm(np.diff(own, axis=0), axis=1)
         assert (gaps <= strokes.SPACING / 20 + 1e-5).all()
-
-
-@pytest.mark.parametrize("width", [1.2, 2.5, 6.0])
-def test_a_batch_is_rendered_like_its_drawings(width: float) -> None:
-    samples = [strokes.resample(drawing)[0] for drawing in DIGITS.values()]
-    most = max(map(len, samples))
-    padded = np.stack(
-        [np.concatenate([s, np.repeat(s[-1:], most - len(s), axis=0)]) for s in samples]
-    )
-    # In another unit, to see that each drawing is fitted by itself.
-    batch = rendering.render_batch(torch.from_numpy(padded) * 37 - 5, torch.full((10,), width))
-    assert batch.shape == (10, 28, 28)
-    assert batch.min() >= 0
-    assert batch.max() <= 1
-    for made, drawing in zip(batch.numpy(), DIGITS.values(), strict=True):
-        close(np.rint(made * 255).astype(np.uint8), render(drawing, width=width), most=2)
 
 
 # --- what is no drawing --------------------------------------------------------------------

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
+from digitlib.models.networks import as_input
 from digitlib.models.weights import model_digest, read_tensors
 from digitlib.training.config import PRESETS, TrainConfig
-from digitlib.training.loader import BatchLoader, Splits, as_input
+from digitlib.training.loader import BatchLoader, Splits
 from digitlib.training.logits import model_accuracy
 from digitlib.training.optimization import learning_rate, make_ema_model
 from digitlib.training.trainer import TrainResult, fit
@@ -209,10 +210,11 @@ def test_pen_data_is_rendered_anew_in_every_epoch() -> None:
     loader = BatchLoader(small_config(datasets=("no_digits",)), Splits((made,), ()), CPU)
     first, second = (next(loader.epoch(number)).frames for number in (0, 1))
     inputs = as_input(first)
-    assert inputs.shape == (64, 1, 28, 28)
+    assert inputs.shape == (64, 4, 28, 28)
+    assert not inputs[:, 1:].any()
     assert inputs.min() == pytest.approx(-0.1307 / 0.3081, abs=1e-4)  # normalized as MNIST is
     assert inputs.max() == pytest.approx((1 - 0.1307) / 0.3081, abs=1e-4)
-    ink = [frames.sum(dim=(1, 2)).sort().values for frames in (first, second)]
+    ink = [frames[:, 0].sum(dim=(1, 2)).sort().values for frames in (first, second)]
     assert (ink[0] - ink[1]).abs().max() > 1
     # Thin and thick pens: more variety than in the data set itself.
     assert ink[0].std() > 1.2 * (made.images / 255.0).sum(dim=(1, 2)).std()

@@ -58,7 +58,7 @@ def test_weights_and_card_come_back(name: str, arguments: dict, tmp_path: Path) 
     assert not after.training
     for key, tensor in before.state_dict().items():
         assert torch.equal(tensor, after.state_dict()[key])
-    frames = torch.randn(3, 1, 28, 28)
+    frames = torch.randn(3, 4, 28, 28)
     assert torch.equal(before.eval()(frames), after(frames))
 
 

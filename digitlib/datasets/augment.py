@@ -182,7 +182,7 @@ def reorder_strokes(
     """Samples ``[N, P, 2]`` and stroke numbers ``[N, P]`` in another order and direction.
 
     Args:
-        points, numbers: as for :func:`rendering.render_batch_with_channels`.
+        points, numbers: as for :func:`rendering.render_batch`.
         reverse: share of the strokes drawn from their end to their start.
         shuffle: share of the drawings with another order of strokes.
     """
@@ -206,7 +206,7 @@ def move_strokes(
     """Pen samples ``[N, P, 2]``; in a ``share`` of the drawings, each stroke moves by itself.
 
     Args:
-        points, numbers: as for :func:`rendering.render_batch_with_channels`.
+        points, numbers: as for :func:`rendering.render_batch`.
         share: of the drawings.
         shift: standard deviation of a stroke's movement, as a share of the drawing's longer side.
         stretch: standard deviation of the logarithm of its scale, about its own middle.

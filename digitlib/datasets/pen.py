@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from digitlib.datasets.base import BAR_DELAY, DigitData
 from digitlib.preprocessing import strokes
+from digitlib.preprocessing.frame import frames_to_images
 
 PEN_SAMPLES = 128  # points kept of a drawing; most digits need fewer at strokes.SPACING
 
@@ -77,7 +78,7 @@ def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData
     return DigitData(
         name,
         split,
-        torch.from_numpy(np.stack([strokes.render(drawing) for drawing in shown])),
+        torch.from_numpy(np.stack([frames_to_images(strokes.render(each)) for each in shown])),
         **_labels(drawings),
         points=torch.from_numpy(points),
         stroke_numbers=torch.from_numpy(numbers),

@@ -1,4 +1,4 @@
-"""Sampled pen strokes to frames and channels, many drawings at once, on their device.
+"""Sampled pen strokes to frames, many drawings at once, on their device.
 
 The frames equal those of :mod:`digitlib.preprocessing.strokes`, up to rounding.
 """
@@ -9,37 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.datasets.base import DigitData
 from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, MASS_CENTER
-from digitlib.preprocessing.strokes import PEN_WIDTH, SMALLEST_MOVE
-
-RENDERED = 256  # drawings rendered at once: 0.2 MB of distances each
+from digitlib.preprocessing.strokes import SMALLEST_MOVE
 
 
-def render_batch(points: Tensor, width: Tensor) -> Tensor:
+def render_batch(points: Tensor, numbers: Tensor, width: Tensor) -> Tensor:
     """Draw many sampled drawings at once.
 
     Args:
         points: float ``[N, P, 2]``, samples of each drawing in any unit
             (see :func:`strokes.resample`), shorter drawings padded by repeating a point.
+        numbers: stroke number of each sample, ``[N, P]``, -1 if a point is repeated.
         width: float ``[N]``, pen widths in frame px.
 
     Returns:
-        float ``[N, 28, 28]``, 0-1, the same frames as :func:`strokes.render` up to rounding.
-    """
-    squares = _squared_distances(points, width)
-    return place_boxes(_ink(squares.amin(dim=3), width)[:, None])[:, 0]
-
-
-def render_batch_with_channels(points: Tensor, numbers: Tensor, width: Tensor) -> Tensor:
-    """Draw frames as :func:`render_batch`, and channels as :func:`strokes.render_with_channels`.
-
-    Args:
-        points, width: as for :func:`render_batch`.
-        numbers: stroke number of each sample, ``[N, P]``, -1 if a point is repeated.
-
-    Returns:
-        float ``[N, 4, 28, 28]``: the frame, 0-1, and its channels, -1 to 1.
+        float ``[N, 4, 28, 28]``, the same frames as :func:`strokes.render` up to rounding.
     """
     least, nearest = _squared_distances(points, width).min(dim=3)
     ink = _ink(least, width)
@@ -47,38 +31,6 @@ def render_batch_with_channels(points: Tensor, numbers: Tensor, width: Tensor) -
     index = nearest.flatten(1)[:, :, None].expand(-1, -1, state.shape[2])
     channels = state.gather(1, index).transpose(1, 2).unflatten(2, ink.shape[1:])
     return place_boxes(torch.cat([ink[:, None], channels * ink[:, None]], dim=1))
-
-
-def drawn_channels(data: DigitData) -> Tensor:
-    """Channels float32 ``[N, 3, 28, 28]`` of the frames of pen data, 0 for pictures.
-
-    Drawings with more than ``pen.PEN_SAMPLES`` samples are a little coarser than from
-    :func:`strokes.render_with_channels`.
-
-    Raises:
-        ValueError: the data set has no pen samples.
-    """
-    return render_data(data)[:, 1:]
-
-
-def render_data(data: DigitData) -> Tensor:
-    """Frames 0-1 and channels, float32 ``[N, 4, 28, 28]``, of pen data at the default pen width.
-
-    Pictures among them keep their frames, and have channels of 0.
-
-    Raises:
-        ValueError: the data set has no pen samples.
-    """
-    if data.points is None or data.stroke_numbers is None:
-        raise ValueError(f"{data.name} isn't pen data, so its stroke direction is unknown.")
-    parts = zip(data.points.split(RENDERED), data.stroke_numbers.split(RENDERED), strict=True)
-    rendered = torch.cat([
-        render_batch_with_channels(points, numbers, torch.full((len(points),), PEN_WIDTH))
-        for points, numbers in parts
-    ])  # fmt: skip
-    if not (drawn := data.drawn).all():
-        rendered[~drawn] = F.pad(data.images[~drawn, None].float() / 255, (0, 0, 0, 0, 0, 3))
-    return rendered
 
 
 def _squared_distances(points: Tensor, width: Tensor) -> Tensor:
@@ -109,7 +61,7 @@ def _pen_state(points: Tensor, numbers: Tensor) -> Tensor:
 
 
 def place_boxes(boxes: Tensor) -> Tensor:
-    """Place boxes ``[N, C, 20, 20]`` in frames ``[N, C, 28, 28]`` as :func:`frame.place_box` does.
+    """Place boxes ``[N, C, 20, 20]`` in frames ``[N, C, 28, 28]`` as :func:`frame.place` does.
 
     The center of mass is that of the first channel.
     """

@@ -1,4 +1,4 @@
-"""The networks: normalized frames ``[N, 1, 28, 28]`` in, logits ``[N, 10]`` (or 11) out."""
+"""The networks: normalized frames ``[N, 4, 28, 28]`` in, logits ``[N, 10]`` (or 11) out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
+from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD, normalize
 
 CLASSES = tuple("0123456789")
+
+
+def as_input(frames: Tensor) -> Tensor:
+    """Frames ``[N, 4, 28, 28]`` with their ink normalized; channels last in memory."""
+    given = torch.cat([normalize(frames[:, :1]), frames[:, 1:]], dim=1)
+    return given.contiguous(memory_format=torch.channels_last)
 
 
 class BaselineCNN(nn.Module):
@@ -31,8 +37,8 @@ class BaselineCNN(nn.Module):
         )  # fmt: skip
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Logits ``[N, 10]`` of normalized frames ``[N, 1, 28, 28]``."""
-        return self.head(self.features(frames))
+        """Logits ``[N, 10]`` of the ink of normalized frames ``[N, 4, 28, 28]``."""
+        return self.head(self.features(frames[:, :1]))
 
 
 def _conv_block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
@@ -91,16 +97,15 @@ class DigitNet(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(9 * late, outputs))
         self.pen = PenBranch(pen, 2 * w, outputs) if pen else None
 
-    def forward(self, frames: Tensor, channels: Tensor | None = None) -> Tensor:
-        """Logits ``[N, outputs]`` of normalized frames ``[N, 1, 28, 28]``.
+    def forward(self, frames: Tensor) -> Tensor:
+        """Logits ``[N, outputs]`` of normalized frames ``[N, 4, 28, 28]``.
 
-        ``channels`` ``[N, 3, 28, 28]`` are stroke direction and order, from
-        :func:`strokes.render_with_channels`. Networks without a pen branch ignore them.
+        Networks without a pen branch read the ink alone.
         """
-        maps = self.early(frames)
-        if self.pen is None or channels is None:
+        maps = self.early(frames[:, :1])
+        if self.pen is None:
             return self.head(self.late(maps))
-        added, logits = self.pen(channels)
+        added, logits = self.pen(frames[:, 1:])
         return self.head(self.late(maps + added)) + logits
 
 
@@ -222,8 +227,8 @@ class QuickNet(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(3 * w * side**2, 10))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Logits ``[N, 10]`` of normalized frames ``[N, 1, 28, 28]``."""
-        return self.head(self.features(self.deskew(frames)))
+        """Logits ``[N, 10]`` of the ink of normalized frames ``[N, 4, 28, 28]``."""
+        return self.head(self.features(self.deskew(frames[:, :1])))
 
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -266,8 +271,8 @@ def build_network(name: str, **arguments: Any) -> nn.Module:
     return NETWORKS[name](**arguments)
 
 
-def reads_channels(model: nn.Module) -> bool:
-    """Whether the network takes channels as a second argument."""
+def reads_strokes(model: nn.Module) -> bool:
+    """Whether the network reads stroke direction and order, too."""
     return getattr(model, "pen", None) is not None
 
 

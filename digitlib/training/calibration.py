@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
-from digitlib.datasets.rendering import drawn_channels
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
 from digitlib.models.card import Card
 from digitlib.models.inference import digit_score
-from digitlib.models.networks import reads_channels
+from digitlib.models.networks import reads_strokes
 from digitlib.models.recognizer import Recognizer
 from digitlib.training.logits import predict_logits
 from digitlib.training.trainer import TrainResult
@@ -89,12 +88,12 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     logits, labels = list[Tensor](), list[Tensor]()
     thresholds: dict[str, list[float]] = {"pictures": [], "strokes": []}
     for part in real:
-        inputs: dict[str, Tensor | None] = {"pictures": None}
-        if reads_channels(result.model) and part.points is not None:
-            inputs["strokes"] = drawn_channels(part)
+        inputs = {"pictures": part.images}
+        if reads_strokes(result.model) and part.points is not None:
+            inputs["strokes"] = part.frames()
         rows = part.sample_indices(size)
-        for kind, channels in inputs.items():
-            found = predict_logits(result.model, part.images, channels)
+        for kind, frames in inputs.items():
+            found = predict_logits(result.model, frames)
             logits.append(found[rows])
             labels.append(part.labels[rows])
             thresholds[kind].append(rejection_threshold(found, part.writers))

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from digitlib.datasets.augment import apply_to_share
+from digitlib.datasets.base import as_frames
 from digitlib.files import digest
 from digitlib.models.inference import optimize_for_inference
-from digitlib.models.networks import pick_device, reads_channels
+from digitlib.models.networks import as_input, pick_device
 from digitlib.models.weights import load_model, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
-from digitlib.training.loader import Batch, BatchLoader, Splits, as_input, private_random_state
+from digitlib.training.loader import Batch, BatchLoader, Splits, private_random_state
 
 CHANNEL_LEVELS = 127  # of a channel's value 1 as int8
 SOFT_LABELS_SEED = 1998  # of no teacher, which would have been trained on the same variations
@@ -137,12 +138,13 @@ def make_soft_labels(
         for number in tqdm(range(passes), disable=not progress, unit="pass"):
             for batch in loader.epoch(number):
                 labelled = {
-                    "images": _to_bytes(batch.frames),
+                    "images": _to_bytes(batch.frames[:, 0]),
                     "labels": batch.labels,
                     "teacher_logits": _label(panels, batch, half=half),
                 }
-                if batch.channels is not None:
-                    labelled["channels"] = (batch.channels * CHANNEL_LEVELS).round().to(torch.int8)
+                if config.channels_prob:
+                    levels = batch.frames[:, 1:] * CHANNEL_LEVELS
+                    labelled["channels"] = levels.round().to(torch.int8)
                 for name, tensor in labelled.items():
                     parts.setdefault(name, []).append(tensor.cpu())
     return SoftLabels(**{name: _join(tensors) for name, tensors in parts.items()})
@@ -150,15 +152,12 @@ def make_soft_labels(
 
 def _label(panels: Sequence[Sequence[nn.Module]], batch: Batch, *, half: bool) -> Tensor:
     """Mean logits, float16 ``[B, outputs]``, of a panel of networks for each data set."""
-    frames, channels = batch.frames, batch.channels
-    if batch.clean is not None:
-        frames, channels = batch.clean, batch.clean_channels
-    inputs = [as_input(_to_bytes(frames).float() / 255), *([] if channels is None else [channels])]
-    parts = zip(*(each.split(batch.counts) for each in inputs), strict=True)
-    means = []
+    frames = (batch.frames if batch.clean is None else batch.clean).clone()
+    frames[:, 0] = _to_bytes(frames[:, 0]) / 255
+    parts, means = as_input(frames).split(batch.counts), []
     with torch.inference_mode(), torch.autocast(frames.device.type, torch.bfloat16, enabled=half):
         for panel, part in zip(panels, parts, strict=True):
-            outputs = [network(*part[: 1 + reads_channels(network)]).float() for network in panel]
+            outputs = [network(part).float() for network in panel]
             means.append(torch.stack(outputs).mean(dim=0))
     return torch.cat(means).half()
 
@@ -194,11 +193,11 @@ class DistillationLoader:
         count = self.steps * self.size
         torch.manual_seed(self.config.epoch_seed(number))  # for dropout
         for index in order[part * count : (part + 1) * count].split(self.size):
-            frames = self.soft_labels.images[index].to(self.device).float() / 255
+            frames = as_frames(self.soft_labels.images[index].to(self.device))
             labels = self.soft_labels.labels[index].to(self.device)
             logits = self.soft_labels.teacher_logits[index].to(self.device).float()
-            channels, share = None, self.config.channels_prob
+            share = self.config.channels_prob
             if self.soft_labels.channels is not None and share:
                 channels = self.soft_labels.channels[index].to(self.device).float() / CHANNEL_LEVELS
-                channels = apply_to_share(torch.zeros_like(channels), channels, share)
-            yield Batch(frames, labels, logits, channels=channels)
+                frames[:, 1:] = apply_to_share(torch.zeros_like(channels), channels, share)
+            yield Batch(frames, labels, logits)

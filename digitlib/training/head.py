@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitlib.datasets import augment, rendering
-from digitlib.datasets.base import DigitData
+from digitlib.datasets.base import DigitData, as_frames
 from digitlib.models.inference import optimize_for_inference
-from digitlib.models.networks import DigitNet
-from digitlib.training.loader import as_input, private_random_state
+from digitlib.models.networks import DigitNet, as_input
+from digitlib.training.loader import private_random_state
 
 CHUNK = 256  # frames that pass the network, or are rendered, at once
 
@@ -51,11 +51,8 @@ class Variation:
 
 
 def read_inputs(data: DigitData) -> Tensor:
-    """Frames 0-1 and channels ``[N, 4, 28, 28]`` as they are read; channels are 0 for pictures."""
-    inputs = F.pad(data.images[:, None].float() / 255, (0, 0, 0, 0, 0, 3))
-    if data.points is not None:
-        inputs[:, 1:] = rendering.drawn_channels(data)
-    return inputs
+    """Frames ``[N, 4, 28, 28]`` as they are read."""
+    return data.frames()
 
 
 def varied_inputs(
@@ -74,7 +71,7 @@ def varied_inputs(
 
 
 def _vary(data: DigitData, way: Variation) -> Tensor:
-    inputs = F.pad(data.images[:, None].float() / 255, (0, 0, 0, 0, 0, 3))
+    inputs = as_frames(data.images)
     drawn = data.drawn
     if not drawn.all():
         inputs[~drawn, 0] = augment.distort_frames(inputs[~drawn, 0])
@@ -86,7 +83,7 @@ def _vary(data: DigitData, way: Variation) -> Tensor:
         )  # fmt: skip
         points = augment.move_strokes(points, numbers, way.move_prob)
         widths = augment.pen_widths(len(points), points, *way.pen)
-        inputs[drawn] = rendering.render_batch_with_channels(points, numbers, widths)
+        inputs[drawn] = rendering.render_batch(points, numbers, widths)
     return inputs
 
 
@@ -148,7 +145,7 @@ class HeadTuner:
         """What the last layers are given for inputs ``[N, 4, 28, 28]``, and 1: ``[N, F]``."""
         parts = []
         for part in inputs.split(CHUNK):
-            self._trunk(as_input(part[:, 0]), part[:, 1:].contiguous())
+            self._trunk(as_input(part))
             given = [self._given[number] for number in sorted(self._given)]
             parts.append(torch.cat([*given, torch.ones(len(part), 1)], dim=1))
         return torch.cat(parts)

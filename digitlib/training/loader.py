@@ -13,12 +13,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from digitlib.datasets import augment, rendering
-from digitlib.datasets.base import DigitData
-from digitlib.preprocessing.frame import normalize
-from digitlib.preprocessing.strokes import CHANNELS
+from digitlib.datasets.base import DigitData, as_frames
 from digitlib.training.config import TrainConfig
 
 
@@ -46,23 +43,19 @@ class Batch:
     """The frames of one training step.
 
     Attributes:
-        frames: float ``[B, 28, 28]``, 0-1.
+        frames: float ``[B, 4, 28, 28]``.
         labels: int64 ``[B]``.
         teacher_logits: ``[B, outputs]``; None without teachers.
         counts: number of frames of each data set, one set after the other; empty if they are mixed.
-        channels: stroke direction and order ``[B, 3, 28, 28]``, 0 for frames that have none; None
-            if no frame has any.
-        clean, clean_channels: the same digits before tremor augmentation, the teachers' input; None
-            if they equal ``frames`` and ``channels``.
+        clean: the same digits before tremor augmentation, the teachers' input; None if they equal
+            ``frames``.
     """
 
     frames: Tensor
     labels: Tensor
     teacher_logits: Tensor | None = None
     counts: tuple[int, ...] = ()
-    channels: Tensor | None = None
     clean: Tensor | None = None
-    clean_channels: Tensor | None = None
 
 
 @contextmanager
@@ -70,11 +63,6 @@ def private_random_state(device: torch.device) -> Iterator[None]:
     """Run the block on a copy of torch's global random state, and restore the state afterwards."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield
-
-
-def as_input(frames: Tensor) -> Tensor:
-    """Network input ``[B, 1, 28, 28]``, channels last, of frames ``[B, 28, 28]``, 0-1."""
-    return normalize(frames)[:, None].contiguous(memory_format=torch.channels_last)
 
 
 def steps_per_epoch(config: TrainConfig, data: Splits) -> int:
@@ -110,18 +98,15 @@ class BatchLoader:
     def _batch(self, chosen: tuple[Tensor, ...]) -> Batch:
         """The digits of one step, by their indices in each data set."""
         drawn = [self._draw(part, rows) for part, rows in zip(self.parts, chosen, strict=True)]
-        frames, clean = (torch.cat(each) for each in zip(*drawn, strict=True))  # [B, C, 28, 28]
+        frames, clean = (torch.cat(each) for each in zip(*drawn, strict=True))  # [B, 4, 28, 28]
         labels = [part.labels[rows] for part, rows in zip(self.parts, chosen, strict=True)]
-        tremor, channels = self.config.tremor_prob, self.config.channels_prob
         return Batch(
-            frames[:, 0], torch.cat(labels), counts=tuple(map(len, chosen)),
-            channels=frames[:, 1:] if channels else None,
-            clean=clean[:, 0] if tremor else None,
-            clean_channels=clean[:, 1:] if tremor and channels else None,
+            frames, torch.cat(labels), counts=tuple(map(len, chosen)),
+            clean=clean if self.config.tremor_prob else None,
         )  # fmt: skip
 
     def _draw(self, part: DigitData, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames ``[N, C, 28, 28]`` of one data set, and the same before tremor augmentation."""
+        """Frames ``[N, 4, 28, 28]`` of one data set, and the same before tremor augmentation."""
         points, numbers = part.points, part.stroke_numbers
         if not self.config.augment or points is None or numbers is None:
             return self._vary(part.images[rows])
@@ -134,14 +119,11 @@ class BatchLoader:
         return frames, clean
 
     def _vary(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames ``[N, C, 28, 28]`` of images, twice, because they have no tremor."""
-        config, frames = self.config, images.float() / 255
-        if config.augment:
-            frames = augment.distort_frames(frames, self.variation)
-            frames = augment.degrade(frames, share=config.degrade_prob)
-        frames = F.pad(
-            frames[:, None], (0, 0, 0, 0, 0, len(CHANNELS) if config.channels_prob else 0)
-        )
+        """Frames ``[N, 4, 28, 28]`` of images, twice, because they have no tremor."""
+        frames = as_frames(images)
+        if self.config.augment:
+            ink = augment.distort_frames(frames[:, 0], self.variation)
+            frames[:, 0] = augment.degrade(ink, share=self.config.degrade_prob)
         return frames, frames
 
     def _render(self, points: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,11 +151,8 @@ class BatchLoader:
         return frames, clean if config.tremor_prob else frames
 
     def _render_samples(self, points: Tensor, numbers: Tensor, widths: Tensor) -> Tensor:
-        """Frames ``[N, 1, 28, 28]``, or with channels, 0 for some, ``[N, 4, 28, 28]``."""
-        share = self.config.channels_prob
-        if not share:
-            return rendering.render_batch(points, widths)[:, None]
-        frames = rendering.render_batch_with_channels(points, numbers, widths)
-        channels = frames[:, 1:]
-        frames[:, 1:] = augment.apply_to_share(torch.zeros_like(channels), channels, share)
+        """Frames ``[N, 4, 28, 28]``, some without stroke direction and order."""
+        frames, share = rendering.render_batch(points, numbers, widths), self.config.channels_prob
+        pictures = torch.zeros_like(frames[:, 1:])
+        frames[:, 1:] = augment.apply_to_share(pictures, frames[:, 1:], share) if share else 0
         return frames

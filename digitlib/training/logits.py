@@ -5,17 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from digitlib.datasets.base import NO_DIGIT, DigitData
-from digitlib.datasets.rendering import drawn_channels
-from digitlib.models.networks import reads_channels
-from digitlib.training.loader import as_input
+from digitlib.datasets.base import NO_DIGIT, DigitData, as_frames
+from digitlib.models.networks import as_input, reads_strokes
 
 
 @torch.inference_mode()
 def predict_logits(
     model: nn.Module,
-    images: Tensor,
-    channels: Tensor | None = None,
+    frames: Tensor,
     device: torch.device | None = None,
     chunk: int = 2048,
 ) -> Tensor:
@@ -23,20 +20,16 @@ def predict_logits(
 
     Args:
         model: stays in evaluation mode.
-        images: uint8 frames ``[N, 28, 28]``.
-        channels: of the frames, float ``[N, 3, 28, 28]``, for a network that takes them.
+        frames: float32 ``[N, 4, 28, 28]``, or images, uint8 ``[N, 28, 28]``.
         device: of the network; by default that of its parameters.
         chunk: number of frames read at once.
     """
     device = device or next(model.parameters()).device
     model.eval()
     logits = []
-    for start in range(0, len(images), chunk):
-        part = slice(start, start + chunk)
-        inputs = [as_input(images[part].to(device).float() / 255)]
-        if channels is not None:
-            inputs.append(channels[part].to(device))
-        logits.append(model(*inputs).float().cpu())
+    for part in frames.split(chunk):
+        given = part.to(device) if part.ndim == 4 else as_frames(part.to(device))
+        logits.append(model(as_input(given)).float().cpu())
     return torch.cat(logits)
 
 
@@ -45,8 +38,8 @@ def model_accuracy(model: nn.Module, data: DigitData, device: torch.device | Non
 
     Pen data is read as strokes if the network takes stroke direction and order.
     """
-    channels = drawn_channels(data) if reads_channels(model) and data.points is not None else None
-    logits = predict_logits(model, data.images, channels, device)
+    drawn = reads_strokes(model) and data.points is not None
+    logits = predict_logits(model, data.frames() if drawn else data.images, device)
     digits = data.labels < NO_DIGIT
     predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
     return float((predicted == data.labels).double().mean())

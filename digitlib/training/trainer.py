@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from digitlib.models.networks import build_network, pick_device, reads_channels
+from digitlib.models.networks import as_input, build_network, pick_device
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import (
     Batch,
     BatchLoader,
     Splits,
-    as_input,
     private_random_state,
     steps_per_epoch,
 )
@@ -208,11 +207,8 @@ class _Run:
     def _step(self, batch: Batch) -> Tensor:
         """Update the weights by one batch; return its loss."""
         half = self.config.precision == "bfloat16"
-        inputs = [as_input(batch.frames)]
-        if batch.channels is not None and reads_channels(self.model):
-            inputs.append(batch.channels)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self.forward(*inputs)
+            logits = self.forward(as_input(batch.frames))
         loss = training_loss(self.config, logits.float(), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
