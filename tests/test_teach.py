@@ -19,7 +19,7 @@ from digitlib.datasets.drawing import Drawing
 from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.datasets.drawings import drawing_data
 from digitlib.datasets.synthetic import draw_digits
-from digitlib.models.networks import DigitNet
+from digitlib.models.networks import DigitNet, as_input
 from digitlib.models.recognizer import Recognizer
 from digitlib.models.weights import load_model, model_digest
 from digitlib.training import teach, writers
@@ -71,7 +71,7 @@ def test_features_times_the_matrix_are_the_networks_logits(
 ) -> None:
     inputs = read_inputs(data)
     with torch.no_grad():
-        expected = model((inputs[:, :1] - 0.1307) / 0.3081, inputs[:, 1:])
+        expected = model(as_input(inputs))
     torch.testing.assert_close(
         tuner.features(inputs) @ tuner.head.T, expected, atol=2e-3, rtol=1e-3
     )
@@ -84,7 +84,7 @@ def test_a_tuned_copy_computes_what_was_fitted(
     head, _ = tuner.fit(tuner.examples(data))
     inputs = read_inputs(data)
     with torch.no_grad():
-        found = tuner.tuned(head)((inputs[:, :1] - 0.1307) / 0.3081, inputs[:, 1:])
+        found = tuner.tuned(head)(as_input(inputs))
     torch.testing.assert_close(found, tuner.features(inputs) @ head.T, atol=2e-3, rtol=1e-3)
     assert model_digest(model) == before
 

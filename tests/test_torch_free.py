@@ -46,16 +46,16 @@ assert found.frame[1:].any() and "<img" in found._repr_html_()
 assert recognizer.read(strokes).text == "5" and recognizer.read(picture).text == "3"
 assert "<image" in recognizer.read(picture)._repr_html_()
 frames = np.stack([found.frame] * 300)
-picture = frames_to_images(found.frame)
+image = frames_to_images(found.frame)
 shares = recognizer.probabilities(frames)
-assert type(shares) is type(recognizer.logits(picture[None])) is np.ndarray
+assert type(shares) is type(recognizer.logits(image[None])) is np.ndarray
 assert (shares.argmax(axis=1) == 5).all() and not recognizer.predict_batch(frames).rejected.any()
 photo = recognizer.predict(np.load(folder + "/photo.npy"))
 recognizer.export_onnx(folder + "/copy.onnx")
 assert repr(Recognizer.load(folder + "/copy.onnx")) == repr(recognizer)
 explainer = Explainer(recognizer)
 maps = explainer.feature_maps(found.frame)
-assert set(explainer.feature_maps(images_to_frames(picture))) < set(maps)
+assert set(explainer.feature_maps(images_to_frames(image))) < set(maps)
 assert explainer.occlusion(found.frame).max() > 0
 assert explainer.nearest(found.frame)[0].label == 5
 pad = Studio(recognizer)
