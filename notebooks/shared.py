@@ -51,7 +51,6 @@ from digitlib import Recognizer
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
 from digitlib.errors import BlankDrawingError, DataMissingError
-from digitlib.evaluation import compare
 from digitlib.evaluation.compare import Predictions, known_writers, predict
 from digitlib.evaluation.metrics import (
     Proportion,
@@ -61,7 +60,7 @@ from digitlib.evaluation.metrics import (
 )
 from digitlib.files import REPORTS, provenance, to_jsonable, write_bytes, write_json
 from digitlib.models.card import BASELINE_WEIGHTS
-from digitlib.preprocessing.frame import FRAME_SIZE, baseline_frame, to_frame
+from digitlib.preprocessing.frame import FRAME_SIZE, baseline_frame, frames_to_images, to_frame
 
 Array = NDArray[Any]
 
@@ -473,9 +472,8 @@ def margins(network: Recognizer, data: DigitData) -> Array:
 
     The threshold for strokes applies to pen data, the one for pictures to all other data.
     """
-    channels = compare.known_channels(network, data)
-    scores = network.predict_batch(data.images, channels).scores
-    return scores - (network.threshold if channels is None else network.stroke_threshold)
+    scores = network.predict_batch(data.frames()).scores
+    return scores - (network.threshold if data.points is None else network.stroke_threshold)
 
 
 # --- handwriting -----------------------------------------------------------------------------
@@ -492,9 +490,9 @@ class DigitSet:
     """Digits as frames of one or two preprocessings, with labels.
 
     Attributes:
-        frames: preprocessing → uint8 ``[N, 28, 28]``; all 0 where no ink was found.
+        frames: preprocessing → frames or images as for :meth:`Recognizer.predict_batch`; all 0
+            where no ink was found.
         labels: int ``[N]``.
-        channels: of pen strokes, float32 ``[N, 3, 28, 28]``, for digitlib's frames; else None.
         groups: int ``[N]``, the writer or drawing of each digit: intervals are over groups. None
             takes the digits for independent.
         unit: of the groups, ``writers`` or ``drawings``.
@@ -502,15 +500,13 @@ class DigitSet:
 
     frames: Mapping[str, torch.Tensor]
     labels: Array
-    channels: torch.Tensor | None = None
     groups: Array | None = None
     unit: str = "writers"
 
     @classmethod
     def of_data(cls, data: DigitData) -> DigitSet:
         """The frames of a data set; pen data are read as strokes."""
-        channels = None if data.strokes is None else data.frames()[:, 1:].contiguous()
-        return cls({"digitlib": data.images}, data.labels.numpy(), channels, known_writers(data))
+        return cls({"digitlib": data.frames()}, data.labels.numpy(), known_writers(data))
 
     @classmethod
     def of_pictures(
@@ -518,16 +514,16 @@ class DigitSet:
     ) -> DigitSet:
         """Pictures, made into frames by both preprocessings."""
         frames = {
-            name: torch.from_numpy(np.stack([_frame_or_blank(convert, each) for each in images]))
+            name: torch.from_numpy(np.stack([_image_or_blank(convert, each) for each in images]))
             for name, convert in PREPROCESSINGS.items()
         }
         groups = None if groups is None else np.array(groups)
-        return cls(frames, np.array(labels), None, groups, unit)
+        return cls(frames, np.array(labels), groups, unit)
 
 
-def _frame_or_blank(convert: Any, image: Image.Image) -> Array:
+def _image_or_blank(convert: Any, image: Image.Image) -> Array:
     try:
-        return convert(image)
+        return frames_to_images(convert(image))
     except BlankDrawingError:
         return np.zeros((FRAME_SIZE, FRAME_SIZE), np.uint8)
 
@@ -539,9 +535,7 @@ def predict_sets(
     return {
         kind: {
             name + ("" if preprocessing == "digitlib" else BASELINE_FRAMES): predict(
-                network, frames, digits.labels,
-                digits.channels if preprocessing == "digitlib" else None,
-                digits.groups, digits.unit,
+                network, frames, digits.labels, digits.groups, digits.unit
             )
             for preprocessing, frames in digits.frames.items()
             for name, network in networks.items()

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from PIL import Image
 from digitlib.datasets import pictures
 from digitlib.models.explain import Explainer
 from digitlib.models.recognizer import Recognizer
+from digitlib.preprocessing.frame import frames_to_images, to_frame
+from digitlib.preprocessing.strokes import render
 from digitlib.training.config import TrainConfig
 from digitlib.training.examples import Splits
 
@@ -67,6 +70,16 @@ DIGITS: dict[int, list[Points]] = {
         )
     ],
 }
+
+
+def to_image(picture: Any) -> NDArray[np.uint8]:
+    """The ink of a picture's frame, ``[28, 28]``, 0-255."""
+    return frames_to_images(to_frame(picture))
+
+
+def draw_image(strokes: Sequence[Points], **options: Any) -> NDArray[np.uint8]:
+    """The ink of a drawing's frame, ``[28, 28]``, 0-255."""
+    return frames_to_images(render(strokes, **options))
 
 
 def write(text: str, gap: float = 0.25, down: float = 0.0) -> list[Points]:

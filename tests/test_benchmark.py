@@ -18,7 +18,7 @@ from digitlib.errors import BlankDrawingError, InputError
 from digitlib.evaluation import benchmark
 from digitlib.models.prediction import Prediction
 
-FRAME = np.zeros((28, 28), np.uint8)
+FRAME = np.zeros((4, 28, 28), np.float32)
 
 
 def answer(digit: int, score: float = 1.0) -> Prediction:

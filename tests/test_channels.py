@@ -13,11 +13,14 @@ from helpers import DIGITS
 from torch import nn
 
 from digitlib import Recognizer
+from digitlib.errors import WeightsError
+from digitlib.models import export
 from digitlib.models.card import Card
 from digitlib.models.networks import PenBranch, build_network
-from digitlib.preprocessing.strokes import render_with_channels
+from digitlib.preprocessing.frame import frames_to_images, images_to_frames
+from digitlib.preprocessing.strokes import render
 
-RIGHT, DOWN, TIME = range(3)
+INK, RIGHT, DOWN, TIME = range(4)
 
 
 def line(*points: tuple[float, float]) -> np.ndarray:
@@ -38,21 +41,21 @@ def line(*points: tuple[float, float]) -> np.ndarray:
     ],
 )
 def test_the_direction_is_that_of_the_pen(points: list, direction: tuple[float, float]) -> None:
-    frame, channels = render_with_channels([line(*points)])
-    for channel, part in zip(channels[:2], direction, strict=True):
-        np.testing.assert_allclose(channel, frame * (part / 255), atol=0.003)
+    frame = render([line(*points)])
+    for channel, part in zip(frame[[RIGHT, DOWN]], direction, strict=True):
+        np.testing.assert_allclose(channel, frame[INK] * part, atol=0.003)
 
 
 def test_the_time_rises_from_the_first_sample_to_the_last() -> None:
-    frame, channels = render_with_channels([line((0, 0), (1, 0))], width=2)
-    row = int(frame.sum(axis=1).argmax())
-    inked = frame[row] > 230
+    frame = render([line((0, 0), (1, 0))], width=2)
+    row = int(frame[INK].sum(axis=1).argmax())
+    inked = frame[INK, row] > 0.9
     assert inked.sum() > 15
-    time = channels[TIME, row, inked] / (frame[row, inked] / 255)
+    time = frame[TIME, row, inked] / frame[INK, row, inked]
     assert (np.diff(time) > 0).all()
     np.testing.assert_allclose(time[[0, -1]], [-1, 1], atol=0.06)
-    back = render_with_channels([line((1, 0), (0, 0))], width=2)[1]
-    np.testing.assert_allclose(back[TIME], -channels[TIME], atol=0.06)
+    back = render([line((1, 0), (0, 0))], width=2)
+    np.testing.assert_allclose(back[TIME], -frame[TIME], atol=0.06)
 
 
 # --- networks ------------------------------------------------------------------------------
@@ -73,20 +76,17 @@ def pen_recognizer() -> Recognizer:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[np.ndarray, np.ndarray]:
-    """Frames ``[10, 28, 28]`` and channels ``[10, 3, 28, 28]`` of the ten digits."""
-    frames, channels = zip(*map(render_with_channels, DIGITS.values()), strict=True)
-    return np.stack(frames), np.stack(channels)
+def drawn() -> np.ndarray:
+    """Frames ``[10, 4, 28, 28]`` of the ten digits."""
+    return np.stack([render(drawing) for drawing in DIGITS.values()])
 
 
-def test_the_branch_adds_nothing_where_channels_are_zero(
-    drawn: tuple[np.ndarray, np.ndarray],
-) -> None:
+def test_the_branch_adds_nothing_where_channels_are_zero(drawn: np.ndarray) -> None:
     branch = pen_network().pen
     assert isinstance(branch, PenBranch)
     for part in branch(torch.zeros(3, 3, 28, 28)):
         assert not part.any()
-    maps, logits = branch(torch.from_numpy(drawn[1]))
+    maps, logits = branch(torch.from_numpy(drawn[:, 1:]))
     assert (maps.shape, logits.shape) == ((10, 8, 6, 6), (10, 11))
     assert maps.any()
     assert logits.any()
@@ -95,81 +95,56 @@ def test_the_branch_adds_nothing_where_channels_are_zero(
 # --- the recognizer ------------------------------------------------------------------------
 
 
-def test_one_drawing_is_read_as_in_a_batch(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+def test_one_drawing_is_read_as_in_a_batch(drawn: np.ndarray) -> None:
     made = pen_recognizer()
-    batch = made.predict_batch(*drawn)
-    np.testing.assert_allclose(made.probabilities(*drawn), batch.probabilities, atol=1e-6)
-    as_pictures = made.predict_batch(drawn[0])
+    batch, as_pictures = made.predict_batch(drawn), made.predict_batch(frames_to_images(drawn))
+    np.testing.assert_allclose(made.probabilities(drawn), batch.probabilities, atol=1e-6)
     assert np.abs(batch.probabilities - as_pictures.probabilities).max() > 0.01
-    for row, (digit, frame, channels) in enumerate(zip(DIGITS, *drawn, strict=True)):
-        for found, wanted in (
-            (made.predict_frame(frame, channels), batch),
-            (made.predict_strokes(DIGITS[digit]), batch),
-            (made.predict_frame(frame), as_pictures),
-        ):
-            np.testing.assert_allclose(found.probabilities, wanted.probabilities[row], atol=1e-5)
-            assert found.score == pytest.approx(wanted.scores[row], abs=1e-4)
+    for row, (digit, frame) in enumerate(zip(DIGITS, drawn, strict=True)):
+        for found in (made.predict_frame(frame), made.predict_strokes(DIGITS[digit])):
+            np.testing.assert_allclose(found.probabilities, batch.probabilities[row], atol=1e-5)
+            assert found.score == pytest.approx(batch.scores[row], abs=1e-4)
             np.testing.assert_array_equal(found.frame, frame)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda channels: channels[:9],
-        lambda channels: channels[:, :2],
-        lambda channels: channels[..., :27],
-        lambda channels: channels.astype(np.float64),
-    ],
-)
-def test_other_channels_are_refused(change: object, drawn: tuple[np.ndarray, np.ndarray]) -> None:
-    made, channels = pen_recognizer(), change(drawn[1])  # type: ignore[operator]
-    with pytest.raises(ValueError, match=r"channels must be float32 \[10, 3, 28, 28\]"):
-        made.logits(drawn[0], channels)
-    with pytest.raises(ValueError, match="no pen branch"):
-        Recognizer.from_model(build_network("digitnet", width=4, channels=1)).logits(*drawn)
-
-
-def test_onnx_takes_channels_or_none(
-    drawn: tuple[np.ndarray, np.ndarray], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_onnx_has_one_required_input(
+    drawn: np.ndarray, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     made = pen_recognizer()
-    made.predict_frame(drawn[0][0])
+    made.predict_frame(drawn[0])
     assert not capfd.readouterr().err  # onnxruntime may not warn into a notebook
     made.export_onnx(tmp_path / "net.onnx")
     session = onnxruntime.InferenceSession(
         tmp_path / "net.onnx", providers=["CPUExecutionProvider"]
     )
     assert [each.name for each in session.get_inputs()] == ["frames"]
-    assert [each.name for each in session.get_overridable_initializers()] == ["channels"]
+    assert not session.get_overridable_initializers()
     for count in (1, 5):
-        frames, channels = drawn[0][:count], drawn[1][:count]
-        zeros = np.zeros_like(channels)
-        for inputs, wanted in (
-            ({}, made.predict_batch(frames)),
-            ({"channels": zeros}, made.predict_batch(frames)),
-            ({"channels": channels}, made.predict_batch(frames, channels)),
-        ):
-            probabilities, scores, _ = session.run(None, {"frames": frames} | inputs)
-            np.testing.assert_allclose(probabilities, wanted.probabilities, atol=1e-5)
-            np.testing.assert_allclose(scores, wanted.scores, atol=1e-4)
+        probabilities, scores, _ = session.run(None, {"frames": drawn[:count]})
+        wanted = made.predict_batch(drawn[:count])
+        np.testing.assert_allclose(probabilities, wanted.probabilities, atol=1e-5)
+        np.testing.assert_allclose(scores, wanted.scores, atol=1e-4)
 
 
-def test_strokes_and_pictures_have_thresholds_of_their_own(
-    drawn: tuple[np.ndarray, np.ndarray],
-) -> None:
-    frames, channels = drawn
+def test_a_file_with_another_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "CHANNELS", ("ink",))
+    with pytest.raises(WeightsError, match="another digitlib: export its weights again"):
+        Recognizer.from_model(build_network("quicknet"))
+
+
+def test_strokes_and_pictures_have_thresholds_of_their_own(drawn: np.ndarray) -> None:
+    images = frames_to_images(drawn)
     card = Card("digitnet", {"width": 4, "outputs": 11, "pen": 4})
     model = pen_network(width=4, outputs=11, pen=4)
-    scores = Recognizer.from_model(model, card).predict_batch(frames, channels).scores
+    scores = Recognizer.from_model(model, card).predict_batch(drawn).scores
     middle = float(np.median(scores))
     strict = Recognizer.from_model(
         model, dataclasses.replace(card, stroke_threshold=middle, threshold=-1e9)
     )
-    np.testing.assert_array_equal(strict.predict_batch(frames, channels).rejected, scores < middle)
-    assert not strict.predict_batch(frames).rejected.any()
-    assert not strict.predict_batch(frames, np.zeros_like(channels)).rejected.any()
-    for frame, channel, score in zip(frames, channels, scores, strict=True):
-        assert strict.predict_frame(frame, channel).rejected == (score < middle)
-        assert not strict.predict_frame(frame).rejected
+    np.testing.assert_array_equal(strict.predict_batch(drawn).rejected, scores < middle)
+    assert not strict.predict_batch(images).rejected.any()
+    for frame, image, score in zip(drawn, images, scores, strict=True):
+        assert strict.predict_frame(frame).rejected == (score < middle)
+        assert not strict.predict_frame(images_to_frames(image)).rejected
     same = Recognizer.from_model(model, dataclasses.replace(card, threshold=1e9))  # one for both
-    assert same.predict_batch(frames, channels).rejected.all()
+    assert same.predict_batch(drawn).rejected.all()

@@ -18,12 +18,14 @@ from digitlib.evaluation import training_digits
 from digitlib.models.card import BUNDLED_WEIGHTS, Card
 from digitlib.models.explain import TRAINING_DIGITS, Explainer, add_outputs
 from digitlib.models.gradients import integrated_gradients
-from digitlib.models.networks import build_network
+from digitlib.models.networks import as_input, build_network
 from digitlib.models.weights import load_model
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.frame import normalize
+from digitlib.preprocessing.frame import frames_to_images, images_to_frames
 
-FRAME, CHANNELS = strokes.render_with_channels(DIGITS[4])
+FRAME = strokes.render(DIGITS[4])
+PICTURE = images_to_frames(frames_to_images(FRAME))
+both_kinds = pytest.mark.parametrize("frame", [FRAME, PICTURE], ids=["strokes", "picture"])
 
 
 @cache
@@ -31,8 +33,8 @@ def network() -> nn.Module:
     return load_model(BUNDLED_WEIGHTS)[0]
 
 
-def hooked(model: nn.Module, channels: np.ndarray | None) -> tuple[dict[str, Tensor], Tensor]:
-    """Outputs of a network's ReLUs by path, and the input of its head's last layer, for FRAME."""
+def hooked(model: nn.Module, frame: np.ndarray) -> tuple[dict[str, Tensor], Tensor]:
+    """Outputs of a network's ReLUs by path, and the input of its head's last layer, for a frame."""
     relus: dict[str, Tensor] = {}
     inputs: list[Tensor] = []
     handles = [
@@ -41,9 +43,8 @@ def hooked(model: nn.Module, channels: np.ndarray | None) -> tuple[dict[str, Ten
         if isinstance(module, nn.ReLU)
     ]
     handles.append(model.head[-1].register_forward_pre_hook(lambda _, given: inputs.extend(given)))
-    given = [normalize(torch.from_numpy(FRAME).float() / 255)[None, None]]
     with torch.no_grad():
-        model(*given, *([] if channels is None else [torch.from_numpy(channels)[None]]))
+        model(as_input(torch.from_numpy(frame)[None]))
     for handle in handles:
         handle.remove()
     return relus, inputs[0]
@@ -59,11 +60,11 @@ STAGES = {
 POOLED = ("early 1", "pen 1")  # in training they are pooled before their ReLU, here after it
 
 
-@pytest.mark.parametrize("channels", [CHANNELS, None], ids=["strokes", "picture"])
-def test_feature_maps_are_those_of_pytorch(channels: np.ndarray | None) -> None:
-    relus, _ = hooked(network(), channels)
-    found = explainer().feature_maps(FRAME, channels)
-    assert [*found] == [name for name in STAGES if channels is not None or "pen" not in name]
+@both_kinds
+def test_feature_maps_are_those_of_pytorch(frame: np.ndarray) -> None:
+    relus, _ = hooked(network(), frame)
+    found = explainer().feature_maps(frame)
+    assert [*found] == [name for name in STAGES if frame is FRAME or "pen" not in name]
     for name, maps in found.items():
         mine = torch.from_numpy(maps)
         if name in POOLED:
@@ -72,10 +73,10 @@ def test_feature_maps_are_those_of_pytorch(channels: np.ndarray | None) -> None:
         assert mine.max() > 0.1
 
 
-@pytest.mark.parametrize("channels", [CHANNELS, None], ids=["strokes", "picture"])
-def test_the_embedding_is_what_the_last_layer_is_given(channels: np.ndarray | None) -> None:
-    _, wanted = hooked(network(), channels)
-    found = explainer().embed(FRAME[None], None if channels is None else channels[None])
+@both_kinds
+def test_the_embedding_is_what_the_last_layer_is_given(frame: np.ndarray) -> None:
+    _, wanted = hooked(network(), frame)
+    found = explainer().embed(frame[None])
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4, rtol=1e-4)
 
 
@@ -91,46 +92,41 @@ def test_more_outputs_change_no_other() -> None:
     before = onnx.load_from_string(bundled().network)
     assert list(model.graph.node) == list(before.graph.node)
     assert list(model.graph.initializer) == list(before.graph.initializer)
-    found = Recognizer(add_outputs(bundled().network, bundled().activations)).predict_frame(
-        FRAME, CHANNELS
-    )
-    assert found.probabilities == pytest.approx(
-        bundled().predict_frame(FRAME, CHANNELS).probabilities, abs=1e-6
-    )
+    found = Recognizer(add_outputs(bundled().network, bundled().activations)).predict_frame(FRAME)
+    wanted = bundled().predict_frame(FRAME).probabilities
+    assert found.probabilities == pytest.approx(wanted, abs=1e-6)
 
 
 # --- occlusion -------------------------------------------------------------------------------
 
 
-def log_odds(frame: np.ndarray, channels: np.ndarray | None, digit: int) -> float:
+def log_odds(frame: np.ndarray, digit: int) -> float:
     """Of a digit, from its probability in double precision."""
-    logits = bundled().logits(frame[None], None if channels is None else channels[None])[0, :10]
+    logits = bundled().logits(frame[None])[0, :10]
     shares = np.exp(logits.astype(float) / bundled().temperature)
     return float(np.log(shares[digit] / (shares.sum() - shares[digit])))
 
 
-def loop(channels: np.ndarray | None, digit: int, size: int = 5, step: int = 2) -> np.ndarray:
+def loop(frame: np.ndarray, digit: int, size: int = 5, step: int = 2) -> np.ndarray:
     """The mean fall of the log-odds over the patches that cover each pixel, one by one."""
     fall, count = np.zeros((28, 28)), np.zeros((28, 28))
-    whole = log_odds(FRAME, channels, digit)
+    whole = log_odds(frame, digit)
     for row in range(0, 28, step):
         for column in range(0, 28, step):
             top, left = row - size // 2, column - size // 2
             patch = (slice(max(top, 0), top + size), slice(max(left, 0), left + size))
-            blanked, way = FRAME.copy(), None if channels is None else channels.copy()
-            blanked[patch] = 0
-            if way is not None:
-                way[:, *patch] = 0
-            fall[patch] += whole - log_odds(blanked, way, digit)
+            blanked = frame.copy()
+            blanked[:, *patch] = 0
+            fall[patch] += whole - log_odds(blanked, digit)
             count[patch] += 1
     return fall / count
 
 
-@pytest.mark.parametrize("channels", [CHANNELS, None], ids=["strokes", "picture"])
+@both_kinds
 @pytest.mark.parametrize("digit", [4, 9])
-def test_occlusion_is_a_plain_loop(channels: np.ndarray | None, digit: int) -> None:
-    found = explainer().occlusion(FRAME, channels, digit=digit)
-    np.testing.assert_allclose(found, loop(channels, digit), atol=1e-4)
+def test_occlusion_is_a_plain_loop(frame: np.ndarray, digit: int) -> None:
+    found = explainer().occlusion(frame, digit=digit)
+    np.testing.assert_allclose(found, loop(frame, digit), atol=1e-4)
     assert np.abs(found).max() > 0.5
 
 
@@ -157,14 +153,14 @@ def angles(found: Explainer, frames: np.ndarray) -> np.ndarray:
 
 def test_the_nearest_are_those_of_brute_force() -> None:
     frames = np.stack([strokes.render(drawing) for drawing in DIGITS.values()])
-    stored, cosines = np.load(TRAINING_DIGITS), angles(explainer(), frames)
+    stored, cosines = np.load(TRAINING_DIGITS), angles(explainer(), frames_to_images(frames))
     for frame, cosine in zip(frames, cosines, strict=True):
         found = explainer().nearest(frame, 5)
         exact = np.sort(cosine)[::-1][:5]
         # 8 bits move a cosine by less than 0.002: only digits as near as that may change places
         np.testing.assert_allclose([each.similarity for each in found], exact, atol=2e-3)
         for each in found:
-            (row,) = np.flatnonzero((stored["frames"] == each.frame).all(axis=(1, 2)))
+            (row,) = np.flatnonzero((stored["frames"] == each.image).all(axis=(1, 2)))
             assert cosine[row] == pytest.approx(each.similarity, abs=2e-3)
             assert (each.label, each.row) == (stored["labels"][row], stored["rows"][row])
 
@@ -173,7 +169,7 @@ def test_other_weights_have_neighbors_of_their_own() -> None:
     torch.manual_seed(0)
     made = Explainer(Recognizer.from_model(build_network("quicknet"), Card("quicknet")))
     found = made.nearest(FRAME, 3)
-    exact = np.sort(angles(made, FRAME[None])[0])[::-1][:3]
+    exact = np.sort(angles(made, PICTURE[None])[0])[::-1][:3]
     np.testing.assert_allclose([each.similarity for each in found], exact, atol=1e-5)
 
 
@@ -198,13 +194,11 @@ def test_the_index_holds_the_training_digits_that_it_names(tmp_path: Path) -> No
 # --- integrated gradients --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("channels", [CHANNELS, None], ids=["strokes", "picture"])
+@both_kinds
 @pytest.mark.parametrize("digit", [4, 9])
-def test_all_parts_are_the_difference_of_logits(channels: np.ndarray | None, digit: int) -> None:
-    pixels, way = integrated_gradients(network(), FRAME, channels, digit=digit)
-    given = None if channels is None else np.stack([channels, np.zeros_like(channels)])
-    logits = bundled().logits(np.stack([FRAME, np.zeros_like(FRAME)]), given)[:, digit]
-    total = pixels.sum() + (0 if way is None else way.sum())
-    assert total == pytest.approx(logits[0] - logits[1], abs=0.15)
+def test_all_parts_are_the_difference_of_logits(frame: np.ndarray, digit: int) -> None:
+    parts = integrated_gradients(network(), frame, digit=digit)
+    logits = bundled().logits(np.stack([frame, np.zeros_like(frame)]))[:, digit]
+    assert parts.sum() == pytest.approx(logits[0] - logits[1], abs=0.15)
     assert abs(logits[0] - logits[1]) > 1
-    assert not pixels[FRAME == 0].any()
+    assert not parts[frame == 0].any()

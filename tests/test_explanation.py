@@ -16,7 +16,7 @@ from widget_tree import find, html
 from digitlib.models.explain import Explainer
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_channels
-from digitlib.preprocessing.frame import frame_steps
+from digitlib.preprocessing.frame import frame_steps, frames_to_images
 from digitlib.preprocessing.strokes import PEN_WIDTH, render
 from digitlib.widgets.explanation import (
     NEAREST,
@@ -61,7 +61,8 @@ def test_the_steps_of_strokes_are_those_of_their_rendering() -> None:
     shown = explanation_html(explainer(), four(), ["Steps"])
     assert captions(shown) == ["strokes", "centered", "frame", "direction", "time"]
     prediction = four().prediction
-    expected = [prediction.frame, *picture_channels(prediction.frame, prediction.channels).values()]
+    frame = prediction.frame
+    expected = [frames_to_images(frame), *picture_channels(frame).values()]
     for picture, other in zip(pictures_in(shown), expected, strict=True):
         np.testing.assert_array_equal(picture, other)
 
@@ -72,7 +73,7 @@ def test_the_steps_of_a_picture_are_those_of_frame_steps() -> None:
     shown = explanation_html(explainer(), ReadDrawing(prediction, picture=picture), ["Steps"])
     names = [name.removesuffix("scale") for name in frame_steps(picture)]
     assert captions(shown) == names[: names.index("frame") + 1]
-    np.testing.assert_array_equal(pictures_in(shown)[-1], frame_steps(picture)["frame"])
+    np.testing.assert_array_equal(pictures_in(shown)[-1], frames_to_images(prediction.frame))
     assert all(max(each.shape) <= 192 for each in pictures_in(shown))
 
 
@@ -81,7 +82,7 @@ def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
     shown = pictures_in(explanation_html(explainer(), four(), ["Saliency"]))
     best = np.argsort(-np.array(prediction.probabilities), kind="stable")[:2]
     for digit, picture in zip(best, shown, strict=True):
-        falls = explainer().occlusion(prediction.frame, prediction.channels, digit=int(digit))
+        falls = explainer().occlusion(prediction.frame, digit=int(digit))
         np.testing.assert_array_equal(picture, saliency_picture(falls))
 
 
@@ -90,7 +91,7 @@ def test_the_nearest_digits_have_label_and_source() -> None:
     found = explainer().nearest(four().prediction.frame, NEAREST)
     assert captions(shown) == [f"<b>{each.label}</b> {each.source.upper()}" for each in found]
     for picture, digit in zip(pictures_in(shown), found, strict=True):
-        np.testing.assert_array_equal(picture, digit.frame)
+        np.testing.assert_array_equal(picture, digit.image)
 
 
 def test_a_notebook_shows_all_views_or_a_sentence() -> None:
@@ -162,8 +163,8 @@ def test_placed_strokes_lie_where_the_frame_has_their_ink(digit: int) -> None:
     points = np.concatenate([dense(stroke) for stroke in placed])
     rows, columns = np.indices((28, 28)) + 0.5
     away = np.hypot(rows[..., None] - points[:, 1], columns[..., None] - points[:, 0]).min(axis=2)
-    error = 255 * np.clip(PEN_WIDTH / 2 + 0.5 - away, 0, 1) - frame
-    shifted = np.roll(frame, 1, axis=0).astype(float) - frame
+    error = np.clip(PEN_WIDTH / 2 + 0.5 - away, 0, 1) - frame[0]
+    shifted = np.roll(frame[0], 1, axis=0) - frame[0]
     assert np.abs(error).mean() < 0.2 * np.abs(shifted).mean()  # rendering cuts corners a little
 
 
@@ -182,8 +183,8 @@ def test_stray_taps_are_pale_and_have_no_place() -> None:
 
 
 def test_the_outline_goes_around_the_ink() -> None:
-    frame = np.zeros((28, 28), np.uint8)
-    frame[0, 27] = frame[5, 5] = frame[5, 6] = 255
+    frame = np.zeros((4, 28, 28), np.float32)
+    frame[0, [0, 5, 5], [27, 5, 6]] = 1
     path = outline_path(frame)
     assert set(re.findall(r"M\d+ \d+[hv]1", path)) == {
         *("M27 0h1", "M27 1h1", "M27 0v1", "M28 0v1"),

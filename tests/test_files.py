@@ -153,7 +153,6 @@ ALLOWED = {
 HARMLESS = {
     "picture.reduce(-(-max(picture.size) // MAX_SIDE)).save",
     "runs.drop(columns='nll').rename",
-    "Image.fromarray(prediction.frame).save",
     "Image.fromarray(pad.picture()).save",
     "np.savez_compressed",
     "papermill.execute_notebook",

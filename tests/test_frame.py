@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import DIGITS, bundled, coverage, page, paint
+from helpers import DIGITS, bundled, coverage, page, paint, to_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -27,6 +27,8 @@ from digitlib.datasets import catalog, pictures
 from digitlib.preprocessing.decode import MAX_BYTES, WORK_SIDE
 from digitlib.preprocessing.frame import (
     frame_steps,
+    frames_to_images,
+    images_to_frames,
     ink_to_frame,
     reduce_to_box,
     to_frame,
@@ -47,13 +49,13 @@ def difference(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def clean_frame(digit: int) -> np.ndarray:
-    return to_frame(page(digit))
+    return to_image(page(digit))
 
 
 def same_everywhere(pictures: dict[int, object], most: float) -> None:
     """Every picture gives the frame of its clean drawing, but for ``most`` gray levels."""
     for digit, picture in pictures.items():
-        found = difference(to_frame(picture), clean_frame(digit))
+        found = difference(to_image(picture), clean_frame(digit))
         assert found <= most, f"{digit}: {found:.1f} gray levels off"
 
 
@@ -114,7 +116,7 @@ def test_reduction_is_area_overlap(side: int, seed: int) -> None:
 @settings(max_examples=40)
 def test_polarity_does_not_matter(strokes: list[np.ndarray]) -> None:
     picture = drawn(strokes)
-    assert difference(to_frame(255 - picture), to_frame(picture)) <= 0.5
+    assert difference(to_image(255 - picture), to_image(picture)) <= 0.5
 
 
 @given(strokes_of_any_kind, st.integers(-20, 20), st.integers(-20, 20))
@@ -122,7 +124,7 @@ def test_polarity_does_not_matter(strokes: list[np.ndarray]) -> None:
 def test_position_does_not_matter(strokes: list[np.ndarray], right: int, down: int) -> None:
     picture = drawn(strokes)
     moved = np.roll(picture, (down, right), (0, 1))  # the margin is wider than the shift
-    np.testing.assert_array_equal(to_frame(moved), to_frame(picture))
+    np.testing.assert_array_equal(to_image(moved), to_image(picture))
 
 
 @given(strokes_of_any_kind, *[st.integers(0, 200) for _ in range(4)])
@@ -132,7 +134,7 @@ def test_page_size_does_not_matter(
 ) -> None:
     picture = drawn(strokes)
     larger = np.pad(picture, ((above, below), (left, right)), constant_values=255)
-    np.testing.assert_array_equal(to_frame(larger), to_frame(picture))
+    np.testing.assert_array_equal(to_image(larger), to_image(picture))
 
 
 # --- frames --------------------------------------------------------------------------------
@@ -142,9 +144,11 @@ def test_page_size_does_not_matter(
 @settings(max_examples=60)
 def test_a_frame_is_as_mnist_has_it(strokes: list[np.ndarray]) -> None:
     made = frame_steps(drawn(strokes))
-    frame, box = made["frame"], made["box"]
-    assert frame.dtype == np.uint8
-    assert frame.shape == (28, 28)
+    assert made["frame"].dtype == np.float32
+    assert made["frame"].shape == (4, 28, 28)
+    assert not made["frame"][1:].any()
+    frame, box = frames_to_images(made["frame"]), made["box"]
+    np.testing.assert_array_equal(images_to_frames(frame), made["frame"])
     assert frame.max() == 255
     assert int(frame.sum()) == np.rint(box * 255).sum()  # nothing left the frame
     for axis in (0, 1):
@@ -160,7 +164,7 @@ def test_a_frame_is_as_mnist_has_it(strokes: list[np.ndarray]) -> None:
 @pytest.mark.needs_mnist
 def test_frames_of_mnist_come_back_nearly_unchanged() -> None:
     frames = catalog.load("mnist", "test", download=False).images[:300].numpy()
-    found = [difference(to_frame(frame), frame) for frame in frames]
+    found = [difference(to_image(frame), frame) for frame in frames]
     assert np.mean(found) < 0.5
     assert max(found) < 5
 
@@ -182,7 +186,7 @@ def test_mnist_enlarged_and_read_again_loses_hardly_any_accuracy() -> None:
     # it is the digits lost less those gained, a count that scatters by sqrt(lost + gained).
     random = np.random.RandomState(0)
     data = catalog.load("mnist", "test", download=False).subset(1000)
-    again = np.stack([to_frame(enlarged_on_a_page(f, random)) for f in data.images.numpy()])
+    again = np.stack([to_image(enlarged_on_a_page(f, random)) for f in data.images.numpy()])
     labels = data.labels.numpy()
     before = bundled().probabilities(data.images).argmax(dim=1).numpy() == labels
     after = bundled().probabilities(again).argmax(axis=1) == labels
@@ -207,7 +211,7 @@ def test_ink_on_transparency(shade: int, below: int) -> None:
         gray = np.where(alpha > 0, shade, below).astype(np.uint8)
         picture = np.stack([gray, gray, gray, alpha], axis=-1)
         for each in (picture, Image.fromarray(picture), picture / 255):
-            assert difference(to_frame(each), clean_frame(digit)) < 0.5
+            assert difference(to_image(each), clean_frame(digit)) < 0.5
 
 
 def as_mode(mode: str, gray: np.ndarray) -> Image.Image:
@@ -227,7 +231,7 @@ def as_mode(mode: str, gray: np.ndarray) -> Image.Image:
 def test_modes_of_pictures(mode: str, inverted: bool) -> None:
     picture = as_mode(mode, 255 - page(3) if inverted else page(3))
     assert picture.mode == mode
-    assert difference(to_frame(picture), clean_frame(3)) < 1
+    assert difference(to_image(picture), clean_frame(3)) < 1
 
 
 INTEGERS = [(np.uint16, 65535), (">u2", 65535), (np.int16, 255), (np.int64, 255), (np.uint64, 255)]
@@ -240,7 +244,7 @@ def test_types_of_arrays(dtype: Any, full: int) -> None:
     array = (page(9) > 127) if dtype is bool else (page(9) / 255 * full).astype(dtype)
     given = [array, array[None], array[..., None], np.stack([array] * 3, axis=-1)]
     for each in [*given, array.tolist()] if full < 65535 else given:
-        assert difference(to_frame(each), clean_frame(9)) < (4 if dtype is bool else 0.5)
+        assert difference(to_image(each), clean_frame(9)) < (4 if dtype is bool else 0.5)
 
 
 def test_numbers_are_read_from_what_to_frame_reads() -> None:
@@ -274,7 +278,7 @@ def test_photos_are_turned_upright(orientation: int) -> None:
     for turn in TURNS[orientation]:
         turned = turned.transpose(Image.Transpose[turn])
     photo = as_file(turned, "JPEG", exif=exif, quality=95)
-    assert difference(to_frame(photo), clean_frame(7)) < 3
+    assert difference(to_image(photo), clean_frame(7)) < 3
     shown = read_colors(photo).astype(float)
     assert shown.shape == page(7).shape
     assert np.abs(shown - page(7)).mean() < 3
@@ -287,7 +291,7 @@ def test_files_are_read_from_disk_and_from_memory(kind: str, tmp_path: Path) -> 
     path.write_bytes(content)
     with path.open("rb") as file:
         for source in (path, str(path), content, file, io.BytesIO(content)):
-            assert difference(to_frame(source), clean_frame(7)) < 3
+            assert difference(to_image(source), clean_frame(7)) < 3
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P", "LA", "RGBA", "1"])
@@ -302,13 +306,13 @@ def test_the_picture_that_is_shown_is_read_like_the_original(mode: str) -> None:
 def test_heic_without_its_reader_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(InputError, match="pip install pi-heif, or save the picture as JPEG"):
-        to_frame(HEIC)
+        to_image(HEIC)
 
 
 def test_heic_is_read() -> None:
     # page(7) at 80 px, quality 30, written by pillow-heif 1.8.1; pi-heif only reads
     photo = Path(__file__).with_name("seven.heic")
-    assert difference(to_frame(photo), clean_frame(7)) < 5
+    assert difference(to_image(photo), clean_frame(7)) < 5
 
 
 # --- ink and paper -------------------------------------------------------------------------
@@ -370,7 +374,7 @@ def test_ruled_paper(shade: float, squared: bool, noise: float) -> None:
     read_right(made, least=9)
     # A remaining rule would widen the box to the page, and the digit would be much too small.
     for digit, picture in made.items():
-        inked = to_frame(picture) > 100
+        inked = to_image(picture) > 100
         rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 >= 18, digit
 
@@ -467,7 +471,7 @@ def test_a_page_on_a_desk_in_a_white_frame_is_read(frame: int, desk: int, sheet:
 )
 def test_blank_pictures(picture: object) -> None:
     with pytest.raises(BlankDrawingError, match=r"digit|light|pen"):
-        to_frame(picture)
+        to_image(picture)
 
 
 HUGE = 20_000
@@ -505,7 +509,7 @@ ARRAY, KINDS, LARGE = (
 )  # fmt: skip
 def test_other_pictures_are_refused_with_advice(picture: object, advice: str) -> None:
     with pytest.raises(InputError, match=advice) as caught:
-        to_frame(picture)
+        to_image(picture)
     assert not isinstance(caught.value, BlankDrawingError)
     assert str(caught.value).endswith(".")
 
@@ -546,7 +550,7 @@ def test_other_files_are_refused_with_advice(
 ) -> None:
     make(path := tmp_path / "picture")
     with pytest.raises(InputError, match=f"picture.*({advice})"):
-        to_frame(path)
+        to_image(path)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF"])
@@ -554,10 +558,10 @@ def test_truncated_pictures_are_refused_with_their_cause(kind: str) -> None:
     content = as_file(Image.fromarray(np.tile(page(5), (4, 4))), kind)
     half = content[: len(content) // 2]
     with pytest.raises(InputError, match=r"^The file cannot be read as a picture: .*Save it"):
-        to_frame(half)
+        to_image(half)
     if kind == "JPEG":
         with pytest.raises(InputError, match=r"^The PIL image cannot be read") as caught:
-            to_frame(Image.open(io.BytesIO(half)))
+            to_image(Image.open(io.BytesIO(half)))
         assert caught.value.__cause__ is not None
 
 

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from helpers import DIGITS, bundled
 from PIL import Image, ImageDraw
 
@@ -15,9 +14,13 @@ from digitlib.datasets import pictures
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.errors import BlankDrawingError
 from digitlib.files import NOTEBOOK_FOLDER
-from digitlib.models.card import BASELINE_WEIGHTS, Card
-from digitlib.models.networks import DigitNet
-from digitlib.preprocessing.frame import BASELINE_THICKEN, baseline_frame, to_frame
+from digitlib.models.card import BASELINE_WEIGHTS
+from digitlib.preprocessing.frame import (
+    BASELINE_THICKEN,
+    baseline_frame,
+    frames_to_images,
+    to_frame,
+)
 
 sys.path.append(str(NOTEBOOK_FOLDER))
 import shared
@@ -29,13 +32,11 @@ BLANK = Image.new("L", (60, 60), 255)
 def test_baseline_preprocessing_pastes_the_box_into_the_middle() -> None:
     page = np.full((100, 80), 255, np.uint8)
     page[20:80, 30:40] = 0  # 60 high: a third as large at 20 px
-    frame = baseline_frame(Image.fromarray(page))
-    assert frame.shape == (28, 28)
-    assert frame.dtype == np.uint8
-    rows, columns = np.nonzero(frame > 100)
+    frame = baseline_frame(Image.fromarray(page))[0]
+    rows, columns = np.nonzero(frame > 0.4)
     assert (rows.min(), rows.max()) == (4, 23)
     assert abs((columns.min() + columns.max()) / 2 - 13.5) <= 0.5
-    assert frame.max() == 255
+    assert frame.max() == 1
 
 
 def test_baseline_preprocessing_centers_the_box_and_ours_the_mass() -> None:
@@ -44,7 +45,7 @@ def test_baseline_preprocessing_centers_the_box_and_ours_the_mass() -> None:
     pen.rectangle((40, 40, 60, 160), fill=0)  # heavy at the left,
     pen.rectangle((60, 90, 160, 110), fill=0)  # with an arm to the right
     columns = np.arange(28)
-    ours, theirs = (frame(page).sum(axis=0).astype(float) for frame in (to_frame, baseline_frame))
+    ours, theirs = (frame(page)[0].sum(axis=0) for frame in (to_frame, baseline_frame))
     assert ours @ columns / ours.sum() == pytest.approx(14, abs=0.6)
     assert theirs @ columns / theirs.sum() < 12.5
 
@@ -52,7 +53,7 @@ def test_baseline_preprocessing_centers_the_box_and_ours_the_mass() -> None:
 def test_baseline_preprocessing_widens_by_its_filter_and_enlarges_nothing() -> None:
     page = np.full((40, 40), 255, np.uint8)
     page[10:20, 20] = 0
-    frame = baseline_frame(Image.fromarray(page).convert("RGB"))
+    frame = baseline_frame(Image.fromarray(page).convert("RGB"))[0]
     grown = BASELINE_THICKEN // 2
     assert (frame > 0).sum() <= 10 * (1 + 2 * grown)  # cut to its box, which it cannot leave
     assert np.ptp(np.nonzero(frame)[0]) + 1 == 10
@@ -66,8 +67,9 @@ def test_baseline_preprocessing_refuses_white_paper() -> None:
 def test_pictures_become_frames_of_both_preprocessings_and_blank_ones_are_never_right() -> None:
     page = pictures.canvas(DRAWN[2].strokes)
     digits = shared.DigitSet.of_pictures([page, BLANK], [2, 0], [7, 8])
-    np.testing.assert_array_equal(digits.frames["digitlib"][0], to_frame(page))
-    np.testing.assert_array_equal(digits.frames["baseline"][0], baseline_frame(page))
+    for name, convert in shared.PREPROCESSINGS.items():
+        expected = frames_to_images(convert(page))
+        np.testing.assert_array_equal(digits.frames[name][0], expected)
     found = shared.predict_sets({"digitnet": bundled()}, {"canvas": digits})["canvas"]
     assert list(found) == ["digitnet", "digitnet, baseline preprocessing"]
     for each in found.values():
@@ -75,21 +77,10 @@ def test_pictures_become_frames_of_both_preprocessings_and_blank_ones_are_never_
         assert each.accuracy.as_dict()["writers"] == 2
 
 
-def test_strokes_go_to_networks_that_take_them_with_digitlib_frames_alone() -> None:
-    torch.manual_seed(0)
-    model = DigitNet(outputs=11, pen=8)
-    assert model.pen is not None
-    torch.nn.init.normal_(model.pen.join.weight)
-    taking = Recognizer.from_model(model, Card("digitnet", {"outputs": 11, "pen": 8}))
-    drawn = shared.DigitSet.of_data(pen_data("unipen", "test", DRAWN))
-    frames = drawn.frames["digitlib"]
-    both = shared.DigitSet({"digitlib": frames, "baseline": frames}, drawn.labels, drawn.channels)
-    networks = {"digitnet": taking, "baseline": Recognizer.load(BASELINE_WEIGHTS)}
-    found = shared.predict_sets(networks, {"strokes": both})["strokes"]
-    for name, network, channels in (
-        ("digitnet", "digitnet", drawn.channels),
-        ("digitnet, baseline preprocessing", "digitnet", None),
-        ("baseline", "baseline", None),
-    ):
-        expected = networks[network].predict_batch(frames, channels).probabilities
+def test_pen_data_is_read_as_strokes() -> None:
+    pens = pen_data("unipen", "test", DRAWN)
+    networks = {"digitnet": bundled(), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
+    found = shared.predict_sets(networks, {"strokes": shared.DigitSet.of_data(pens)})["strokes"]
+    for name, network in networks.items():
+        expected = network.predict_batch(pens.frames()).probabilities
         np.testing.assert_array_equal(found[name].probabilities, expected)

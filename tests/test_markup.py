@@ -102,7 +102,7 @@ def test_names_in_a_network() -> None:
     """An ONNX file names its inner values as it likes."""
     maps = {MARK: np.ones((3, 4, 4), np.float32)}
     explainer: Any = SimpleNamespace(feature_maps=lambda *_: maps)
-    prediction: Any = SimpleNamespace(frame=None, channels=None)
+    prediction: Any = SimpleNamespace(frame=None)
     _, page = maps_html(explainer, SimpleNamespace(prediction=prediction))  # type: ignore[arg-type]
     assert MARK not in page
     assert SAFE in page

@@ -49,7 +49,7 @@ class FakeRecognizer:
 def prediction(digit: int, *, share: float = 0.91, rejected: bool = False) -> Prediction:
     rest = (1 - share) / 9
     shares = tuple(share if n == digit else rest for n in range(10))
-    return Prediction(shares, np.zeros((28, 28), np.uint8), 0.0, 1.0 if rejected else -1.0)
+    return Prediction(shares, np.zeros((4, 28, 28), np.float32), 0.0, 1.0 if rejected else -1.0)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Channels in predictions and in their display: what the network gets from strokes."""
+"""Frames of strokes in predictions and in their display."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import colorsys
 
 import numpy as np
 import pytest
-import torch
 from helpers import pictures_in
 from numpy.typing import NDArray
 
 from digitlib import Prediction, Recognizer
 from digitlib.models.networks import DigitNet
 from digitlib.preprocessing.colors import direction_color, picture_channels, time_color
-from digitlib.preprocessing.strokes import render_with_channels
+from digitlib.preprocessing.frame import frames_to_images, images_to_frames
+from digitlib.preprocessing.strokes import render
 
 LINE = np.array([[0.0, 0.0], [30.0, 0.0]])
 SHARES = (0.1,) * 10
@@ -21,19 +21,13 @@ NO_RED_CONE = np.array([[0.112, 0.888, 0.0], [0.112, 0.888, 0.0], [0.004, -0.004
 
 
 def pictures(*strokes: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
-    return picture_channels(*render_with_channels(strokes))
+    return picture_channels(render(strokes))
 
 
 def hues(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Hues in degrees of the pixels with much ink."""
     inked = picture[picture.max(axis=-1) > 100] / 255
     return np.array([360 * colorsys.rgb_to_hsv(*color)[0] for color in inked])
-
-
-@pytest.fixture(scope="module")
-def pen_recognizer() -> Recognizer:
-    torch.manual_seed(0)
-    return Recognizer.from_model(DigitNet(outputs=11, pen=32))
 
 
 # --- colors -------------------------------------------------------------------------------
@@ -67,23 +61,18 @@ def test_time_grows_lighter_for_the_colour_blind_too() -> None:
 # --- predictions ---------------------------------------------------------------------------
 
 
-def test_a_prediction_keeps_the_channels_that_the_network_got(pen_recognizer: Recognizer) -> None:
-    found = pen_recognizer.predict_strokes([LINE])
-    frame, channels = render_with_channels([LINE])
-    np.testing.assert_array_equal(found.frame, frame)
-    assert found.channels is not None
-    np.testing.assert_array_equal(found.channels, channels)
-    assert pen_recognizer.predict_frame(frame).channels is None
-    assert Recognizer.from_model(DigitNet()).predict_strokes([LINE]).channels is None
+def test_a_prediction_keeps_the_frame_that_the_network_got() -> None:
+    found = Recognizer.from_model(DigitNet(outputs=11, pen=32)).predict_strokes([LINE])
+    np.testing.assert_array_equal(found.frame, render([LINE]))
 
 
 def test_a_notebook_shows_direction_and_time_beside_the_frame() -> None:
-    frame, channels = render_with_channels([LINE])
-    colored = picture_channels(frame, channels)
-    page = Prediction(SHARES, frame, 0.0, channels=channels)._repr_html_()
-    for shown, expected in zip(pictures_in(page), [frame, *colored.values()], strict=True):
+    frame = render([LINE])
+    image, colored = frames_to_images(frame), picture_channels(frame)
+    page = Prediction(SHARES, frame, 0.0)._repr_html_()
+    for shown, expected in zip(pictures_in(page), [image, *colored.values()], strict=True):
         np.testing.assert_array_equal(shown, expected)
     assert page.count("right orange, down green, left blue, up pink") == 2  # alt and title
-    without = Prediction(SHARES, frame, 0.0)._repr_html_()
+    without = Prediction(SHARES, images_to_frames(image), 0.0)._repr_html_()
     assert len(pictures_in(without)) == 1
     assert "direction" not in without

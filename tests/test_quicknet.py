@@ -20,7 +20,7 @@ def test_quicknet_is_small_and_its_maps_halve_evenly() -> None:
     for layer in model.features:  # type: ignore[union-attr]
         if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
             layer.register_forward_hook(lambda _, __, out: shapes.append(tuple(out.shape[1:])))
-    assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert model(torch.zeros(2, 4, 28, 28)).shape == (2, 10)
     assert shapes == [(16, 8, 8), (32, 8, 8), (32, 4, 4), (48, 4, 4), (48, 2, 2)]
 
 
@@ -49,4 +49,4 @@ def test_deskewed_digits_stand_upright_and_are_equally_wide() -> None:
     ids=str,
 )
 def test_quicknet_can_be_varied(arguments: dict[str, Any]) -> None:
-    assert build_network("quicknet", **arguments)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert build_network("quicknet", **arguments)(torch.zeros(2, 4, 28, 28)).shape == (2, 10)

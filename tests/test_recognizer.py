@@ -19,21 +19,21 @@ from digitlib import Prediction, Recognizer
 from digitlib.datasets import catalog
 from digitlib.models.card import Card
 from digitlib.models.inference import digit_score, optimize_for_inference
-from digitlib.models.networks import NETWORKS, build_network, count_parameters
+from digitlib.models.networks import NETWORKS, as_input, build_network, count_parameters
 from digitlib.models.weights import save_model
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.frame import normalize
+from digitlib.preprocessing.frame import frames_to_images, images_to_frames
 from digitlib.training.calibration import fit_temperature
 
 
 @pytest.fixture(scope="module")
 def frames() -> torch.Tensor:
-    """Ten frames, uint8 ``[10, 28, 28]``."""
+    """Ten frames ``[10, 4, 28, 28]``."""
     return torch.from_numpy(np.stack([strokes.render(drawing) for drawing in DIGITS.values()]))
 
 
 def tiny_network(outputs: int = 10) -> nn.Module:
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     return build_network("digitnet", width=4, outputs=outputs).eval()
 
 
@@ -70,7 +70,7 @@ def test_the_temperature_divides_the_logits(temperature: float) -> None:
     made = Recognizer.from_model(Fixed(logits), Card("fixed", temperature=temperature))
     scaled = np.exp(np.array(logits[:10]) / temperature)
     expected = scaled / scaled.sum()
-    found = made.probabilities(torch.zeros(1, 28, 28))[0]
+    found = made.probabilities(torch.zeros(1, 4, 28, 28))[0]
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
     np.testing.assert_allclose(made.predict(page(0)).probabilities, expected, rtol=1e-5)
 
@@ -79,7 +79,7 @@ def test_the_temperature_divides_the_logits(temperature: float) -> None:
 def test_a_batch_is_predicted_as_the_formulas_say(outputs: int, frames: torch.Tensor) -> None:
     middle = float(np.median(tiny(outputs).predict_batch(frames).scores))
     made = tiny(outputs, Card("digitnet", temperature=0.7, threshold=middle))
-    logits = tiny_network(outputs)(normalize(frames[:, None] / 255)).detach().double().numpy()
+    logits = tiny_network(outputs)(as_input(frames)).detach().double().numpy()
     powers = np.exp(logits[:, :10] / 0.7)
     mass = np.exp(logits)
     scores = np.log(mass[:, :10].sum(axis=1) / (mass[:, 10] if outputs == 11 else 1))
@@ -94,20 +94,34 @@ def test_a_batch_is_predicted_as_the_formulas_say(outputs: int, frames: torch.Te
 @pytest.mark.parametrize(
     ("bad", "advice"),
     [
-        (torch.zeros(28, 28), r"\[N, 28, 28\]; these are \(28, 28\)"),
-        (torch.zeros(2, 1, 28, 28), r"\[N, 28, 28\]"),
-        (torch.zeros(2, 28, 27), r"\[N, 28, 28\]"),
-        (torch.zeros(2, 28, 28, dtype=torch.int64), "uint8 0-255 or float 0-1"),
-        (np.zeros((2, 28, 28), bool), "uint8 0-255 or float 0-1"),
-        (torch.full((2, 28, 28), 255.0), "0 to 1.*scale"),
-        (torch.full((2, 28, 28), -0.1), "0 to 1"),
-        (torch.full((2, 28, 28), torch.nan), "NaN"),
+        (torch.zeros(28, 28), r"\[N, 4, 28, 28\], .* these are float32 \[28, 28\]"),
+        (torch.zeros(2, 1, 28, 28), r"float32 \[N, 4, 28, 28\]"),
+        (torch.zeros(2, 4, 28, 27), r"float32 \[N, 4, 28, 28\]"),
+        (torch.zeros(2, 4, 28, 28).double(), r"these are float64 \[2, 4, 28, 28\]"),
+        (torch.zeros(2, 28, 28), r"images uint8 \[N, 28, 28\]"),
+        (np.zeros((2, 28, 28), bool), r"these are bool \[2, 28, 28\]"),
+        (torch.full((2, 4, 28, 28), 255.0), "-1 to 1.*scale"),
+        (torch.full((2, 4, 28, 28), torch.nan), "NaN"),
     ],
     ids=str,
 )
 def test_other_frames_are_refused(bad: object, advice: str) -> None:
     with pytest.raises(ValueError, match=advice):
         bundled().probabilities(bad)
+
+
+def test_images_are_read_as_their_frames(frames: torch.Tensor) -> None:
+    images = frames_to_images(frames.numpy())
+    expected = bundled().predict_batch(images_to_frames(images))
+    for given in (images, torch.from_numpy(images)):
+        for found, wanted in zip(bundled().predict_batch(given), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+    assert np.abs(bundled().predict_batch(frames).scores - expected.scores).max() > 0.1
+
+
+def test_there_may_be_no_frames() -> None:
+    for none in (np.zeros((0, 4, 28, 28), np.float32), np.zeros((0, 28, 28), np.uint8)):
+        assert bundled().predict_batch(none).probabilities.shape == (0, 10)
 
 
 def test_the_network_given_is_left_alone(frames: torch.Tensor) -> None:
@@ -144,9 +158,9 @@ SHARES = (0.01, 0.02, 0.03, 0.5, 0.04, 0.3, 0.05, 0.02, 0.02, 0.01)
 
 
 def prediction(rejected: bool = False) -> Prediction:
-    frame = np.zeros((28, 28), np.uint8)
-    frame[5:20, 13] = 200
-    return Prediction(SHARES, frame, 1.5, 2.5 if rejected else 0.5)
+    image = np.zeros((28, 28), np.uint8)
+    image[5:20, 13] = 200
+    return Prediction(SHARES, images_to_frames(image), 1.5, 2.5 if rejected else 0.5)
 
 
 def test_a_prediction_has_its_best_digits_first() -> None:
@@ -173,7 +187,7 @@ def test_a_notebook_shows_frame_and_bars() -> None:
     assert float(doubt) == pytest.approx(100 * prediction().doubt, abs=0.005)
     (picture,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page_of)
     with Image.open(io.BytesIO(base64.b64decode(picture))) as frame:
-        np.testing.assert_array_equal(np.asarray(frame), prediction().frame)
+        np.testing.assert_array_equal(np.asarray(frame), frames_to_images(prediction().frame))
     assert 'alt="' in page_of
     assert "Not a digit" not in page_of
     assert "Not a digit" in prediction(rejected=True)._repr_html_()
@@ -240,7 +254,7 @@ def test_the_optimized_network_has_the_same_logits(name: str) -> None:
     torch.manual_seed(0)
     late = {"pool_first": False, "stride": 1}
     model = build_network("quicknet", **late) if name == "pooled late" else build_network(name)
-    frames = torch.randn(64, 1, 28, 28)
+    frames = torch.randn(64, 4, 28, 28)
     model.train()(frames)  # batch norm's means are no longer 0 and 1
     made = optimize_for_inference(model)
     torch.testing.assert_close(made(frames), model.eval()(frames), atol=1e-5, rtol=1e-5)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import DIGITS
+from helpers import DIGITS, draw_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +60,7 @@ def test_ink_is_the_distance_to_the_line(drawing: list[np.ndarray], width: float
     fitted = [(stroke - (low + high) / 2) * scale + 10 for stroke in drawing]
     centres = np.stack(np.meshgrid(np.arange(20) + 0.5, np.arange(20) + 0.5), axis=-1)
     expected = np.clip(width / 2 + 0.5 - distance_to_lines(centres, fitted), 0, 1)
-    frame = render(drawing, width=width)
+    frame = draw_image(drawing, width=width)
     # Where the box lies in the frame is tested with `place`; here every place is tried.
     boxes = [
         frame[top : top + 20, left : left + 20] / 255.0 for top in range(9) for left in range(9)
@@ -78,15 +78,15 @@ def test_unit_and_position_do_not_matter(
     drawing: list[np.ndarray], scale: float, right: float, down: float
 ) -> None:
     moved = [stroke * scale + np.array([right, down]) * scale for stroke in drawing]
-    close(render(moved), render(drawing))
+    close(draw_image(moved), draw_image(drawing))
 
 
 @given(drawings)
 @settings(max_examples=60)
 def test_frames_are_as_mnist_has_them(drawing: list[np.ndarray]) -> None:
-    frame = render(drawing)
-    assert frame.dtype == np.uint8
-    assert frame.shape == (28, 28)
+    assert render(drawing).dtype == np.float32
+    assert render(drawing).shape == (4, 28, 28)
+    frame = draw_image(drawing)
     assert frame.max() == 255
     rows, columns = (np.flatnonzero(frame.any(axis=axis)) for axis in (1, 0))
     assert np.ptp(rows) < 20

@@ -6,14 +6,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from helpers import DIGITS, bundled
+from helpers import DIGITS, bundled, draw_image
 from hypothesis import given
 from hypothesis import strategies as st
 
 from digitlib.datasets import non_digits, synthetic
 from digitlib.datasets.base import NO_DIGIT
 from digitlib.datasets.pen import PenDrawing
-from digitlib.preprocessing import strokes
 
 
 def same(first: list[PenDrawing], second: list[PenDrawing]) -> bool:
@@ -61,7 +60,7 @@ def test_digit_styles_are_counted_labelled_and_numbered() -> None:
 def test_digit_styles_vary_and_can_be_drawn() -> None:
     digits = synthetic.draw_digits(20, seed=0)
     for number in range(len(synthetic.DIGIT_STYLES)):
-        frames = {strokes.render(d.strokes).tobytes() for d in digits if d.writer == number}
+        frames = {draw_image(d.strokes).tobytes() for d in digits if d.writer == number}
         assert len(frames) >= 5, synthetic.DIGIT_STYLES[number]
     for digit in digits:
         points = np.concatenate(digit.strokes)
@@ -72,7 +71,7 @@ def test_digit_styles_vary_and_can_be_drawn() -> None:
 def test_digit_styles_look_like_their_digits() -> None:
     # By the bundled network: a style with a wrong label would be read wrong nearly always.
     digits = synthetic.draw_digits(20, seed=77)
-    frames = np.stack([strokes.render(digit.strokes) for digit in digits])
+    frames = np.stack([draw_image(digit.strokes) for digit in digits])
     read = bundled().probabilities(frames).argmax(axis=1)
     right = read == np.array([digit.label for digit in digits])
     for number, style in enumerate(synthetic.DIGIT_STYLES[:-10]):  # without those of a display
@@ -107,7 +106,7 @@ OUTLINES = non_digits.LETTERS | non_digits.SHAPES | non_digits.SYMBOLS
 @pytest.mark.parametrize("outline", OUTLINES.values(), ids=OUTLINES)
 def test_every_outline_can_be_drawn(outline: str) -> None:
     drawing = non_digits.parse_outline(outline)
-    assert strokes.render(drawing).max() == 255
+    assert draw_image(drawing).max() == 255
     points = np.concatenate(drawing)
     assert points.min() >= -0.01
     assert points.max() <= 1.2

@@ -37,25 +37,26 @@ def test_everything_is_read(picture: str, tmp_path: Path) -> None:
 import numpy as np
 from digitlib import BlankDrawingError, Prediction, Recognizer, Studio, WeightsError
 from digitlib.models.explain import Explainer
+from digitlib.preprocessing.frame import frames_to_images, images_to_frames
 _, picture, folder = sys.argv
 recognizer = Recognizer.load()
 strokes = [*np.load(folder + "/strokes.npz").values()]
 found = recognizer.predict_strokes(strokes)
-assert found.channels is not None and "<img" in found._repr_html_()
+assert found.frame[1:].any() and "<img" in found._repr_html_()
 assert recognizer.read(strokes).text == "5" and recognizer.read(picture).text == "3"
 assert "<image" in recognizer.read(picture)._repr_html_()
 frames = np.stack([found.frame] * 300)
+image = frames_to_images(found.frame)
 shares = recognizer.probabilities(frames)
-assert type(shares) is type(recognizer.logits(frames / 255)) is np.ndarray
+assert type(shares) is type(recognizer.logits(image[None])) is np.ndarray
 assert (shares.argmax(axis=1) == 5).all() and not recognizer.predict_batch(frames).rejected.any()
 photo = recognizer.predict(np.load(folder + "/photo.npy"))
 recognizer.export_onnx(folder + "/copy.onnx")
 assert repr(Recognizer.load(folder + "/copy.onnx")) == repr(recognizer)
 explainer = Explainer(recognizer)
-assert set(explainer.feature_maps(found.frame)) < set(
-    explainer.feature_maps(found.frame, found.channels)
-)
-assert explainer.occlusion(found.frame, found.channels).max() > 0
+maps = explainer.feature_maps(found.frame)
+assert set(explainer.feature_maps(images_to_frames(image))) < set(maps)
+assert explainer.occlusion(found.frame).max() > 0
 assert explainer.nearest(found.frame)[0].label == 5
 pad = Studio(recognizer)
 pad.draw(strokes)

@@ -9,30 +9,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
 from digitlib.files import digest
-from digitlib.preprocessing.strokes import PEN_WIDTH, render_with_channels
+from digitlib.preprocessing.strokes import render
 
 SPLITS = ("train", "validation", "test")
 BAR_DELAY = 2  # seconds that loading takes before it shows a progress bar
 
+
+def as_frames(images: Tensor) -> Tensor:
+    """Frames, float32 ``[N, 4, 28, 28]``, of images, uint8 ``[N, 28, 28]``."""
+    return F.pad(images[:, None] / 255, (0, 0, 0, 0, 0, 3))
+
+
 Strokes = Sequence[NDArray[np.float64]]
 Drawings = Sequence[Strokes]  # the strokes of each drawing; none for a picture among them
-
-
-def draw(strokes: Strokes, width: float = PEN_WIDTH) -> NDArray[np.float32]:
-    """The frame of a drawing with its channels, float32 ``[4, 28, 28]``.
-
-    Args:
-        strokes: ``(n, 2)`` arrays of points, x right, y down, any unit.
-        width: pen width in frame px.
-
-    Raises:
-        as :func:`strokes.render`.
-    """
-    image, channels = render_with_channels(strokes, width=width)
-    return np.concatenate([image[None] / np.float32(255), channels])
 
 
 @dataclass(frozen=True)
@@ -82,11 +75,10 @@ class DigitData:
         Drawings are rendered at the default pen width: 10,000 take a second.
         """
         chosen = self.select(rows)
-        frames = torch.zeros(len(chosen), 4, *chosen.images.shape[1:])
-        frames[:, 0] = chosen.images.float() / 255
+        frames = as_frames(chosen.images)
         for frame, strokes in zip(frames, chosen.strokes or (), strict=False):
             if strokes:
-                frame[:] = torch.from_numpy(draw(strokes))
+                frame[:] = torch.from_numpy(render(strokes))
         return frames
 
     def select(self, index: Tensor | slice) -> DigitData:

@@ -131,14 +131,14 @@ class Drawing:
         return [stroke[:, :2] for stroke in self.strokes]
 
     def frame(self) -> Frame:
-        """The frame ``[28, 28]`` of the strokes or the picture.
+        """The frame ``[4, 28, 28]`` of the strokes or the picture.
 
         Raises:
             BlankDrawingError: a picture without ink.
             ValueError: a damaged picture.
         """
         if self.strokes:
-            return pen.render(pen.drop_stray_taps(self.points))
+            return pen.render(self.points, drop_taps=True)
         return to_frame(decode_picture(self.picture))
 
     def to_line(self) -> bytes:

@@ -24,6 +24,7 @@ from digitlib.datasets.drawing_file import (
 )
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.errors import DataDamagedError, DataMissingError
+from digitlib.preprocessing.frame import frames_to_images
 
 # Shares of all drawings; the others are ``train``.
 VALIDATION, TEST = 0.2, 0.2
@@ -97,7 +98,7 @@ def drawing_data(
     for row, drawing in enumerate(drawings):
         if not drawing.strokes:
             try:
-                images[row] = torch.from_numpy(drawing.frame())
+                images[row] = torch.from_numpy(frames_to_images(drawing.frame()))
             except ValueError as error:
                 raise DataDamagedError(
                     f"The drawing {drawing.id} can't be read: {error} Delete it in the pad's "

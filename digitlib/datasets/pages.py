@@ -25,7 +25,7 @@ from digitlib.datasets.base import NO_DIGIT
 from digitlib.datasets.hands import add_habits
 from digitlib.datasets.pen import PenDrawing
 from digitlib.files import data_root
-from digitlib.preprocessing.frame import to_frame
+from digitlib.preprocessing.frame import frames_to_images, to_frame
 from digitlib.preprocessing.strokes import draw_numbered
 
 Points = NDArray[np.float64]
@@ -189,7 +189,7 @@ def _real_pictures() -> tuple[
                 ink, paper = _separate(np.asarray(picture), each.kind in LINED)
                 papers.append(paper)
             elif each.kind in DRAWN:
-                ink = to_frame(picture)
+                ink = frames_to_images(to_frame(picture))
             if name == "digits" and ink is not None and _is_whole(ink):
                 frames.append(ink)
                 labels.append(int(each.text))

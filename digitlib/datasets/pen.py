@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from digitlib.datasets.base import BAR_DELAY, DigitData, pack, unpack
 from digitlib.preprocessing import strokes
+from digitlib.preprocessing.frame import frames_to_images
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,5 @@ def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData
     """Render pen drawings as frames at the default pen width, and keep their strokes."""
     kept = [strokes.drop_stray_taps(drawing.strokes) for drawing in drawings]
     shown = tqdm(kept, f"{name} {split}", delay=BAR_DELAY, leave=False)
-    images = torch.from_numpy(np.stack([strokes.render(drawing) for drawing in shown]))
+    images = torch.from_numpy(np.stack([frames_to_images(strokes.render(each)) for each in shown]))
     return DigitData(name, split, images, **_labels(drawings), strokes=kept)

@@ -16,7 +16,7 @@ from PIL import Image
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.catalog import register
 from digitlib.datasets.mnist import SPLIT_SEED
-from digitlib.preprocessing.frame import ink_to_frame
+from digitlib.preprocessing.frame import frames_to_images, ink_to_frame
 
 
 def sample_pictures() -> tuple[list[Image.Image], NDArray[np.int64]]:
@@ -37,8 +37,9 @@ def build(name: str, split: str, files: list[Path]) -> DigitData:
     """The digits of a split, drawn at random: 1,297 to train, 200 to validate, 300 to test."""
     pictures, targets = sample_pictures()
     inks = [(255 - np.asarray(picture, np.float32)) / 255 for picture in pictures]
-    frames = torch.from_numpy(np.stack([ink_to_frame(ink) for ink in inks]))
-    whole = DigitData(name, split, frames, torch.from_numpy(targets))
+    frames = np.stack([ink_to_frame(ink) for ink in inks])
+    images = torch.from_numpy(frames_to_images(frames))
+    whole = DigitData(name, split, images, torch.from_numpy(targets))
     order = np.random.RandomState(SPLIT_SEED).permutation(len(targets))
     bounds = {"validation": slice(0, 200), "test": slice(200, 500), "train": slice(500, None)}
     return whole.select(torch.from_numpy(np.sort(order[bounds[split]])))

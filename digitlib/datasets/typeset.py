@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.datasets.catalog import register
 from digitlib.datasets.downloads import check_file, missing_error
-from digitlib.preprocessing.frame import FRAME_SIZE, ink_to_frame
+from digitlib.preprocessing.frame import FRAME_SIZE, Frame, frames_to_images, ink_to_frame
 
 # Characters that do not resemble a digit in any of the fonts.
 TYPESET = "ABCDEFGHJKLMNPRTUVWXYacdefhkmnprtuvwx#%&@?=+*<>ΓΔΛΞΠΣΨΩελμπψωЖЮЯДЙ"
@@ -72,9 +72,9 @@ def build_notmnist(name: str, split: str, files: list[Path]) -> DigitData:
     content = gzip.decompress(files[0].read_bytes())
     images = np.frombuffer(content, np.uint8, offset=IDX_HEADER).reshape(-1, FRAME_SIZE, FRAME_SIZE)
     inks = (image / np.float32(255) for image in images if image.any())
-    return _non_digits(name, split, [ink_to_frame(ink) for ink in inks])
+    return _non_digits(name, split, map(ink_to_frame, inks))
 
 
-def _non_digits(name: str, split: str, frames: list[NDArray[np.uint8]]) -> DigitData:
-    labels = torch.full((len(frames),), NO_DIGIT)
-    return DigitData(name, split, torch.from_numpy(np.stack(frames)), labels)
+def _non_digits(name: str, split: str, frames: Iterable[Frame]) -> DigitData:
+    images = np.stack([frames_to_images(frame) for frame in frames])
+    return DigitData(name, split, torch.from_numpy(images), torch.full((len(images),), NO_DIGIT))

@@ -70,7 +70,6 @@ def predict(
     recognizer: Recognizer,
     frames: Tensor,
     labels: NDArray[np.integer[Any]],
-    channels: Tensor | None = None,
     groups: NDArray[np.integer[Any]] | None = None,
     unit: str = "writers",
 ) -> Predictions:
@@ -78,13 +77,11 @@ def predict(
 
     Args:
         recognizer: the network.
-        frames: uint8 ``[N, 28, 28]``.
+        frames: frames or images, as for :meth:`Recognizer.predict_batch`.
         labels: int ``[N]``.
-        channels: float32 ``[N, 3, 28, 28]`` of pen strokes; only networks that take them use them.
         groups, unit: see :class:`Predictions`.
     """
-    used = channels if recognizer.takes_channels else None
-    probabilities, _, rejected = recognizer.predict_batch(frames, used)
+    probabilities, _, rejected = recognizer.predict_batch(frames)
     has_ink = (frames.flatten(1) > 0).any(dim=1).numpy()
     right = has_ink & (probabilities.argmax(axis=1) == labels)
     return Predictions(probabilities, labels, right, rejected, groups, unit)
@@ -95,15 +92,8 @@ def predict_data(recognizer: Recognizer, data: DigitData, *, strokes: bool = Tru
 
     ``strokes=False`` reads pen data as pictures, without stroke direction and order.
     """
-    channels = known_channels(recognizer, data) if strokes else None
-    writers = known_writers(data)
-    return predict(recognizer, data.images, data.labels.numpy(), channels, writers)
-
-
-def known_channels(recognizer: Recognizer, data: DigitData) -> Tensor | None:
-    """The channels of pen data, for a network that takes them; else None."""
-    reads = recognizer.takes_channels and data.strokes is not None
-    return data.frames()[:, 1:].contiguous() if reads else None
+    frames = data.frames() if strokes else data.images
+    return predict(recognizer, frames, data.labels.numpy(), known_writers(data))
 
 
 def known_writers(data: DigitData) -> NDArray[np.integer[Any]] | None:
@@ -140,11 +130,11 @@ def measure(recognizer: Recognizer, data: DigitData) -> dict[str, Any]:
 
     Data sets of non-digits have no accuracy. If writers are known, the intervals are over writers,
     and ``rejected by writer`` has the interval of the rejection rate. Pen data are read as strokes;
-    for a network with pen channels, ``pictures`` has the same numbers without them.
+    ``pictures`` has the same numbers without stroke direction and order.
     """
     numbers = _measure(predict_data(recognizer, data))
     numbers |= {"count": len(data), "digest": data.digest}
-    if known_channels(recognizer, data) is not None:
+    if data.strokes is not None:
         numbers["pictures"] = _measure(predict_data(recognizer, data, strokes=False))
     return numbers
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.colors import direction_color, picture_channels, time_color
+from digitlib.preprocessing.frame import frames_to_images
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -104,10 +105,10 @@ def _bar(share: float) -> str:
 
 def prediction_html(prediction: Prediction) -> str:
     """A prediction for a notebook: the frame, its direction and time if known, and the answer."""
-    pictures = {"frame": (prediction.frame, "the 28 by 28 frame", "")}
-    if prediction.channels is not None:
+    pictures = {"frame": (frames_to_images(prediction.frame), "the 28 by 28 frame", "")}
+    if prediction.frame[1:].any():
         legends = channel_legends()
-        for name, picture in picture_channels(prediction.frame, prediction.channels).items():
+        for name, picture in picture_channels(prediction.frame).items():
             pictures[name] = (picture, ALT[name], f"<br>{legends[name]}")
     figures = "".join(
         f'<figure><img alt="{alt}" src="{frame_url(picture)}" style="width:{FRAME_SIDE}px;'
@@ -126,7 +127,7 @@ def prediction_html(prediction: Prediction) -> str:
 
 
 def frame_url(picture: NDArray[np.uint8]) -> str:
-    """A frame ``[28, 28]``, or a color picture ``[H, W, 3]``, as the ``data:`` URL of a PNG."""
+    """An image ``[28, 28]``, or a color picture ``[H, W, 3]``, as the ``data:`` URL of a PNG."""
     from PIL import Image as PILImage
 
     return image_url(PILImage.fromarray(picture))

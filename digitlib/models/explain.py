@@ -18,8 +18,7 @@ from digitlib.errors import WeightsError
 from digitlib.models.card import EMBEDDING
 from digitlib.models.checksum import add_checksum
 from digitlib.models.recognizer import Recognizer
-from digitlib.preprocessing.frame import FRAME_SIZE, Frame
-from digitlib.preprocessing.strokes import Channels
+from digitlib.preprocessing.frame import FRAME_SIZE, Frame, frames_to_images
 
 Floats = NDArray[np.float32]
 
@@ -43,13 +42,10 @@ class Explainer:
         self.recognizer = recognizer
         self._network = Recognizer(add_outputs(recognizer.network, recognizer.activations))
 
-    def feature_maps(self, frame: Frame, channels: Channels | None = None) -> dict[str, Floats]:
+    def feature_maps(self, frame: Frame) -> dict[str, Floats]:
         """Activations of every stage after its ReLU, by name, in the order of computation.
 
-        Args:
-            frame: uint8 ``[28, 28]``.
-            channels: float32 ``[3, 28, 28]``, stroke direction and order; without them the pen
-                branch computes nothing, and its stages are left out.
+        The pen branch, which adds nothing to the frame of a picture, is left out there.
 
         Returns:
             ``[channels, rows, columns]`` each, or ``[features]`` for a stage without maps.
@@ -57,19 +53,16 @@ class Explainer:
         names = [
             name
             for name in self.recognizer.activations
-            if name != EMBEDDING and (channels is not None or not name.startswith("pen "))
+            if name != EMBEDDING and (frame[1:].any() or not name.startswith("pen "))
         ]
-        given = None if channels is None else channels[None]
-        found = self._network.outputs(frame[None], given, *names)
+        found = self._network.outputs(frame[None], *names)
         return {name: maps[0] for name, maps in zip(names, found, strict=True)}
 
-    def embed(self, frames: NDArray[Any], channels: NDArray[Any] | None = None) -> Floats:
+    def embed(self, frames: NDArray[Any]) -> Floats:
         """The input of the last linear layer, ``[N, features]``; see `Recognizer.predict_batch`."""
-        return self._network.outputs(frames, channels, EMBEDDING)[0]
+        return self._network.outputs(frames, EMBEDDING)[0]
 
-    def occlusion(
-        self, frame: Frame, channels: Channels | None = None, *, digit: int | None = None
-    ) -> Floats:
+    def occlusion(self, frame: Frame, *, digit: int | None = None) -> Floats:
         """The fall of a digit's log-odds when a patch of ink is blanked, per pixel.
 
         After Zeiler and Fergus, 2014, who showed the probability. For a clear digit that stays at 1
@@ -77,18 +70,15 @@ class Explainer:
         the mean over the patches that cover it.
 
         Args:
-            frame: uint8 ``[28, 28]``.
-            channels: float32 ``[3, 28, 28]``, blanked with the ink.
+            frame: float32 ``[4, 28, 28]``.
             digit: 0 to 9; None for the predicted digit.
 
         Returns:
             ``[28, 28]``, nats; below 0 where the digit is more probable without the ink.
         """
-        return self.occlusions(frame, channels, [digit])[0]
+        return self.occlusions(frame, [digit])[0]
 
-    def occlusions(
-        self, frame: Frame, channels: Channels | None, digits: Sequence[int | None]
-    ) -> Floats:
+    def occlusions(self, frame: Frame, digits: Sequence[int | None]) -> Floats:
         """As :meth:`occlusion`, for several digits at once, ``[D, 28, 28]``."""
         # Square patches [P, 28, 28] around every ``STEP``-th pixel, cut off at the edges.
         at = np.arange(FRAME_SIZE)
@@ -97,11 +87,9 @@ class Explainer:
         both = rows[:, None, :, None] & rows[None, :, None, :]
         patches = both.reshape(-1, FRAME_SIZE, FRAME_SIZE)
         # Patches without ink change nothing and are not computed.
-        inked = patches[(patches & (frame > 0)).any(axis=(1, 2))]
+        inked = patches[(patches & (frame[0] > 0)).any(axis=(1, 2))]
         kept = ~np.concatenate([np.zeros((1, FRAME_SIZE, FRAME_SIZE), bool), inked])
-        frames: NDArray[Any] = frame * kept.astype(np.uint8)
-        blanked: Any = None if channels is None else channels * kept[:, None].astype(np.float32)
-        logits = self.recognizer.logits(frames, blanked)[:, :10] / self.recognizer.temperature
+        logits = self.recognizer.logits(frame * kept[:, None])[:, :10] / self.recognizer.temperature
         odds = []
         for each in digits:
             digit = int(logits[0].argmax()) if each is None else each
@@ -118,7 +106,7 @@ class Explainer:
 
         Frames are compared without stroke direction and order, which MNIST doesn't have.
         """
-        similarities = self._directions @ _unit(self.embed(frame[None]))[0]
+        similarities = self._directions @ _unit(self.embed(frames_to_images(frame[None])))[0]
         rows = np.argsort(-similarities, kind="stable")[:count]
         digits = self._digits
         return [
@@ -167,14 +155,14 @@ class TrainingDigit:
     """A digit that the network was trained on.
 
     Attributes:
-        frame: uint8 ``[28, 28]``.
+        image: uint8 ``[28, 28]``.
         label: 0 to 9.
         source: its data set.
         row: its number in the training split of :func:`catalog.load`.
         similarity: cosine of the angle between the two embeddings, up to 1.
     """
 
-    frame: Frame
+    image: NDArray[np.uint8]
     label: int
     source: str
     row: int

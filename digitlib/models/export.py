@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -23,10 +22,9 @@ from digitlib.files import write_bytes
 from digitlib.models import checksum
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS, EMBEDDING, FORMAT, Card
 from digitlib.models.inference import digit_score, optimize_for_inference
-from digitlib.models.networks import count_parameters, reads_strokes
+from digitlib.models.networks import as_input, count_parameters
 from digitlib.models.weights import load_model, model_digest
-from digitlib.preprocessing.frame import FRAME_SIZE, MNIST_MEAN, MNIST_STD
-from digitlib.preprocessing.strokes import CHANNELS
+from digitlib.preprocessing.frame import CHANNELS, FRAME_SIZE, MNIST_MEAN, MNIST_STD
 
 OPSET = 17  # needs onnxruntime 1.13
 OUTPUTS = ("probabilities", "score", "logits")
@@ -36,8 +34,8 @@ class FrameClassifier(nn.Module):
     """The whole computation from frames to probabilities, scores and logits.
 
     Args:
-        network: normalized frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
-            last class for "not a digit"; channels may be a second argument.
+        network: normalized frames ``[N, 4, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]`` with a
+            last class for "not a digit".
         temperature: divisor of the logits before softmax.
 
     Attributes:
@@ -49,8 +47,7 @@ class FrameClassifier(nn.Module):
         super().__init__()
         self.network = optimize_for_inference(network, relu_first=True)
         self.temperature = temperature
-        self.scale, self.shift = 1 / (255 * MNIST_STD), -MNIST_MEAN / MNIST_STD
-        self.normalizes = not _normalize_in_weights(self.network, self.scale, self.shift)
+        self.normalizes = not _normalize_in_weights(self.network)
         self.activations: dict[str, Tensor] = {}
         numbers: Counter[str] = Counter()
         last = None
@@ -70,22 +67,17 @@ class FrameClassifier(nn.Module):
         """Hook: store a module's output, or its input before it runs."""
         self.activations[name] = given[0] if output is None else output
 
-    def forward(self, frames: Tensor, channels: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Probabilities, scores, logits and activations of uint8 frames ``[N, 28, 28]``."""
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Probabilities, scores, logits and activations of frames ``[N, 4, 28, 28]``."""
         self.activations.clear()
-        given = frames[:, None].float()
-        if self.normalizes:
-            given = given * self.scale + self.shift
-        if channels is not None:
-            given = torch.cat([given, channels + torch.zeros_like(given)], dim=1)  # all frames
-        logits = self.network(given)
+        logits = self.network(as_input(frames) if self.normalizes else frames)
         probabilities = (logits[:, :10] / self.temperature).softmax(dim=1)
         return probabilities, digit_score(logits), logits, *self.activations.values()
 
 
 @torch.no_grad()
-def _normalize_in_weights(network: nn.Module, scale: float, shift: float) -> bool:
-    """Merge the normalization ``scale * x + shift`` into the first layer, unless that has padding.
+def _normalize_in_weights(network: nn.Module) -> bool:
+    """Merge the normalization of the ink into the first layer, unless that has padding.
 
     Padding would then have another shade. The return value says whether it was merged.
     """
@@ -93,9 +85,8 @@ def _normalize_in_weights(network: nn.Module, scale: float, shift: float) -> boo
     if not isinstance(first, nn.Conv2d) or first.padding != (0, 0):
         return False
     bias = torch.zeros(first.out_channels) if first.bias is None else first.bias
-    ink = first.weight[:, 0]
-    first.bias = nn.Parameter(bias + shift * ink.sum(dim=(1, 2)), requires_grad=False)
-    ink.mul_(scale)
+    ink = first.weight[:, 0].div_(MNIST_STD)
+    first.bias = nn.Parameter(bias - MNIST_MEAN * ink.sum(dim=(1, 2)))
     return True
 
 
@@ -105,24 +96,19 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
     :meth:`Recognizer.export_onnx` describes the file. The model is not changed.
 
     Args:
-        model: maps normalized frames ``[N, 1, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
+        model: maps normalized frames ``[N, 4, 28, 28]`` to logits ``[N, 10]``, or ``[N, 11]``
             with a last class for "not a digit".
         card: with temperature and thresholds; 1 and -inf without a card.
     """
     model = copy.deepcopy(model).cpu().float().eval()
     card = card or Card(type(model).__name__)
     classifier = FrameClassifier(model, card.temperature).eval()
-    inputs = {"frames": torch.zeros(2, FRAME_SIZE, FRAME_SIZE, dtype=torch.uint8)}
-    if reads_strokes(model):
-        inputs["channels"] = torch.zeros(2, len(CHANNELS), FRAME_SIZE, FRAME_SIZE)
+    inputs = {"frames": torch.zeros(2, len(CHANNELS), FRAME_SIZE, FRAME_SIZE)}
     classifier(*inputs.values())  # fills in the names of its activations
-    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)} | {"channels": {0: "N or 1"}}
+    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)}
     names = [*OUTPUTS, *classifier.activations]
     file = export_module(classifier, inputs, names, axes)
     del file.graph.output[len(OUTPUTS) :]  # an Explainer makes the activations outputs again
-    if reads_strokes(model):  # an input with a value is optional; the one frame is broadcast
-        empty = np.zeros((1, len(CHANNELS), FRAME_SIZE, FRAME_SIZE), np.float32)
-        file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "channels"))
     metadata = {
         "parameters": str(count_parameters(model)),
         "weights": model_digest(model),

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.frame import Frame
-from digitlib.preprocessing.strokes import Channels
 
 
 @dataclass(frozen=True)
@@ -19,18 +18,15 @@ class Prediction:
 
     Attributes:
         probabilities: of the digits 0 to 9, 10 floats that sum to 1.
-        frame: uint8 ``[28, 28]``, the input of the network.
+        frame: float32 ``[4, 28, 28]``, the input of the network.
         score: how much the drawing looks like a digit; higher is more.
         threshold: a drawing with a lower score is rejected.
-        channels: float32 ``[3, 28, 28]``, stroke direction and order, as the network got them; None
-            for a picture, and for a network that doesn't take them.
     """
 
     probabilities: tuple[float, ...]
     frame: Frame
     score: float
     threshold: float = -math.inf
-    channels: Channels | None = None
 
     @property
     def rejected(self) -> bool:

@@ -19,8 +19,7 @@ from digitlib.models.card import BUNDLED_NETWORK, Card, parse_card
 from digitlib.models.checksum import verify_checksum, wrap_errors
 from digitlib.models.prediction import BatchPrediction, Prediction
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
-from digitlib.preprocessing.strokes import Channels
+from digitlib.preprocessing.frame import CHANNELS, FRAME_SIZE, Frame, images_to_frames, to_frame
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,6 +30,7 @@ Numbers = TypeVar("Numbers", NDArray[Any], "Tensor")
 
 CHUNK = 128  # frames per pass: memory is bounded, and their maps stay in the processor's cache
 MIN_CHUNK = 32  # frames that are worth a thread of their own
+SHAPE = [len(CHANNELS), FRAME_SIZE, FRAME_SIZE]  # of a frame
 
 
 class Recognizer:
@@ -42,12 +42,11 @@ class Recognizer:
     Attributes:
         card: of the network's weights.
         parameters: number of the network's parameters.
-        takes_channels: the network also reads stroke direction and order.
         weights: digest of the network's weights.
         activations: names of those that an :class:`Explainer` shows.
 
     Raises:
-        WeightsError: this is not an ONNX file of digitlib, or it is damaged.
+        WeightsError: this is not an ONNX file of this digitlib, or it is damaged.
     """
 
     def __init__(self, network: bytes) -> None:
@@ -57,7 +56,6 @@ class Recognizer:
         self.network = network
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a frame is too little work to share
-        options.log_severity_level = 3  # errors; it warns of the optional input
         try:
             self._session = onnxruntime.InferenceSession(
                 network, options, providers=["CPUExecutionProvider"]
@@ -69,8 +67,9 @@ class Recognizer:
         self.card = Card.from_json(parse_card(stored))
         self.parameters, self.weights = int(stored["parameters"]), stored["weights"]
         self.activations: list[str] = json.loads(stored.get("activations", "[]"))
-        optional = self._session.get_overridable_initializers()
-        self.takes_channels = "channels" in [each.name for each in optional]
+        inputs = {each.name: each.shape[1:] for each in self._session.get_inputs()}
+        if inputs != {"frames": SHAPE}:
+            raise WeightsError("This ONNX file is for another digitlib: export its weights again.")
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
         drawn = self.card.stroke_threshold
         self.stroke_threshold = self.threshold if drawn is None else drawn
@@ -130,8 +129,6 @@ class Recognizer:
             BlankDrawingError: there are no points.
             InputError: a stroke has the wrong shape or type or a NaN, or there are too many points.
         """
-        if self.takes_channels:
-            return self._predict(*strokes.render_with_channels(drawing, drop_taps=True))
         return self._predict(strokes.render(drawing, drop_taps=True))
 
     def read(self, source: Any) -> Reading:
@@ -153,89 +150,73 @@ class Recognizer:
 
         return read(source)
 
-    def predict_frame(self, frame: Frame, channels: Channels | None = None) -> Prediction:
-        """Read the digit in one frame, uint8 ``[28, 28]``; channels are float32 ``[3, 28, 28]``.
+    def predict_frame(self, frame: Frame) -> Prediction:
+        """Read the digit in one frame, float32 ``[4, 28, 28]``.
 
         Raises:
-            ValueError: a wrong shape or type, or channels for a network that doesn't take them.
+            ValueError: wrong shape or type, or numbers outside -1 to 1.
         """
-        if frame.dtype != np.uint8:
-            raise ValueError(f"A frame must be uint8 [28, 28], not {frame.dtype}.")
-        self._check(frame[None], None if channels is None else channels[None])
-        return self._predict(frame, channels)
+        _check(frame[None])
+        return self._predict(frame)
 
-    def _predict(self, frame: Frame, channels: Channels | None = None) -> Prediction:
+    def _predict(self, frame: Frame) -> Prediction:
         """As :meth:`predict_frame`, without checks."""
-        inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
-        if channels is not None:
-            inputs["channels"] = channels[None]
-        probabilities, scores = self._session.run(["probabilities", "score"], inputs)
-        threshold = self.threshold if channels is None else self.stroke_threshold
-        shares = tuple(probabilities[0].tolist())
-        return Prediction(shares, frame, float(scores[0]), threshold, channels)
+        probabilities, scores = self._session.run(
+            ["probabilities", "score"], {"frames": frame[None]}
+        )
+        threshold = self.stroke_threshold if frame[1:].any() else self.threshold
+        return Prediction(tuple(probabilities[0].tolist()), frame, float(scores[0]), threshold)
 
-    def predict_batch(
-        self, frames: Tensor | NDArray[Any], channels: Tensor | NDArray[Any] | None = None
-    ) -> BatchPrediction:
-        """Probabilities, scores and rejections of frames ``[N, 28, 28]`` in MNIST's convention.
+    def predict_batch(self, frames: Tensor | NDArray[Any]) -> BatchPrediction:
+        """Probabilities, scores and rejections of frames.
 
         Besides the frames and the result, it takes the memory of ``CHUNK`` frames per core.
 
         Args:
-            frames: array or tensor, uint8 0-255, or float 0-1, which is rounded to uint8.
-            channels: float32 ``[N, 3, 28, 28]``, stroke direction and order, 0 for pictures.
+            frames: array or tensor of frames, float32 ``[N, 4, 28, 28]``, or of images in MNIST's
+                convention, uint8 ``[N, 28, 28]``.
 
         Raises:
-            ValueError: wrong shape or type, frames with NaN or floats outside 0-1, or channels for
-                a network that doesn't take them.
+            ValueError: wrong shape or type, or frames with numbers outside -1 to 1.
         """
-        probabilities, scores = self.outputs(frames, channels, "probabilities", "score")
-        threshold: Any = self.threshold
-        if channels is not None:
-            drawn = _to_array(channels).reshape(len(channels), -1).any(axis=1)
-            threshold = np.where(drawn, self.stroke_threshold, self.threshold)
+        probabilities, scores = self.outputs(frames, "probabilities", "score")
+        drawn = frames.ndim == 4 and _to_array(frames)[:, 1:].any(axis=(1, 2, 3))
+        threshold = np.where(drawn, self.stroke_threshold, self.threshold)
         return BatchPrediction(probabilities, scores, scores < threshold)
 
-    def probabilities(self, frames: Numbers, channels: Numbers | None = None) -> Numbers:
+    def probabilities(self, frames: Numbers) -> Numbers:
         """Probabilities as in :meth:`predict_batch`, an array or a tensor, like ``frames``."""
-        return self._like(frames, channels, "probabilities")
+        return self._like(frames, "probabilities")
 
-    def logits(self, frames: Numbers, channels: Numbers | None = None) -> Numbers:
+    def logits(self, frames: Numbers) -> Numbers:
         """Output before temperature and softmax, ``[N, 10]`` or ``[N, 11]``, like ``frames``."""
-        return self._like(frames, channels, "logits")
+        return self._like(frames, "logits")
 
-    def _like(self, frames: Any, channels: Any, name: str) -> Any:
+    def _like(self, frames: Any, name: str) -> Any:
         """One output, as an array, or as a tensor if ``frames`` is one."""
-        (found,) = self.outputs(frames, channels, name)
+        (found,) = self.outputs(frames, name)
         return sys.modules["torch"].from_numpy(found) if hasattr(frames, "detach") else found
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the computation from frames to probabilities as ONNX, for any runtime.
 
-        Its input ``frames`` is uint8 ``[N, 28, 28]``, any number of frames from
-        :func:`frame.to_frame`. The optional input ``channels`` comes from
-        :func:`strokes.render_with_channels`. Its outputs are ``probabilities``, float ``[N, 10]``,
-        with the temperature applied, ``score``, float ``[N]``, and ``logits``. A score below
-        ``rejection_threshold`` in the file's metadata means "not a digit"; with channels, the
+        Its input ``frames`` is float32 ``[N, 4, 28, 28]``, any number of frames from
+        :func:`frame.to_frame` and :func:`strokes.render`. Its outputs are ``probabilities``, float
+        ``[N, 10]``, with the temperature applied, ``score``, float ``[N]``, and ``logits``. A score
+        below ``rejection_threshold`` in the file's metadata means "not a digit"; for strokes, the
         threshold is ``stroke_rejection_threshold``. :meth:`load` reads the file.
         """
         write_bytes(Path(path), self.network)
 
-    def outputs(self, frames: Any, channels: Any, *names: str) -> list[NDArray[np.float32]]:
+    def outputs(self, frames: Any, *names: str) -> list[NDArray[np.float32]]:
         """Outputs of the network by name; arguments and errors as :meth:`predict_batch`."""
-        self._check(frames, channels)
+        _check(frames)
         shapes = {each.name: each.shape[1:] for each in self._session.get_outputs()}
         results = [np.empty((len(frames), *shapes[name]), np.float32) for name in names]
 
         def read(part: slice) -> None:
             array = _to_array(frames[part])
-            if array.dtype != np.uint8:
-                if not (array.min() >= 0 and array.max() <= 1):
-                    raise ValueError("Float frames must be from 0 to 1 without NaN: scale them.")
-                array = np.rint(array * np.float32(255)).astype(np.uint8)
-            inputs = {"frames": array}
-            if channels is not None:
-                inputs["channels"] = _to_array(channels[part])
+            inputs = {"frames": images_to_frames(array) if array.ndim == 3 else array}
             for result, found in zip(results, self._session.run(names, inputs), strict=True):
                 result[part] = found
 
@@ -249,19 +230,17 @@ class Recognizer:
                 list(pool.map(read, parts))
         return results
 
-    def _check(self, frames: Any, channels: Any) -> None:
-        """Raise ValueError if frames or channels have the wrong shape or type."""
-        if frames.ndim != 3 or frames.shape[1:] != (FRAME_SIZE, FRAME_SIZE):
-            raise ValueError(f"frames must be [N, 28, 28]; these are {tuple(frames.shape)}.")
-        kind = _to_array(frames[:0]).dtype
-        if kind != np.uint8 and not np.issubdtype(kind, np.floating):
-            raise ValueError(f"frames must be uint8 0-255 or float 0-1, not {kind}.")
-        if channels is not None:
-            if not self.takes_channels:
-                raise ValueError(f"This {self.card.model} has no pen branch: it takes no channels.")
-            expected = (len(frames), len(strokes.CHANNELS), FRAME_SIZE, FRAME_SIZE)
-            if tuple(channels.shape) != expected or _to_array(channels[:0]).dtype != np.float32:
-                raise ValueError(f"channels must be float32 {[*expected]}.")
+
+def _check(frames: Any) -> None:
+    """Raise ValueError if frames or images have the wrong shape, type or range."""
+    kind, shape = str(frames.dtype).removeprefix("torch."), [*frames.shape[1:]]
+    if (kind, shape) not in (("float32", SHAPE), ("uint8", SHAPE[1:])):
+        raise ValueError(
+            "Frames must be float32 [N, 4, 28, 28], or images uint8 [N, 28, 28]; "
+            f"these are {kind} {[*frames.shape]}."
+        )
+    if kind == "float32" and len(frames) and not (frames.min() >= -1 and frames.max() <= 1):
+        raise ValueError("Frames must be from -1 to 1 without NaN: scale them.")
 
 
 def _to_array(values: Any) -> NDArray[Any]:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitlib.preprocessing.frame import Frame
-from digitlib.preprocessing.strokes import Channels
 
 RIGHT_HUE = 70  # degrees in OKLCH; down is a quarter turn further
 DIRECTION_LIGHTNESS, DIRECTION_CHROMA = (
@@ -37,18 +36,14 @@ _CONES_TO_RGB = np.array([
 Picture = NDArray[np.uint8]  # [28, 28, 3]
 
 
-def picture_channels(frame: Frame, channels: Channels) -> dict[str, Picture]:
-    """Color pictures of the direction and time of a drawn frame.
-
-    Args:
-        frame: uint8 ``[28, 28]``; its ink is the brightness of the pictures.
-        channels: float32 ``[3, 28, 28]``, from :func:`strokes.render_with_channels`.
+def picture_channels(frame: Frame) -> dict[str, Picture]:
+    """Color pictures of the direction and time of a drawn frame; its ink is their brightness.
 
     Returns:
         ``direction`` and ``time``, uint8 ``[28, 28, 3]``; black where there is no ink.
     """
-    ink = frame / 255
-    x, y, time = np.clip(channels / np.maximum(ink, 1 / 255), -1, 1)
+    ink = frame[0].astype(np.float64)
+    x, y, time = np.clip(frame[1:] / np.maximum(ink, 1 / 255), -1, 1)
     colors = {"direction": direction_color(x, y), "time": time_color(time)}
     brightness = 255 * ink[..., None]
     return {name: np.rint(brightness * color).astype(np.uint8) for name, color in colors.items()}

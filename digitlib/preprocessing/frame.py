@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FRAME_SIZE = 28
 BOX_SIZE = 20
+CHANNELS = ("ink", "direction x", "direction y", "time")
 MASS_CENTER = 14.0  # index of the center of mass, rows and columns; QMNIST, section 2
 MNIST_MEAN = 0.1307  # of the 60,000 training images, scaled to 0-1
 MNIST_STD = 0.3081
@@ -41,7 +42,8 @@ MAX_STROKE = 4.0  # frame px; wider strokes are thinned if the picture shows the
 BASELINE_THICKEN = 3  # px of the max-filter
 
 Pixels = TypeVar("Pixels", NDArray[np.floating[Any]], "Tensor")
-Frame = NDArray[np.uint8]  # [28, 28], 0-255, white ink on black
+# [4, 28, 28]: ink 0-1 in steps of 1/255; stroke direction x and y and time, -1 to 1, 0 for pictures
+Frame = NDArray[np.float32]
 
 _indices = np.arange(FRAME_SIZE, dtype=np.float64)
 _overlaps: dict[int, NDArray[np.float32]] = {}
@@ -54,7 +56,7 @@ def to_frame(image: Any) -> Frame:
         image: as for :func:`read.read_gray`; dark ink on light paper or the reverse.
 
     Returns:
-        uint8 ``[28, 28]``.
+        float32 ``[4, 28, 28]``: the ink, 0-1, and three channels of 0.
 
     Raises:
         BlankDrawingError: the picture has one color, or no ink that stands out.
@@ -75,7 +77,7 @@ def ink_to_frame(ink: NDArray[np.floating[Any]]) -> Frame:
         BlankDrawingError: there is no ink.
     """
     crop = square_window(isolate_digit(ink.astype(np.float32, copy=False)))
-    return place_box(reduce_to_box(normalize_stroke_width(crop)))
+    return place(reduce_to_box(normalize_stroke_width(crop))[None])
 
 
 def frame_steps(image: Any) -> dict[str, NDArray[Any]]:
@@ -83,7 +85,7 @@ def frame_steps(image: Any) -> dict[str, NDArray[Any]]:
 
     Returns:
         ``grayscale``, ``ink``, ``digit``, ``crop``, ``box`` (float 0-1, of different sizes),
-        ``frame`` (uint8 ``[28, 28]``) and ``input`` (float ``[1, 28, 28]``, normalized).
+        ``frame`` (float32 ``[4, 28, 28]``) and ``input`` (its ink normalized, ``[1, 28, 28]``).
     """
     from digitlib.preprocessing.paper import find_ink
 
@@ -92,12 +94,23 @@ def frame_steps(image: Any) -> dict[str, NDArray[Any]]:
     digit = isolate_digit(ink)
     crop = square_window(digit)
     box = reduce_to_box(normalize_stroke_width(crop))
-    frame = place_box(box)
-    given = normalize(frame[None].astype(np.float32) / np.float32(255))
+    frame = place(box[None])
     return {
         "grayscale": gray, "ink": ink, "digit": digit, "crop": crop, "box": box, "frame": frame,
-        "input": given,
+        "input": normalize(frame[:1]),
     }  # fmt: skip
+
+
+def images_to_frames(images: NDArray[np.uint8]) -> Frame:
+    """The frames ``[..., 4, 28, 28]`` of images in MNIST's form, ``[..., 28, 28]``, 0-255."""
+    frames = np.zeros((*images.shape[:-2], len(CHANNELS), FRAME_SIZE, FRAME_SIZE), np.float32)
+    frames[..., 0, :, :] = images / np.float32(255)
+    return frames
+
+
+def frames_to_images(frames: Frame) -> NDArray[np.uint8]:
+    """The ink of frames ``[..., 4, 28, 28]`` as images in MNIST's form, ``[..., 28, 28]``."""
+    return np.rint(frames[..., 0, :, :] * 255).astype(np.uint8)
 
 
 def normalize(frames: Pixels) -> Pixels:
@@ -191,22 +204,17 @@ def reduce_to_box(window: Picture) -> Picture:
     return np.asarray(box * (1 / max(float(box.max()), 1e-6)), np.float32)
 
 
-def place_box(box: NDArray[np.floating[Any]]) -> Frame:
-    """Place a box 0-1 in a frame as :func:`place`, as uint8 0-255."""
-    return np.rint(place(box) * 255).astype(np.uint8)
+def place(boxes: NDArray[np.floating[Any]]) -> Frame:
+    """Place the ink ``[1, H, W]``, or all channels ``[4, H, W]``, in a frame.
 
-
-def place(boxes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Place boxes ``[..., H, W]`` in frames ``[..., 28, 28]``, their center of mass at index 14.
-
-    All move with the first box, which is the ink. The shift is a whole number of pixels, and it
+    The center of mass of the ink moves to index 14. The shift is a whole number of pixels, and it
     stops where the box would leave the frame.
 
     Raises:
         BlankDrawingError: there is no ink.
     """
-    *outer, height, width = boxes.shape
-    box = boxes.reshape(-1, height, width)[0]
+    count, height, width = boxes.shape
+    box = boxes[0]
     total = float(box.sum())
     if not total:
         raise BlankDrawingError("There is no ink in the drawing: draw a digit first.")
@@ -214,16 +222,17 @@ def place(boxes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     x = float(box.sum(axis=0).dot(_indices[:width])) / total
     top = min(max(round(MASS_CENTER - y), 0), FRAME_SIZE - height)
     left = min(max(round(MASS_CENTER - x), 0), FRAME_SIZE - width)
-    frames = np.zeros((*outer, FRAME_SIZE, FRAME_SIZE), boxes.dtype)
-    frames[..., top : top + height, left : left + width] = boxes
-    return frames
+    frame = np.zeros((len(CHANNELS), FRAME_SIZE, FRAME_SIZE), np.float32)
+    frame[:count, top : top + height, left : left + width] = boxes
+    frame[0] = np.rint(frame[0] * 255) / 255
+    return frame
 
 
 def baseline_frame(image: Image.Image) -> Frame:
     """Turn a picture of dark ink on light paper into a frame: the textbook preprocessing.
 
     Returns:
-        uint8 ``[28, 28]``.
+        as :func:`to_frame`.
 
     Raises:
         BlankDrawingError: there is no ink.
@@ -236,4 +245,4 @@ def baseline_frame(image: Image.Image) -> Frame:
     digit.thumbnail((BOX_SIZE, BOX_SIZE), Image.Resampling.LANCZOS)
     frame = Image.new("L", (FRAME_SIZE, FRAME_SIZE))
     frame.paste(digit, ((FRAME_SIZE - digit.width) // 2, (FRAME_SIZE - digit.height) // 2))
-    return np.asarray(frame).copy()
+    return images_to_frames(np.asarray(frame))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from digitlib.errors import BlankDrawingError, InputError
-from digitlib.preprocessing.frame import BOX_SIZE, Frame, place, place_box
+from digitlib.preprocessing.frame import BOX_SIZE, CHANNELS, Frame, place
 from digitlib.preprocessing.limits import check_busy
 
 MAX_STROKES, MAX_POINTS = 20_000, 1_000_000  # of a drawing; larger drawings are refused
@@ -36,13 +36,11 @@ OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area aver
 MAX_TAP_SIZE, MIN_TAP_GAP = 0.2, 0.5
 MIN_PART_HEIGHT = 0.6  # of the drawing's height; a lower part beside a digit belongs to the digit
 
-CHANNELS = ("direction x", "direction y", "time")
 BLOCK = 64  # argmin is fast for rows of a multiple of this many numbers
 SMALLEST_SIDE = 1e-300  # of a drawing in its own unit; reciprocals of smaller numbers may overflow
 SMALLEST_MOVE = 1e-9  # of the longer side, between neighbors; a dot moves less
 
 Strokes = Sequence[NDArray[np.floating[Any]]]
-Channels = NDArray[np.float32]  # [3, 28, 28]
 Points = NDArray[Any]  # [N], x + iy: each operation runs once for both coordinates
 Boxes = NDArray[np.float64]  # [N, 4]: left, top, right, bottom
 
@@ -57,7 +55,11 @@ _MIDDLE = complex(BOX_SIZE / 2, BOX_SIZE / 2)
 
 
 def render(strokes: Strokes, *, width: float = PEN_WIDTH, drop_taps: bool = False) -> Frame:
-    """Draw strokes as a frame.
+    """Draw strokes as a frame with stroke direction and order.
+
+    Each pixel takes the values of the sample nearest to it, times its ink. The direction is a unit
+    vector (x right, y down): from the sample before to the sample after, or 0 for a dot. The time
+    is -1 at the first sample and 1 at the last one, without pauses.
 
     Args:
         strokes: ``(n, 2)`` arrays of points, x right, y down, any unit; a single point is a dot.
@@ -65,28 +67,12 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH, drop_taps: bool = Fals
         drop_taps: leave out what :func:`drop_stray_taps` leaves out.
 
     Returns:
-        uint8 ``[28, 28]``.
+        float32 ``[4, 28, 28]``.
 
     Raises:
         BlankDrawingError: there are no points.
         InputError: a stroke has the wrong shape or type or a NaN, or there are too many points.
         ValueError: the width is out of range.
-    """
-    ink, _ = _draw(_resample(*_validate(strokes, drop_taps))[0], width)
-    return place_box(ink.reshape(BOX_SIZE, BOX_SIZE))
-
-
-def render_with_channels(
-    strokes: Strokes, *, width: float = PEN_WIDTH, drop_taps: bool = False
-) -> tuple[Frame, Channels]:
-    """Draw strokes as a frame and as three input channels with stroke direction and order.
-
-    Each pixel takes the values of the sample nearest to it, times its ink. The direction is a unit
-    vector (x right, y down): from the sample before to the sample after, or 0 for a dot. The time
-    is -1 at the first sample and 1 at the last one, without pauses. Pictures have 0 everywhere.
-
-    Returns:
-        uint8 ``[28, 28]``, and float32 ``[3, 28, 28]``, -1 to 1; arguments and errors as `render`.
     """
     points, numbers = _resample(*_validate(strokes, drop_taps))
     ink, nearest = _draw(points, width)
@@ -98,11 +84,10 @@ def render_with_channels(
     moves[:-1] += steps
     moves /= np.maximum(np.abs(moves), SMALLEST_MOVE)
     last = len(points) - 1
-    values = np.empty((1 + len(CHANNELS), last + 1), np.float32)  # ink, then the channels
+    values = np.empty((len(CHANNELS), last + 1), np.float32)
     time = np.arange(-last, last + 1, 2) / max(last, 1)
     values[0], values[1], values[2], values[3] = 1, moves.real, moves.imag, time
-    placed = place((values.take(nearest, axis=1) * ink).reshape(-1, BOX_SIZE, BOX_SIZE))
-    return np.rint(placed[0] * 255).astype(np.uint8), placed[1:]
+    return place((values.take(nearest, axis=1) * ink).reshape(-1, BOX_SIZE, BOX_SIZE))
 
 
 def _draw(points: Points, width: float) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.datasets.base import NO_DIGIT, DigitData
+from digitlib.datasets.base import NO_DIGIT, DigitData, as_frames
 from digitlib.evaluation.compare import measure
 from digitlib.files import versions
 from digitlib.models.card import Card
@@ -76,15 +76,12 @@ def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     logits, labels = list[Tensor](), list[Tensor]()
     thresholds: dict[str, list[float]] = {"pictures": [], "strokes": []}
     for part in real:
-        frames = part.frames()
-        pictures = frames.clone()
-        pictures[:, 1:] = 0
-        inputs = {"pictures": pictures}
+        inputs = {"pictures": as_frames(part.images)}
         if reads_strokes(result.model) and part.strokes is not None:
-            inputs["strokes"] = frames
+            inputs["strokes"] = part.frames()
         rows = part.sample_indices(size)
-        for kind, given in inputs.items():
-            found = predict_logits(result.model, given)
+        for kind, frames in inputs.items():
+            found = predict_logits(result.model, frames)
             logits.append(found[rows])
             labels.append(part.labels[rows])
             thresholds[kind].append(rejection_threshold(found, part.writers))

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from digitlib.datasets import augment, hands, picture_kinds
-from digitlib.datasets.base import NO_DIGIT, DigitData, Strokes, draw
+from digitlib.datasets.base import NO_DIGIT, DigitData, Strokes, as_frames
+from digitlib.preprocessing.strokes import render
 from digitlib.training.config import TrainConfig
 
 BATCHES, ORDERS = 0, 1  # two kinds of random numbers, after the seed
@@ -135,8 +136,7 @@ class Examples(Dataset[Batch]):
         """Frames ``[N, 4, 28, 28]``, labels, which are drawn with a pen, which have a mark."""
         if not self.config.augment:
             return part.frames(), part.labels, part.drawn, torch.zeros_like(part.drawn)
-        frames = np.zeros((len(part), 4, *part.images.shape[1:]), np.float32)
-        frames[:, 0] = part.images.numpy() / np.float32(255)
+        frames = as_frames(part.images).numpy()
         labels = part.labels.tolist()
         for row, strokes in enumerate(part.strokes or ()):
             if len(strokes):
@@ -144,7 +144,7 @@ class Examples(Dataset[Batch]):
                 width = hands.pen_width(random)
                 if label != labels[row]:  # with a mark, which a wide pen would cover
                     labels[row], width = label, min(width, MARKED_PEN)
-                frames[row] = draw(varied, width)
+                frames[row] = render(varied, width=width)
         found = torch.tensor(labels)
         return torch.from_numpy(frames), found, part.drawn, found != part.labels
 

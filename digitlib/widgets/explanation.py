@@ -22,7 +22,13 @@ from digitlib.models.explain import Explainer
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_channels
-from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, Frame, frame_steps
+from digitlib.preprocessing.frame import (
+    BOX_SIZE,
+    FRAME_SIZE,
+    Frame,
+    frame_steps,
+    frames_to_images,
+)
 from digitlib.preprocessing.strokes import PEN_WIDTH, drop_stray_taps
 from digitlib.widgets.answers import PadRecognizer
 from digitlib.widgets.history import Stroke
@@ -44,7 +50,7 @@ HEAT = np.transpose([np.interp(_LEVELS, _AT, part) for part in np.transpose(RAMP
 NOTHING = "Nothing is drawn yet. Draw a digit to see how the network reads it."
 UNKNOWN = "Only the steps are available: this network does not provide its activations."
 LINE = 0.05  # times the pad's shorter side: width of the strokes
-INKED = 127  # brighter pixels are inside the outline
+INKED = 0.5  # brighter pixels are inside the outline
 
 
 @dataclass(frozen=True)
@@ -117,10 +123,10 @@ def steps_html(drawing: ReadDrawing) -> View:
     prediction = drawing.prediction
     page = _figure(strokes_svg(drawing.strokes, drawing.extent), "strokes")
     page += _figure(placed_svg(drawing.strokes, prediction.frame), "centered")
-    page += _tile("frame", prediction.frame, "the 28 by 28 frame")
-    if prediction.channels is None:
+    page += _tile("frame", frames_to_images(prediction.frame), "the 28 by 28 frame")
+    if not prediction.frame[1:].any():
         return "from the pen to the frame", page
-    for name, picture in picture_channels(prediction.frame, prediction.channels).items():
+    for name, picture in picture_channels(prediction.frame).items():
         page += _tile(name, picture, ALT[name])
     legends = channel_legends().items()
     return "".join(f"<span><span>{name}</span> {legend}</span>" for name, legend in legends), page
@@ -130,12 +136,12 @@ def _picture_steps(picture: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
     """The steps of preprocessing a picture, small enough to be shown."""
     steps = frame_steps(picture)
     del steps["input"]  # the frame in other units
+    steps["frame"] = steps["frame"][0]
     return {name.removesuffix("scale"): _reduced(step) for name, step in steps.items()}
 
 
 def _reduced(step: NDArray[Any]) -> NDArray[np.uint8]:
-    gray = step if step.dtype == np.uint8 else np.rint(255 * step.clip(0, 1)).astype(np.uint8)
-    image = Image.fromarray(gray)
+    image = Image.fromarray(np.rint(255 * step.clip(0, 1)).astype(np.uint8))
     image.thumbnail((STEP_SIDE, STEP_SIDE), Image.Resampling.BOX)
     return np.asarray(image)
 
@@ -144,7 +150,7 @@ def saliency_html(explainer: Explainer, drawing: ReadDrawing) -> View:
     """The ink that supports the prediction, and the ink that supports the second digit."""
     prediction, page = drawing.prediction, ""
     digits = [digit for digit, _ in prediction.top(2)]
-    maps = explainer.occlusions(prediction.frame, prediction.channels, digits)
+    maps = explainer.occlusions(prediction.frame, digits)
     for digit, falls in zip(digits, maps, strict=True):
         name = f"as {digit}"
         about = f"read {name}: the strongest ink moves the log-odds by {np.abs(falls).max():.1f}"
@@ -170,8 +176,7 @@ def saliency_picture(falls: NDArray[Any]) -> NDArray[np.uint8]:
 
 def maps_html(explainer: Explainer, drawing: ReadDrawing) -> View:
     """The strongest feature maps of each stage in a row."""
-    prediction = drawing.prediction
-    stages = explainer.feature_maps(prediction.frame, prediction.channels)
+    stages = explainer.feature_maps(drawing.prediction.frame)
     rows = (_stage(name, maps) for name, maps in stages.items() if maps.ndim == 3)
     return "the most active of each stage", "".join(rows)
 
@@ -212,7 +217,7 @@ def nearest_html(explainer: Explainer, drawing: ReadDrawing) -> View:
     page = "".join(
         _tile(
             f"<b>{digit.label}</b> {digit.source.upper()}",
-            digit.frame,
+            digit.image,
             f"training digit {digit.row} of {digit.source}, labeled {digit.label}: "
             f"similarity {digit.similarity:.2f}",
         )
@@ -286,14 +291,14 @@ def place_strokes(strokes: Sequence[Stroke], frame: Frame) -> list[Stroke]:
 
 def box_corner(frame: Frame) -> tuple[int, int]:
     """Left and top of the 20x20 box around the middle of the frame's ink."""
-    rows, columns = np.nonzero(frame)
+    rows, columns = np.nonzero(frame[0])
     left, top = ((int(at.min()) + int(at.max()) + 1 - BOX_SIZE) / 2 for at in (columns, rows))
     return round(left), round(top)
 
 
 def outline_path(frame: Frame) -> str:
     """The outline of the ink as the ``d`` of an SVG path."""
-    inked = np.pad(frame > INKED, 1).astype(np.int8)
+    inked = np.pad(frame[0] > INKED, 1).astype(np.int8)
     down, across = np.nonzero(np.diff(inked, axis=0)), np.nonzero(np.diff(inked, axis=1))
     flat = (f"M{x - 1} {y}h1" for y, x in zip(*down, strict=True))
     upright = (f"M{x} {y - 1}v1" for y, x in zip(*across, strict=True))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from digitlib.models.display import answer_html, answer_style, frame_url
 from digitlib.models.prediction import Prediction
+from digitlib.preprocessing.frame import frames_to_images
 from digitlib.widgets.history import Stroke
 
 GHOST = 180  # height of the canvas in units of an example
@@ -73,7 +74,8 @@ def result_html(
     """
     if prediction is None:
         return answer_html(None, error=error, pen=pen)
-    frame = f'<img src="{frame_url(prediction.frame)}" alt="{FRAME}" title="{FRAME}">'
+    url = frame_url(frames_to_images(prediction.frame))
+    frame = f'<img src="{url}" alt="{FRAME}" title="{FRAME}">'
     return answer_html(
         prediction.probabilities,
         prediction.doubt,

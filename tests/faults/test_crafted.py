@@ -8,10 +8,10 @@ import tracemalloc
 import numpy as np
 import pytest
 from crafted import chunk, encoded, plain, tiff, tiled
+from helpers import to_image
 from PIL import Image
 
 from digitlib.errors import InputError
-from digitlib.preprocessing.frame import to_frame
 from digitlib.preprocessing.tags import MAX_TILES, check_tags
 
 
@@ -58,7 +58,7 @@ def scans(side: int, count: int) -> bytes:
 def test_bombs_are_refused_unread(content: bytes, advice: str) -> None:
     tracemalloc.start()
     with pytest.raises(InputError, match=advice):
-        to_frame(content)
+        to_image(content)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 20e6
@@ -69,7 +69,7 @@ def test_bombs_are_refused_unread(content: bytes, advice: str) -> None:
 def test_pillow_limits_the_data_of_fewer_tags(kind: str) -> None:
     content = encoded(kind, exif=b"Exif\0\0" + many_tags(900))
     tracemalloc.start()
-    to_frame(content)
+    to_image(content)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 20e6
@@ -85,9 +85,9 @@ def test_tags_of_a_whole_file_are_accepted_up_to_the_limit(order: str) -> None:
 
 
 def test_whole_files_are_read_as_before() -> None:
-    expected = to_frame(plain())
+    expected = to_image(plain())
     for content in (tiled_one(), scans(40, 3), segments(tiff([(274, 3, 1, 1)], b""))):
-        assert np.abs(to_frame(content).astype(int) - expected).mean() < 4
+        assert np.abs(to_image(content).astype(int) - expected).mean() < 4
 
 
 def tiled_one() -> bytes:
@@ -99,9 +99,9 @@ def tiled_one() -> bytes:
 def test_how_a_picture_lies_is_believed_where_it_is_1_to_8(kind: str, stored: int) -> None:
     exif = Image.Exif()
     exif[274] = stored
-    found = to_frame(encoded(kind, plain().convert("RGB"), exif=exif))
+    found = to_image(encoded(kind, plain().convert("RGB"), exif=exif))
     turned = plain().transpose(Image.Transpose.ROTATE_270)
-    expected = to_frame(turned if stored == 6 else plain())
+    expected = to_image(turned if stored == 6 else plain())
     assert np.abs(found.astype(int) - expected).mean() < 4
 
 
@@ -110,4 +110,4 @@ def test_formats_that_are_not_listed_are_not_opened(kind: str) -> None:
     mode = {"BLP": "P", "DDS": "RGB"}.get(kind, "L")
     content = encoded(kind, plain().convert(mode)) if kind != "AVIF" else b"\0\0\0 ftypavif"
     with pytest.raises(InputError, match="it is not a PNG, JPEG"):
-        to_frame(content)
+        to_image(content)
