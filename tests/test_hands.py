@@ -48,13 +48,14 @@ def test_exits_are_too_short_for_another_digit(digit: int) -> None:
         assert length(changed) <= length(DIGITS[digit]) + longest + flag + 1e-9
 
 
-def test_a_one_gets_no_flag_and_a_five_is_not_joined() -> None:
+def test_a_one_gets_no_flag_and_a_five_none_of_both() -> None:
     two_strokes = [DIGITS[5][0][40:], DIGITS[5][0][:40]]
     for seed in SEEDS:
         one = hands.add_habits(DIGITS[1], 1, default_rng(seed))
         assert np.array_equal(one[0][: len(DIGITS[1][0])], DIGITS[1][0])
-        five = hands.add_habits(two_strokes, 5, default_rng(seed), joins=0)
+        five = hands.add_habits(two_strokes, 5, default_rng(seed), flags=0, joins=0)
         assert len(five) == 2
+        assert np.array_equal(five[0], two_strokes[0])
 
 
 def test_loops_open_and_close_a_little() -> None:

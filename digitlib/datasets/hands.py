@@ -69,7 +69,8 @@ def vary(
         strokes = change_loops(strokes, label, random)
         strokes = add_habits(
             strokes, label, random,
-            longest=LONGEST_EXIT.get(label, MAX_EXIT), joins=0 if label == 5 else JOINS,
+            longest=LONGEST_EXIT.get(label, MAX_EXIT),
+            flags=0 if label == 5 else ENTRIES, joins=0 if label in (5, 7) else JOINS,
         )  # fmt: skip
     strokes = reorder(strokes, random)
     points = np.concatenate(strokes)
@@ -103,6 +104,7 @@ def add_habits(
     random: Generator,
     *,
     longest: float = MAX_EXIT,
+    flags: float = ENTRIES,
     joins: float = JOINS,
 ) -> list[Points]:
     """The drawing of a digit by a hand that ends, begins and lifts the pen in another way.
@@ -115,7 +117,8 @@ def add_habits(
         digit: 0 to 9.
         random: of all choices.
         longest: exit stroke or hook.
-        joins: probability of a joint. It would close the belly of a five, as in a six.
+        flags: probability of a flag. It may make an eight of a five.
+        joins: probability of a joint. It would make a six of a five, and a two of a seven.
     """
     changed = list(strokes)
     size = _size(changed)
@@ -134,7 +137,7 @@ def add_habits(
         exit_stroke = _curve(last[-1], way, size * min(length, longest), turn)
         changed[-1] = np.concatenate([last, exit_stroke])
     first = changed[0]
-    if len(first) > 2 and digit != 1 and random.random() < ENTRIES:
+    if len(first) > 2 and digit != 1 and random.random() < flags:
         above = random.random() < 0.3
         way = np.pi * (random.uniform(-0.9, -0.1) if above else random.uniform(0.5, 1.1))
         flag = _curve(first[0], way, size * random.uniform(0.05, 0.2), random.uniform(-0.5, 0.5))
@@ -162,7 +165,7 @@ def change_loops(strokes: Sequence[Points], digit: int, random: Generator) -> li
     size = _size(changed)
     if random.random() < CUTS:
         share = random.uniform(0, MAX_CUT)
-        if random.random() < 0.5:
+        if digit == 9 or random.random() < 0.5:  # an open nine is near a four or a five
             changed[-1] = _cut_end(changed[-1], share)
         else:
             changed[0] = _cut_end(changed[0][::-1], share)[::-1]
