@@ -28,7 +28,7 @@ def test_the_page_has_the_results_of_the_log(log: Path) -> None:
     before = page.read_bytes()
     experiments.write_page(log)
     assert page.read_bytes() == before
-    assert "| BaselineCNN | 98.17% | 4 | 12.9 | -1.08 (-1.25 to -0.91) |" in page.read_text(
+    assert "| BaselineCNN | 4 | 12.9 | 98.17%: -1.08 (-1.25 to -0.91) |" in page.read_text(
         encoding="utf-8"
     )
 
@@ -57,7 +57,7 @@ def test_a_group_is_run_and_replaces_its_older_runs(
     own = pd.read_csv(log).iloc[-4:]
     assert own["experiment"].tolist() == ["as it is", "as it is", "more", "more"]
     assert (own[["seed", "validation_errors", "test_errors"]].iloc[1] == [1, 20, 30]).all()
-    assert "| more | 90.00% | 2 | 1.5 | +0.00 |" in log.with_suffix(".md").read_text(
+    assert "| more | 2 | 1.5 | 90.00%: +0.00 |" in log.with_suffix(".md").read_text(
         encoding="utf-8"
     )
 

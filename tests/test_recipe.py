@@ -24,9 +24,8 @@ from digitlib.models.weights import load_model, model_digest
 from digitlib.training import calibration, recipe
 from digitlib.training.calibration import make_card
 from digitlib.training.config import PRESETS, STUDENT, TEACHERS
-from digitlib.training.logits import predict_logits
 from digitlib.training.recipe import Output
-from digitlib.training.trainer import TrainResult, fit
+from digitlib.training.trainer import TrainResult, fit, predict_logits
 
 SMALL = small_config(epochs=2, subset=64)
 TAUGHT = replace(SMALL, distill_weight=0.5)

@@ -20,9 +20,8 @@ from digitlib.datasets.base import DigitData
 from digitlib.models.weights import model_digest, read_tensors
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.examples import Splits
-from digitlib.training.logits import model_accuracy
-from digitlib.training.optimization import learning_rate, make_ema_model
-from digitlib.training.trainer import TrainResult, fit
+from digitlib.training.optimization import learning_rate
+from digitlib.training.trainer import TrainResult, fit, model_accuracy
 
 
 def run(config: TrainConfig, checkpoint: Path | None = None, **options: object) -> TrainResult:
@@ -176,22 +175,6 @@ def test_digits_are_learned() -> None:
 def test_every_setting_has_an_effect(changes: dict) -> None:
     plain, changed = run(small_config(epochs=1)), run(small_config(epochs=1, **changes))
     assert model_digest(plain.model) != model_digest(changed.model)
-
-
-def test_the_average_of_weights_and_buffers_is_exponential_after_a_warm_up() -> None:
-    model, decay = torch.nn.BatchNorm1d(3), 0.6
-    average = make_ema_model(model, decay)
-    expected = {name: value.double() for name, value in model.state_dict().items()}
-    for step in range(8):
-        for value in model.state_dict().values():
-            value.copy_(torch.full_like(value, step**2))
-        average.update_parameters(model)
-        keep = min(decay, (1 + step) / (10 + step))
-        for name, value in model.state_dict().items():
-            mean = keep * expected[name] + (1 - keep) * value.double()
-            expected[name] = mean if value.is_floating_point() else value.double()
-    for name, value in average.module.state_dict().items():
-        torch.testing.assert_close(value.double(), expected[name], atol=1e-5, rtol=1e-5)
 
 
 def test_accuracy_counts_the_class_not_a_digit() -> None:

@@ -17,8 +17,7 @@ from digitlib.models.card import Card
 from digitlib.models.inference import digit_score
 from digitlib.models.networks import reads_strokes
 from digitlib.models.recognizer import Recognizer
-from digitlib.training.logits import predict_logits
-from digitlib.training.trainer import TrainResult
+from digitlib.training.trainer import TrainResult, predict_logits
 
 FALSE_REJECTION = 0.01  # allowed share of rejected digits, of each data set
 WRITER_REJECTION = 0.05  # allowed share of one writer's

@@ -72,7 +72,6 @@ class TrainConfig:
 
     # The machine
     precision: Literal["float32", "bfloat16"] = "float32"  # of the layers; bfloat16 is faster
-    compile: bool = False  # torch.compile: a minute of warm-up, then faster on GPUs
     device: str = "auto"  # auto is cuda, else mps, else cpu
 
     @model_validator(mode="after")
@@ -96,7 +95,7 @@ STUDENT = TrainConfig(
     epochs=12,
     marks=0.06,
     no_digit_weight=0.7,  # a letter read as a digit is cheaper than a digit rejected
-    ema_decay=0.999,
+    ema_decay=0.998,
     precision="bfloat16",
 )
 # Equal networks but for their seeds, each on all data from random weights.

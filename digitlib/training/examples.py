@@ -64,10 +64,6 @@ class Batch(NamedTuple):
     labels: Tensor
     pictures: Tensor
 
-    def to(self, device: torch.device) -> Batch:
-        """The batch on another device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
-
     @property
     def shown(self) -> Tensor:
         """The frames as the network sees them."""
@@ -95,16 +91,10 @@ class Examples(Dataset[Batch]):
 
     def loader(self, first: int, processes: int) -> Iterator[Batch]:
         """The batches from number ``first`` on; without processes, they are drawn here."""
-        return iter(
-            DataLoader(
-                self,
-                batch_size=None,  # an item is a batch
-                sampler=range(first, len(self)),
-                num_workers=processes,
-                prefetch_factor=PREFETCHED if processes else None,
-                worker_init_fn=_use_one_thread,
-            )
-        )
+        return iter(DataLoader(
+            self, None, sampler=range(first, len(self)), num_workers=processes,
+            prefetch_factor=PREFETCHED if processes else None, worker_init_fn=_use_one_thread,
+        ))  # fmt: skip
 
     def __getitem__(self, number: int) -> Batch:
         random = default_rng([self.config.seed, BATCHES, number])

@@ -30,6 +30,7 @@ from digitlib.training.sweep import sweep
 LOG = REPORTS / "experiments.csv"
 _QUICK = PRESETS["quick"]
 _SMALL_BATCHES = {"batch_size": 64, "learning_rate": 0.3, "warmup": 0.1}
+_NARROW = {"width": 12, "channels": 1}
 _LOOP = replace(
     _QUICK, model_arguments={}, epochs=3, learning_rate=0.02, schedule="constant", warmup=0.1,
     weight_decay=0.0, label_smoothing=0.0, precision="float32", device="cpu",
@@ -48,7 +49,7 @@ _ADDITIONS: dict[str, dict[str, Any]] = {
     "every frame varied": {"augment": True},
     "running mean of the weights": {"ema_decay": 0.98},
 }
-# The student of the recipe, in a fifth of its steps.
+# The student of the recipe, in an eighth of its steps.
 _STUDENT = replace(PRESETS["default"], epochs=4, device="cpu")
 
 
@@ -59,11 +60,12 @@ def _without(*names: str) -> dict[str, Any]:
     return {"datasets": (_STUDENT.datasets[0], *kept), "mix_ratios": tuple(kept.values())}
 
 
-# Columns of the group ``recipe``, and what they are called in its table.
+# Columns of accuracies, and what they are called in the tables; but for the first, only the group
+# ``recipe`` has them.
 MEASURED = {
     "validation_accuracy": "MNIST",
-    "accuracy/unipen": "other writers",
-    "pictures/unipen": "as pictures",
+    "accuracy/unipen": "tos, strokes",
+    "pictures/unipen": "tos, pictures",
     "accuracy/pendigits": "pendigits",
     "accuracy/letters": "letters",
     "accuracy/signs": "signs",
@@ -97,10 +99,7 @@ GROUPS: dict[str, tuple[TrainConfig, Mapping[str, Mapping[str, Any]]]] = {
             "pooling after ReLU": _net(pool_first=False),
             "the margin computed, too": _net(padding=2),
             "first kernel at every place": _net(stride=1),
-            "DigitNet, width 12": {
-                "model": "digitnet",
-                "model_arguments": {"width": 12, "channels": 1},
-            },
+            "DigitNet, width 12": {"model": "digitnet", "model_arguments": _NARROW},
             "BaselineCNN": {"model": "baseline", "model_arguments": {}, "learning_rate": 0.05},
         },
     ),
@@ -112,6 +111,7 @@ GROUPS: dict[str, tuple[TrainConfig, Mapping[str, Mapping[str, Any]]]] = {
                 "model_arguments": {**_STUDENT.model_arguments, "channels": 1}
             },
             "all drawings with stroke direction and order": {"picture_share": 0.0},
+            "a fifth of the drawings without": {"picture_share": 0.2},
             "without habits of hands": {"habits": 0.0},
             "with the answers of the teachers": {"distill_weight": DISTILLED.distill_weight},
             "without UNIPEN": _without("unipen", "letters", "signs"),
@@ -127,34 +127,13 @@ GROUPS: dict[str, tuple[TrainConfig, Mapping[str, Mapping[str, Any]]]] = {
         },
     ),
 }
-# The main results: text, experiment, the one that it is compared with, and the column.
-LESSONS = (
-    ("Stroke direction and order help to read drawings.",
-     ("recipe", "as it is: the student on labels alone"),
-     ("recipe", "without stroke direction and order"), "accuracy/unipen"),
-    ("Habits of hands help to read other writers.",
-     ("recipe", "as it is: the student on labels alone"), ("recipe", "without habits of hands"),
-     "accuracy/unipen"),
-    ("Teachers give more than labels.",
-     ("recipe", "with the answers of the teachers"),
-     ("recipe", "as it is: the student on labels alone"), "validation_accuracy"),
-    ("A small network made for the task beats a larger one from the book, after one epoch.",
-     ("quick", "as it is"), ("quick", "BaselineCNN"), "validation_accuracy"),
-    ("Make the task easier before the network faster: deskew the digits.",
-     ("quick", "as it is"), ("quick", "digits not deskewed"), "validation_accuracy"),
-)  # fmt: skip
 
 
 def run(group: str, seeds: Sequence[int], log: Path = LOG, weights: Path | None = None) -> None:
     """Run a group of ``GROUPS``; the runs replace those of the same group in the log.
 
-    The sweep's table is beside the log, so that a stopped group continues.
-
-    Args:
-        group: its name.
-        seeds: of each experiment.
-        log: the CSV.
-        weights: folder with the recipe's teachers, for the group ``recipe``.
+    The sweep's table is beside the log, so that a stopped group continues. The group ``recipe``
+    needs ``weights``, the folder with the recipe's teachers.
     """
     reference, changes = GROUPS[group]
     configs = {name: replace(reference, **dict(change)) for name, change in changes.items()}
@@ -178,48 +157,29 @@ def run(group: str, seeds: Sequence[int], log: Path = LOG, weights: Path | None 
 def write_page(log: Path = LOG) -> None:
     """Fill the tables of the Markdown page beside the log, each between two comments."""
     runs, page = pd.read_csv(log), log.with_suffix(".md")
-    tables = {
-        group: wide_table(rows) if group == "recipe" else table(rows)
-        for group, rows in runs.groupby("group", sort=False)
-    }
     text = page.read_text(encoding="utf-8")
-    for name, filling in {"lessons": lessons(runs), **tables}.items():
-        start, end = f"<!-- {name} -->\n", "<!-- end -->"
+    for group, rows in runs.groupby("group", sort=False):
+        start, end = f"<!-- {group} -->\n", "<!-- end -->"
         if start not in text:
-            text += f"\n## {name}\n\n{start}{end}\n"
+            text += f"\n## {group}\n\n{start}{end}\n"
         before, _, rest = text.partition(start)
-        text = before + start + filling + end + rest.partition(end)[2]
+        text = before + start + table(rows) + end + rest.partition(end)[2]
     write_text(page, text)
 
 
 def table(runs: pd.DataFrame) -> str:
-    """The experiments of a group as a Markdown table; the first is the reference."""
-    named = dict(iter(runs.groupby("experiment", sort=False)))
-    reference = next(iter(named.values()))["validation_accuracy"]
-    text = "| experiment | validation accuracy | runs | seconds | difference, points |\n"
-    text += "|---|---|---|---|---|\n"
-    for number, (name, rows) in enumerate(named.items()):
-        own = rows["validation_accuracy"]
-        gain = difference(own, reference) if number else "reference"
-        text += (
-            f"| {name} | {own.mean():.2%} | {len(own)} | {rows['seconds'].median():.1f} "
-            f"| {gain} |\n"
-        )
-    return text
-
-
-def wide_table(runs: pd.DataFrame) -> str:
-    """As :func:`table`, with the accuracies of ``MEASURED`` and their differences."""
+    """The experiments of a group as a Markdown table, with differences from the first."""
     named = dict(iter(runs.groupby("experiment", sort=False)))
     reference = next(iter(named.values()))
-    text = f"| experiment | runs | {' | '.join(MEASURED.values())} |\n"
-    text += f"|---|---|{'---|' * len(MEASURED)}\n"
-    for number, (name, rows) in enumerate(named.items()):
-        cells = [f"{rows[column].mean():.2%}" for column in MEASURED]
-        if number:
-            gains = (difference(rows[column], reference[column]) for column in MEASURED)
+    shown = {name: title for name, title in MEASURED.items() if runs[name].notna().any()}
+    text = f"| experiment | runs | seconds | {' | '.join(shown.values())} |\n"
+    text += f"|---|---|---|{'---|' * len(shown)}\n"
+    for name, rows in named.items():
+        cells = [f"{rows[column].mean():.2%}" for column in shown]
+        if rows is not reference:
+            gains = (difference(rows[column], reference[column]) for column in shown)
             cells = [f"{cell}: {gain}" for cell, gain in zip(cells, gains, strict=True)]
-        text += f"| {name} | {len(rows)} | {' | '.join(cells)} |\n"
+        text += f"| {name} | {len(rows)} | {rows['seconds'].median():.1f} | {' | '.join(cells)} |\n"
     return text
 
 
@@ -232,20 +192,3 @@ def difference(ours: pd.Series, theirs: pd.Series) -> str:
         return text
     interval = ttest_ind(100 * ours, 100 * theirs, equal_var=False).confidence_interval(0.95)
     return f"{text} ({interval.low:+.2f} to {interval.high:+.2f})"
-
-
-def lessons(runs: pd.DataFrame) -> str:
-    """The main results as a Markdown list."""
-    text = ""
-    number = 0
-    for claim, ours, theirs, column in LESSONS:
-        a, b = (
-            runs.loc[(runs["group"] == group) & (runs["experiment"] == name), column]
-            for group, name in (ours, theirs)
-        )
-        if a.empty:  # the group wasn't run
-            continue
-        number += 1
-        text += f"{number}. **{claim}** {a.mean():.2%} instead of {b.mean():.2%}: "
-        text += f"a difference of {difference(a, b)} points (`{ours[0]}`).\n"
-    return text

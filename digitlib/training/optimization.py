@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-Tensors = tuple[Tensor, ...] | list[Tensor]
 Examples = TypeVar("Examples")
 
 
@@ -38,8 +37,10 @@ class Optimization:
         self.network, self.settings, self.steps = network, settings, steps
         self.step, self.rate = 0, 0.0
         self.optimizer = make_optimizer(settings, network)
-        decay = settings.ema_decay
-        self.average = make_ema_model(network, decay) if decay else None
+        self.average = None
+        if settings.ema_decay:
+            update = get_ema_multi_avg_fn(settings.ema_decay)
+            self.average = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
 
     @property
     def result(self) -> nn.Module:
@@ -113,24 +114,3 @@ def make_optimizer(settings: Settings, network: nn.Module) -> torch.optim.Optimi
         {"params": others},
     ]
     return torch.optim.SGD(groups, momentum=settings.momentum, nesterov=settings.momentum > 0)
-
-
-def make_ema_model(network: nn.Module, decay: float) -> AveragedModel:
-    """Exponential moving average of weights and buffers, with a smaller decay in the first steps.
-
-    It starts at the initial weights.
-    """
-
-    @torch.no_grad()
-    def update(averages: Tensors, values: Tensors, count: Tensor | int) -> None:
-        number = int(count)
-        rate = 1 - min(decay, number / (9 + number))
-        for average, value in zip(averages, values, strict=True):
-            if average.dtype.is_floating_point:
-                average.lerp_(value, rate)
-            else:  # a counter
-                average.copy_(value)
-
-    average = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
-    average.n_averaged += 1
-    return average

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -45,9 +45,7 @@ def train(
     teachers: Sequence[Path] = (),
     *,
     half: bool = False,
-    progress: bool = True,
-    processes: int | None = None,
-    until: Callable[[Mapping[str, float]], bool] | None = None,
+    **options: Any,
 ) -> Card:
     """Train, calibrate, measure on the test split, and write the weights; return the card.
 
@@ -58,15 +56,12 @@ def train(
         output: weights file; a checkpoint lies beside it until training is complete.
         teachers: their weights files, for ``distill_weight`` > 0.
         half: store the weights in half precision; they are measured so.
-        progress, processes, until: see :func:`fit`.
+        options: more arguments of :func:`fit`.
     """
     data = Splits.load(config)
     checkpoint = output.with_suffix(".ckpt")
     networks = [load_model(path)[0] for path in teachers]
-    result = fit(
-        config, data, networks,
-        checkpoint=checkpoint, processes=processes, progress=progress, until=until,
-    )  # fmt: skip
+    result = fit(config, data, networks, checkpoint=checkpoint, **options)
     if half:
         result.model.half().float()
     card = make_card(result, data.validation)
@@ -114,9 +109,8 @@ class Output:
                 expected["teachers"] = [model_digest(load_model(path)[0]) for path in paths]
         except WeightsError:
             return "stale"
-        same = (
-            card.training["config"] == self.config.as_dict() and card.training["data"] == expected
-        )
+        wanted = {"config": self.config.as_dict(), "data": expected}
+        same = all(card.training.get(name) == value for name, value in wanted.items())
         return "current" if same else "stale"
 
 
@@ -137,9 +131,7 @@ INSTALLED = {"digitnet": BUNDLED_WEIGHTS, "baseline": BASELINE_WEIGHTS}
 
 def states(folder: Path) -> Iterator[tuple[Output, str]]:
     """Each output with its state."""
-    for stage in STAGES:
-        for output in stage:
-            yield output, output.state(folder)
+    return ((output, output.state(folder)) for stage in STAGES for output in stage)
 
 
 def run(folder: Path) -> Iterator[Output]:

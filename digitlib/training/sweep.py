@@ -28,26 +28,21 @@ from digitlib.models.weights import load_model
 from digitlib.training.calibration import make_card
 from digitlib.training.config import TrainConfig
 from digitlib.training.examples import Splits
-from digitlib.training.logits import accuracies
-from digitlib.training.trainer import fit
+from digitlib.training.trainer import accuracies, fit
 
 TABLE = REPORTS / "sweep.jsonl"
 Row = dict[str, Any]
 
 
 def train(
-    key: str,
-    name: str,
-    config: TrainConfig,
-    teachers: Sequence[Path] = (),
-    measured: Sequence[str] = (),
-) -> Row:
+    key: str, name: str, config: TrainConfig,
+    teachers: Sequence[Path] = (), measured: Sequence[str] = (),
+) -> Row:  # fmt: skip
     """Train on one thread, calibrate, and measure on the test split: one row of the table."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        data, networks = Splits.load(config), [load_model(path)[0] for path in teachers]
-        if not config.distill_weight:
-            networks = []
+        data, paths = Splits.load(config), teachers if config.distill_weight else ()
+        networks = [load_model(path)[0] for path in paths]
         result = fit(config, data, networks, processes=0, progress=False)
         card = make_card(result, data.validation)
         dataset, parameters = config.datasets[0], count_parameters(result.model)
@@ -100,11 +95,12 @@ def sweep(
     """
     from distributed import Client, as_completed
 
-    wanted = {}
+    wanted, taught = {}, digest(*(path.read_bytes() for path in teachers))
     for seed in seeds:
         for name, config in configs.items():
             job = name, replace(config, seed=seed)
-            wanted[digest(json.dumps([name, job[1].as_dict()], sort_keys=True).encode())] = job
+            about = [name, job[1].as_dict(), taught if config.distill_weight else ""]
+            wanted[digest(json.dumps(about, sort_keys=True).encode())] = job
     known = {row["key"] for row in read(table)}
     missing = [(key, *job) for key, job in wanted.items() if key not in known]
     here = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -19,13 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitlib.datasets.labels import NO_DIGIT
+from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.models.inference import optimize_for_inference
-from digitlib.models.networks import as_input, build_network, pick_device
+from digitlib.models.networks import as_input, build_network, pick_device, reads_strokes
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.examples import Batch, Examples, Splits
-from digitlib.training.logits import accuracies
 from digitlib.training.optimization import Optimization
 
 DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
@@ -91,7 +89,7 @@ def fit(
         raise ValueError("Teachers need distill_weight > 0, and distill_weight > 0 needs teachers.")
     device, epochs = pick_device(config.device), config.epochs
     path = None if checkpoint is None else Path(checkpoint)
-    with _private_random_state(device):
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         run = _Run(config, data, teachers, device)
         if path is not None and path.exists():
             run.resume(path)
@@ -112,13 +110,6 @@ def fit(
     return TrainResult(model, config, run.history, str(device), run.digests)
 
 
-@contextmanager
-def _private_random_state(device: torch.device) -> Iterator[None]:
-    """Run the block on a copy of torch's global random state, and restore the state afterwards."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
-
-
 class _Run:
     """The state of a training run between two epochs."""
 
@@ -131,7 +122,6 @@ class _Run:
         torch.manual_seed(config.seed)
         model = build_network(config.model, **config.model_arguments).to(device)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.forward = torch.compile(model) if config.compile else model
         self.optimization = Optimization(model, config, len(self.examples))
         self.teachers = [optimize_for_inference(teacher).to(device) for teacher in teachers]
         self.class_weights = None
@@ -172,10 +162,10 @@ class _Run:
 
     def _loss(self, batch: Batch) -> Tensor:
         """Cross-entropy with the labels and, if there are any, with the teachers' answers."""
-        batch, config = batch.to(self.device), self.config
+        config, batch = self.config, Batch(*(tensor.to(self.device) for tensor in batch))
         half = config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self.forward(as_input(batch.shown)).float()
+            logits = self.optimization.network(as_input(batch.shown)).float()
         loss = F.cross_entropy(
             logits, batch.labels, self.class_weights, label_smoothing=config.label_smoothing
         )
@@ -208,3 +198,52 @@ class _Run:
                 raise ValueError(f"{path} is a checkpoint of {what}: delete or move it.")
         self.history = card["history"]
         self.optimization.load_state(tensors, self.epoch * self.examples.steps)
+
+
+# --- logits and accuracy ---------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: nn.Module,
+    frames: Tensor,
+    device: torch.device | None = None,
+    chunk: int = 2048,
+) -> Tensor:
+    """Logits ``[N, outputs]`` on the CPU, in bounded memory.
+
+    Args:
+        model: stays in evaluation mode.
+        frames: float ``[N, 4, 28, 28]``, see :meth:`DigitData.frames`.
+        device: of the network; by default that of its parameters.
+        chunk: number of frames read at once.
+    """
+    device = device or next(model.parameters()).device
+    model.eval()
+    return torch.cat(
+        [model(as_input(part.to(device))).float().cpu() for part in frames.split(chunk)]
+    )
+
+
+def model_accuracy(model: nn.Module, data: DigitData, device: torch.device | None = None) -> float:
+    """Accuracy, 0-1: of digits among the ten classes, of "not a digit" among all eleven."""
+    return accuracies(model, data, device)["accuracy"]
+
+
+def accuracies(
+    model: nn.Module, data: DigitData, device: torch.device | None = None
+) -> dict[str, float]:
+    """The ``accuracy``, see :func:`model_accuracy`, and that of ``pictures``.
+
+    The second is of pen data without stroke direction and order, if the network reads them.
+    """
+    frames, found = data.frames(), dict[str, float]()
+    digits = data.labels < NO_DIGIT
+    for name in ("accuracy", "pictures"):
+        logits = predict_logits(model, frames, device)
+        predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
+        found[name] = float((predicted == data.labels).double().mean())
+        if data.strokes is None or not reads_strokes(model):
+            break
+        frames[:, 1:] = 0
+    return found
