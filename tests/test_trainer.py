@@ -20,7 +20,7 @@ from digitlib.datasets.base import DigitData
 from digitlib.models.weights import model_digest, read_tensors
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.examples import Splits
-from digitlib.training.optimization import learning_rate
+from digitlib.training.optimization import Optimization, learning_rate
 from digitlib.training.trainer import TrainResult, fit, model_accuracy
 
 
@@ -175,6 +175,23 @@ def test_digits_are_learned() -> None:
 def test_every_setting_has_an_effect(changes: dict) -> None:
     plain, changed = run(small_config(epochs=1)), run(small_config(epochs=1, **changes))
     assert model_digest(plain.model) != model_digest(changed.model)
+
+
+def test_the_average_of_weights_is_exponential_after_a_warm_up() -> None:
+    model, decay = torch.nn.BatchNorm1d(3), 0.6
+    average = Optimization(model, small_config(ema_decay=decay), 8).average
+    assert average is not None
+    expected: dict[str, torch.Tensor] = {}
+    for step in range(8):
+        for value in model.state_dict().values():
+            value.copy_(torch.full_like(value, step**2))
+        average.update_parameters(model)
+        keep = min(decay, (1 + step) / (10 + step)) if step else 0.0
+        for name, value in model.named_parameters():
+            before = expected.get(name, value.double())
+            expected[name] = keep * before + (1 - keep) * value.double()
+    for name, value in average.module.named_parameters():
+        torch.testing.assert_close(value.double(), expected[name], atol=1e-5, rtol=1e-5)
 
 
 def test_accuracy_counts_the_class_not_a_digit() -> None:

@@ -142,8 +142,7 @@ def run(group: str, seeds: Sequence[int], log: Path = LOG, weights: Path | None 
         names = [column.partition("/")[2] for column in MEASURED if "/" in column]
         teachers = sorted((weights or Path()).glob("teacher-*.safetensors"))
         further = {"measured": [*dict.fromkeys(names)], "teachers": teachers}
-    runs = sweep(configs, seeds, log.with_name("sweep.jsonl"), **further)
-    runs = runs.assign(group=group)
+    runs = sweep(configs, seeds, log.with_name("sweep.jsonl"), **further).assign(group=group)
     runs["changes"] = runs["name"].map(lambda name: json.dumps(changes[name], sort_keys=True))
     runs = runs.sort_values("name", key=lambda names: names.map([*changes].index), kind="stable")
     columns = {"name": "experiment", "validation": "validation_accuracy", "errors": "test_errors"}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
 Examples = TypeVar("Examples")
 
 
@@ -39,8 +40,12 @@ class Optimization:
         self.optimizer = make_optimizer(settings, network)
         self.average = None
         if settings.ema_decay:
-            update = get_ema_multi_avg_fn(settings.ema_decay)
-            self.average = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+            self.average = AveragedModel(network, multi_avg_fn=self._update, use_buffers=True)
+
+    def _update(self, averages: Tensors, values: Tensors, count: Tensor | int) -> None:
+        """Average tensors exponentially, with a smaller decay in the first steps."""
+        decay = min(self.settings.ema_decay, (1 + int(count)) / (10 + int(count)))
+        get_ema_multi_avg_fn(decay)(averages, values, count)
 
     @property
     def result(self) -> nn.Module:
@@ -50,7 +55,7 @@ class Optimization:
     def optimize(self, batches: Iterable[Examples], loss_of: Callable[[Examples], Tensor]) -> float:
         """Update the weights once for each batch, and return the mean loss."""
         self.network.train()
-        total, count = torch.zeros((), device=next(self.network.parameters()).device), 0
+        losses = []
         for batch in batches:
             self.rate = learning_rate(self.settings, self.step, self.steps)
             for group in self.optimizer.param_groups:
@@ -61,9 +66,9 @@ class Optimization:
             self.optimizer.step()
             if self.average is not None:
                 self.average.update_parameters(self.network)
-            total += loss.detach()
-            self.step, count = self.step + 1, count + 1
-        return total.item() / max(count, 1)
+            losses.append(loss.detach())
+            self.step += 1
+        return torch.stack(losses).mean().item()
 
     def state(self) -> dict[str, Tensor]:
         """All tensors that a checkpoint needs, by name."""

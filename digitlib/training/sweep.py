@@ -46,8 +46,7 @@ def train(
         result = fit(config, data, networks, processes=0, progress=False)
         card = make_card(result, data.validation)
         dataset, parameters = config.datasets[0], count_parameters(result.model)
-        recognizer = Recognizer.from_model(result.model, card)
-        tested = measure(recognizer, catalog.load(dataset, "test"))
+        tested = measure(Recognizer.from_model(result.model, card), catalog.load(dataset, "test"))
         others: dict[str, float] = {}
         for other in measured:
             found = accuracies(result.model, catalog.load(other, "validation"))
@@ -78,7 +77,9 @@ def sweep(
     cluster: Any = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """Train every configuration with every seed, except for runs that the table has.
+    """Train every configuration with every seed; return these runs, by name and seed.
+
+    Runs that the table has aren't repeated.
 
     Args:
         configs: by name.
@@ -89,9 +90,6 @@ def sweep(
         cluster: a Dask cluster or the address of its scheduler, instead of processes here. Its
             workers find data by ``DIGITLIB_DATA``.
         workers: number of processes here; by default, one per core.
-
-    Returns:
-        The rows of these runs, by name and seed.
     """
     from distributed import Client, as_completed
 

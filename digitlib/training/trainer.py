@@ -88,7 +88,7 @@ def fit(
     if bool(teachers) != (config.distill_weight > 0):
         raise ValueError("Teachers need distill_weight > 0, and distill_weight > 0 needs teachers.")
     device, epochs = pick_device(config.device), config.epochs
-    path = None if checkpoint is None else Path(checkpoint)
+    path = Path(checkpoint) if checkpoint else None
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         run = _Run(config, data, teachers, device)
         if path is not None and path.exists():
@@ -163,8 +163,7 @@ class _Run:
     def _loss(self, batch: Batch) -> Tensor:
         """Cross-entropy with the labels and, if there are any, with the teachers' answers."""
         config, batch = self.config, Batch(*(tensor.to(self.device) for tensor in batch))
-        half = config.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(self.device.type, torch.bfloat16, config.precision == "bfloat16"):
             logits = self.optimization.network(as_input(batch.shown)).float()
         loss = F.cross_entropy(
             logits, batch.labels, self.class_weights, label_smoothing=config.label_smoothing
