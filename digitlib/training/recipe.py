@@ -137,14 +137,15 @@ def states(folder: Path) -> Iterator[tuple[Output, str]]:
 def run(folder: Path) -> Iterator[Output]:
     """Make what isn't current, and yield each output when it is made.
 
-    On a GPU, networks are trained one by one. Otherwise as many at once as there are cores or
-    outputs, which is faster than one with several threads.
+    On a GPU, networks are trained one by one. Otherwise as many at once as there are cores, which
+    is faster than one with several threads. The number of threads changes the last bits of a
+    result, so it is the same for an output of a stage that is made alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for stage in STAGES:
         missing = [output for output in stage if output.state(folder) != "current"]
         cores = os.cpu_count() or 1
-        jobs = 1 if pick_device().type == "cuda" else min(cores, len(missing))
+        jobs = 1 if pick_device().type == "cuda" else min(cores, len(stage))
         if jobs < 2:
             for output in missing:
                 _make(output, folder)
@@ -164,14 +165,9 @@ def _make(output: Output, folder: Path, threads: int | None = None) -> None:
         torch.set_num_threads(threads)
 
     def show(line: Mapping[str, float]) -> bool:
-        shares = [f"{name} {share:.2%}" for name, share in line.items() if "/" in name]
-        text = f"{output.name}: epoch {line['epoch']:.0f} of {output.config.epochs}"
-        print(
-            f"{text}, {line['seconds']:.0f} s, loss {line['loss']:.4f}",
-            *shares,
-            sep=", ",
-            flush=True,
-        )
+        shares = "".join(f", {name} {share:.2%}" for name, share in line.items() if "/" in name)
+        print(f"{output.name}: epoch {line['epoch']:.0f} of {output.config.epochs}, "
+              f"{line['seconds']:.0f} s, loss {line['loss']:.4f}{shares}", flush=True)  # fmt: skip
         return False
 
     teachers = [folder / f"{name}.safetensors" for name in output.teachers]

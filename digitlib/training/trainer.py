@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -89,7 +90,8 @@ def fit(
         raise ValueError("Teachers need distill_weight > 0, and distill_weight > 0 needs teachers.")
     device, epochs = pick_device(config.device), config.epochs
     path = Path(checkpoint) if checkpoint else None
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    private = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with private, threadpool_limits(1, "blas"):  # NumPy's threads would only wait for the others
         run = _Run(config, data, teachers, device)
         if path is not None and path.exists():
             run.resume(path)
