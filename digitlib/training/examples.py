@@ -56,7 +56,7 @@ class Batch(NamedTuple):
     Attributes:
         frames: float32 ``[B, 4, 28, 28]``, ink 0-1 and channels; see :meth:`DigitData.frames`.
         labels: int64 ``[B]``.
-        pictures: bool ``[B]``: frames that the network sees without channels, as pictures. Drawings
+        pictures: bool ``[B]``: drawings that the network sees without channels, as pictures. Those
             with a mark aren't among them: preprocessing removes marks from pictures.
     """
 
@@ -67,6 +67,8 @@ class Batch(NamedTuple):
     @property
     def shown(self) -> Tensor:
         """The frames as the network sees them."""
+        if not self.pictures.any():
+            return self.frames
         hidden = self.pictures.view(-1, 1, 1, 1)
         ink, channels = self.frames[:, :1], self.frames[:, 1:]
         return torch.cat([ink, channels.masked_fill(hidden, 0)], dim=1)
@@ -99,13 +101,13 @@ class Examples(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         random = default_rng([self.config.seed, BATCHES, number])
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(random.integers(2**63)))
+            torch.default_generator.manual_seed(int(random.integers(2**63)))
             parts = [self._draw(part, random) for part in self._select(number)]
             frames, labels, drawn, marked = (torch.cat(each) for each in zip(*parts, strict=True))
             if self.config.augment:
                 frames = self._distort(frames, drawn)
         pictures = torch.from_numpy(random.random(len(labels)) < self.config.picture_share)
-        return Batch(frames, labels, pictures & ~marked)
+        return Batch(frames, labels, pictures & drawn & ~marked)
 
     def _select(self, number: int) -> Iterator[DigitData]:
         """The digits of a batch, of each data set."""

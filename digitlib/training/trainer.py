@@ -28,6 +28,7 @@ from digitlib.training.examples import Batch, Examples, Splits
 from digitlib.training.optimization import Optimization
 
 DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
+READ_AT_ONCE = 2048  # frames
 MAX_PROCESSES = 14  # that draw examples; more are never busy
 
 
@@ -156,7 +157,7 @@ class _Run:
         }
         model = self.optimization.result
         for part in self.data.validation:
-            found = accuracies(model, part, self.device)
+            found = accuracies(model, part)
             line |= {f"{kind}/{part.name}": value for kind, value in found.items()}
         line["seconds"] = time.perf_counter() - start
         self.history.append(line)
@@ -166,7 +167,7 @@ class _Run:
         """Cross-entropy with the labels and, if there are any, with the teachers' answers."""
         config, batch = self.config, Batch(*(tensor.to(self.device) for tensor in batch))
         with torch.autocast(self.device.type, torch.bfloat16, config.precision == "bfloat16"):
-            logits = self.optimization.network(as_input(batch.shown)).float()
+            logits = run_network(self.optimization.network, batch.shown).float()
         loss = F.cross_entropy(
             logits, batch.labels, self.class_weights, label_smoothing=config.label_smoothing
         )
@@ -204,44 +205,36 @@ class _Run:
 # --- logits and accuracy ---------------------------------------------------------------------
 
 
+def run_network(model: nn.Module, frames: Tensor) -> Tensor:
+    """Logits ``[N, outputs]`` of frames ``[N, 4, 28, 28]``; what isn't read isn't copied."""
+    return model(as_input(frames if reads_strokes(model) else frames[:, :1]))
+
+
 @torch.inference_mode()
-def predict_logits(
-    model: nn.Module,
-    frames: Tensor,
-    device: torch.device | None = None,
-    chunk: int = 2048,
-) -> Tensor:
-    """Logits ``[N, outputs]`` on the CPU, in bounded memory.
+def predict_logits(model: nn.Module, frames: Tensor) -> Tensor:
+    """Logits ``[N, outputs]`` on the CPU of frames ``[N, 4, 28, 28]``, in bounded memory.
 
-    Args:
-        model: stays in evaluation mode.
-        frames: float ``[N, 4, 28, 28]``, see :meth:`DigitData.frames`.
-        device: of the network; by default that of its parameters.
-        chunk: number of frames read at once.
+    The model stays in evaluation mode.
     """
-    device = device or next(model.parameters()).device
+    device = next(model.parameters()).device
     model.eval()
-    return torch.cat(
-        [model(as_input(part.to(device))).float().cpu() for part in frames.split(chunk)]
-    )
+    parts = (part.to(device) for part in frames.split(READ_AT_ONCE))
+    return torch.cat([run_network(model, part).float().cpu() for part in parts])
 
 
-def model_accuracy(model: nn.Module, data: DigitData, device: torch.device | None = None) -> float:
+def model_accuracy(model: nn.Module, data: DigitData) -> float:
     """Accuracy, 0-1: of digits among the ten classes, of "not a digit" among all eleven."""
-    return accuracies(model, data, device)["accuracy"]
+    return accuracies(model, data)["accuracy"]
 
 
-def accuracies(
-    model: nn.Module, data: DigitData, device: torch.device | None = None
-) -> dict[str, float]:
+def accuracies(model: nn.Module, data: DigitData) -> dict[str, float]:
     """The ``accuracy``, see :func:`model_accuracy`, and that of ``pictures``.
 
     The second is of pen data without stroke direction and order, if the network reads them.
     """
-    frames, found = data.frames(), dict[str, float]()
-    digits = data.labels < NO_DIGIT
+    frames, found, digits = data.frames(), dict[str, float](), data.labels < NO_DIGIT
     for name in ("accuracy", "pictures"):
-        logits = predict_logits(model, frames, device)
+        logits = predict_logits(model, frames)
         predicted = torch.where(digits, logits[:, :10].argmax(dim=1), logits.argmax(dim=1))
         found[name] = float((predicted == data.labels).double().mean())
         if data.strokes is None or not reads_strokes(model):
