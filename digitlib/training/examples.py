@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from digitlib.datasets import augment, hands, picture_kinds
+from digitlib.datasets import augment, hands
 from digitlib.datasets.base import NO_DIGIT, DigitData, Strokes, as_frames
 from digitlib.preprocessing.strokes import render
 from digitlib.training.config import TrainConfig
@@ -148,6 +148,8 @@ class Examples(Dataset[Batch]):
         )
         if label == NO_DIGIT or random.random() >= config.marks:
             return varied, label
+        from digitlib.datasets import picture_kinds  # few trainings need it
+
         mark = str(random.choice([*picture_kinds.MARKS]))
         marked = picture_kinds.add_mark(mark, varied, int(random.integers(2**31)))
         is_foot = label == 1 and mark == "underline"
