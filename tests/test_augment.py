@@ -11,8 +11,7 @@ import torch
 from helpers import DIGITS, sample_splits
 from scipy import ndimage, stats
 
-from digitlib.datasets import augment
-from digitlib.preprocessing import strokes
+from digitlib.datasets import augment, pen
 
 STILL = {"rotation": 0, "slant": 0, "stretch": 0, "shift": 0, "bend": 0}
 
@@ -26,7 +25,7 @@ def frames() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def points() -> torch.Tensor:
     """Samples of the ten digits ``[10, P, 2]``."""
-    samples = [strokes.resample(drawing)[0] for drawing in DIGITS.values()]
+    samples = [pen.resample(drawing)[0] for drawing in DIGITS.values()]
     most = max(map(len, samples))
     return torch.from_numpy(
         np.stack([np.concatenate([s, np.repeat(s[-1:], most - len(s), 0)]) for s in samples])

@@ -16,10 +16,9 @@ from sklearn.datasets import load_digits
 
 from digitlib.datasets import catalog, typeset
 from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
-from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data
+from digitlib.datasets.pen import PEN_SAMPLES, PenDrawing, pen_data, resample
 from digitlib.datasets.pendigits import PEN_VALIDATION_WRITERS, read_pendigits
 from digitlib.errors import DataDamagedError, DataMissingError
-from digitlib.preprocessing import strokes
 
 
 def rows(data: DigitData) -> set[bytes]:
@@ -178,7 +177,7 @@ def test_a_long_drawing_keeps_its_ends() -> None:
     wave = np.linspace(0, 60, 2000)
     scribble = np.stack([wave, 30 * np.sin(wave)], axis=1)
     data = pen_data("made", "train", [PenDrawing([scribble], 3, 5)])
-    samples, _ = strokes.resample([scribble])
+    samples, _ = resample([scribble])
     assert len(samples) > PEN_SAMPLES
     np.testing.assert_allclose(data.points[0, [0, -1]].numpy(), samples[[0, -1]])
     assert (data.labels.tolist(), data.writers.tolist()) == ([3], [5])

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.datasets import rendering
 from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
 from digitlib.files import digest
-from digitlib.preprocessing.strokes import PEN_WIDTH
+from digitlib.preprocessing import strokes
 
 SPLITS = ("train", "validation", "test")
 BAR_DELAY = 2  # seconds that loading takes before it shows a progress bar
-RENDERED = 256  # drawings rendered at once: 0.2 MB of distances each
 
 
 def as_frames(images: Tensor) -> Tensor:
@@ -69,19 +67,15 @@ class DigitData:
         return self.stroke_numbers[:, 0] >= 0
 
     def frames(self) -> Tensor:
-        """Frames, float32 ``[N, 4, 28, 28]``, with stroke direction and order where they are known.
-
-        Drawings with more than ``pen.PEN_SAMPLES`` samples are a little coarser than from
-        :func:`strokes.render`.
-        """
+        """Frames, float32 ``[N, 4, 28, 28]``: pen samples are rendered, images are as they are."""
         frames = as_frames(self.images)
         if self.points is not None and self.stroke_numbers is not None:
-            for rows in self.drawn.nonzero()[:, 0].split(RENDERED):
-                width = torch.full((len(rows),), PEN_WIDTH)
-                frames[rows] = rendering.render_batch(
-                    self.points[rows], self.stroke_numbers[rows], width
-                )
-            frames[:, 0] = (frames[:, 0] * 255).round() / 255
+            for row in self.drawn.nonzero()[:, 0].tolist():
+                numbers = self.stroke_numbers[row]
+                points = self.points[row, numbers >= 0].double().numpy()
+                starts = numbers[numbers >= 0].diff().nonzero()[:, 0] + 1
+                drawing = np.split(points, starts.tolist())
+                frames[row] = torch.from_numpy(strokes.render(drawing))
         return frames
 
     def tensors(self) -> dict[str, Tensor]:

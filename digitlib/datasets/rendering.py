@@ -1,6 +1,7 @@
 """Sampled pen strokes to frames, many drawings at once, on their device.
 
-The frames equal those of :mod:`digitlib.preprocessing.strokes`, up to rounding.
+They are about the frames of :mod:`digitlib.preprocessing.strokes`, with the distance to the nearest
+sample instead of the line.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digitlib.preprocessing.frame import BOX_SIZE, FRAME_SIZE, MASS_CENTER
-from digitlib.preprocessing.strokes import SMALLEST_MOVE
+
+SMALLEST_MOVE = 1e-9  # of the longer side, between neighbors; a dot moves less
 
 
 def render_batch(points: Tensor, numbers: Tensor, width: Tensor) -> Tensor:
@@ -18,12 +20,12 @@ def render_batch(points: Tensor, numbers: Tensor, width: Tensor) -> Tensor:
 
     Args:
         points: float ``[N, P, 2]``, samples of each drawing in any unit
-            (see :func:`strokes.resample`), shorter drawings padded by repeating a point.
+            (see :func:`pen.resample`), shorter drawings padded by repeating a point.
         numbers: stroke number of each sample, ``[N, P]``, -1 if a point is repeated.
         width: float ``[N]``, pen widths in frame px.
 
     Returns:
-        float ``[N, 4, 28, 28]``, the same frames as :func:`strokes.render` up to rounding.
+        float ``[N, 4, 28, 28]``, about the same frames as from :func:`strokes.render`.
     """
     least, nearest = _squared_distances(points, width).min(dim=3)
     ink = _ink(least, width)
