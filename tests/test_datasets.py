@@ -169,7 +169,7 @@ def test_pen_data_is_rendered_and_can_be_rendered_anew(pendigits_file: Path) -> 
         np.testing.assert_array_equal(data.images[row].numpy(), expected)
     # The samples kept are enough to draw the same frame again.
     again = data.select(slice(None, None, 5)).frames()[:, 0] * 255
-    assert (again - data.images[::5]).abs().mean(dim=(1, 2)).median() < 0.2
+    assert (again - data.images[::5]).abs().mean(dim=(1, 2)).median() < 0.5
     assert (again - data.images[::5]).abs().mean() < 1.5
 
 
