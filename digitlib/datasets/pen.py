@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,10 @@ from tqdm.auto import tqdm
 
 from digitlib.datasets.base import BAR_DELAY, DigitData, pack, unpack
 from digitlib.preprocessing import strokes
-from digitlib.preprocessing.frame import frames_to_images
+from digitlib.preprocessing.frame import BOX_SIZE, frames_to_images
+
+SPACING = 0.5 / BOX_SIZE  # between samples along a stroke, times the drawing's longer side
+MANY = 2**15  # samples; of long drawings they are farther apart
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,28 @@ def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData
     shown = tqdm(kept, f"{name} {split}", delay=BAR_DELAY, leave=False)
     images = torch.from_numpy(np.stack([frames_to_images(strokes.render(each)) for each in shown]))
     return DigitData(name, split, images, **_labels(drawings), strokes=kept)
+
+
+def resample(drawing: strokes.Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+    """Sample strokes evenly, ``SPACING`` apart, or farther if they are long.
+
+    Returns:
+        points ``[P, 2]``: the upper left corner of their bounding box is 0, 0, and its longer side
+        has length 1; and the stroke number of each point, from 0, int16 ``[P]``.
+
+    Raises:
+        as :func:`strokes.render`.
+    """
+    arrays = strokes.validate_strokes(drawing)
+    every = np.concatenate(arrays)
+    low, side = every.min(axis=0), float(np.ptp(every, axis=0).max())
+    arcs, units = [], [(stroke - low) * (1 / side if side else 0.0) for stroke in arrays]
+    for unit in units:
+        arcs.append(np.append(0, np.hypot(*np.diff(unit, axis=0).T).cumsum()))
+    spacing = max(SPACING, sum(arc[-1] for arc in arcs) / MANY)
+    samples = []
+    for unit, arc in zip(units, arcs, strict=True):
+        at = np.linspace(0, arc[-1], math.ceil(arc[-1] / spacing) + 1)
+        samples.append(np.stack([np.interp(at, arc, column) for column in unit.T], axis=1))
+    numbers = np.arange(len(samples), dtype=np.int16).repeat([*map(len, samples)])
+    return np.concatenate(samples, dtype=np.float32, casting="same_kind"), numbers

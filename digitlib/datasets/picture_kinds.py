@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from digitlib.datasets.pen import resample
 from digitlib.datasets.pictures import coverage
-from digitlib.preprocessing.strokes import Strokes, resample, validate_strokes
+from digitlib.preprocessing.strokes import Strokes, validate_strokes
 
 SIDE = 280  # px of a canvas
 PAGE = (480, 400)  # rows and columns of a photo, px

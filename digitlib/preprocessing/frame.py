@@ -45,7 +45,8 @@ Pixels = TypeVar("Pixels", NDArray[np.floating[Any]], "Tensor")
 # [4, 28, 28]: ink 0-1 in steps of 1/255; stroke direction x and y and time, -1 to 1, 0 for pictures
 Frame = NDArray[np.float32]
 
-_indices = np.arange(FRAME_SIZE, dtype=np.float64)
+# [2, 28]: factors of the sum of rows or columns, and of their first moment
+_MOMENTS = np.stack([np.ones(FRAME_SIZE), np.arange(FRAME_SIZE)])
 _overlaps: dict[int, NDArray[np.float32]] = {}
 
 
@@ -214,17 +215,15 @@ def place(boxes: NDArray[np.floating[Any]]) -> Frame:
         BlankDrawingError: there is no ink.
     """
     count, height, width = boxes.shape
-    box = boxes[0]
-    total = float(box.sum())
+    levels = np.rint(boxes[0] * 255).astype(np.float64)  # whole numbers: their sums are exact
+    (total, x), (y, _) = (_MOMENTS[:, :height] @ levels @ _MOMENTS[:, :width].T).tolist()
     if not total:
         raise BlankDrawingError("There is no ink in the drawing: draw a digit first.")
-    y = float(box.sum(axis=1).dot(_indices[:height])) / total
-    x = float(box.sum(axis=0).dot(_indices[:width])) / total
-    top = min(max(round(MASS_CENTER - y), 0), FRAME_SIZE - height)
-    left = min(max(round(MASS_CENTER - x), 0), FRAME_SIZE - width)
+    top = min(max(round(MASS_CENTER - y / total), 0), FRAME_SIZE - height)
+    left = min(max(round(MASS_CENTER - x / total), 0), FRAME_SIZE - width)
     frame = np.zeros((len(CHANNELS), FRAME_SIZE, FRAME_SIZE), np.float32)
-    frame[:count, top : top + height, left : left + width] = boxes
-    frame[0] = np.rint(frame[0] * 255) / 255
+    placed = frame[:count, top : top + height, left : left + width]
+    placed[0], placed[1:] = levels / 255, boxes[1:]
     return frame
 
 

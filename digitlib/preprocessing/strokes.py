@@ -3,16 +3,17 @@
 A drawing is a list of strokes. A stroke is an ``(n, 2)`` array of points, x right and y down, in
 any unit. The pen width is relative to the digit, so brush, zoom and canvas size don't matter.
 
-Rendering samples the strokes densely (``SPACING``). The distance from a pixel to the nearest sample
-is then its distance to the line within 0.02 px. The ink of a pixel is how far it is inside the
-pen's radius, clipped to 0-1. Joints and caps are round, and sparse points leave no gaps.
+A frame follows from the distances of its pixels to the lines between the points. Ink is half the
+pen's width plus 0.5 minus the distance, clipped to 0-1: joints and caps are round, and sparse
+points leave no gaps. All positions are float64, and no result depends on an order of summation, so
+other languages can compute the same bits.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate, compress, pairwise
+from itertools import accumulate, compress
 from typing import Any
 
 import numpy as np
@@ -20,35 +21,33 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from digitlib.errors import BlankDrawingError, InputError
-from digitlib.preprocessing.frame import BOX_SIZE, CHANNELS, Frame, place
+from digitlib.preprocessing.frame import BOX_SIZE, Frame, place
 from digitlib.preprocessing.limits import check_busy
 
 MAX_STROKES, MAX_POINTS = 20_000, 1_000_000  # of a drawing; larger drawings are refused
 REAL = "fiub"  # NumPy kinds that coordinates may have: floats, integers, bool
 PEN_WIDTH = 2.5  # frame px: the median stroke width of MNIST's training images
 MIN_PEN, MAX_PEN = 0.5, 10.0  # frame px: thinner pens leave gaps, wider ones fill the box
-SPACING = 0.5  # frame px between samples along a stroke
-SHORT = 1_000  # points; drawings with more points are sampled more sparsely if their lines are long
-MAX_SAMPLES = 2**15  # of a long drawing: 800 times the box's side
+LIFT = 0.5  # frame px that a pen lift counts in time
+MANY = 2**13  # points; of more, only evenly spaced ones are kept
+BLOCK = 2**12  # windows of pixels that are in memory at once
+# A line is near a pixel by a key: the squared distance, rounded, and in its last digits the number
+# of the line. So the first of equally near lines is the nearest, whatever the rounding errors.
+ROUNDED, NUMBERS = 2.0**-24, 2**20
+MARGIN = 2  # px on each side of the box, where windows of pixels may reach
 OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area averaging
 # A stroke is a stray tap if its longer side is at most MAX_TAP_SIZE, and it is at least MIN_TAP_GAP
 # outside the bounding box of the longer strokes. The unit is the largest stroke's longer side.
 MAX_TAP_SIZE, MIN_TAP_GAP = 0.2, 0.5
 MIN_PART_HEIGHT = 0.6  # of the drawing's height; a lower part beside a digit belongs to the digit
 
-BLOCK = 64  # argmin is fast for rows of a multiple of this many numbers
 SMALLEST_SIDE = 1e-300  # of a drawing in its own unit; reciprocals of smaller numbers may overflow
-SMALLEST_MOVE = 1e-9  # of the longer side, between neighbors; a dot moves less
 
 Strokes = Sequence[NDArray[np.floating[Any]]]
-Points = NDArray[Any]  # [N], x + iy: each operation runs once for both coordinates
+Points = NDArray[np.complex128]  # [N], x + iy: each operation runs once for both coordinates
 Boxes = NDArray[np.float64]  # [N, 4]: left, top, right, bottom
 
-# [400, 4]: 1, -2x, -2y, x^2 + y^2 of the box's pixels, relative to its middle
-_Y, _X = (np.indices((BOX_SIZE, BOX_SIZE)) + (1 - BOX_SIZE) / 2).reshape(2, -1)
-_PIXELS = np.stack([np.ones_like(_X), -2 * _X, -2 * _Y, _X * _X + _Y * _Y], 1).astype(np.float32)
-_ROWS = np.arange(len(_PIXELS))
-_MIDDLE = complex(BOX_SIZE / 2, BOX_SIZE / 2)
+_CENTERS = np.arange(BOX_SIZE) + 0.5  # of the box's pixels, px
 
 
 # --- frames --------------------------------------------------------------------------------
@@ -57,9 +56,9 @@ _MIDDLE = complex(BOX_SIZE / 2, BOX_SIZE / 2)
 def render(strokes: Strokes, *, width: float = PEN_WIDTH, drop_taps: bool = False) -> Frame:
     """Draw strokes as a frame with stroke direction and order.
 
-    Each pixel takes the values of the sample nearest to it, times its ink. The direction is a unit
-    vector (x right, y down): from the sample before to the sample after, or 0 for a dot. The time
-    is -1 at the first sample and 1 at the last one, without pauses.
+    The direction is a unit vector, x right, y down; a dot has none. The time is -1 at the start of
+    the drawing and 1 at its end, without pauses; a single dot has 0. Both are multiplied by the
+    ink.
 
     Args:
         strokes: ``(n, 2)`` arrays of points, x right, y down, any unit; a single point is a dot.
@@ -74,78 +73,70 @@ def render(strokes: Strokes, *, width: float = PEN_WIDTH, drop_taps: bool = Fals
         InputError: a stroke has the wrong shape or type or a NaN, or there are too many points.
         ValueError: the width is out of range.
     """
-    points, numbers = _resample(*_validate(strokes, drop_taps))
-    ink, nearest = _draw(points, width)
-    steps = points[1:] - points[:-1]
-    if numbers[-1]:  # there are several strokes
-        steps *= numbers[1:] == numbers[:-1]
-    moves = np.zeros(len(points), points.dtype)
-    moves[1:] = steps
-    moves[:-1] += steps
-    moves /= np.maximum(np.abs(moves), SMALLEST_MOVE)
-    last = len(points) - 1
-    values = np.empty((len(CHANNELS), last + 1), np.float32)
-    time = np.arange(-last, last + 1, 2) / max(last, 1)
-    values[0], values[1], values[2], values[3] = 1, moves.real, moves.imag, time
-    return place((values.take(nearest, axis=1) * ink).reshape(-1, BOX_SIZE, BOX_SIZE))
-
-
-def _draw(points: Points, width: float) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Ink of the box's pixels, 0-1, and the number of the sample nearest to each, ``[400]``.
-
-    The samples are scaled so that their ink fills the box, aspect kept. A dot is in the middle.
-    """
+    arrays, boxes = _validate(strokes, drop_taps)
     if not MIN_PEN <= width <= MAX_PEN:
         raise ValueError(f"The pen must be {MIN_PEN:g} to {MAX_PEN:g} frame px wide, not {width}.")
-    columns = points.view(np.float32).reshape(-1, 2).T.copy()
-    (left, top), (right, bottom) = columns.min(axis=1).tolist(), columns.max(axis=1).tolist()
-    side = float(np.float32(max(right - left, bottom - top)))  # as precise as the samples
-    scale = (BOX_SIZE - width) / side if side > 0 else 0.0
-    fitted = (points - complex(left + right, top + bottom) / 2) * scale + _MIDDLE
-    fitted -= _MIDDLE  # rounded as px of the box
-    x, y, count = fitted.real, fitted.imag, len(fitted)
-    terms = np.zeros((4, -(-count // BLOCK) * BLOCK), np.float32)
-    terms[0, count:] = np.inf  # padding is infinitely far away
-    terms[0, :count], terms[1, :count], terms[2, :count], terms[3] = x * x + y * y, x, y, 1
-    squares = _PIXELS @ terms  # |g - p|^2 = |p|^2 - 2 g.p + |g|^2: [400, P]
-    nearest = squares.argmin(axis=1)
-    distances = np.sqrt(np.maximum(squares.take(nearest + _ROWS * terms.shape[1]), 0))
-    return np.minimum(np.maximum(width / 2 + 0.5 - distances, 0), 1), nearest
+    (left, top), (right, bottom) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    side = max(right - left, bottom - top)
+    scale = float((BOX_SIZE - width) / side) if side else 0.0
+    half = complex(right - left, bottom - top) * scale / 2
+    if (count := sum(map(len, arrays))) > MANY:
+        every = -(-count // MANY)
+        arrays = [np.concatenate([stroke[:-1:every], stroke[-1:]]) for stroke in arrays]
+    points = np.concatenate(arrays).view(np.complex128)[:, 0]
+    points = (points - complex(left, top)) * scale + (complex(BOX_SIZE, BOX_SIZE) / 2 - half)
+    last = np.cumsum([*map(len, arrays)]) - 1
+    steps = np.empty_like(points)  # to the next point: a line
+    np.subtract(points[1:], points[:-1], out=steps[:-1])
+    steps[last] = 0
+    lengths = np.sqrt(steps.real**2 + steps.imag**2)
+    units = steps * (1 / np.maximum(lengths, SMALLEST_SIDE))
+    moved = lengths.copy()
+    moved[last] = LIFT
+    times = np.zeros(len(points))
+    moved[:-1].cumsum(out=times[1:])
+
+    reach = width / 2 + 0.5  # farther pixels have no ink
+    line = _nearest(points, units, lengths, reach)
+    away, unit = _CENTERS + 1j * _CENTERS[:, None] - points[line], units[line]
+    along = away.real * unit.real + away.imag * unit.imag
+    along = np.minimum(np.maximum(along, 0), lengths[line])
+    away -= along * unit
+    ink = np.minimum(np.maximum(reach - np.sqrt(away.real**2 + away.imag**2), 0), 1)
+    time = (times[line] + along) * (2 / times[-1]) - 1 if times[-1] else np.zeros_like(ink)
+    return place(np.stack([ink, ink * unit.real, ink * unit.imag, ink * time]))
 
 
-def resample(strokes: Strokes) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    """Sample strokes evenly, ``SPACING`` apart once fitted to a frame, or fewer if they are long.
+def _nearest(
+    points: Points, units: Points, lengths: NDArray[np.float64], reach: float
+) -> NDArray[np.intp]:
+    """The number of the line nearest to each pixel ``[20, 20]``, the first of equally near ones.
 
-    Returns:
-        points ``[P, 2]``: the upper left corner of their bounding box is 0, 0, and its longer side
-        has length 1; and the stroke number of each point, from 0, int16 ``[P]``.
+    Lines are compared only in windows around parts of at most 1 px, as far as the pen reaches.
+    Other pixels have the number 0.
     """
-    points, numbers = _resample(*_validate(strokes))
-    return points.view(np.float32).reshape(-1, 2), numbers
-
-
-def _resample(arrays: list[NDArray[np.float64]], boxes: Boxes) -> tuple[Points, NDArray[np.int16]]:
-    """As :func:`resample` of valid strokes with their bounding boxes; the points are x + iy."""
-    lefts, tops, rights, bottoms = boxes.T
-    left, top = float(lefts.min()), float(tops.min())
-    side = max(float(rights.max()) - left, float(bottoms.max()) - top)
-    if 0 < side < SMALLEST_SIDE:
-        raise InputError("The drawing is too small for its numbers: multiply the coordinates.")
-    unit = np.concatenate(arrays).view(np.complex128)[:, 0] - complex(left, top)
-    unit *= 1 / side if side > 0 else 0.0
-    spacing = SPACING / BOX_SIZE
-    if len(unit) > SHORT:
-        spacing = max(spacing, np.abs(np.diff(unit)).sum().item() / MAX_SAMPLES)
-    parts = []
-    for start, stop in pairwise(accumulate(map(len, arrays), initial=0)):
-        points = unit[start:stop]
-        arc = np.zeros(len(points))
-        np.abs(points[1:] - points[:-1]).cumsum(out=arc[1:])
-        length = arc[-1].item()
-        gaps = math.ceil(length / spacing)  # equally long, at most ``spacing``; both ends included
-        parts.append(np.interp(np.arange(gaps + 1.0) * (length / max(gaps, 1)), arc, points))
-    numbers = np.arange(len(parts), dtype=np.int16).repeat([*map(len, parts)])
-    return np.concatenate(parts, dtype=np.complex64, casting="same_kind"), numbers
+    parts = np.maximum(np.ceil(lengths), 1).astype(np.intp)
+    every = np.arange(len(parts)).repeat(parts)
+    number = np.arange(len(every)) - (parts.cumsum() - parts)[every]
+    middles = points[every] + units[every] * ((number + 0.5) * (lengths / parts)[every])
+    corners = middles - complex(reach + 1, reach + 1)
+    window = np.arange(int(2 * reach + 1) + 1)[:, None]
+    size = BOX_SIZE + 2 * MARGIN
+    keys = np.full(size * size, 2.0**60)
+    for start in range(0, len(every), BLOCK):
+        line, corner = every[start : start + BLOCK], corners[start : start + BLOCK]
+        columns, rows = np.ceil(corner.real) + window, np.ceil(corner.imag) + window
+        point, unit = points[line], units[line]
+        x, y = columns + 0.5 - point.real, rows + 0.5 - point.imag
+        # With c for the place a along the line, clipped to it: |g - p|^2 + c (c - 2a)
+        squares = (y * unit.imag)[:, None] + x * unit.real  # [side, side, windows]
+        clipped = np.minimum(np.maximum(squares, 0), lengths[line])
+        squares = clipped * (clipped - 2 * squares) + ((y * y)[:, None] + x * x)
+        pixels = ((rows + MARGIN) * size)[:, None] + (columns + MARGIN)
+        found = np.rint(squares * (1 / ROUNDED)) * NUMBERS + line
+        np.minimum.at(keys, pixels.astype(np.intp).ravel(), found.ravel())
+    box = keys.reshape(size, size)[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return box.astype(np.int64) & (NUMBERS - 1)
 
 
 # --- valid strokes -------------------------------------------------------------------------
@@ -202,7 +193,7 @@ def bounding_boxes(arrays: Sequence[NDArray[np.float64]]) -> Boxes:
     """The bounding box of each array of points ``[n, 2]``, none of them empty.
 
     Raises:
-        InputError: a coordinate is NaN or infinite, or the points are too far apart.
+        InputError: a coordinate is NaN or infinite, or the points are too far apart or too close.
     """
     columns = np.concatenate(arrays).T.copy()
     starts = [0, *accumulate(map(len, arrays[:-1]))]
@@ -213,6 +204,8 @@ def bounding_boxes(arrays: Sequence[NDArray[np.float64]]) -> Boxes:
         raise InputError(
             "A stroke has NaN or infinite coordinates, or too large ones: drop those points first."
         )
+    if 0 < max(right - left, bottom - top) < SMALLEST_SIDE:
+        raise InputError("The drawing is too small for its numbers: multiply the coordinates.")
     return np.concatenate([low, high]).T
 
 
