@@ -14,7 +14,7 @@ from widget_tree import button, classes, find, html, send, walk
 
 from digitlib.datasets.drawing import Drawing, encode_picture
 from digitlib.datasets.drawing_file import DrawingFile
-from digitlib.datasets.labels import NO_DIGIT
+from digitlib.models.labels import NO_DIGIT
 from digitlib.widgets.panels.my_drawings import PAGE, Gallery, MyDrawings
 from digitlib.widgets.studio import Studio
 

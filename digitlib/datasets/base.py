@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
 from digitlib.files import digest
+from digitlib.models.labels import NO_DIGIT as NO_DIGIT  # part of every data set
 
 SPLITS = ("train", "validation", "test")
 BAR_DELAY = 2  # seconds that loading takes before it shows a progress bar

@@ -113,10 +113,13 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
     if reads_channels(model):
         inputs["channels"] = torch.zeros(2, len(CHANNELS), FRAME_SIZE, FRAME_SIZE)
     classifier(*inputs.values())  # fills in the names of its activations
-    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)} | {"channels": {0: "N or 1"}}
+    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS, EMBEDDING)}
+    axes["channels"] = {0: "N or 1"}
     names = [*OUTPUTS, *classifier.activations]
     file = export_module(classifier, inputs, names, axes)
-    del file.graph.output[len(OUTPUTS) :]  # an Explainer makes the activations outputs again
+    kept = [each for each in file.graph.output if each.name in (*OUTPUTS, EMBEDDING)]
+    del file.graph.output[:]  # an Explainer makes the other activations outputs again
+    file.graph.output.extend(kept)
     if reads_channels(model):  # an input with a value is optional; the one frame is broadcast
         empty = np.zeros((1, len(CHANNELS), FRAME_SIZE, FRAME_SIZE), np.float32)
         file.graph.initializer.append(onnx.numpy_helper.from_array(empty, "channels"))

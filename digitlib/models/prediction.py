@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.models.labels import NO_DIGIT
 from digitlib.preprocessing.frame import Frame
 from digitlib.preprocessing.strokes import Channels
+
+if TYPE_CHECKING:
+    from digitlib.models.memory import StoredDrawing
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Prediction:
         threshold: a drawing with a lower score is rejected.
         channels: float32 ``[3, 28, 28]``, stroke direction and order, as the network got them; None
             for a picture, and for a network that doesn't take them.
+        because: the stored drawing that decided, if the label would be different without the
+            recognizer's memory; else None.
     """
 
     probabilities: tuple[float, ...]
@@ -31,6 +37,7 @@ class Prediction:
     score: float
     threshold: float = -math.inf
     channels: Channels | None = None
+    because: StoredDrawing | None = None
 
     @property
     def rejected(self) -> bool:
@@ -51,6 +58,11 @@ class Prediction:
     def digit(self) -> int:
         """The most probable digit."""
         return int(np.argmax(self.probabilities))
+
+    @property
+    def label(self) -> int:
+        """The most probable digit, or ``NO_DIGIT`` for a rejected drawing."""
+        return NO_DIGIT if self.rejected else self.digit
 
     @property
     def confidence(self) -> float:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from digitlib.errors import WeightsError
 from digitlib.files import write_bytes
-from digitlib.models.card import BUNDLED_NETWORK, Card, parse_card
+from digitlib.models.card import BUNDLED_NETWORK, EMBEDDING, Card, parse_card
 from digitlib.models.checksum import verify_checksum, wrap_errors
+from digitlib.models.memory import Memory, StoredDrawing
 from digitlib.models.prediction import BatchPrediction, Prediction
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, to_frame
@@ -45,6 +46,7 @@ class Recognizer:
         takes_channels: the network also reads stroke direction and order.
         weights: digest of the network's weights.
         activations: names of those that an :class:`Explainer` shows.
+        memory: of corrected drawings, which :meth:`remember` stores.
 
     Raises:
         WeightsError: this is not an ONNX file of digitlib, or it is damaged.
@@ -69,6 +71,7 @@ class Recognizer:
         self.card = Card.from_json(parse_card(stored))
         self.parameters, self.weights = int(stored["parameters"]), stored["weights"]
         self.activations: list[str] = json.loads(stored.get("activations", "[]"))
+        self.memory = Memory(self._embed)
         optional = self._session.get_overridable_initializers()
         self.takes_channels = "channels" in [each.name for each in optional]
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
@@ -169,13 +172,49 @@ class Recognizer:
         inputs: dict[str, NDArray[Any]] = {"frames": frame[None]}
         if channels is not None:
             inputs["channels"] = channels[None]
-        probabilities, scores = self._session.run(["probabilities", "score"], inputs)
+        names = ["probabilities", "score", *([EMBEDDING] if self.memory else [])]
+        probabilities, scores, *embeddings = self._session.run(names, inputs)
         threshold = self.threshold if channels is None else self.stroke_threshold
         shares = tuple(probabilities[0].tolist())
-        return Prediction(shares, frame, float(scores[0]), threshold, channels)
+        found = Prediction(shares, frame, float(scores[0]), threshold, channels)
+        return self.memory.adjust(found, embeddings[0][0]) if self.memory else found
+
+    def remember(self, drawing: Any, label: int) -> StoredDrawing:
+        """Store a drawing: from now on, similar ones are read as its label.
+
+        Args:
+            drawing: pen strokes as for :meth:`predict_strokes`, a picture as for :meth:`predict`
+                (see :func:`is_drawing`), or the prediction for a drawing.
+            label: 0 to 9, or ``NO_DIGIT``: similar drawings are then rejected.
+
+        Raises:
+            ValueError: the label is none of these.
+            WeightsError: the network has no linear layer whose input could be compared.
+            BlankDrawingError, InputError: as :meth:`predict` and :meth:`predict_strokes`.
+        """
+        found = drawing
+        if not isinstance(drawing, Prediction):
+            found = (self.predict_strokes if is_drawing(drawing) else self.predict)(drawing)
+        return self.memory.add(to_stored_frame(found.frame, found.channels)[None], [label])[0]
+
+    def forget(self, drawing: StoredDrawing | None = None) -> None:
+        """Remove a drawing from the memory; all without an argument."""
+        self.memory.remove([*self.memory] if drawing is None else [drawing])
+
+    def _embed(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The input of the last linear layer, ``[N, F]``, for frames ``[N, 4, 28, 28]``."""
+        if EMBEDDING not in [each.name for each in self._session.get_outputs()]:
+            raise WeightsError(f"{self} has no linear layer, so it can't remember drawings.")
+        ink = np.rint(255 * frames[:, 0]).astype(np.uint8)
+        channels = np.ascontiguousarray(frames[:, 1:]) if self.takes_channels else None
+        return self.outputs(ink, channels, EMBEDDING)[0]
 
     def predict_batch(
-        self, frames: Tensor | NDArray[Any], channels: Tensor | NDArray[Any] | None = None
+        self,
+        frames: Tensor | NDArray[Any],
+        channels: Tensor | NDArray[Any] | None = None,
+        *,
+        memory: bool = False,
     ) -> BatchPrediction:
         """Probabilities, scores and rejections of frames ``[N, 28, 28]`` in MNIST's convention.
 
@@ -184,16 +223,21 @@ class Recognizer:
         Args:
             frames: array or tensor, uint8 0-255, or float 0-1, which is rounded to uint8.
             channels: float32 ``[N, 3, 28, 28]``, stroke direction and order, 0 for pictures.
+            memory: use the stored drawings, too.
 
         Raises:
             ValueError: wrong shape or type, frames with NaN or floats outside 0-1, or channels for
                 a network that doesn't take them.
         """
-        probabilities, scores = self.outputs(frames, channels, "probabilities", "score")
+        names = ["probabilities", "score", *([EMBEDDING] if memory and self.memory else [])]
+        probabilities, scores, *embeddings = self.outputs(frames, channels, *names)
         threshold: Any = self.threshold
         if channels is not None:
             drawn = _to_array(channels).reshape(len(channels), -1).any(axis=1)
             threshold = np.where(drawn, self.stroke_threshold, self.threshold)
+        if embeddings:
+            moved = self.memory.adjust_batch(probabilities, scores, threshold, embeddings[0])
+            probabilities, scores = (each.astype(np.float32) for each in moved)
         return BatchPrediction(probabilities, scores, scores < threshold)
 
     def probabilities(self, frames: Numbers, channels: Numbers | None = None) -> Numbers:
@@ -215,7 +259,8 @@ class Recognizer:
         Its input ``frames`` is uint8 ``[N, 28, 28]``, any number of frames from
         :func:`frame.to_frame`. The optional input ``channels`` comes from
         :func:`strokes.render_with_channels`. Its outputs are ``probabilities``, float ``[N, 10]``,
-        with the temperature applied, ``score``, float ``[N]``, and ``logits``. A score below
+        with the temperature applied, ``score``, float ``[N]``, ``logits``, and ``embedding``, the
+        input of the last linear layer, float ``[N, F]``. A score below
         ``rejection_threshold`` in the file's metadata means "not a digit"; with channels, the
         threshold is ``stroke_rejection_threshold``. :meth:`load` reads the file.
         """
@@ -267,3 +312,20 @@ class Recognizer:
 def _to_array(values: Any) -> NDArray[Any]:
     """The values as an array, which shares the memory of a tensor on the CPU."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+
+
+def is_drawing(source: Any) -> bool:
+    """Whether a source is a list of strokes, not a picture or its rows of plain numbers."""
+    if not isinstance(source, list | tuple):
+        return False
+    row = source[0] if source else ()
+    return not (isinstance(row, list | tuple) and len(row) > 2 and all(map(np.isscalar, row)))
+
+
+def to_stored_frame(frame: Frame, channels: Channels | None) -> NDArray[np.float32]:
+    """A frame with its channels, 0 without them, as float32 ``[4, 28, 28]``."""
+    stored = np.zeros((1 + len(strokes.CHANNELS), *frame.shape), np.float32)
+    stored[0] = frame / np.float32(255)
+    if channels is not None:
+        stored[1:] = channels
+    return stored

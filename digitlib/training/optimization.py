@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from digitlib.datasets.labels import NO_DIGIT
+from digitlib.models.labels import NO_DIGIT
 from digitlib.training.config import TrainConfig
 from digitlib.training.loader import Batch
 
