@@ -161,32 +161,6 @@ def train(
 
 
 @main.command()
-@click.option("--drawings", type=PATH, help="Folder of the drawings, if not in the data folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def teach(drawings: Path | None, as_json: bool) -> int:
-    """Teach the bundled network your stored drawings.
-
-    Writes personal.safetensors and personal.onnx beside the drawings if they improve the network.
-    Otherwise the exit status is 1.
-    """
-    from digitlib.training import teach as lessons
-
-    def show(step: dict[str, Any]) -> None:
-        text = f"[{step['step'] + 1}/{step['steps']}] {step['stage']}"
-        print(json.dumps(step) if as_json else text, flush=True)
-
-    try:
-        result = lessons.run(drawings, show)
-    except (DigitlibError, OSError) as error:
-        if as_json:
-            print(json.dumps({"failed": str(error)}), flush=True)
-            return 1
-        raise
-    print(json.dumps({"result": result}) if as_json else lessons.describe(result), flush=True)
-    return 0 if result["kept"] else 1
-
-
-@main.command()
 @click.argument("output", type=PATH, metavar=WEIGHTS)
 @click.argument("teachers", type=PATH, nargs=-1, required=True, metavar="TEACHER...")
 @click.option("--passes", type=COUNT, default=16, help="Passes over the training data.")
@@ -340,6 +314,17 @@ def pictures(part: str) -> None:
     print(benchmark.describe(found))
     if part == "report":
         write_json(benchmark.PATH, found)
+
+
+@main.command()
+def memory() -> None:
+    """Measure what the memory of corrections gains and changes.
+
+    Writes reports/memory.json, in a minute. Needs MNIST and UNIPEN.
+    """
+    from digitlib.evaluation import corrections
+
+    corrections.write()
 
 
 # --- reports ---------------------------------------------------------------------------------

@@ -64,18 +64,6 @@ def rejection_threshold(logits: Tensor, writers: Tensor | None = None) -> float:
     return lowest - SCORE_MARGIN
 
 
-def are_rejected(logits: Tensor, drawn: Tensor, card: Card) -> Tensor:
-    """Which drawings are rejected, bool ``[N]``.
-
-    Args:
-        logits: ``[N, 11]``.
-        drawn: which are read as strokes, bool ``[N]``; they have a threshold of their own.
-        card: its thresholds.
-    """
-    strokes = card.threshold if card.stroke_threshold is None else card.stroke_threshold
-    return digit_score(logits) < torch.where(drawn, strokes, card.threshold)
-
-
 def make_card(result: TrainResult, validation: Sequence[DigitData]) -> Card:
     """The card of a trained network, with temperature and thresholds set on validation data.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import ipywidgets
 import numpy as np
-from numpy.typing import NDArray
 
 from digitlib.datasets.drawing import Drawing, encode_picture
 from digitlib.datasets.drawing_file import DrawingFile, drawings_folder
@@ -43,28 +43,18 @@ def recall(pad: DrawingPad, drawings: Sequence[Drawing]) -> None:
     """
     if (memory := memory_of(pad)) is None:
         return
-    wanted = {each.id: each for each in drawings[-RECALLED:]}
-    labels = {each.id: each.label for each in wanted.values()}
-    old = [each for each in memory if each.id and labels.get(each.id) != each.label]
-    memory.remove(old)
-    for each in memory:
-        wanted.pop(each.id, None)
-    frames = {}
-    for identity, drawing in wanted.items():
-        try:
-            frames[identity] = _frame(drawing)
-        except ValueError:  # the gallery shows that it is damaged
-            continue
-    if frames:
-        memory.add(np.stack([*frames.values()]), [labels[each] for each in frames], [*frames])
-    if old or frames:
-        pad.read_again()
-
-
-def _frame(drawing: Drawing) -> NDArray[np.float32]:
-    if drawing.strokes:
-        return to_stored_frame(*pen.render_with_channels(drawing.points, drop_taps=True))
-    return to_stored_frame(drawing.frame(), None)
+    frames, labels, ids = [], [], []
+    for each in drawings[-RECALLED:]:
+        with suppress(ValueError):  # a damaged picture, which the gallery shows as such
+            ink, channels = each.frame(), None
+            if each.strokes:
+                ink, channels = pen.render_with_channels(each.points, drop_taps=True)
+            frames.append(to_stored_frame(ink, channels))
+            labels.append(each.label)
+            ids.append(each.id)
+    memory.remove([each for each in memory if each.id])
+    memory.add(np.array(frames), labels, ids)
+    pad.read_again()
 
 
 class LastCorrection(NamedTuple):
@@ -145,47 +135,42 @@ class Correction(ipywidgets.Box):
         content = self._content()
         if self._last and self._last.content is content:
             record, before = self._last.record, self._last.record.label
-            self._correct(LastCorrection(content, self._relabel(record, label), before))
+            self._correct(LastCorrection(content, _relabel(record, label), before))
         else:
             record = self._record(label)
             if drawings_folder() is not None:
                 DrawingFile().append(record)
             self._correct(LastCorrection(content, record, None))
 
-    def _relabel(self, record: Drawing, label: int) -> Drawing:
-        if drawings_folder() is None:
-            return replace(record, label=label)
-        return DrawingFile().relabel(record.id, label)
-
     def _undo_last(self) -> None:
-        if not self._last:
+        if self._last is None:
             return
         content, record, before = self._last
         if before is not None:
-            self._correct(LastCorrection(content, self._relabel(record, before), None))
-            return
-        if drawings_folder() is not None:
-            DrawingFile().delete([record.id])
-        self._say("Forgotten.")
-        self._remember(record.id, [])
+            self._correct(LastCorrection(content, _relabel(record, before), None))
+        else:
+            if drawings_folder() is not None:
+                DrawingFile().delete([record.id])
+            self._say("Forgotten.")
+            self._remember(record, [])
 
     def _correct(self, last: LastCorrection) -> None:
+        """Say what was done, and let the pad remember it."""
         label = last.record.label
         said = f"{'Saved' if drawings_folder() else 'Remembered'} as {label_name(label)}."
         if memory_of(self.pad) is not None:
             then = "rejected" if label == NO_DIGIT else f"read as {label}"
             said += f" Similar drawings will be {then}."
         self._say(said, last)
-        self._remember(last.record.id, [label])
+        self._remember(last.record, [label])
 
-    def _remember(self, identity: str, labels: list[int]) -> None:
-        """Let the memory have the drawing with this label, or with none; show what changes."""
+    def _remember(self, record: Drawing, labels: list[int]) -> None:
+        """Replace the labels of a drawing in the memory, and read the pad again."""
         if (memory := memory_of(self.pad)) is not None:
+            memory.remove([each for each in memory if each.id == record.id])
             found = self.pad.prediction
-            memory.remove([each for each in memory if each.id == identity])
-            for label in labels:
-                frame = to_stored_frame(found.frame, found.channels)
-                memory.add(frame[None], [label], [identity])
+            frames = to_stored_frame(found.frame, found.channels)[None]
+            memory.add(frames[: len(labels)], labels, [record.id] * len(labels))
             self.pad.read_again()
         self.refresh()
         self._stored()
@@ -223,3 +208,10 @@ class Correction(ipywidgets.Box):
 
     def _guarded(self, action: Callable[..., None]) -> Callable[..., None]:
         return guarded(action, self._fail)
+
+
+def _relabel(record: Drawing, label: int) -> Drawing:
+    """The drawing with another label, also in the file unless storing is off."""
+    if drawings_folder() is None:
+        return replace(record, label=label)
+    return DrawingFile().relabel(record.id, label)

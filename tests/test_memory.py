@@ -1,0 +1,139 @@
+"""The memory of corrections: the formula, the recognizer's methods, files, and its measurement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import DIGITS, bundled, page
+from test_recognizer import Fixed, tiny
+
+from digitlib import Recognizer
+from digitlib.errors import DataDamagedError, WeightsError
+from digitlib.evaluation import corrections
+from digitlib.models.labels import NO_DIGIT
+from digitlib.models.memory import REJECTION, SHARPNESS, STRENGTH, move, similarity_weights
+from digitlib.preprocessing import strokes
+
+MIRRORED = [stroke * [-1, 1] for stroke in DIGITS[7]]
+
+
+@pytest.fixture
+def recognizer() -> Recognizer:
+    return Recognizer(bundled().network)
+
+
+def test_probabilities_and_scores_move_as_the_formulas_say() -> None:
+    new, stored = np.array([[1.0, 0.0]]), np.array([[0.8, 0.6], [1.0, 0.0], [0.0, 1.0]])
+    weights = similarity_weights(new, stored)
+    k = STRENGTH * np.exp(-SHARPNESS * np.array([0.2, 0.0, 1.0]))
+    np.testing.assert_allclose(weights[0], k)
+    shares = np.full((1, 10), 0.1)
+    moved, scores = move(shares, np.array([1.5]), 1.0, weights, np.array([3, NO_DIGIT, 3]))
+    expected = shares[0] + (k[0] + k[2]) * np.eye(10)[3]
+    np.testing.assert_allclose(moved[0], expected / expected.sum())
+    doubt = 1 / (1 + np.exp(0.5))
+    np.testing.assert_allclose(scores, 1 + np.log((1 - doubt + k[0]) / (doubt + REJECTION * k[1])))
+
+
+def test_a_corrected_drawing_is_read_as_its_label_until_it_is_forgotten(
+    recognizer: Recognizer,
+) -> None:
+    before, other = recognizer.predict_strokes(MIRRORED), recognizer.predict_strokes(DIGITS[5])
+    stored = recognizer.remember(MIRRORED, 7)
+    found = recognizer.predict_strokes([stroke * [1.1, 1] + 3 for stroke in MIRRORED])
+    assert (before.label, found.label, found.because) == (NO_DIGIT, 7, stored)
+    assert "like the 7 you corrected" in found._repr_html_()
+    np.testing.assert_array_equal(stored.image, before.frame)
+    again = recognizer.predict_strokes(DIGITS[5])
+    assert (again.label, again.because) == (5, None)
+    assert again.probabilities == pytest.approx(other.probabilities, abs=1e-3)
+    recognizer.remember(page(2), 2)
+    recognizer.forget(stored)
+    assert [each.label for each in recognizer.memory] == [2]
+    recognizer.forget()
+    assert recognizer.predict_strokes(MIRRORED).probabilities == before.probabilities
+
+
+def test_what_is_not_a_digit_is_rejected(recognizer: Recognizer) -> None:
+    stored = recognizer.remember(recognizer.predict(page(4)), NO_DIGIT)
+    found = recognizer.predict(page(4))
+    assert (found.label, found.digit, found.because) == (NO_DIGIT, 4, stored)
+    assert recognizer.predict(page(3)).label == 3
+
+
+def test_batches_use_the_memory_only_on_request(recognizer: Recognizer) -> None:
+    frame, channels = strokes.render_with_channels(MIRRORED)
+    recognizer.remember(MIRRORED, 7)
+    given = frame[None], channels[None]
+    assert recognizer.predict_batch(*given).rejected.all()
+    found = recognizer.predict_batch(*given, memory=True)
+    single = recognizer.predict_frame(frame, channels)
+    np.testing.assert_allclose(found.probabilities[0], single.probabilities, rtol=1e-5)
+    np.testing.assert_allclose(found.scores[0], single.score, rtol=1e-5)
+
+
+def test_a_file_is_loaded_by_any_network(recognizer: Recognizer, tmp_path: Path) -> None:
+    for drawing, label in ((MIRRORED, 7), (page(4), NO_DIGIT)):
+        recognizer.remember(drawing, label)
+    recognizer.memory.save(tmp_path / "memory.npz")
+    other = tiny(11)
+    other.remember(page(1), 1)
+    other.memory.load(tmp_path / "memory.npz")
+    assert [each.label for each in other.memory] == [7, NO_DIGIT]
+    for first, second in zip(recognizer.memory, other.memory, strict=True):
+        np.testing.assert_array_equal(first.frame, second.frame)
+        assert np.linalg.norm(second.embedding) == pytest.approx(1)
+
+
+GOOD = {"frames": np.zeros((1, 4, 28, 28), np.float32), "labels": np.ones(1, np.uint8)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": np.array([11], np.uint8)},
+        {"labels": np.array([1, 2], np.uint8)},
+        {"labels": np.array([None])},  # would be unpickled
+        {"frames": np.full((1, 4, 28, 28), np.nan, np.float32)},
+        {"frames": np.zeros((1, 4, 28, 28))},
+    ],
+)
+def test_a_damaged_file_is_refused_and_changes_nothing(
+    change: dict[str, Any], recognizer: Recognizer, tmp_path: Path
+) -> None:
+    recognizer.remember(page(1), 1)
+    np.savez(tmp_path / "memory.npz", **(GOOD | change))
+    (tmp_path / "text.npz").write_text("7")
+    for name in ("memory.npz", "text.npz", "missing.npz"):
+        with pytest.raises(DataDamagedError, match=f"{name} isn't a file of stored drawings"):
+            recognizer.memory.load(tmp_path / name)
+    assert len(recognizer.memory) == 1
+
+
+def test_wrong_labels_and_networks_are_refused(recognizer: Recognizer) -> None:
+    with pytest.raises(ValueError, match=r"A label is 0 to 9, or 10 .*, not \{12\}"):
+        recognizer.remember(page(1), 12)
+    with pytest.raises(WeightsError, match="no linear layer"):
+        Recognizer.from_model(Fixed([0.0] * 10)).remember(page(1), 1)
+
+
+def test_errors_and_changes_are_counted_by_writer() -> None:
+    """Writer 1's third and fourth drawing are 7s that look like each other, read as 1s."""
+    labels, writers = np.array([1, 2, 7, 7, 1, 2]), np.array([1, 1, 1, 1, 2, 2])
+    embeddings = np.eye(4)[[0, 1, 2, 2, 0, 1]]
+    shares = np.eye(10)[[1, 2, 1, 1, 1, 2]]
+    outputs = corrections.Outputs(shares, np.ones(6), 0.0, embeddings, labels, writers)
+    errors = corrections.count_errors(outputs)
+    assert {name: pairs.tolist() for name, pairs in errors.items()} == {
+        "all others stored": [[2, 0], [0, 0]],
+        "as errors happen": [[2, 1], [0, 0]],
+        "three per digit stored": [[0, 0], [0, 0]],
+    }
+    left = corrections.remaining(errors["as errors happen"])
+    assert (left["before"], left["after"], left["value"]) == (2, 1, 0.5)
+    assert (left["better"], left["worse"], left["writers"]) == (1, 0, 2)
+    changed = corrections.changes(outputs, outputs)
+    assert (changed["made wrong"], changed["made right"]) == (0, 0)
