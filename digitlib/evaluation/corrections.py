@@ -66,17 +66,17 @@ class Outputs:
         return found != self.labels[rows]
 
 
-def count_errors(outputs: Outputs) -> dict[str, Array]:
+def count_errors(outputs: Outputs, orders: int = ORDERS) -> dict[str, Array]:
     """Errors of each writer by scenario: ``[writers, 2]``, without the memory and with it.
 
-    The drawings come in ``ORDERS`` random orders, of which these are the means. "three per digit
+    The drawings come in random orders, of which these are the means. "three per digit
     stored" counts the other drawings.
     """
     random, counts = np.random.RandomState(SEED), defaultdict(list)
     for writer in np.unique(outputs.writers):
         rows, found = np.flatnonzero(outputs.writers == writer), defaultdict(list)
         before, held_out = (outputs.errors(rows, outputs, each).sum() for each in (NOTHING, rows))
-        for _ in range(ORDERS):
+        for _ in range(orders):
             order, errors = random.permutation(rows), NOTHING
             for row in order[:, None]:
                 errors = np.append(errors, row[outputs.errors(row, outputs, errors)])
