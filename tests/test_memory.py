@@ -14,7 +14,7 @@ from digitlib import Recognizer
 from digitlib.errors import DataDamagedError, WeightsError
 from digitlib.evaluation import corrections
 from digitlib.models.labels import NO_DIGIT
-from digitlib.models.memory import REJECTION, SHARPNESS, STRENGTH, move, similarity_weights
+from digitlib.models.memory import SHARPNESS, STRENGTH, move, similarity_weights
 from digitlib.preprocessing import strokes
 
 MIRRORED = [stroke * [-1, 1] for stroke in DIGITS[7]]
@@ -35,7 +35,9 @@ def test_probabilities_and_scores_move_as_the_formulas_say() -> None:
     expected = shares[0] + (k[0] + k[2]) * np.eye(10)[3]
     np.testing.assert_allclose(moved[0], expected / expected.sum())
     doubt = 1 / (1 + np.exp(0.5))
-    np.testing.assert_allclose(scores, 1 + np.log((1 - doubt + k[0]) / (doubt + REJECTION * k[1])))
+    np.testing.assert_allclose(
+        scores, 1 + np.log((1 - doubt + k[0]) / (doubt + k[1] ** 2 / STRENGTH))
+    )
 
 
 def test_a_corrected_drawing_is_read_as_its_label_until_it_is_forgotten(
@@ -62,6 +64,16 @@ def test_what_is_not_a_digit_is_rejected(recognizer: Recognizer) -> None:
     found = recognizer.predict(page(4))
     assert (found.label, found.digit, found.because) == (NO_DIGIT, 4, stored)
     assert recognizer.predict(page(3)).label == 3
+
+
+def test_the_last_label_of_the_same_drawing_counts_alone(recognizer: Recognizer) -> None:
+    near = [[stroke * [1 + n / 20, 1] for stroke in DIGITS[4]] for n in (1, 2, 3)]
+    for label in (4, NO_DIGIT, 9, NO_DIGIT):
+        for drawing in near:
+            recognizer.remember(drawing, 4)
+        stored = recognizer.remember(DIGITS[4], label)
+        assert recognizer.predict_strokes(DIGITS[4]).label == label
+        recognizer.forget(stored)
 
 
 def test_batches_use_the_memory_only_on_request(recognizer: Recognizer) -> None:

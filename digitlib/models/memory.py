@@ -5,9 +5,11 @@ Each drawing is stored with its embedding e, the input of the network's last lay
 
 - the probability of a digit becomes p + the sum of k over the stored drawings of this digit, scaled
   so that the ten add up to 1;
-- the odds of being a digit become 1 - d + the largest k of a stored digit, to d + a quarter of the
-  largest k of a stored "not a digit", where d is the prediction's doubt. Sums would let letters
-  pass, and without the quarter, one letter would reject many digits.
+- the odds of being a digit become 1 - d + the largest k of a stored digit, to d + the largest
+  k² / λ of a stored "not a digit", where d is the prediction's doubt. Sums would let letters pass,
+  and without the square, one letter would reject many digits.
+
+If the drawing itself is stored, only its last label counts.
 
 The notebook ``12_memory`` shows how β and λ were chosen.
 """
@@ -31,9 +33,10 @@ from digitlib.models.labels import NO_DIGIT
 from digitlib.models.prediction import Prediction
 from digitlib.preprocessing.frame import FRAME_SIZE
 
-SHARPNESS, STRENGTH, REJECTION = 16.0, 16.0, 0.25  # β, λ, and the quarter
+SHARPNESS, STRENGTH = 16.0, 16.0  # β and λ
+SAME = 0.98  # of λ: a larger weight is that of the same drawing
 MAX_BYTES = 200_000_000  # of a file, unpacked: 16,000 drawings
-TINY = 1e-300  # keeps odds finite
+TINY = 1e-150  # keeps odds finite
 
 Floats = NDArray[np.floating[Any]]
 
@@ -105,9 +108,9 @@ class Memory:
         result = replace(found, probabilities=tuple(moved[0].tolist()), score=float(scores[0]))
         if result.label == found.label:
             return result
-        same = self._labels == result.label
+        agrees = self._labels == result.label
         similarity = self._embeddings @ embedding
-        nearest = np.where(same | ~same.any(), similarity, -np.inf).argmax()
+        nearest = np.where(agrees | ~agrees.any(), similarity, -np.inf).argmax()
         return replace(result, because=self._stored[int(nearest)])
 
     def adjust_batch(
@@ -115,6 +118,9 @@ class Memory:
     ) -> tuple[Floats, Floats]:
         """Probabilities ``[N, 10]`` and scores ``[N]`` with the memory, which isn't empty."""
         weights = similarity_weights(unit(embeddings), self._embeddings)
+        for row in np.flatnonzero(weights.max(axis=1) > SAME * STRENGTH):
+            last = np.flatnonzero(weights[row] > SAME * STRENGTH)[-1]
+            weights[row, np.arange(len(self)) != last] = 0
         return move(probabilities, scores, thresholds, weights, self._labels)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -166,7 +172,8 @@ def move(
     digit = labels < NO_DIGIT
     moved = probabilities + weights[:, digit] @ np.eye(10)[labels[digit]]
     digits = expit(scores - thresholds) + weights[:, digit].max(axis=1, initial=TINY)
-    others = expit(thresholds - scores) + REJECTION * weights[:, ~digit].max(axis=1, initial=TINY)
+    others = weights[:, ~digit].max(axis=1, initial=TINY) ** 2 / STRENGTH
+    others += expit(thresholds - scores)
     odds = thresholds + np.log(digits / others)
     return moved / moved.sum(axis=1, keepdims=True), np.where(np.isfinite(thresholds), odds, scores)
 
