@@ -1,6 +1,6 @@
 """Measure the memory of corrections: a writer's errors with it, and what it changes for others.
 
-An answer is right if its label is: the digit and not rejected, or rejected for a non-digit.
+An error is a wrong label: another digit, a rejected digit, or an accepted non-digit.
 """
 
 from __future__ import annotations
@@ -30,14 +30,11 @@ NOTHING: Array = np.zeros(0, int)
 
 @dataclass(frozen=True)
 class Outputs:
-    """A network's outputs for labeled drawings, and β and λ of the memory.
-
-    Arrays are ``[N, 10]``, ``[N]``, unit vectors ``[N, F]``, ``[N]`` and ``[N]``.
-    """
+    """A network's outputs ``[N, …]`` for labeled drawings, and β and λ of the memory."""
 
     probabilities: Array
     scores: Array
-    embeddings: Array
+    embeddings: Array  # of length 1
     labels: Array
     writers: Array
     threshold: float
@@ -53,10 +50,7 @@ class Outputs:
         return cls(shares, scores, unit(rows), data.labels.numpy(), writers, threshold)
 
     def errors(self, rows: Array, memory: Outputs, stored: Array) -> NDArray[np.bool_]:
-        """Which answers ``[rows]`` are wrong if these rows of ``memory`` are stored.
-
-        A drawing among the stored ones is read without itself.
-        """
+        """Which of the ``rows`` are errors with stored rows of ``memory``, each without itself."""
         new, old = self.embeddings[rows], memory.embeddings[stored]
         weights = similarity_weights(new, old, *self.constants)
         weights[(rows[:, None] == stored) & (self is memory)] = 0
@@ -67,10 +61,9 @@ class Outputs:
 
 
 def count_errors(outputs: Outputs, orders: int = ORDERS) -> dict[str, Array]:
-    """Errors of each writer by scenario: ``[writers, 2]``, without the memory and with it.
+    """Errors of each writer ``[writers, 2]`` without the memory and with it, by what is stored.
 
-    The drawings come in random orders, of which these are the means. "three per digit
-    stored" counts the other drawings.
+    They are means over random orders. "three per digit stored" counts the other drawings.
     """
     random, counts = np.random.RandomState(SEED), defaultdict(list)
     for writer in np.unique(outputs.writers):
@@ -103,10 +96,10 @@ def remaining(errors: Array) -> dict[str, float]:
 
 
 def changes(outputs: Outputs, memory: Outputs) -> dict[str, float]:
-    """Shares of drawings that become wrong and right if one writer's drawings are stored.
+    """Shares of drawings made wrong and right by ``STORED`` drawings of one writer of ``memory``.
 
-    They are means over the writers of ``memory``, who store up to ``STORED`` drawings each. If both
-    arguments are the same, each writer's own drawings don't count.
+    They are means over these writers, as is the interval of the difference. If both arguments are
+    the same, a writer's own drawings don't count.
     """
     random, shares = np.random.RandomState(SEED), []
     for writer in np.unique(memory.writers):
@@ -121,22 +114,20 @@ def changes(outputs: Outputs, memory: Outputs) -> dict[str, float]:
 
 
 def write() -> None:
-    """Write reports/memory.json: test writers with the bundled network, and training writers of
-    UNIPEN with the baseline, to which they are new.
+    """Measure test writers, and training writers with the baseline; write reports/memory.json.
 
     Raises:
         DataMissingError, DataDamagedError: MNIST or UNIPEN is missing or damaged.
-    """  # fmt: skip
+    """
     bundled, baseline = Recognizer.load(), Recognizer.load(BASELINE_WEIGHTS)
     names = {"digits": "unipen", "letters": "letters", "mnist": "mnist"}
     sets = {name: Outputs.of(bundled, catalog.load(data, "test")) for name, data in names.items()}
-    baseline_digits = Outputs.of(baseline, catalog.load("unipen", "train"))
-    writers = {"digits": sets["digits"], "baseline": baseline_digits, "letters": sets["letters"]}
+    new = Outputs.of(baseline, catalog.load("unipen", "train"))
+    writers = {"digits": sets["digits"], "baseline": new, "letters": sets["letters"]}
+    errors = {name: count_errors(outputs) for name, outputs in writers.items()}
     found = {
-        "errors": {
-            name: {kind: remaining(each) for kind, each in count_errors(outputs).items()}
-            for name, outputs in writers.items()
-        },
+        "weights": bundled.weights,
+        "errors": {n: {k: remaining(each) for k, each in e.items()} for n, e in errors.items()},
         "changes": {name: changes(outputs, sets["digits"]) for name, outputs in sets.items()},
     }
-    write_json(REPORTS / "memory.json", {"weights": bundled.weights} | found)
+    write_json(REPORTS / "memory.json", found)

@@ -3,14 +3,12 @@
 Each drawing is stored with its embedding e, the input of the network's last layer scaled to length
 1. It counts for a new drawing with the weight k = λ exp(-β (1 - e · e_new)):
 
-- the probability of a digit becomes p + the sum of k over the stored drawings of this digit, scaled
-  so that the ten add up to 1;
-- the odds of being a digit become 1 - d + the largest k of a stored digit, to d + the largest
-  k² / λ of a stored "not a digit", where d is the prediction's doubt. Sums would let letters pass,
-  and without the square, one letter would reject many digits.
+- the probability of a digit becomes p + the sum of its k, scaled so that the ten add up to 1;
+- the odds of being a digit become 1 - d + the largest k of a digit, to d + the largest k² / λ of a
+  "not a digit", where d is the prediction's doubt. A sum would let letters pass, and without the
+  square, one letter would reject many digits.
 
 If the drawing itself is stored, only its last label counts.
-
 The notebook ``12_memory`` shows how β and λ were chosen.
 """
 
@@ -35,6 +33,7 @@ from digitlib.preprocessing.frame import FRAME_SIZE
 
 SHARPNESS, STRENGTH = 16.0, 16.0  # β and λ
 SAME = 0.98  # of λ: a larger weight is that of the same drawing
+SHAPE = 4, FRAME_SIZE, FRAME_SIZE  # of a stored frame
 MAX_BYTES = 200_000_000  # of a file, unpacked: 16,000 drawings
 TINY = 1e-150  # keeps odds finite
 
@@ -129,10 +128,9 @@ class Memory:
         Raises:
             WriteError: the file can't be written.
         """
-        frames = np.array([each.frame for each in self], np.float32)
-        np.savez_compressed(
-            content := io.BytesIO(), frames=frames, labels=self._labels.astype(np.uint8)
-        )
+        frames = np.array([each.frame for each in self], np.float32).reshape(-1, *SHAPE)
+        labels = self._labels.astype(np.uint8)
+        np.savez_compressed(content := io.BytesIO(), frames=frames, labels=labels)
         write_bytes(Path(path), content.getbuffer())
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -146,8 +144,8 @@ class Memory:
                 if sum(each.file_size for each in stored.zip.infolist()) > MAX_BYTES:
                     raise ValueError("it is too large")
                 frames, labels = stored["frames"], stored["labels"]
-            form = frames.dtype, labels.dtype, labels.ndim, *frames.shape
-            if len(labels) and form != (np.float32, np.uint8, 1, len(labels), 4, *2 * [FRAME_SIZE]):
+            form = frames.dtype, labels.dtype, frames.shape, labels.shape
+            if form != (np.float32, np.uint8, (len(frames), *SHAPE), (len(frames),)):
                 raise ValueError("its arrays have other shapes or types")
             if not ((np.abs(frames) <= 1).all() and (labels <= NO_DIGIT).all()):  # NaN fails, too
                 raise ValueError("its arrays have numbers out of range")
