@@ -75,7 +75,7 @@ class Correction(ipywidgets.Box):
     """A button for each digit and one for "Not a digit"; the answer's own button is marked.
 
     A click corrects the answer: the pad remembers the drawing with that label, and stores it unless
-    storing is off. Another click changes the label.
+    storing is off. Another click changes the label. The row is hidden if it could do neither.
 
     Args:
         pad: the pad with the drawing.
@@ -99,6 +99,8 @@ class Correction(ipywidgets.Box):
         outcome = ipywidgets.Box([self._message, self._undo]).add_class("dp-saved")
         super().__init__([question, *self._buttons.values(), outcome])
         self.add_class("dp-correction")
+        if drawings_folder() is None and memory_of(pad) is None:
+            self.layout.display = "none"
         self.refresh()
 
     def refresh(self) -> None:
