@@ -107,10 +107,9 @@ class Memory:
         result = replace(found, probabilities=tuple(moved[0].tolist()), score=float(scores[0]))
         if result.label == found.label:
             return result
-        agrees = self._labels == result.label
-        similarity = self._embeddings @ embedding
-        nearest = np.where(agrees | ~agrees.any(), similarity, -np.inf).argmax()
-        return replace(result, because=self._stored[int(nearest)])
+        # The nearest one with this label, the last of equally near ones.
+        order = np.lexsort((self._embeddings @ embedding, self._labels == result.label))
+        return replace(result, because=self._stored[order[-1]])
 
     def adjust_batch(
         self, probabilities: Floats, scores: Floats, thresholds: Any, embeddings: Floats
@@ -119,7 +118,7 @@ class Memory:
         weights = similarity_weights(unit(embeddings), self._embeddings)
         for row in np.flatnonzero(weights.max(axis=1) > SAME * STRENGTH):
             last = np.flatnonzero(weights[row] > SAME * STRENGTH)[-1]
-            weights[row, np.arange(len(self)) != last] = 0
+            weights[row] *= np.arange(len(self)) == last
         return move(probabilities, scores, thresholds, weights, self._labels)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -183,14 +183,13 @@ class Recognizer:
         """Store a drawing: from now on, similar ones are read as its label.
 
         Args:
-            drawing: pen strokes as for :meth:`predict_strokes`, a picture as for :meth:`predict`
-                (see :func:`is_drawing`), or the prediction for a drawing.
+            drawing: as for :meth:`predict_strokes` or :meth:`predict`, or its prediction.
             label: 0 to 9, or ``NO_DIGIT``: similar drawings are then rejected.
 
         Raises:
-            ValueError: the label is none of these.
-            WeightsError: the network has no linear layer whose input could be compared.
-            BlankDrawingError, InputError: as :meth:`predict` and :meth:`predict_strokes`.
+            ValueError: another label.
+            WeightsError: the network has no linear layer.
+            BlankDrawingError, InputError: see :meth:`predict` and :meth:`predict_strokes`.
         """
         found = drawing
         if not isinstance(drawing, Prediction):
