@@ -302,6 +302,17 @@ def pictures(part: str) -> None:
         write_json(benchmark.PATH, found)
 
 
+@main.command()
+def memory() -> None:
+    """Measure what the memory of corrections gains and changes.
+
+    Writes reports/memory.json, in a minute. Needs MNIST and UNIPEN.
+    """
+    from digitlib.evaluation import corrections
+
+    corrections.write()
+
+
 # --- reports ---------------------------------------------------------------------------------
 
 

@@ -473,7 +473,7 @@ def margins(network: Recognizer, data: DigitData) -> Array:
     The threshold for strokes applies to pen data, the one for pictures to all other data.
     """
     scores = network.predict_batch(data.frames()).scores
-    return scores - (network.threshold if data.points is None else network.stroke_threshold)
+    return scores - (network.threshold if data.strokes is None else network.stroke_threshold)
 
 
 # --- handwriting -----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from digitlib.datasets.drawing import (
     encode_picture,
 )
 from digitlib.datasets.drawing_file import DAMAGED, DrawingFile, DrawingFileError, drawings_folder
-from digitlib.datasets.labels import NO_DIGIT
+from digitlib.models.labels import NO_DIGIT
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import frames_to_images
 

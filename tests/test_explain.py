@@ -87,6 +87,7 @@ def test_more_outputs_change_no_other() -> None:
         "probabilities",
         "score",
         "logits",
+        "embedding",
         *names,
     ]
     before = onnx.load_from_string(bundled().network)

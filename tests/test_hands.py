@@ -8,7 +8,7 @@ from helpers import DIGITS
 from numpy.random import default_rng
 
 from digitlib.datasets import hands
-from digitlib.datasets.labels import NO_DIGIT
+from digitlib.models.labels import NO_DIGIT
 
 SEEDS = range(40)
 

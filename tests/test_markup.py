@@ -17,7 +17,6 @@ from widget_tree import html as shown
 
 from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.widgets.explanation import maps_html
-from digitlib.widgets.panels.handwriting import progress_html, result_html, use_html
 from digitlib.widgets.panels.picture import PictureInput
 from digitlib.widgets.studio import PANELS, Studio
 
@@ -86,16 +85,6 @@ def test_pictures_by_any_name(studio: Studio) -> None:
         send(field, {"upload": MARK, "part": 0, "parts": 1}, content)
         assert field.answer["problem"]
         assert MARK not in shown(studio)
-
-
-def test_what_a_lesson_says() -> None:
-    result = dict.fromkeys(("drawings", "digits", "others"), RESULT)
-    said = result_html({"verdict": MARK, "kept": False, "places": [MARK, MARK], **result})
-    said += progress_html({"stage": MARK, "step": 1, "steps": 2})
-    card = SimpleNamespace(training={"personal": {"drawings": {"total": MARK}}})
-    said += use_html(SimpleNamespace(card=card), there=True)
-    assert MARK not in said
-    assert said.count(SAFE) == 5
 
 
 def test_names_in_a_network() -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import page
+from helpers import DIGITS, page
 from test_pad import BAR, LINE, FakeRecognizer, event, layer, stroke_by_mouse
 from widget_tree import button, classes, find, html, send, walk
 
 from digitlib.datasets.drawing import Drawing, encode_picture
 from digitlib.datasets.drawing_file import DrawingFile
-from digitlib.datasets.labels import NO_DIGIT
+from digitlib.models.labels import NO_DIGIT
 from digitlib.widgets.panels.my_drawings import PAGE, Gallery, MyDrawings
 from digitlib.widgets.studio import Studio
 
@@ -64,7 +64,7 @@ def test_a_click_stores_the_drawing(studio: Studio, store: DrawingFile) -> None:
     ]
     send(layer(studio), {"client": "page", "first": 0, "events": events})
     label_button(studio, 3).click()
-    assert outcome(studio) == '<p role="status">Saved as 3. You have 1 drawing.</p>'
+    assert outcome(studio) == '<p role="status">Saved as 3.</p>'
     (drawing,) = store.read()
     assert (drawing.label, drawing.predicted, drawing.weights) == (3, 3, "")
     assert drawing.strokes[0].tolist() == [
@@ -75,7 +75,7 @@ def test_a_click_stores_the_drawing(studio: Studio, store: DrawingFile) -> None:
     stroke_by_mouse(studio, LINE)
     assert outcome(studio) == ""  # it was about the previous drawing
     label_button(studio, 8).click()
-    assert outcome(studio) == '<p role="status">Saved as 8. You have 2 drawings.</p>'
+    assert outcome(studio) == '<p role="status">Saved as 8.</p>'
     assert labels(store) == [3, 8]
 
 
@@ -85,16 +85,65 @@ def test_another_click_changes_the_label_and_undo_goes_back(
     studio.draw(POINT)
     label_button(studio, 2).click()
     label_button(studio, NO_DIGIT).click()
-    assert (labels(store), "Now saved as not a digit." in outcome(studio)) == ([NO_DIGIT], True)
+    assert (labels(store), "Saved as not a digit." in outcome(studio)) == ([NO_DIGIT], True)
     assert "dp-chosen" in classes(label_button(studio, NO_DIGIT))
     undo = button(find(studio, "dp-saved"), "Undo")
     undo.click()
-    assert (labels(store), "Saved as 2 again." in outcome(studio)) == ([2], True)
+    assert (labels(store), "Saved as 2." in outcome(studio)) == ([2], True)
     undo.click()
-    assert (labels(store), "Not saved any more." in outcome(studio)) == ([], True)
+    assert (labels(store), "Forgotten." in outcome(studio)) == ([], True)
     assert undo.layout.display == "none"
     label_button(studio, 5).click()
     assert labels(store) == [5]
+
+
+MIRRORED = [stroke * [-200, 200] + 240 for stroke in DIGITS[7]]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_correction_is_remembered_in_this_pad(
+    stored: bool, store: DrawingFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not stored:
+        monkeypatch.setenv("DIGITLIB_DRAWINGS", "")
+    studio = Studio()
+    studio.draw(MIRRORED)
+    before = studio.prediction
+    label_button(studio, 1).click()
+    label_button(studio, 7).click()
+    said = f"{'Saved' if stored else 'Remembered'} as 7. Similar drawings will be read as 7."
+    assert said in outcome(studio)
+    studio.draw([stroke + 9 for stroke in MIRRORED])
+    assert (studio.prediction.label, studio.prediction.because.label) == (7, 7)
+    assert "like the 7 you corrected" in html(find(studio, "dp-result"))
+    assert labels(store) == [7] * stored
+    later = Studio()  # another pad
+    later.draw(MIRRORED)
+    assert later.prediction.label == (7 if stored else NO_DIGIT)
+    studio.draw(DIGITS[5])
+    label_button(studio, NO_DIGIT).click()
+    assert "as not a digit. Similar drawings will be rejected." in outcome(studio)
+    assert studio.prediction.rejected
+    button(find(studio, "dp-saved"), "Undo").click()
+    assert studio.prediction.label == 5
+    studio.recognizer.forget()
+    studio.draw(MIRRORED)
+    assert studio.prediction.probabilities == before.probabilities
+
+
+def test_relabeling_and_deleting_update_the_memory(store: DrawingFile) -> None:
+    studio = Studio()
+    studio.draw(MIRRORED)
+    label_button(studio, 7).click()
+    studio.show_panel("My drawings")
+    (drawing,) = store.read()
+    page_ = Page(studio.panels["My drawings"])  # type: ignore[arg-type]
+    page_.ask("relabel", id=drawing.id, label=2)
+    assert studio.prediction.label == 2
+    page_.ask("undo")
+    assert studio.prediction.label == 7
+    page_.ask("delete", id=drawing.id)
+    assert (len(studio.recognizer.memory), studio.prediction.label) == (0, NO_DIGIT)
 
 
 def test_a_picture_is_stored_as_one(studio: Studio, store: DrawingFile) -> None:

@@ -68,7 +68,7 @@ def test_the_check_fails_if_a_page_is_out_of_date(
 
 def test_test_writers_of_pendigits_have_a_row_once_they_are_measured(copy: Path) -> None:
     reports = copy / "reports"
-    assert "test writers" not in readme.render("results", reports)
+    assert "test writers (UCI pendigits)" not in readme.render("results", reports)
     share = {"value": 0.97, "low": 0.95, "high": 0.98, "count": 100, "writers": 14}
     for name in ("digitnet", "baseline"):
         path = reports / "weights" / f"{name}.json"

@@ -59,17 +59,18 @@ def test_a_panel_is_made_when_it_is_first_shown(studio: Studio) -> None:
     assert ".dp-test" in studio.panels["Second"].children[0].value
 
 
-@pytest.mark.parametrize(("folder", "shown"), [("drawings", True), ("", False)])
-def test_labels_and_panels_of_stored_drawings_need_storing(
-    folder: str, shown: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("folder", ["drawings", ""])
+def test_the_gallery_needs_storing_and_the_labels_storing_or_a_memory(
+    folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIGITLIB_DRAWINGS", folder)
-    studio = Studio(FakeRecognizer())
-    titles = {each.description for each in find(studio, "dp-switches").children}
-    stored = {"My drawings", "Learn my handwriting"} if shown else set()
-    assert titles == {"Picture", "Why?"} | stored
-    assert (find(studio, "dp-correction").layout.display is None) == shown
-    assert "This saves the drawing" in html(find(studio, "dp-correction"))
+    for recognizer, shown in ((FakeRecognizer(), bool(folder)), (bundled(), True)):
+        studio = Studio(recognizer)
+        titles = {each.description for each in find(studio, "dp-switches").children}
+        assert titles == {"Picture", "Why?"} | ({"My drawings"} if folder else set())
+        assert (find(studio, "dp-correction").layout.display is None) == shown
+        said = "This saves the drawing" if folder else "until you leave the page"
+        assert said in html(find(studio, "dp-correction"))
 
 
 def test_a_hidden_panel_is_kept_and_not_refreshed(studio: Studio) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitlib.datasets.labels import NO_DIGIT as NO_DIGIT  # part of every data set
 from digitlib.files import digest
+from digitlib.models.labels import NO_DIGIT as NO_DIGIT  # part of every data set
 from digitlib.preprocessing.strokes import render
 
 SPLITS = ("train", "validation", "test")

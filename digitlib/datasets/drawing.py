@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from digitlib.datasets.labels import NO_DIGIT
+from digitlib.models.labels import NO_DIGIT
 from digitlib.preprocessing import strokes as pen
 from digitlib.preprocessing.frame import Frame, to_frame
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.models.labels import NO_DIGIT
 from digitlib.preprocessing.colors import direction_color, picture_channels, time_color
 from digitlib.preprocessing.frame import frames_to_images
 
@@ -60,7 +61,7 @@ def answer_html(
         shares: probabilities of the digits 0 to 9; None if nothing is drawn.
         doubt: 0-1; see :attr:`Prediction.doubt`.
         picture: HTML beside the verdict.
-        remark: a sentence for the user if the drawing is rejected.
+        remark: HTML for the user, in place of the next digits, or after the closest one.
         error: why there is no answer.
         top_k: number of bars that are highlighted.
         pen: ``down`` during a stroke, else ``up``; for scripts, as ``data-pen``.
@@ -74,7 +75,7 @@ def answer_html(
         (best, share), *others = ranked
         digit, verdict = f'<div class="dp-digit">{best}</div>', percent(share)
         runners = [f"{other}: {percent(part)}" for other, part in others if part >= NUMBERED]
-        detail = f"or {', '.join(runners)}" if runners else "confidence"
+        detail = remark or (f"or {', '.join(runners)}" if runners else "confidence")
         if doubt > 0.5:
             state, verdict = "rejected", "Not a digit"
             digit, detail = "", f'closest: <b class="dp-digit">{best}</b><br>{remark}'
@@ -117,10 +118,21 @@ def prediction_html(prediction: Prediction) -> str:
         f'"><figcaption>{name}{legend}</figcaption></figure>'
         for name, (picture, alt, legend) in pictures.items()
     )
+    remark = because_html(prediction)
     return (
         f'{answer_style()}<div class="dp-prediction"><div class="dp-figures">{figures}</div>'
-        f"{answer_html(prediction.probabilities, prediction.doubt)}</div>"
+        f"{answer_html(prediction.probabilities, prediction.doubt, remark=remark)}</div>"
     )
+
+
+def because_html(prediction: Prediction) -> str:
+    """The stored drawing that decided: its picture and a phrase; empty if none did."""
+    if (stored := prediction.because) is None:
+        return ""
+    like = f"the {stored.label} you corrected"
+    if stored.label == NO_DIGIT:
+        like = "a drawing you marked as not a digit"
+    return f'<img class="dp-because" src="{frame_url(stored.image)}" alt=""> like {like}'
 
 
 # --- pictures ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from digitlib.errors import WeightsError
 from digitlib.models.card import EMBEDDING
 from digitlib.models.checksum import add_checksum
+from digitlib.models.memory import unit
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.frame import FRAME_SIZE, Frame, frames_to_images
 
@@ -40,7 +41,8 @@ class Explainer:
         if EMBEDDING not in recognizer.activations:
             raise WeightsError(f"{recognizer} has no linear layer to explain.")
         self.recognizer = recognizer
-        self._network = Recognizer(add_outputs(recognizer.network, recognizer.activations))
+        maps = [name for name in recognizer.activations if name != EMBEDDING]
+        self._network = Recognizer(add_outputs(recognizer.network, maps))
 
     def feature_maps(self, frame: Frame) -> dict[str, Floats]:
         """Activations of every stage after its ReLU, by name, in the order of computation.
@@ -106,7 +108,7 @@ class Explainer:
 
         Frames are compared without stroke direction and order, which MNIST doesn't have.
         """
-        similarities = self._directions @ _unit(self.embed(frames_to_images(frame[None])))[0]
+        similarities = self._directions @ unit(self.embed(frames_to_images(frame[None])))[0]
         rows = np.argsort(-similarities, kind="stable")[:count]
         digits = self._digits
         return [
@@ -126,8 +128,8 @@ class Explainer:
     def _directions(self) -> Floats:
         """Unit embeddings of the training digits: stored, or computed for other weights."""
         if str(self._digits["weights"]) == self.recognizer.weights:
-            return _unit(self._digits["embeddings"].astype(np.float32))
-        return _unit(self.embed(self._digits["frames"]))
+            return unit(self._digits["embeddings"].astype(np.float32))
+        return unit(self.embed(self._digits["frames"]))
 
 
 TRAINING_ARRAYS = {"frames", "labels", "sets", "set", "rows", "embeddings", "weights"}
@@ -167,11 +169,6 @@ class TrainingDigit:
     source: str
     row: int
     similarity: float
-
-
-def _unit(vectors: Floats) -> Floats:
-    """Vectors ``[N, D]`` scaled to length 1; zeros stay."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 # --- an ONNX file with more outputs ----------------------------------------------------------

@@ -105,10 +105,12 @@ def to_onnx(model: nn.Module, card: Card | None = None) -> bytes:
     classifier = FrameClassifier(model, card.temperature).eval()
     inputs = {"frames": torch.zeros(2, len(CHANNELS), FRAME_SIZE, FRAME_SIZE)}
     classifier(*inputs.values())  # fills in the names of its activations
-    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS)}
+    axes = {name: {0: "N"} for name in ("frames", *OUTPUTS, EMBEDDING)}
     names = [*OUTPUTS, *classifier.activations]
     file = export_module(classifier, inputs, names, axes)
-    del file.graph.output[len(OUTPUTS) :]  # an Explainer makes the activations outputs again
+    kept = [each for each in file.graph.output if each.name in (*OUTPUTS, EMBEDDING)]
+    del file.graph.output[:]  # an Explainer makes the other activations outputs again
+    file.graph.output.extend(kept)
     metadata = {
         "parameters": str(count_parameters(model)),
         "weights": model_digest(model),

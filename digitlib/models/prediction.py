@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitlib.models.labels import NO_DIGIT
 from digitlib.preprocessing.frame import Frame
+
+if TYPE_CHECKING:
+    from digitlib.models.memory import StoredDrawing
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,15 @@ class Prediction:
         frame: float32 ``[4, 28, 28]``, the input of the network.
         score: how much the drawing looks like a digit; higher is more.
         threshold: a drawing with a lower score is rejected.
+        because: the stored drawing that decided, if the label would be different without the
+            recognizer's memory; else None.
     """
 
     probabilities: tuple[float, ...]
     frame: Frame
     score: float
     threshold: float = -math.inf
+    because: StoredDrawing | None = None
 
     @property
     def rejected(self) -> bool:
@@ -47,6 +54,11 @@ class Prediction:
     def digit(self) -> int:
         """The most probable digit."""
         return int(np.argmax(self.probabilities))
+
+    @property
+    def label(self) -> int:
+        """The most probable digit, or ``NO_DIGIT`` for a rejected drawing."""
+        return NO_DIGIT if self.rejected else self.digit
 
     @property
     def confidence(self) -> float:

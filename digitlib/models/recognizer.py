@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from digitlib.errors import WeightsError
 from digitlib.files import write_bytes
-from digitlib.models.card import BUNDLED_NETWORK, Card, parse_card
+from digitlib.models.card import BUNDLED_NETWORK, EMBEDDING, Card, parse_card
 from digitlib.models.checksum import verify_checksum, wrap_errors
+from digitlib.models.memory import Memory, StoredDrawing
 from digitlib.models.prediction import BatchPrediction, Prediction
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import CHANNELS, FRAME_SIZE, Frame, images_to_frames, to_frame
@@ -44,6 +45,7 @@ class Recognizer:
         parameters: number of the network's parameters.
         weights: digest of the network's weights.
         activations: names of those that an :class:`Explainer` shows.
+        memory: of corrected drawings, which :meth:`remember` stores.
 
     Raises:
         WeightsError: this is not an ONNX file of this digitlib, or it is damaged.
@@ -70,6 +72,7 @@ class Recognizer:
         inputs = {each.name: each.shape[1:] for each in self._session.get_inputs()}
         if inputs != {"frames": SHAPE}:
             raise WeightsError("This ONNX file is for another digitlib: export its weights again.")
+        self.memory = Memory(self._embed)
         self.temperature, self.threshold = self.card.temperature, self.card.threshold
         drawn = self.card.stroke_threshold
         self.stroke_threshold = self.threshold if drawn is None else drawn
@@ -161,13 +164,42 @@ class Recognizer:
 
     def _predict(self, frame: Frame) -> Prediction:
         """As :meth:`predict_frame`, without checks."""
-        probabilities, scores = self._session.run(
-            ["probabilities", "score"], {"frames": frame[None]}
-        )
+        names = ["probabilities", "score", *([EMBEDDING] if self.memory else [])]
+        probabilities, scores, *embeddings = self._session.run(names, {"frames": frame[None]})
         threshold = self.stroke_threshold if frame[1:].any() else self.threshold
-        return Prediction(tuple(probabilities[0].tolist()), frame, float(scores[0]), threshold)
+        found = Prediction(tuple(probabilities[0].tolist()), frame, float(scores[0]), threshold)
+        return self.memory.adjust(found, embeddings[0][0]) if self.memory else found
 
-    def predict_batch(self, frames: Tensor | NDArray[Any]) -> BatchPrediction:
+    def remember(self, drawing: Any, label: int) -> StoredDrawing:
+        """Store a drawing: from now on, similar ones are read as its label.
+
+        Args:
+            drawing: as for :meth:`predict_strokes` or :meth:`predict`, or its prediction.
+            label: 0 to 9, or ``NO_DIGIT``: similar drawings are then rejected.
+
+        Raises:
+            ValueError: another label.
+            WeightsError: the network has no linear layer.
+            BlankDrawingError, InputError: see :meth:`predict` and :meth:`predict_strokes`.
+        """
+        found = drawing
+        if not isinstance(drawing, Prediction):
+            found = (self.predict_strokes if is_drawing(drawing) else self.predict)(drawing)
+        return self.memory.add(found.frame[None], [label])[0]
+
+    def forget(self, drawing: StoredDrawing | None = None) -> None:
+        """Remove a drawing from the memory; all without an argument."""
+        self.memory.remove([*self.memory] if drawing is None else [drawing])
+
+    def _embed(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The input of the last linear layer, ``[N, F]``, for frames ``[N, 4, 28, 28]``."""
+        if EMBEDDING not in [each.name for each in self._session.get_outputs()]:
+            raise WeightsError(f"{self} has no linear layer, so it can't remember drawings.")
+        return self.outputs(frames, EMBEDDING)[0]
+
+    def predict_batch(
+        self, frames: Tensor | NDArray[Any], *, memory: bool = False
+    ) -> BatchPrediction:
         """Probabilities, scores and rejections of frames.
 
         Besides the frames and the result, it takes the memory of ``CHUNK`` frames per core.
@@ -175,13 +207,18 @@ class Recognizer:
         Args:
             frames: array or tensor of frames, float32 ``[N, 4, 28, 28]``, or of images in MNIST's
                 convention, uint8 ``[N, 28, 28]``.
+            memory: use the stored drawings, too.
 
         Raises:
             ValueError: wrong shape or type, or frames with numbers outside -1 to 1.
         """
-        probabilities, scores = self.outputs(frames, "probabilities", "score")
+        names = ["probabilities", "score", *([EMBEDDING] if memory and self.memory else [])]
+        probabilities, scores, *embeddings = self.outputs(frames, *names)
         drawn = frames.ndim == 4 and _to_array(frames)[:, 1:].any(axis=(1, 2, 3))
         threshold = np.where(drawn, self.stroke_threshold, self.threshold)
+        if embeddings:
+            moved = self.memory.adjust_batch(probabilities, scores, threshold, embeddings[0])
+            probabilities, scores = (each.astype(np.float32) for each in moved)
         return BatchPrediction(probabilities, scores, scores < threshold)
 
     def probabilities(self, frames: Numbers) -> Numbers:
@@ -202,8 +239,9 @@ class Recognizer:
 
         Its input ``frames`` is float32 ``[N, 4, 28, 28]``, any number of frames from
         :func:`frame.to_frame` and :func:`strokes.render`. Its outputs are ``probabilities``, float
-        ``[N, 10]``, with the temperature applied, ``score``, float ``[N]``, and ``logits``. A score
-        below ``rejection_threshold`` in the file's metadata means "not a digit"; for strokes, the
+        ``[N, 10]``, with the temperature applied, ``score``, float ``[N]``, ``logits``, and
+        ``embedding``, the input of the last linear layer, float ``[N, F]``. A score below
+        ``rejection_threshold`` in the file's metadata means "not a digit"; for strokes, the
         threshold is ``stroke_rejection_threshold``. :meth:`load` reads the file.
         """
         write_bytes(Path(path), self.network)
@@ -246,3 +284,11 @@ def _check(frames: Any) -> None:
 def _to_array(values: Any) -> NDArray[Any]:
     """The values as an array, which shares the memory of a tensor on the CPU."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+
+
+def is_drawing(source: Any) -> bool:
+    """Whether a source is a list of strokes, not a picture or its rows of plain numbers."""
+    if not isinstance(source, list | tuple):
+        return False
+    row = source[0] if source else ()
+    return not (isinstance(row, list | tuple) and len(row) > 2 and all(map(np.isscalar, row)))

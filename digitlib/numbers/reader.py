@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from digitlib.errors import BlankDrawingError
 from digitlib.models.card import parse_card
 from digitlib.models.checksum import verify_checksum, wrap_errors
+from digitlib.models.recognizer import is_drawing
 from digitlib.numbers import ctc, finding
 from digitlib.numbers.reading import Box, ReadDigit, Reading
 from digitlib.numbers.rows import HEIGHT, PADDING, STRIDE, RowInput, pad, picture_row, stroke_row
@@ -133,7 +134,7 @@ class ReadRow(NamedTuple):
 
 def read_rows(source: Any, reader: RowReader) -> tuple[list[ReadRow], NDArray[np.uint8], Box]:
     """The rows of a picture or drawing, before rejection, with the picture and its extent."""
-    views_of = _stroke_views if _is_drawing(source) else _picture_views
+    views_of = _stroke_views if is_drawing(source) else _picture_views
     found, picture, extent = views_of(source)
     return [ReadRow(*reader.vote(views), box) for views, box in found], picture, extent
 
@@ -142,7 +143,7 @@ def read(source: Any, reader: RowReader | None = None) -> Reading:
     """Read a picture or pen strokes; arguments and errors as :meth:`Recognizer.read`."""
     reader = reader or RowReader.bundled()
     rows, picture, extent = read_rows(source, reader)
-    kind = "strokes" if _is_drawing(source) else "pictures"
+    kind = "strokes" if is_drawing(source) else "pictures"
     threshold = reader.card["thresholds"][kind]
     digits: list[ReadDigit] = []
     for line, row in enumerate(row for row in rows if row.is_number):
@@ -157,14 +158,6 @@ def read(source: Any, reader: RowReader | None = None) -> Reading:
         ]  # fmt: skip
     ignored = tuple(row.box for row in rows if not row.is_number)
     return Reading(tuple(digits), ignored, picture, extent)
-
-
-def _is_drawing(source: Any) -> bool:
-    """Whether a source is a list of strokes, not a picture or its rows of plain numbers."""
-    if not isinstance(source, list | tuple):
-        return False
-    row = source[0] if source else ()
-    return not (isinstance(row, list | tuple) and len(row) > 2 and all(map(np.isscalar, row)))
 
 
 Found = list[tuple[list[View], Box]]

@@ -36,7 +36,7 @@ FAST: dict[str, dict[str, Any]] = {
     "09_pictures": {"subset": 500, "count": 10},
     "10_writers": {"subset": 500},
     "11_speed": {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
-    "12_teach": {"count": 3},
+    "12_memory": {"count": 2},
     "13_numbers": {"count": 10, "compare": False},
 }
 CELL_TIMEOUT = 1800  # seconds; the longest cell trains a network

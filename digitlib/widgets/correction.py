@@ -1,24 +1,56 @@
-"""The row below the pad where the user gives the right label, which stores the drawing."""
+"""The row below the pad where the user gives the right label, which the pad then remembers."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import ipywidgets
+import numpy as np
 
 from digitlib.datasets.drawing import Drawing, encode_picture
 from digitlib.datasets.drawing_file import DrawingFile, drawings_folder
-from digitlib.datasets.labels import NO_DIGIT
+from digitlib.models.card import EMBEDDING
+from digitlib.models.labels import NO_DIGIT, label_name
+from digitlib.models.memory import Memory
+from digitlib.models.recognizer import Recognizer
 from digitlib.widgets.callbacks import guarded
 from digitlib.widgets.history import from_zero
 from digitlib.widgets.pad import DrawingPad
 
-QUESTION = (
-    "Was that right? Click the digit you meant. "
-    "This saves the drawing on the computer that runs this pad."
-)
+QUESTION = "Was that right? Click the digit you meant."
+KEPT = "This saves the drawing on the computer that runs this pad."
+NOT_KEPT = "This pad remembers the drawing until you leave the page."
+RECALLED = 1000  # latest stored drawings that a pad remembers
+
+
+def memory_of(pad: DrawingPad) -> Memory | None:
+    """The memory of the pad's recognizer; None for one that can't remember."""
+    recognizer = pad.recognizer
+    if not isinstance(recognizer, Recognizer) or EMBEDDING not in recognizer.activations:
+        return None
+    return recognizer.memory
+
+
+def recall(pad: DrawingPad, drawings: Sequence[Drawing]) -> None:
+    """Make the pad's memory agree with the stored drawings, and read the pad again.
+
+    Drawings that a program has remembered stay, and pictures that can't be read are left out.
+    """
+    if (memory := memory_of(pad)) is None:
+        return
+    frames, labels, ids = [], [], []
+    for each in drawings[-RECALLED:]:
+        with suppress(ValueError):  # a damaged picture, which the gallery shows as such
+            frames.append(each.frame())
+            labels.append(each.label)
+            ids.append(each.id)
+    memory.remove([each for each in memory if each.id])
+    memory.add(np.array(frames), labels, ids)
+    pad.read_again()
 
 
 class LastCorrection(NamedTuple):
@@ -26,8 +58,8 @@ class LastCorrection(NamedTuple):
 
     Attributes:
         content: the drawing or picture of the pad.
-        record: the stored drawing.
-        before: its label before the click; None if it was not stored.
+        record: the drawing with its label.
+        before: its label before the click; None if it had none.
     """
 
     content: Any
@@ -38,8 +70,8 @@ class LastCorrection(NamedTuple):
 class Correction(ipywidgets.Box):
     """A button for each digit and one for "Not a digit"; the answer's own button is marked.
 
-    A click stores the drawing with that label. Another click changes the label of the stored
-    drawing. The row is hidden if storing is off.
+    A click corrects the answer: the pad remembers the drawing with that label, and stores it unless
+    storing is off. Another click changes the label. The row is hidden if it could do neither.
 
     Args:
         pad: the pad with the drawing.
@@ -49,9 +81,12 @@ class Correction(ipywidgets.Box):
     def __init__(self, pad: DrawingPad, stored: Callable[[], None]) -> None:
         self.pad, self._stored = pad, stored
         self._last: LastCorrection | None = None
+        self._recalled: Any = None  # recognizer that has the stored drawings
         look = ipywidgets.Layout(), ipywidgets.ButtonStyle()  # shared: a page opens them faster
         self._buttons = {label: self._button(label, *look) for label in range(NO_DIGIT + 1)}
-        question = ipywidgets.HTML(QUESTION).add_class("dp-question")
+        question = ipywidgets.HTML(
+            f"{QUESTION} {NOT_KEPT if drawings_folder() is None else KEPT}"
+        ).add_class("dp-question")
         self._message = ipywidgets.HTML().add_class("dp-message")
         self._undo = ipywidgets.Button(
             description="Undo", tooltip="Undo this click", layout=ipywidgets.Layout(display="none")
@@ -60,7 +95,7 @@ class Correction(ipywidgets.Box):
         outcome = ipywidgets.Box([self._message, self._undo]).add_class("dp-saved")
         super().__init__([question, *self._buttons.values(), outcome])
         self.add_class("dp-correction")
-        if drawings_folder() is None:
+        if drawings_folder() is None and memory_of(pad) is None:
             self.layout.display = "none"
         self.refresh()
 
@@ -68,15 +103,18 @@ class Correction(ipywidgets.Box):
         """Mark the answer's button once the pen is up; without an answer all are disabled."""
         if self.pad.pen_down:
             return
+        if self._recalled is not self.pad.recognizer:
+            self._recalled = self.pad.recognizer
+            self._guarded(self._recall)()
         found = self.pad.prediction
         if found is not None and self._last and self._last.content is not self._content():
             self._say("")  # about the previous drawing
-        answer = None if found is None else NO_DIGIT if found.rejected else found.digit
+        answer = None if found is None else found.label
         chosen = self._last.record.label if self._last and found is not None else None
         for label, button in self._buttons.items():
             right = label == answer
             button.disabled = found is None
-            button.tooltip = ("Right: " if right else "Wrong: ") + f"this is {_named(label)}"
+            button.tooltip = ("Right: " if right else "Wrong: ") + f"this is {label_name(label)}"
             (button.add_class if right else button.remove_class)("dp-answered")
             (button.add_class if label == chosen else button.remove_class)("dp-chosen")
 
@@ -86,35 +124,51 @@ class Correction(ipywidgets.Box):
         button.on_click(self._guarded(lambda _: self._label(label)))
         return button.add_class("dp-label")
 
+    def _recall(self) -> None:
+        if drawings_folder() is not None:
+            recall(self.pad, DrawingFile().read())
+
     def _label(self, label: int) -> None:
-        """Store the drawing, or change the label of the stored one."""
+        """Remember the drawing with its label, or change the label."""
         content = self._content()
         if self._last and self._last.content is content:
-            record = self._last.record
-            changed = DrawingFile().relabel(record.id, label)
-            last = LastCorrection(content, changed, record.label)
-            self._say(f"Now saved as {_named(label)}.", last)
+            record, before = self._last.record, self._last.record.label
+            self._correct(LastCorrection(content, _relabel(record, label), before))
         else:
             record = self._record(label)
-            count = DrawingFile().append(record)
-            total = "1 drawing" if count == 1 else f"{count:,} drawings"
-            last = LastCorrection(content, record, None)
-            self._say(f"Saved as {_named(label)}. You have {total}.", last)
-        self._changed()
+            if drawings_folder() is not None:
+                DrawingFile().append(record)
+            self._correct(LastCorrection(content, record, None))
 
     def _undo_last(self) -> None:
-        if self._last:
-            content, record, before = self._last
-            if before is None:
+        if self._last is None:
+            return
+        content, record, before = self._last
+        if before is not None:
+            self._correct(LastCorrection(content, _relabel(record, before), None))
+        else:
+            if drawings_folder() is not None:
                 DrawingFile().delete([record.id])
-                self._say("Not saved any more.")
-            else:
-                changed = DrawingFile().relabel(record.id, before)
-                last = LastCorrection(content, changed, None)
-                self._say(f"Saved as {_named(before)} again.", last)
-            self._changed()
+            self._say("Forgotten.")
+            self._remember(record, [])
 
-    def _changed(self) -> None:
+    def _correct(self, last: LastCorrection) -> None:
+        """Say what was done, and let the pad remember it."""
+        label = last.record.label
+        said = f"{'Saved' if drawings_folder() else 'Remembered'} as {label_name(label)}."
+        if memory_of(self.pad) is not None:
+            then = "rejected" if label == NO_DIGIT else f"read as {label}"
+            said += f" Similar drawings will be {then}."
+        self._say(said, last)
+        self._remember(last.record, [label])
+
+    def _remember(self, record: Drawing, labels: list[int]) -> None:
+        """Replace the labels of a drawing in the memory, and read the pad again."""
+        if (memory := memory_of(self.pad)) is not None:
+            memory.remove([each for each in memory if each.id == record.id])
+            frames = self.pad.prediction.frame[None]
+            memory.add(frames[: len(labels)], labels, [record.id] * len(labels))
+            self.pad.read_again()
         self.refresh()
         self._stored()
 
@@ -153,5 +207,8 @@ class Correction(ipywidgets.Box):
         return guarded(action, self._fail)
 
 
-def _named(label: int) -> str:
-    return "not a digit" if label == NO_DIGIT else str(label)
+def _relabel(record: Drawing, label: int) -> Drawing:
+    """The drawing with another label, also in the file unless storing is off."""
+    if drawings_folder() is None:
+        return replace(record, label=label)
+    return DrawingFile().relabel(record.id, label)

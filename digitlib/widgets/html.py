@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from digitlib.models.display import answer_html, answer_style, frame_url
+from digitlib.models.display import answer_html, answer_style, because_html, frame_url
 from digitlib.models.prediction import Prediction
 from digitlib.preprocessing.frame import frames_to_images
 from digitlib.widgets.history import Stroke
@@ -76,10 +76,11 @@ def result_html(
         return answer_html(None, error=error, pen=pen)
     url = frame_url(frames_to_images(prediction.frame))
     frame = f'<img src="{url}" alt="{FRAME}" title="{FRAME}">'
+    remark = because_html(prediction) or (ONE_AT_A_TIME if several else "")
     return answer_html(
         prediction.probabilities,
         prediction.doubt,
-        picture=frame, remark=ONE_AT_A_TIME if several else "", error=error, top_k=top_k, pen=pen,
+        picture=frame, remark=remark, error=error, top_k=top_k, pen=pen,
     )  # fmt: skip
 
 

@@ -200,8 +200,12 @@ class DrawingPad(ipywidgets.Box):
 
     @recognizer.setter
     def recognizer(self, recognizer: PadRecognizer) -> None:
+        self._recognizer = recognizer
+        self.read_again()
+
+    def read_again(self) -> None:
+        """Read the drawing again, for example after a change of the recognizer's memory."""
         with LOCK:
-            self._recognizer = recognizer
             self._reading.now()
 
     def on_answer(self, callback: Callable[[], None]) -> None:

@@ -28,18 +28,18 @@ PANELS: dict[str, Callable[[DrawingPad], Panel]] = {
     "Picture": partial(_make, "picture", "Picture"),
     "Why?": partial(_make, "why", "Why"),
     "My drawings": partial(_make, "my_drawings", "MyDrawings"),
-    "Learn my handwriting": partial(_make, "handwriting", "Teach"),
 }
-NEED_STORE = {"My drawings", "Learn my handwriting"}  # hidden if storing is off
+NEED_STORE = {"My drawings"}  # hidden if storing is off
 
 
 class Studio(DrawingPad):
     """A drawing pad with a row of labels to correct the answer, and switches that open panels.
 
-    The row and the panels of stored drawings are missing if storing is off.
+    The panel of stored drawings is missing if storing is off.
 
     Args:
-        recognizer: as for :class:`DrawingPad`.
+        recognizer: as for :class:`DrawingPad`. Its memory gets the stored drawings and the
+            corrections.
         options: other arguments of :class:`DrawingPad`, except ``wide``.
 
     Attributes:

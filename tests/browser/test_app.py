@@ -33,17 +33,23 @@ def phone(app: Server, open_context: Open) -> Iterator[Page]:
     page.context.close()
 
 
-def test_visitors_do_not_share_stored_drawings(open_context: Open, tmp_path: Path) -> None:
+def test_visitors_do_not_share_corrections(open_context: Open, tmp_path: Path) -> None:
     """`make app` as a teacher starts it, without any variable."""
     data = tmp_path / "data"
     with serving("app", tmp_path, DIGITLIB_DRAWINGS=None, DIGITLIB_DATA=str(data)) as server:
         for _ in range(2):
             page = open_pad(server, open_context)
             draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[7])
-            expect(page.locator(".dp-head .dp-digit")).to_have_text("7")
+            expect(page.locator(".dp-head .dp-digit")).to_have_text("7")  # not the last visitor's 1
             expect(page.get_by_role("button", name="Why?")).to_be_visible()
-            expect(page.locator(".dp-correction")).to_be_hidden()
             expect(page.get_by_role("button", name="My drawings")).to_have_count(0)
+            row = page.locator(".dp-correction")
+            expect(row).to_contain_text("This pad remembers the drawing until you leave the page.")
+            row.get_by_role("button", name="1", exact=True).click()
+            expect(row.get_by_role("status")).to_have_text(
+                "Remembered as 1. Similar drawings will be read as 1."
+            )
+            expect(page.locator(".dp-head .dp-digit")).to_have_text("1")
     assert not data.exists(), "a drawing is stored"
 
 

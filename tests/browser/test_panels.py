@@ -88,6 +88,31 @@ def test_the_drawing_is_saved_as_png_and_json(page: Page) -> None:
     assert record["prediction"]["digit"] == 4
 
 
+def test_a_correction_is_remembered_and_can_be_undone(page: Page) -> None:
+    row, answer = page.locator(".dp-correction"), page.locator(".dp-head")
+    mirrored = [[[400 * (1 - x), 400 * y] for x, y in stroke] for stroke in DIGITS[7]]
+    page.evaluate("strokes => pen.drawing(strokes, 4)", mirrored)
+    expect(answer).to_contain_text("Not a digit")
+    click(row, "7")
+    expect(row.get_by_role("status")).to_have_text(
+        "Saved as 7. Similar drawings will be read as 7."
+    )
+    expect(answer).to_contain_text("like the 7 you corrected")
+    expect(answer.locator(".dp-because")).to_be_visible()
+    clear(page)
+    page.evaluate("strokes => pen.drawing(strokes, 4)", mirrored)
+    expect(answer.locator(".dp-digit")).to_have_text("7")
+    click(row, "Not a digit")
+    expect(answer).to_contain_text("Not a digit")
+    click(row, "Undo")
+    expect(row.get_by_role("status")).to_have_text("Forgotten.")
+    expect(answer.locator(".dp-digit")).to_have_text("7")
+    open_panel(page, "My drawings")
+    page.locator(".dp-gallery .dp-thumb").first.click()
+    click(page.locator(".dp-gallery .dp-details"), "Delete")
+    expect(answer).to_contain_text("Not a digit")
+
+
 def test_a_drawing_is_labeled_stored_changed_and_shared(page: Page) -> None:
     row, gallery = page.locator(".dp-correction"), page.locator(".dp-gallery")
     thumbs, said = gallery.locator(".dp-thumb"), gallery.get_by_role("status")
@@ -97,15 +122,15 @@ def test_a_drawing_is_labeled_stored_changed_and_shared(page: Page) -> None:
     expect(row.get_by_role("button", name="7", exact=True)).to_be_disabled()
     draw(page, 7)
     click(row, "7")
-    expect(outcome).to_have_text("Saved as 7. You have 1 drawing.")
+    expect(outcome).to_have_text("Saved as 7. Similar drawings will be read as 7.")
     click(row, "Not a digit")
-    expect(outcome).to_have_text("Now saved as not a digit.")
+    expect(outcome).to_have_text("Saved as not a digit. Similar drawings will be rejected.")
     click(row, "Undo")
-    expect(outcome).to_have_text("Saved as 7 again.")
+    expect(outcome).to_have_text("Saved as 7. Similar drawings will be read as 7.")
     clear(page)
     draw(page, 3)
     click(row, "8")
-    expect(outcome).to_have_text("Saved as 8. You have 2 drawings.")
+    expect(outcome).to_have_text("Saved as 8. Similar drawings will be read as 8.")
 
     open_panel(page, "My drawings")
     expect(thumbs).to_have_count(2)

@@ -13,9 +13,10 @@ from PIL import Image
 
 from digitlib.datasets.drawing import Drawing, decode_picture
 from digitlib.datasets.drawing_file import DrawingFile, DrawingFileError, drawings_folder
-from digitlib.datasets.labels import NO_DIGIT
 from digitlib.models.display import frame_url
+from digitlib.models.labels import label_name
 from digitlib.widgets.callbacks import Guard
+from digitlib.widgets.correction import recall
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.panel import Panel
 
@@ -104,7 +105,7 @@ class MyDrawings(Panel):
         DrawingFile().relabel(drawing.id, label)
         before = drawing.label
         undo = functools.partial(DrawingFile().relabel, drawing.id, before)
-        self._show(f"Changed from {_label_name(before)} to {_label_name(label)}.", undo)
+        self._show(f"Changed from {label_name(before)} to {label_name(label)}.", undo)
 
     def _delete(self, identity: str) -> None:
         removed = DrawingFile().delete([identity])
@@ -116,7 +117,9 @@ class MyDrawings(Panel):
         store, self._undo = DrawingFile(), undo
         self._state = _state(store)
         label, misread, page = self._filter
-        everything = sorted(store.read(), key=lambda each: each.time)[::-1]
+        stored = store.read()
+        recall(self.pad, stored)
+        everything = sorted(stored, key=lambda each: each.time)[::-1]
         kept = [
             each
             for each in everything
@@ -139,10 +142,6 @@ def _state(store: DrawingFile) -> Any:
     except OSError:
         return store.path
     return store.path, found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _label_name(label: int) -> str:
-    return "not a digit" if label == NO_DIGIT else str(label)
 
 
 def _misread(drawing: Drawing) -> bool:
