@@ -200,6 +200,6 @@ def test_the_index_holds_the_training_digits_that_it_names(tmp_path: Path) -> No
 def test_all_parts_are_the_difference_of_logits(frame: np.ndarray, digit: int) -> None:
     parts = integrated_gradients(network(), frame, digit=digit)
     logits = bundled().logits(np.stack([frame, np.zeros_like(frame)]))[:, digit]
-    assert parts.sum() == pytest.approx(logits[0] - logits[1], abs=0.15)
+    assert parts.sum() == pytest.approx(logits[0] - logits[1], abs=0.2)
     assert abs(logits[0] - logits[1]) > 1
     assert not parts[frame == 0].any()
