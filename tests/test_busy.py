@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from helpers import bundled
 
 from digitlib.errors import InputError
 from digitlib.preprocessing.limits import check_busy
@@ -16,10 +14,3 @@ def test_only_inputs_beyond_the_limit_are_an_error() -> None:
         check_busy("picture", 7000, 7, "parts")
     with pytest.raises(InputError, match="Clear it, and draw less"):
         check_busy("drawing", 8, 7, "strokes")
-
-
-def test_a_picture_of_many_dots_is_an_error() -> None:
-    dots = np.full((700, 700), 255, np.uint8)
-    dots[30:670:4, 30:670:4] = 0
-    with pytest.raises(InputError, match=r"too busy .*: it has 25,600 parts of ink"):
-        bundled().predict(dots)

@@ -1,13 +1,13 @@
-"""Histogram, hull and block means of photos, against scikit-image."""
+"""Otsu's threshold and means of blocks, against scikit-image."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from scipy import ndimage
-from skimage import filters, measure, morphology
+from skimage import filters, measure
 
-from digitlib.preprocessing.photo import hull_area, threshold_otsu
+from digitlib.numbers.finding import threshold_otsu
 from digitlib.preprocessing.read import block_mean
 
 
@@ -19,11 +19,9 @@ def picture(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_shades_and_hulls_are_those_of_scikit_image(seed: int) -> None:
+def test_otsus_threshold_is_that_of_scikit_image(seed: int) -> None:
     made = picture(seed)
     assert threshold_otsu(made) == filters.threshold_otsu(made)
-    mask = made > np.quantile(made, seed / 41)
-    assert hull_area(mask) == np.count_nonzero(morphology.convex_hull_image(mask))
 
 
 def test_nothing_is_above_a_single_shade() -> None:

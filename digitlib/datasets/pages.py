@@ -242,20 +242,27 @@ def _separate(picture: Picture, keep_edges: bool) -> tuple[Picture, Picture]:
 # --- glyphs ----------------------------------------------------------------------------------
 
 
+def vary_strokes(
+    label: int, strokes: Sequence[Points], height: float, random: Generator
+) -> list[Points]:
+    """A character, ``height`` px high if it is usual, with other habits, slant, waver and size."""
+    if label != NO_DIGIT and random.random() < HABITS:
+        strokes = add_habits(strokes, label, random)
+    angle = random.normal(0, 0.08)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = turn @ [[random.uniform(0.85, 1.18), random.uniform(-0.25, 0.25)], [0, 1]]
+    waver, phase = random.normal(0, 0.02, 2), random.uniform(0, 6.3, 2)
+    scale = height * (random.uniform(0.65, 1.4) if random.random() < 0.2 else 1)
+    return [scale * (s + waver * np.sin(4 * s[:, ::-1] + phase)) @ turn.T for s in strokes]
+
+
 def _pen_glyph(
     label: int, strokes: Sequence[Points], pen: float, random: Generator, augment: bool = True
 ) -> Glyph:
-    """A character, drawn again with another slant, aspect and waver if it is augmented."""
+    """A character, drawn by another hand if it is augmented."""
     moved = [DIGIT * stroke for stroke in strokes]
     if augment:
-        if label != NO_DIGIT and random.random() < HABITS:
-            strokes = add_habits(strokes, label, random)
-        angle = random.normal(0, 0.08)
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        turn = turn @ [[random.uniform(0.85, 1.18), random.uniform(-0.25, 0.25)], [0, 1]]
-        waver, phase = random.normal(0, 0.02, 2), random.uniform(0, 6.3, 2)
-        scale = DIGIT * (random.uniform(0.65, 1.4) if random.random() < 0.2 else 1)
-        moved = [scale * (s + waver * np.sin(4 * s[:, ::-1] + phase)) @ turn.T for s in strokes]
+        moved = vary_strokes(label, strokes, DIGIT, random)
     points, margin = np.concatenate(moved), int(pen) + 2
     low = points.min(axis=0) - margin
     size = np.ceil(np.ptp(points, axis=0)).astype(int) + 2 * margin
@@ -265,11 +272,11 @@ def _pen_glyph(
     return Glyph(ink, numbers, OTHER if label == NO_DIGIT else str(label), paths)
 
 
-def _frame_glyph(frame: Picture, label: int, random: Generator) -> Glyph:
-    """A digit from a picture, enlarged, sheared, thicker or thinner."""
+def enlarge(frame: Picture, size: float, random: Generator) -> Picture:
+    """The ink of a frame, ``size`` px or about so much high, sheared, thicker or thinner."""
     rows, columns = np.nonzero(frame > MIN_INK)
     cut = frame[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    scale = DIGIT / max(cut.shape) * random.uniform(0.8, 1.2)
+    scale = size / max(cut.shape) * random.uniform(0.8, 1.2)
     cut = np.pad(cut, 3)
     shear, stretch = random.normal(0, 0.12), random.uniform(0.85, 1.2)
     height, width = round(scale * len(cut)), round(scale * stretch * cut.shape[1])
@@ -279,7 +286,7 @@ def _frame_glyph(frame: Picture, label: int, random: Generator) -> Glyph:
     )
     sharp, level = random.uniform(1, 2.5), random.uniform(0.35, 0.65)
     ink = np.clip((np.asarray(drawn) / 255 - level) * sharp + level, 0, 1)
-    return Glyph((255 * ink).astype(np.uint8), np.zeros(ink.shape, np.uint8), str(label))
+    return (255 * ink).astype(np.uint8)
 
 
 # --- rows ------------------------------------------------------------------------------------
@@ -311,7 +318,11 @@ def make_row(
     writer = -1
     if random.random() < pictures:
         chosen = random.integers(len(ink.frames), size=count)
-        glyphs = [_frame_glyph(ink.frames[i], int(ink.labels[i]), random) for i in chosen]
+        drawn = [enlarge(ink.frames[i], DIGIT, random) for i in chosen]
+        glyphs = [
+            Glyph(each, np.zeros_like(each), str(ink.labels[i]))
+            for each, i in zip(drawn, chosen, strict=True)
+        ]
     else:
         writer = int(random.integers(len(ink.writers)))
         own = ink.writers[writer]

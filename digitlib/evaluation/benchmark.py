@@ -22,8 +22,8 @@ from digitlib.evaluation.metrics import GroupedProportion, Proportion
 from digitlib.files import REPORTS
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
-from digitlib.preprocessing.components import border
 from digitlib.preprocessing.read import read_colors, read_gray
+from digitlib.preprocessing.segmentation import border
 from digitlib.preprocessing.strokes import Strokes
 
 PATH = REPORTS / "pictures.json"

@@ -9,10 +9,10 @@ from PIL import Image
 
 from digitlib.numbers.reading import Box
 from digitlib.preprocessing.limits import check_busy
-from digitlib.preprocessing.photo import threshold_otsu
 
 SEARCH_SIDES = 320, 640  # px of the longer side of the picture in which rows are searched
 MAX_PARTS, MIN_AREA = 5_000, 5  # components of ink in it; px of a component that isn't noise
+OTSU_BINS = 256  # of the histogram of contrast in which paper and ink are parted
 MIN_CONTRAST = 10  # gray levels of ink above the noise of the paper
 # Straight runs of ink are lines, not digits, if they are this long: px, and parts of the picture's
 # width and height.
@@ -65,6 +65,22 @@ def find_rows(gray: NDArray[np.uint8]) -> list[Box]:
         return []
     bounds = scale * np.array(parts, float)
     return [union(bounds[row]) for row in group(bounds, "picture")]
+
+
+def threshold_otsu(values: NDArray[np.float32]) -> float:
+    """The shade that divides a histogram in two with the least variance within (Otsu, 1979).
+
+    A single shade is its own threshold.
+    """
+    if values.min() == values.max():
+        return float(values.max())
+    counts, edges = np.histogram(values, OTSU_BINS)
+    shades = (edges[1:] + edges[:-1]) / 2
+    below, above = counts.cumsum(), counts[::-1].cumsum()[::-1]
+    shade_below = (counts * shades).cumsum() / below
+    shade_above = (counts * shades)[::-1].cumsum()[::-1] / above
+    between = below[:-1] * above[1:] * (shade_below[:-1] - shade_above[1:]) ** 2
+    return float(shades[between.argmax()])
 
 
 def _contrast(gray: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 from digitlib.errors import BlankDrawingError
-from digitlib.preprocessing.components import bounding_box, isolate_digit
 from digitlib.preprocessing.read import Picture, read_gray
+from digitlib.preprocessing.segmentation import bounding_box, find_digit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,13 +63,11 @@ def to_frame(image: Any) -> Frame:
         BlankDrawingError: the picture has one color, or no ink that stands out.
         InputError: the picture can't be read; the message says what to do.
     """
-    from digitlib.preprocessing.paper import find_ink  # for pictures only: not for training
-
-    return ink_to_frame(find_ink(read_gray(image)))
+    return ink_to_frame(find_digit(read_gray(image)))
 
 
 def ink_to_frame(ink: NDArray[np.floating[Any]]) -> Frame:
-    """Turn a picture that is white ink on black into its frame: the second half of `to_frame`.
+    """Turn the ink of one digit into its frame: the second half of :func:`to_frame`.
 
     Args:
         ink: float ``[H, W]``, 0 paper to 1 ink.
@@ -77,7 +75,7 @@ def ink_to_frame(ink: NDArray[np.floating[Any]]) -> Frame:
     Raises:
         BlankDrawingError: there is no ink.
     """
-    crop = square_window(isolate_digit(ink.astype(np.float32, copy=False)))
+    crop = square_window(ink.astype(np.float32, copy=False))
     return place(reduce_to_box(normalize_stroke_width(crop))[None])
 
 
@@ -85,19 +83,16 @@ def frame_steps(image: Any) -> dict[str, NDArray[Any]]:
     """Return every step of :func:`to_frame`, in order, by name.
 
     Returns:
-        ``grayscale``, ``ink``, ``digit``, ``crop``, ``box`` (float 0-1, of different sizes),
-        ``frame`` (float32 ``[4, 28, 28]``) and ``input`` (its ink normalized, ``[1, 28, 28]``).
+        ``grayscale``, ``digit``, ``crop``, ``box`` (float 0-1, of different sizes), ``frame``
+        (float32 ``[4, 28, 28]``) and ``input`` (its ink normalized, ``[1, 28, 28]``).
     """
-    from digitlib.preprocessing.paper import find_ink
-
     gray = read_gray(image)
-    ink = find_ink(gray)
-    digit = isolate_digit(ink)
+    digit = find_digit(gray)
     crop = square_window(digit)
     box = reduce_to_box(normalize_stroke_width(crop))
     frame = place(box[None])
     return {
-        "grayscale": gray, "ink": ink, "digit": digit, "crop": crop, "box": box, "frame": frame,
+        "grayscale": gray, "digit": digit, "crop": crop, "box": box, "frame": frame,
         "input": normalize(frame[:1]),
     }  # fmt: skip
 
