@@ -54,7 +54,7 @@ def test_a_paper_with_writing_is_left_out() -> None:
 
 @pytest.mark.parametrize(("factor", "shift"), [(0.5, 0.2), (0.1, 0.0), (1.0, 0.0)])
 def test_the_input_does_not_depend_on_light_and_contrast(factor: float, shift: float) -> None:
-    gray = page(5).astype(np.float32) / 255
+    gray = page(5, page=(SIDE, SIDE)).astype(np.float32) / 255
     given = network_input(gray)
     assert given.shape == (2, SIDE, SIDE)
     np.testing.assert_allclose(network_input(factor * gray + np.float32(shift)), given, atol=0.06)

@@ -4,7 +4,8 @@ A drawing on an even background is subtracted from it. All other pictures (photo
 frames, drawings in several parts) go through InkNet, a small segmentation network
 (:mod:`models.unet`). It estimates how much of each pixel the digit covers, and leaves out paper,
 lines, print, marks and parts of other digits. It sees the whole picture first. If the digit is
-small in it, the network looks again at the part around the digit.
+small in it, the network looks again at the part around the digit. Strokes of which it finds only a
+part are completed.
 """
 
 from __future__ import annotations
@@ -33,12 +34,21 @@ LEAST = 1 / 255  # of full scale: weaker local contrast is noise
 SCALE = 0.25  # of local contrast in standard deviations, so that it is about -1 to 1
 
 # --- output
-INKED = 0.5  # coverage that some pixel of a digit has
-SEEN = 0.2  # coverage from which a closer look includes a pixel
+SEEN = 0.2  # coverage from which a pixel may belong to the digit
 MIN_PART = 0.08  # of the largest component's area; a closer look may leave out smaller ones
 LARGE = 0.5  # of the picture's side: a digit as large needs no closer look
 ROOM = 0.3  # of the digit's longer side, around it in a closer look
 LOOKS = 3  # at most
+CLOSEST = 64  # px of the picture that a closer look shows at least: enlarged more, it is blurred
+
+# --- whole strokes
+GROUND, CORE = 0.1, 0.8  # coverage below which there is no digit, and above which there is ink
+MIN_CORE = 5  # px of sure ink from which its shade is known
+PAPER_BLUR = 6.0  # px, standard deviation: paper is the mean shade around
+HALF_INK = 0.5  # of full ink, from which a pixel belongs to a stroke
+FOUND, FOUND_AT_EDGE = 0.3, 0.6  # of a component's pixels that the network finds in a digit's …
+# … stroke; the second for components that reach the picture's edge, as printed lines do
+EDGE = 3  # px
 
 # --- drawings on an even background
 MIN_CONTRAST = 4 / 255  # of full scale; less in a picture is one color
@@ -46,8 +56,9 @@ EVEN = 2.5 / 255  # of full scale: the largest difference of shades in an even b
 FAINT = 0.15  # of full ink: the least that is ink
 SPECK = 0.04  # of the largest component's area; smaller components are specks
 SOFT_EDGE = 2  # px around a component that are its soft edge
-PAGE = 0.5  # of the picture: a larger shape is a page, not a digit
+PAGE, FILLED = 0.1, 0.7  # of the picture, and of its bounding box, that a page covers at least
 BOX_SIDE, BOX_LINE = 0.85, 0.08  # of a box's side that is drawn; of the box, depth of its lines
+HOLLOW = 0.5  # of a box's area that is ink, at most
 NEIGHBORS_8 = np.ones((3, 3), np.int8)  # the eight neighbors of a pixel
 
 
@@ -64,7 +75,7 @@ def find_digit(gray: Picture) -> Picture:
     if lightest - darkest < MIN_CONTRAST:
         raise BlankDrawingError("The picture has only one color: there is no digit to read.")
     alone = _lone_shape(gray, darkest, lightest)
-    return _look(_pad(gray)) if alone is None else alone
+    return _look(*_pad(gray)) if alone is None else alone
 
 
 # --- drawings --------------------------------------------------------------------------------
@@ -94,16 +105,18 @@ def _lone_shape(gray: Picture, darkest: np.float32, lightest: np.float32) -> Pic
             return None
         shape = labels == 1 + areas.argmax()
         ink[~scipy.ndimage.binary_dilation(shape, NEIGHBORS_8, SOFT_EDGE)] = 0
-    return None if shape.sum() > PAGE * gray.size or _is_box(shape) else ink
+    area = np.count_nonzero(shape)
+    page = area > PAGE * gray.size and area > FILLED * shape.size
+    return None if page or _is_box(shape) else ink
 
 
 def _is_box(shape: NDArray[np.bool_]) -> bool:
-    """Whether all four sides of a shape are lines, as of a box that touches its digit."""
+    """Whether a shape is hollow with lines at all four sides: a box that touches its digit."""
     rows, columns = (np.flatnonzero(shape.any(axis=axis)) for axis in (1, 0))
     cut = shape[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     depth = max(round(BOX_LINE * min(cut.shape)), 1)
     sides = cut[:depth], cut[-depth:], cut[:, :depth].T, cut[:, -depth:].T
-    return all(side.any(axis=0).mean() > BOX_SIDE for side in sides)
+    return cut.mean() < HOLLOW and all(side.any(axis=0).mean() > BOX_SIDE for side in sides)
 
 
 def border(picture: NDArray[Any]) -> NDArray[Any]:
@@ -124,8 +137,8 @@ def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
 # --- all other pictures ----------------------------------------------------------------------
 
 
-def _pad(gray: Picture) -> Picture:
-    """The picture in the middle of a square ``[S, S]`` with margins in its most common shade."""
+def _pad(gray: Picture) -> tuple[Picture, Box]:
+    """The picture in a square ``[S, S]`` with margins in its most common shade, and its place."""
     rows, columns = (max(side // SHADES, 1) for side in gray.shape)
     shades = gray[::rows, ::columns]
     counts, edges = np.histogram(shades, SHADES, (0, 1))
@@ -135,12 +148,17 @@ def _pad(gray: Picture) -> Picture:
     side = round(max(height, width) / (1 - 2 * PAD))
     padded = np.full((side, side), usual, np.float32)
     top, left = (side - height) // 2, (side - width) // 2
-    padded[top : top + height, left : left + width] = gray
-    return padded
+    place = slice(top, top + height), slice(left, left + width)
+    padded[place] = gray
+    return padded, place
 
 
-def _look(gray: Picture) -> Picture:
-    """The coverage by the digit ``[SIDE, SIDE]``, 0-1, in a square picture or part of it.
+def _look(gray: Picture, place: Box) -> Picture:
+    """The coverage by the digit ``[SIDE, SIDE]``, 0-1, in a padded picture or part of it.
+
+    Args:
+        gray: square ``[S, S]``.
+        place: of the picture in it.
 
     Raises:
         BlankDrawingError: the network finds no digit.
@@ -148,22 +166,64 @@ def _look(gray: Picture) -> Picture:
     side, found = len(gray), None
     top, left, size = 0, 0, side  # of the part that the network sees
     for _ in range(LOOKS):
-        cover = _cover(network_input(gray[top : top + size, left : left + size]))
-        if cover.max() < INKED:
+        small = _reduce(gray[top : top + size, left : left + size])
+        cover = _cover(network_input(small))
+        if cover.max() <= SEEN:
             break  # it was only visible from afar
-        found = cover
-        rows, columns = _around(cover > SEEN)
         pixel = size / SIDE  # px of the picture
+        bounds = [
+            (max((span.start - start) / pixel, 0), min((span.stop - start) / pixel, SIDE))
+            for span, start in zip(place, (top, left), strict=True)
+        ]
+        found = _complete(small, cover, bounds)
+        rows, columns = _around(found > SEEN)
         longer = pixel * max(rows.stop - rows.start, columns.stop - columns.start)
         if longer > LARGE * size:
             break
         y = top + pixel * (rows.start + rows.stop) / 2
         x = left + pixel * (columns.start + columns.stop) / 2
-        size = min(round((1 + 2 * ROOM) * longer) + 8, size)
+        closer = max(round((1 + 2 * ROOM) * longer), CLOSEST)
+        if closer >= size:
+            break
+        size = closer
         top, left = (int(np.clip(round(at - size / 2), 0, side - size)) for at in (y, x))
     if found is None:
         raise BlankDrawingError("There is no digit in the picture: use more light, a darker pen.")
     return found
+
+
+def _complete(small: Picture, cover: Picture, bounds: list[tuple[float, float]]) -> Picture:
+    """The coverage with whole strokes where the network found enough of a stroke.
+
+    A straight stroke of a digit resembles a printed line, but a line reaches the picture's edge.
+
+    Args:
+        small: the picture ``[SIDE, SIDE]``, 0-1.
+        cover: estimated by the network, ``[SIDE, SIDE]``, 0-1.
+        bounds: first and last row, and first and last column, of the picture without its padding.
+    """
+    core = cover > CORE
+    if np.count_nonzero(core) < MIN_CORE:
+        return cover
+    ground = (cover < GROUND).astype(np.float32)
+    weight = scipy.ndimage.gaussian_filter(ground, PAPER_BLUR, truncate=2)
+    paper = scipy.ndimage.gaussian_filter(small * ground, PAPER_BLUR, truncate=2)
+    contrast = small - paper / np.maximum(weight, 1e-3)
+    full = float(np.median(contrast[core]))
+    if abs(full) < LEAST:
+        return cover
+    ink = (contrast / full).clip(0, 1)
+    labels, _ = scipy.ndimage.label(ink > HALF_INK, NEIGHBORS_8)
+    areas = np.bincount(labels.ravel())
+    found = np.bincount(labels.ravel(), cover.ravel() > 0.5) / areas
+    (top, bottom), (left, right) = ((int(low) + EDGE, int(high) - EDGE) for low, high in bounds)
+    edge = np.ones_like(cover, bool)
+    edge[top:bottom, left:right] = False
+    least = np.full(len(areas), FOUND)
+    least[np.unique(labels[edge])] = FOUND_AT_EDGE
+    whole = found > least
+    whole[0] = False  # paper
+    return np.maximum(cover, np.where(whole[labels], ink, 0)).astype(np.float32)
 
 
 def _around(mask: NDArray[np.bool_]) -> Box:
@@ -172,17 +232,21 @@ def _around(mask: NDArray[np.bool_]) -> Box:
     areas = np.bincount(labels.ravel())
     areas[0] = 0
     box = bounding_box((areas > MIN_PART * areas.max())[labels])
-    assert box is not None
+    assert box is not None  # there is a largest component
     return box
 
 
-def network_input(gray: Picture) -> NDArray[np.float32]:
-    """A gray picture 0-1 as input of the network, float ``[2, SIDE, SIDE]``.
+def _reduce(gray: Picture) -> Picture:
+    """A square picture as ``[SIDE, SIDE]``."""
+    return np.asarray(Image.fromarray(gray).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def network_input(small: Picture) -> NDArray[np.float32]:
+    """A gray picture ``[SIDE, SIDE]``, 0-1, as input of the network, float ``[2, SIDE, SIDE]``.
 
     The first channel has the shades, stretched to 0-1. The second has the local contrast: the
     difference from the mean around a pixel, in standard deviations.
     """
-    small = np.asarray(Image.fromarray(gray).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     low, high = np.percentile(small[::2, ::2], RANGE)
     shades = ((small - low) / max(float(high - low), LEAST)).clip(-0.5, 1.5)
     mean = scipy.ndimage.gaussian_filter(small, LOCAL, truncate=2)
