@@ -120,7 +120,7 @@ def test_onnx_has_one_required_input(
     assert [each.name for each in session.get_inputs()] == ["frames"]
     assert not session.get_overridable_initializers()
     for count in (1, 5):
-        probabilities, scores, _ = session.run(None, {"frames": drawn[:count]})
+        probabilities, scores, *_ = session.run(None, {"frames": drawn[:count]})
         wanted = made.predict_batch(drawn[:count])
         np.testing.assert_allclose(probabilities, wanted.probabilities, atol=1e-5)
         np.testing.assert_allclose(scores, wanted.scores, atol=1e-4)
