@@ -50,6 +50,11 @@ FOUND, FOUND_AT_EDGE = 0.3, 0.6  # of a component's pixels that the network find
 # … stroke; the second for components that reach the picture's edge, as printed lines do
 EDGE = 3  # px
 
+# --- a single stroke
+MAD_TO_SIGMA = 1.4826  # a normal distribution's standard deviation over its median deviation
+CLEAR = 6.0  # standard deviations of the paper's noise by which the stroke differs from it
+MIN_BAR, ALONE = 12, 4  # px that it is long; times the area of any other component
+
 # --- drawings on an even background
 MIN_CONTRAST = 4 / 255  # of full scale; less in a picture is one color
 EVEN = 2.5 / 255  # of full scale: the largest difference of shades in an even background
@@ -168,14 +173,19 @@ def _look(gray: Picture, place: Box) -> Picture:
     for _ in range(LOOKS):
         small = _reduce(gray[top : top + size, left : left + size])
         cover = _cover(network_input(small))
-        if cover.max() <= SEEN:
-            break  # it was only visible from afar
         pixel = size / SIDE  # px of the picture
-        bounds = [
-            (max((span.start - start) / pixel, 0), min((span.stop - start) / pixel, SIDE))
+        edge = np.ones((SIDE, SIDE), bool)
+        edge[tuple(
+            slice(int(max((span.start - start) / pixel, 0)) + EDGE,
+                  int(min((span.stop - start) / pixel, SIDE)) - EDGE)
             for span, start in zip(place, (top, left), strict=True)
-        ]
-        found = _complete(small, cover, bounds)
+        )] = False  # fmt: skip
+        if cover.max() > SEEN:
+            found = _complete(small, cover, edge)
+        elif found is None and (bar := _lone_bar(small, edge)) is not None:
+            found = bar
+        else:
+            break  # there is nothing, or it is only visible from afar
         rows, columns = _around(found > SEEN)
         longer = pixel * max(rows.stop - rows.start, columns.stop - columns.start)
         if longer > LARGE * size:
@@ -192,7 +202,7 @@ def _look(gray: Picture, place: Box) -> Picture:
     return found
 
 
-def _complete(small: Picture, cover: Picture, bounds: list[tuple[float, float]]) -> Picture:
+def _complete(small: Picture, cover: Picture, edge: NDArray[np.bool_]) -> Picture:
     """The coverage with whole strokes where the network found enough of a stroke.
 
     A straight stroke of a digit resembles a printed line, but a line reaches the picture's edge.
@@ -200,7 +210,7 @@ def _complete(small: Picture, cover: Picture, bounds: list[tuple[float, float]])
     Args:
         small: the picture ``[SIDE, SIDE]``, 0-1.
         cover: estimated by the network, ``[SIDE, SIDE]``, 0-1.
-        bounds: first and last row, and first and last column, of the picture without its padding.
+        edge: which pixels are at the picture's edge or padding, ``[SIDE, SIDE]``.
     """
     core = cover > CORE
     if np.count_nonzero(core) < MIN_CORE:
@@ -216,14 +226,34 @@ def _complete(small: Picture, cover: Picture, bounds: list[tuple[float, float]])
     labels, _ = scipy.ndimage.label(ink > HALF_INK, NEIGHBORS_8)
     areas = np.bincount(labels.ravel())
     found = np.bincount(labels.ravel(), cover.ravel() > 0.5) / areas
-    (top, bottom), (left, right) = ((int(low) + EDGE, int(high) - EDGE) for low, high in bounds)
-    edge = np.ones_like(cover, bool)
-    edge[top:bottom, left:right] = False
     least = np.full(len(areas), FOUND)
     least[np.unique(labels[edge])] = FOUND_AT_EDGE
     whole = found > least
     whole[0] = False  # paper
     return np.maximum(cover, np.where(whole[labels], ink, 0)).astype(np.float32)
+
+
+def _lone_bar(small: Picture, edge: NDArray[np.bool_]) -> Picture | None:
+    """The ink ``[SIDE, SIDE]``, 0-1, of a single stroke that doesn't reach the picture's edge.
+
+    To the network, a straight 1 alone resembles a printed line. None if there is no such stroke.
+    """
+    contrast = small - scipy.ndimage.gaussian_filter(small, LOCAL, truncate=2)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(contrast[~edge]))) if not edge.all() else 1.0
+    strong = max(CLEAR * noise, LEAST)
+    ink = -contrast if -contrast[~edge].min() >= contrast[~edge].max() else contrast
+    labels, count = scipy.ndimage.label(ink > strong, NEIGHBORS_8)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    areas[np.unique(labels[edge])] = 0
+    areas[0] = 0
+    first, second = np.sort([0, 0, *areas])[:-3:-1]
+    if not first or first < ALONE * second:
+        return None
+    bar = labels == areas.argmax()
+    if max(np.ptp(np.nonzero(bar), axis=1)) < MIN_BAR:
+        return None
+    full = float(np.median(ink[bar]))
+    return np.where(scipy.ndimage.binary_dilation(bar, NEIGHBORS_8), ink / full, 0).clip(0, 1)
 
 
 def _around(mask: NDArray[np.bool_]) -> Box:
