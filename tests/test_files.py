@@ -152,7 +152,7 @@ ALLOWED = {
 # Calls that write into memory, or end in write_bytes, or write nothing.
 HARMLESS = {
     "picture.reduce(-(-max(picture.size) // MAX_SIDE)).save",
-    "runs.drop(columns='nll').rename",
+    "runs.rename",
     "Image.fromarray(pad.picture()).save",
     "np.savez_compressed",
     "papermill.execute_notebook",
