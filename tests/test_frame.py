@@ -116,7 +116,7 @@ def test_polarity_does_not_matter(stroke: np.ndarray) -> None:
     assert difference(to_frame(255 - picture), to_frame(picture)) <= 0.5
 
 
-@given(one_stroke, st.integers(-20, 20), st.integers(-20, 20))
+@given(one_stroke, st.integers(-19, 19), st.integers(-19, 19))
 @settings(max_examples=30)
 def test_position_does_not_matter(stroke: np.ndarray, right: int, down: int) -> None:
     picture = drawn([stroke])
