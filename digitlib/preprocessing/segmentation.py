@@ -244,9 +244,10 @@ def _lone_bar(small: Picture, edge: NDArray[np.bool_]) -> Picture | None:
 
     To the network, a straight 1 alone resembles a printed line. None if there is no such stroke.
     """
+    if edge.all():  # of a picture few pixels wide
+        return None
     contrast = small - scipy.ndimage.gaussian_filter(small, LOCAL, truncate=2)
-    noise = MAD_TO_SIGMA * float(np.median(np.abs(contrast[~edge]))) if not edge.all() else 1.0
-    strong = max(CLEAR * noise, LEAST)
+    strong = max(CLEAR * MAD_TO_SIGMA * float(np.median(np.abs(contrast[~edge]))), LEAST)
     ink = -contrast if -contrast[~edge].min() >= contrast[~edge].max() else contrast
     labels, count = scipy.ndimage.label(ink > strong, NEIGHBORS_8)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
