@@ -8,7 +8,7 @@ from helpers import DIGITS, bundled, page
 from numpy.random import default_rng
 from scipy import ndimage
 
-from digitlib.datasets import pages, scenes
+from digitlib.datasets import pages, picture_kinds, scenes
 from digitlib.errors import BlankDrawingError
 from digitlib.models.networks import count_parameters
 from digitlib.models.unet import InkNet
@@ -123,6 +123,18 @@ def test_empty_paper_has_no_digit() -> None:
     for blank in (noisy, ruled, PAPER.astype(np.float32) / 255):
         with pytest.raises(BlankDrawingError):
             find_digit(blank)
+
+
+@pytest.mark.parametrize("kind", ["thin pencil", "dim light", "paper"])
+def test_a_straight_one_is_not_a_printed_line(kind: str) -> None:
+    picture = picture_kinds.make(kind, [np.array([(0.0, 0.0), (2.0, 100.0)])], 4)
+    assert bundled().predict(picture).digit == 1
+
+
+def test_a_picture_one_pixel_high_has_no_digit() -> None:
+    thin = default_rng(0).random((1, 60)).astype(np.float32)
+    with pytest.raises(BlankDrawingError):
+        find_digit(thin)
 
 
 @pytest.mark.parametrize("shade", [0, 255])

@@ -61,7 +61,7 @@ EVEN = 2.5 / 255  # of full scale: the largest difference of shades in an even b
 FAINT = 0.15  # of full ink: the least that is ink
 SPECK = 0.04  # of the largest component's area; smaller components are specks
 SOFT_EDGE = 2  # px around a component that are its soft edge
-PAGE, FILLED = 0.1, 0.7  # of the picture, and of its bounding box, that a page covers at least
+PAGE = 0.1  # of the picture that a page in it covers at least
 BOX_SIDE, BOX_LINE = 0.85, 0.08  # of a box's side that is drawn; of the box, depth of its lines
 HOLLOW = 0.5  # of a box's area that is ink, at most
 NEIGHBORS_8 = np.ones((3, 3), np.int8)  # the eight neighbors of a pixel
@@ -110,18 +110,24 @@ def _lone_shape(gray: Picture, darkest: np.float32, lightest: np.float32) -> Pic
             return None
         shape = labels == 1 + areas.argmax()
         ink[~scipy.ndimage.binary_dilation(shape, NEIGHBORS_8, SOFT_EDGE)] = 0
-    area = np.count_nonzero(shape)
-    page = area > PAGE * gray.size and area > FILLED * shape.size
-    return None if page or _is_box(shape) else ink
+    return None if _is_frame(shape, PAGE * gray.size) else ink
 
 
-def _is_box(shape: NDArray[np.bool_]) -> bool:
-    """Whether a shape is hollow with lines at all four sides: a box that touches its digit."""
+def _is_frame(shape: NDArray[np.bool_], page: float) -> bool:
+    """Whether a shape is a rectangle: a page in another shade, or a box that touches its digit.
+
+    Args:
+        shape: ``[H, W]``.
+        page: px that a page has at least; smaller rectangles are hollow, or the digit 1.
+    """
     rows, columns = (np.flatnonzero(shape.any(axis=axis)) for axis in (1, 0))
     cut = shape[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     depth = max(round(BOX_LINE * min(cut.shape)), 1)
     sides = cut[:depth], cut[-depth:], cut[:, :depth].T, cut[:, -depth:].T
-    return cut.mean() < HOLLOW and all(side.any(axis=0).mean() > BOX_SIDE for side in sides)
+    if any(side.any(axis=0).mean() <= BOX_SIDE for side in sides):
+        return False
+    area = np.count_nonzero(cut)
+    return bool(area > page or area < HOLLOW * cut.size)
 
 
 def border(picture: NDArray[Any]) -> NDArray[Any]:
@@ -238,9 +244,10 @@ def _lone_bar(small: Picture, edge: NDArray[np.bool_]) -> Picture | None:
 
     To the network, a straight 1 alone resembles a printed line. None if there is no such stroke.
     """
+    if edge.all():  # of a picture few pixels wide
+        return None
     contrast = small - scipy.ndimage.gaussian_filter(small, LOCAL, truncate=2)
-    noise = MAD_TO_SIGMA * float(np.median(np.abs(contrast[~edge]))) if not edge.all() else 1.0
-    strong = max(CLEAR * noise, LEAST)
+    strong = max(CLEAR * MAD_TO_SIGMA * float(np.median(np.abs(contrast[~edge]))), LEAST)
     ink = -contrast if -contrast[~edge].min() >= contrast[~edge].max() else contrast
     labels, count = scipy.ndimage.label(ink > strong, NEIGHBORS_8)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
