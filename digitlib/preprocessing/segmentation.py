@@ -183,7 +183,7 @@ def _look(gray: Picture, place: Box) -> Picture:
         edge = np.ones((SIDE, SIDE), bool)
         edge[tuple(
             slice(int(max((span.start - start) / pixel, 0)) + EDGE,
-                  int(min((span.stop - start) / pixel, SIDE)) - EDGE)
+                  max(int(min((span.stop - start) / pixel, SIDE)) - EDGE, 0))
             for span, start in zip(place, (top, left), strict=True)
         )] = False  # fmt: skip
         if cover.max() > SEEN:
