@@ -256,7 +256,7 @@ def fit_numbers(thresholds: bool) -> None:
 
 @main.command()
 def fit_ink() -> None:
-    """Train the network that finds the digit's ink in pictures, in 40 minutes on 2 cores.
+    """Train the network that finds the digit's ink in pictures, in an hour on 2 cores.
 
     Needs MNIST, UNIPEN and pendigits, and uses the real pictures if the data folder has them;
     writes digitlib/models/inknet.onnx.

@@ -117,11 +117,10 @@ def _is_frame(shape: NDArray[np.bool_], page: float) -> bool:
     """Whether a shape is a rectangle: a page in another shade, or a box that touches its digit.
 
     Args:
-        shape: ``[H, W]``.
+        shape: ``[H, W]``, not empty.
         page: px that a page has at least; smaller rectangles are hollow, or the digit 1.
     """
-    rows, columns = (np.flatnonzero(shape.any(axis=axis)) for axis in (1, 0))
-    cut = shape[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    cut = shape[bounding_box(shape)]
     depth = max(round(BOX_LINE * min(cut.shape)), 1)
     sides = cut[:depth], cut[-depth:], cut[:, :depth].T, cut[:, -depth:].T
     if any(side.any(axis=0).mean() <= BOX_SIDE for side in sides):

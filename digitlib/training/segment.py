@@ -114,7 +114,7 @@ def train(settings: Settings) -> tuple[InkNet, dict[str, Any]]:
 
 
 def write(path: Path = NETWORK, settings: Settings | None = None) -> None:
-    """Train a network, and write it as ONNX; on 2 cores in 40 minutes.
+    """Train a network, and write it as ONNX; on 2 cores in an hour.
 
     Its input ``pictures`` is float ``[N, 2, SIDE, SIDE]``; its output ``ink``, logits of the
     coverage, is float ``[N, SIDE, SIDE]``.
