@@ -28,12 +28,9 @@ def pens() -> DigitData:
 
 @pytest.fixture(scope="module")
 def reader() -> Recognizer:
-    """A network whose pen branch changes its predictions."""
+    """A network that reads stroke direction and order."""
     torch.manual_seed(0)
-    model = DigitNet(outputs=11, pen=8)
-    assert model.pen is not None
-    torch.nn.init.normal_(model.pen.join.weight)
-    return Recognizer.from_model(model, Card("digitnet", {"outputs": 11, "pen": 8}))
+    return Recognizer.from_model(DigitNet(outputs=11), Card("digitnet", {"outputs": 11}))
 
 
 @pytest.fixture(scope="module")

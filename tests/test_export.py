@@ -86,7 +86,6 @@ def test_the_bundled_file_is_what_the_command_writes(
         ("quicknet", {"deskewed": 20}),
         ("digitnet", {"width": 8, "channels": 1}),
         ("digitnet", {"outputs": 11, "width": 8}),
-        ("digitnet", {"outputs": 11, "width": 8, "pen": 8}),
     ],
     ids=str,
 )

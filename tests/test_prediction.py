@@ -62,7 +62,7 @@ def test_time_grows_lighter_for_the_colour_blind_too() -> None:
 
 
 def test_a_prediction_keeps_the_frame_that_the_network_got() -> None:
-    found = Recognizer.from_model(DigitNet(outputs=11, pen=32)).predict_strokes([LINE])
+    found = Recognizer.from_model(DigitNet(outputs=11)).predict_strokes([LINE])
     np.testing.assert_array_equal(found.frame, render([LINE]))
 
 

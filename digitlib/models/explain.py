@@ -47,16 +47,10 @@ class Explainer:
     def feature_maps(self, frame: Frame) -> dict[str, Floats]:
         """Activations of every stage after its ReLU, by name, in the order of computation.
 
-        The pen branch, which adds nothing to the frame of a picture, is left out there.
-
         Returns:
             ``[channels, rows, columns]`` each, or ``[features]`` for a stage without maps.
         """
-        names = [
-            name
-            for name in self.recognizer.activations
-            if name != EMBEDDING and (frame[1:].any() or not name.startswith("pen "))
-        ]
+        names = [name for name in self.recognizer.activations if name != EMBEDDING]
         found = self._network.outputs(frame[None], *names)
         return {name: maps[0] for name, maps in zip(names, found, strict=True)}
 

@@ -56,7 +56,7 @@ class FrameClassifier(nn.Module):
             if isinstance(module, nn.ReLU):
                 numbers[part] += 1
                 module.register_forward_hook(partial(self._keep, f"{part} {numbers[part]}"))
-            elif isinstance(module, nn.Linear) and part != "pen":
+            elif isinstance(module, nn.Linear):
                 last = module
         if last is not None:
             last.register_forward_pre_hook(partial(self._keep, EMBEDDING))

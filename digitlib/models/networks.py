@@ -57,13 +57,12 @@ class DigitNet(nn.Module):
         width: channels of the first layer; twice as many on 12x12, ten thirds on 6x6.
         channels: of the frames, 4, or 1 to read their ink alone.
         outputs: 10, or 11 with a last class for "not a digit".
-        pen: channels of the first layer of the pen branch, in place of ``channels``; 0 for none.
     """
 
-    def __init__(self, width: int = 24, channels: int = 4, outputs: int = 10, pen: int = 0) -> None:
+    def __init__(self, width: int = 24, channels: int = 4, outputs: int = 10) -> None:
         super().__init__()
         w, late = width, width * 10 // 3
-        self.channels = 1 if pen else channels
+        self.channels = channels
         self.early = nn.Sequential(  # [N, w, 12, 12]
             # Batch norm and ReLU come after pooling: a quarter of the numbers.
             nn.Conv2d(self.channels, w, 5, bias=False), nn.MaxPool2d(2),
@@ -79,44 +78,10 @@ class DigitNet(nn.Module):
             nn.MaxPool2d(2),  # [N, late, 3, 3]
         )
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(9 * late, outputs))
-        self.pen = PenBranch(pen, 2 * w, outputs) if pen else None
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits ``[N, outputs]`` of normalized frames ``[N, 4, 28, 28]``."""
-        maps = self.early(frames[:, : self.channels])
-        if self.pen is None:
-            return self.head(self.late(maps))
-        added, logits = self.pen(frames[:, 1:])
-        return self.head(self.late(maps + added)) + logits
-
-
-class PenBranch(nn.Module):
-    """Reads stroke direction and order; for pictures, where they are 0, it adds 0.
-
-    Args:
-        width: channels of its first layer.
-        maps: channels of the maps that it adds to.
-        outputs: of the network.
-    """
-
-    def __init__(self, width: int, maps: int, outputs: int) -> None:
-        super().__init__()
-        self.maps = nn.Sequential(
-            nn.AvgPool2d(2), nn.Conv2d(3, width, 3, bias=False), nn.MaxPool2d(2),
-            nn.ReLU(inplace=True),  # [N, width, 6, 6]
-            nn.Conv2d(width, maps, 3, padding=1, bias=False), nn.ReLU(inplace=True),
-        )  # fmt: skip
-        self.head = nn.Sequential(
-            nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9 * maps, outputs, bias=False)
-        )
-        self.join = nn.Conv2d(maps, maps, 1, bias=False)
-        for last in (self.head[-1], self.join):  # at first, it adds nothing
-            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
-
-    def forward(self, channels: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps ``[N, maps, 6, 6]`` and logits ``[N, outputs]`` of channels ``[N, 3, 28, 28]``."""
-        maps = self.maps(channels)
-        return self.join(maps), self.head(maps)
+        return self.head(self.late(self.early(frames[:, : self.channels])))
 
 
 class Deskew(nn.Module):
@@ -218,7 +183,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
 
 # Ranges of the arguments; a larger one is a mistake, or from a damaged card.
 LIMITS: dict[str, tuple[float, float]] = {
-    "width": (1, 256), "channels": (1, 4), "outputs": (10, 11), "pen": (0, 256), "stride": (1, 2),
+    "width": (1, 256), "channels": (1, 4), "outputs": (10, 11), "stride": (1, 2),
     "dropout": (0, 0.95), "padding": (0, 2), "deskewed": (12, FRAME_SIZE),
 }  # fmt: skip
 
@@ -254,7 +219,7 @@ def build_network(name: str, **arguments: Any) -> nn.Module:
 
 def reads_strokes(model: nn.Module) -> bool:
     """Whether the network reads stroke direction and order, too."""
-    return getattr(model, "pen", None) is not None or getattr(model, "channels", 1) > 1
+    return getattr(model, "channels", 1) > 1
 
 
 def count_parameters(model: nn.Module) -> int:
