@@ -50,7 +50,7 @@ def test_pen_data_are_read_as_strokes_by_networks_that_take_them(
     np.testing.assert_array_equal(strokes.probabilities, drawn)
     without = reader.predict_batch(pens.images).probabilities
     np.testing.assert_array_equal(pictures.probabilities, without)
-    assert np.abs(strokes.probabilities - pictures.probabilities).max() > 1e-3
+    assert np.abs(strokes.probabilities - pictures.probabilities).max() > 1e-5
 
 
 def test_measured_numbers_are_of_strokes_and_beside_them_of_pictures(
