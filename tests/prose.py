@@ -130,9 +130,9 @@ def _python(text: str) -> Iterator[tuple[int, str, bool]]:
         if token.type == tokenize.COMMENT and " " in token.string.strip("# "):
             yield token.start[0], token.string.lstrip("# "), False
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value.count(" ") > 1:
-                yield node.lineno, re.sub(r"``[^`]*``|:\w+:`[^`]*`", "X", node.value), False
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and text.count(" ") > 1:
+            yield node.lineno, re.sub(r"``[^`]*``|:\w+:`[^`]*`", "X", text), False
 
 
 def _javascript(text: str) -> Iterator[tuple[int, str, bool]]:

@@ -39,7 +39,7 @@ from digitlib.preprocessing.read import read_colors, read_gray
 def difference(first: np.ndarray, second: np.ndarray) -> float:
     """Mean absolute difference of two frames, 0-255, where a shift by one pixel is none.
 
-    Where the centre of mass lies half-way between two pixels, the least change moves the frame.
+    Where the center of mass lies half-way between two pixels, the least change moves the frame.
     """
     shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     return min(

@@ -27,7 +27,7 @@ sizeable = drawings.filter(lambda drawing: np.ptp(np.concatenate(drawing), axis=
 
 
 def close(first: np.ndarray, second: np.ndarray, most: int = 3) -> None:
-    """Frames equal but for rounding, which may also move them where the centre of mass is a tie."""
+    """Frames equal but for rounding, which may also move them where the center of mass is a tie."""
     shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     found = min(
         int(np.abs(np.roll(first, shift, (0, 1)).astype(int) - second).max()) for shift in shifts
@@ -60,8 +60,8 @@ def test_ink_is_the_distance_to_the_line(drawing: list[np.ndarray], width: float
     low, high = points.min(axis=0), points.max(axis=0)
     scale = (20 - width) / (high - low).max()
     fitted = [(stroke - (low + high) / 2) * scale + 10 for stroke in drawing]
-    centres = np.stack(np.meshgrid(np.arange(20) + 0.5, np.arange(20) + 0.5), axis=-1)
-    expected = np.clip(width / 2 + 0.5 - distance_to_lines(centres, fitted), 0, 1)
+    centers = np.stack(np.meshgrid(np.arange(20) + 0.5, np.arange(20) + 0.5), axis=-1)
+    expected = np.clip(width / 2 + 0.5 - distance_to_lines(centers, fitted), 0, 1)
     frame = draw_image(drawing, width=width)
     # Where the box lies in the frame is tested with `place`; here every place is tried.
     boxes = [

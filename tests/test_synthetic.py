@@ -1,4 +1,4 @@
-"""Drawings made from rules: drawable, varied, rightly labelled, the same for the same seed."""
+"""Drawings made from rules: drawable, varied, rightly labeled, the same for the same seed."""
 
 from __future__ import annotations
 
