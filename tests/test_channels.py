@@ -62,7 +62,7 @@ def test_the_time_rises_from_the_first_sample_to_the_last() -> None:
 
 
 def pen_network(**arguments: int) -> nn.Module:
-    """A small network whose pen branch, which adds nothing at first, has learned something."""
+    """A small network with a trained pen branch; at first, the branch adds nothing."""
     torch.manual_seed(0)
     model = build_network("digitnet", **({"width": 4, "outputs": 11, "pen": 4} | arguments))
     for weight in model.pen.parameters():  # type: ignore[union-attr]

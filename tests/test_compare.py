@@ -28,7 +28,7 @@ def pens() -> DigitData:
 
 @pytest.fixture(scope="module")
 def reader() -> Recognizer:
-    """A network whose pen branch changes its predictions."""
+    """A network with a pen branch that changes its predictions."""
     torch.manual_seed(0)
     model = DigitNet(outputs=11, pen=8)
     assert model.pen is not None
