@@ -102,12 +102,14 @@ stress: $(DEV) ## Run long tests and tests of speed, and keep their figures
 	$(PY) -m pytest -m "stress and browser" tests/browser $(ARGS)
 	$(PY) tests/reliability.py
 
-check: $(DEV) ## Check format, lint, types, imports, and that README matches reports/
+check: $(DEV) ## Check format, lint, types, imports, language, and that README matches reports/
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
 	$(PY) -m digitlib readme --check
+	$(PY) tests/prose.py
+	$(PY) -m codespell_lib
 
 # In an environment of its own, because it brings other packages. Needs a network.
 audit: ## Look up the pinned packages in the list of known vulnerabilities

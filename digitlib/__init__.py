@@ -1,4 +1,4 @@
-"""Handwritten digits, read right: drawings and pictures in, calibrated probabilities out.
+"""Read handwritten digits: drawings and pictures in, calibrated probabilities out.
 
 >>> from digitlib import Recognizer
 >>> Recognizer.load().predict("digit.png")  # doctest: +SKIP

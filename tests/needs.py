@@ -15,7 +15,7 @@ DATA_SETS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
     )),
     "needs_pendigits": ("UCI pendigits", "pendigits-orig", ("pendigits-orig.tra",)),
-    # Of its thousands of files one per split, and the ink of the first.
+    # One of its thousands of files per split, and the ink of the first.
     "needs_unipen": ("UNIPEN", "unipen", (
         "data/1a/apa/apa19/app1989.dat", "data/1a/tos/f1/f1002058.dat",
         "data/1a/ced/aaaa9018_s_2h.dat", "include/apa/data/apa19/app1989.dat",

@@ -101,7 +101,7 @@ def test_more_outputs_change_no_other() -> None:
 
 
 def log_odds(frame: np.ndarray, digit: int) -> float:
-    """Of a digit, from its probability in double precision."""
+    """The log odds of a digit, from its probability in double precision."""
     logits = bundled().logits(frame[None])[0, :10]
     shares = np.exp(logits.astype(float) / bundled().temperature)
     return float(np.log(shares[digit] / (shares.sum() - shares[digit])))

@@ -39,7 +39,7 @@ from digitlib.preprocessing.read import read_colors, read_gray
 def difference(first: np.ndarray, second: np.ndarray) -> float:
     """Mean absolute difference of two frames, 0-255, where a shift by one pixel is none.
 
-    Where the centre of mass lies half-way between two pixels, the least change moves the frame.
+    If the center of mass is half-way between two pixels, the least change moves the frame.
     """
     shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     return min(
@@ -299,7 +299,7 @@ def test_photos_are_turned_upright(orientation: int) -> None:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_files_are_read_from_disk_and_from_memory(kind: str, tmp_path: Path) -> None:
     content = as_file(Image.fromarray(page(7)), kind)
-    path = tmp_path / "seven"  # the content tells the format
+    path = tmp_path / "seven"  # the content shows the format
     path.write_bytes(content)
     with path.open("rb") as file:
         for source in (path, str(path), content, file, io.BytesIO(content)):

@@ -23,7 +23,7 @@ PATHS = {path.stem: path for path in runner.find_notebooks()}
 NOTEBOOKS = {name: read(path, as_version=4) for name, path in PATHS.items()}
 SANITIZE = REPOSITORY / "tests" / "nbval_sanitize.cfg"
 # Minutes at full length, or a package to install: run with their fast parameters, and compared only
-# in the cells whose output does not depend on them (nbval-check-output).
+# in the cells with output that does not depend on them (nbval-check-output).
 LONG = ("04_train", "09_pictures", "10_writers", "11_speed", "12_memory", "13_numbers")
 MAX_BYTES = 3 * 2**19  # 1.5 MiB
 MAX_LINES, MEDIAN_LINES = 15, 8

@@ -24,7 +24,7 @@ PARAMETERS = {"dataset": "sample", "seed": 0, "subset": None, "reports_folder": 
 
 @pytest.fixture
 def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a notebook shows, after a full run with ``PARAMETERS`` on MNIST."""
+    """The texts that a notebook shows, after a full run with ``PARAMETERS`` on MNIST."""
     texts: list[str] = []
     monkeypatch.setattr(shared, "show", texts.append)
     monkeypatch.setattr(shared, "REPORTS", tmp_path)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers import bundled, coverage, write
+from helpers import coverage, write
 from PIL import Image
 
+from digitlib import Recognizer
 from digitlib.__main__ import main
 from digitlib.errors import DataDamagedError
 from digitlib.evaluation import benchmark
@@ -21,8 +22,9 @@ from digitlib.models.explain import TRAINING_DIGITS
 from digitlib.reports import readme
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-GUIDE = REPOSITORY / "CONTRIBUTING.md"  # its architecture
-TEXT = README + (GUIDE.read_text(encoding="utf-8") if GUIDE.exists() else "")
+GUIDE = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+INSTALL = (REPOSITORY / "reports" / "install.md").read_text(encoding="utf-8")
+LONGEST = 7000  # characters of README
 
 
 # --- generated pages -------------------------------------------------------------------------
@@ -52,7 +54,7 @@ def test_pages_that_are_out_of_date_are_found_and_written(copy: Path) -> None:
     assert readme.update(copy, check=True) == [page, card]
     assert "123,456" not in page.read_text()
     assert readme.update(copy) == [page, card]
-    assert "`DigitNet` (123,456 parameters)" in page.read_text()
+    assert "`DigitNet`, 123,456 parameters" in page.read_text()
     assert "`DigitNet`, 123,456 parameters" in card.read_text()
     assert readme.update(copy, check=True) == []
 
@@ -100,7 +102,7 @@ def test_real_pictures_are_in_the_card_once_they_are_measured(copy: Path) -> Non
 
 def test_a_page_without_markers_is_refused(copy: Path) -> None:
     (copy / "README.md").write_text("# digitlib\n")
-    with pytest.raises(ValueError, match="has no markers <!-- results"):
+    with pytest.raises(ValueError, match="has no markers <!-- summary"):
         readme.update(copy)
 
 
@@ -120,13 +122,17 @@ def test_a_damaged_report_is_named_with_a_remedy(content: str, copy: Path) -> No
 # --- the rest of README ----------------------------------------------------------------------
 
 
+def test_readme_is_short() -> None:
+    assert len(README) <= LONGEST
+
+
 def test_sizes_and_times_of_set_up_are_as_measured() -> None:
     setup = json.loads((REPOSITORY / "reports" / "setup.json").read_text())
-    start = " ".join(README.split("## Start")[1].split("\n## ")[0].split())
-    assert "set up `.venv` in about a minute" in start
-    assert max(setup["seconds"], setup["lab"]["seconds"]) < 75
-    assert setup["lab"]["megabytes"] < 900
-    assert f"about {setup['megabytes']['all'] / 1000:.0f} GB" in start
+    text = " ".join(INSTALL.split())
+    assert "`make lab` takes about a minute" in README
+    assert "sets up `.venv` in about a minute" in text
+    assert setup["lab"]["seconds"] < 75
+    assert f"about {setup['megabytes']['all'] / 1000:.0f} GB" in text
 
 
 def test_the_number_of_frames_from_data_sets_in_the_package_is_theirs() -> None:
@@ -134,15 +140,21 @@ def test_the_number_of_frames_from_data_sets_in_the_package_is_theirs() -> None:
         assert f"{len(stored['frames']):,} small frames made from two of them" in README
 
 
-def test_every_linked_file_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", TEXT)
-    paths = {link for pair in links for link in pair if link and "://" not in link}
-    assert paths, "README links no files"
-    assert not [path for path in paths if not (REPOSITORY / path).exists()]
+PAGES = ("README.md", "CONTRIBUTING.md", "reports/README.md", "reports/install.md",
+         "reports/reliability.md", "reports/experiments.md", "data/README.md")  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_linked_file_exists(page: str) -> None:
+    path = REPOSITORY / page
+    links = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", path.read_text(encoding="utf-8"))
+    linked = {link for pair in links for link in pair if link and "://" not in link}
+    assert linked or page == "reports/experiments.md", "it links no files"
+    assert not [link for link in linked if not (path.parent / link).exists()]
 
 
 def test_the_architecture_lists_the_folders_from_the_first_to_the_last() -> None:
-    section = TEXT.split("## Architecture")[1].split("\n## ")[0]
+    section = GUIDE.split("## Architecture")[1].split("\n## ")[0]
     listed = re.findall(r"^\| `(\w+)/?` \|", section, flags=re.MULTILINE)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     contract, *_ = project["tool"]["importlinter"]["contracts"]
@@ -154,21 +166,28 @@ def test_the_architecture_lists_the_folders_from_the_first_to_the_last() -> None
     assert heights == sorted(heights)
 
 
-def test_the_example_with_numbers_runs(
+def test_the_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (example,) = [block for block in blocks if "recognizer.read(" in block]
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    ink = coverage(write("42"), page=(200, 300), height=160, brush=8)
-    Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8)).save("form.png")
-    exec(example, {"recognizer": bundled()})
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "42"
-    assert [line.split()[0] for line in printed[1:]] == ["4", "2"]
+    ink = coverage(write("4"), page=(200, 200), height=160, brush=8)
+    Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8)).save("photo.jpg")
+    exec(example, {})
+    digit, confidence, rejected, *_ = capsys.readouterr().out.split()
+    assert (digit, rejected) == ("4", "False")
+    assert float(confidence) > 0.5
+
+
+def test_every_method_that_readme_names_exists() -> None:
+    names = set(re.findall(r"[rR]ecognizer\.(\w+)", README))
+    assert {"predict", "read", "remember"} <= names
+    assert [name for name in names if not hasattr(Recognizer, name)] == []
 
 
 def test_every_make_target_exists() -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)\b", TEXT)) <= targets
+    text = README + GUIDE + INSTALL
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, flags=re.MULTILINE))
+    assert {"lab", "train", "test"} <= named <= targets

@@ -194,7 +194,7 @@ def test_teachers_differ_in_their_seeds_alone() -> None:
 def no_loading(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The sample comes from memory; requests are recorded."""
     requests: list[tuple[str, str]] = []
-    part = sample_splits().validation[0]  # stands in for every set and split
+    part = sample_splits().validation[0]  # in place of every set and split
 
     def load(name: str, split: str, *_: object, **__: object) -> DigitData:
         requests.append((name, split))

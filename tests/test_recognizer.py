@@ -66,7 +66,7 @@ def test_the_ten_digits_are_read() -> None:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_divides_the_logits(temperature: float) -> None:
-    logits = [0.5 * digit for digit in range(10)] + [99.0]  # the last is no digit's
+    logits = [0.5 * digit for digit in range(10)] + [99.0]  # the last is of "not a digit"
     made = Recognizer.from_model(Fixed(logits), Card("fixed", temperature=temperature))
     scaled = np.exp(np.array(logits[:10]) / temperature)
     expected = scaled / scaled.sum()

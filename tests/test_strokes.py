@@ -27,7 +27,7 @@ sizeable = drawings.filter(lambda drawing: np.ptp(np.concatenate(drawing), axis=
 
 
 def close(first: np.ndarray, second: np.ndarray, most: int = 3) -> None:
-    """Frames equal but for rounding, which may also move them where the centre of mass is a tie."""
+    """Frames equal but for rounding, which may also move them where the center of mass is a tie."""
     shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     found = min(
         int(np.abs(np.roll(first, shift, (0, 1)).astype(int) - second).max()) for shift in shifts
@@ -60,10 +60,10 @@ def test_ink_is_the_distance_to_the_line(drawing: list[np.ndarray], width: float
     low, high = points.min(axis=0), points.max(axis=0)
     scale = (20 - width) / (high - low).max()
     fitted = [(stroke - (low + high) / 2) * scale + 10 for stroke in drawing]
-    centres = np.stack(np.meshgrid(np.arange(20) + 0.5, np.arange(20) + 0.5), axis=-1)
-    expected = np.clip(width / 2 + 0.5 - distance_to_lines(centres, fitted), 0, 1)
+    centers = np.stack(np.meshgrid(np.arange(20) + 0.5, np.arange(20) + 0.5), axis=-1)
+    expected = np.clip(width / 2 + 0.5 - distance_to_lines(centers, fitted), 0, 1)
     frame = draw_image(drawing, width=width)
-    # Where the box lies in the frame is tested with `place`; here every place is tried.
+    # `place` has its own test; here every place of the box is tried.
     boxes = [
         frame[top : top + 20, left : left + 20] / 255.0 for top in range(9) for left in range(9)
     ]
@@ -102,7 +102,7 @@ def test_a_tap_far_from_the_digit_is_left_out() -> None:
         return len(strokes.drop_stray_taps(drawing))
 
     assert kept(ring, tap) == kept(tap, ring) == 1
-    # What is as near as the dot of an i, or as large as a part of a digit, stays.
+    # A stroke as near as the dot of an i, or as large as a part of a digit, stays.
     assert kept(ring, tap - 1) == 2
     assert kept(ring, 2.4 + 0.5 * ring) == 2
     assert kept(tap, tap + 5) == 2  # nothing but taps

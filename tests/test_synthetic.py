@@ -1,4 +1,4 @@
-"""Drawings made from rules: drawable, varied, rightly labelled, the same for the same seed."""
+"""Drawings made from rules: drawable, varied, rightly labeled, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_digit_styles_vary_and_can_be_drawn() -> None:
 
 
 def test_digit_styles_look_like_their_digits() -> None:
-    # By the bundled network: a style with a wrong label would be read wrong nearly always.
+    # By the bundled network: a style with a wrong label would nearly always be misread.
     digits = synthetic.draw_digits(20, seed=77)
     frames = np.stack([draw_image(digit.strokes) for digit in digits])
     read = bundled().probabilities(frames).argmax(axis=1)

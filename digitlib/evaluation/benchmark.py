@@ -27,7 +27,7 @@ from digitlib.preprocessing.segmentation import border
 from digitlib.preprocessing.strokes import Strokes
 
 PATH = REPORTS / "pictures.json"
-# Of each part, the real pictures and the writers of simulated ones, a split of UNIPEN.
+# Each part's real pictures, and the split of UNIPEN that has the writers of the simulated ones.
 PARTS = {"development": (real.DEVELOPMENT, "validation"), "report": (real.REPORT, "test")}
 TABLES = ("real pictures", "changed pictures", "simulated pictures", "strokes")
 SHARES = ("right", "rejected", "undetected errors")  # of the digits of a kind

@@ -204,7 +204,7 @@ def _check(probabilities: Floats, labels: Integers) -> None:
 
 
 def accuracy(probabilities: Floats, labels: Integers) -> Proportion:
-    """Share of the rows whose most probable class is the label."""
+    """Share of the rows in which the most probable class is the label."""
     _check(probabilities, labels)
     return Proportion.of(probabilities.argmax(axis=1) == labels)
 

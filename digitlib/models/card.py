@@ -15,7 +15,7 @@ from digitlib.errors import WeightsError
 BUNDLED_WEIGHTS = Path(__file__).with_name("digitnet.safetensors")
 BUNDLED_NETWORK = BUNDLED_WEIGHTS.with_suffix(".onnx")  # the same weights, for reading
 BASELINE_WEIGHTS = BUNDLED_WEIGHTS.with_name("baseline.safetensors")  # half precision
-FORMAT = "digitlib-1"  # in the file's metadata, beside the card
+FORMAT = "digitlib-1"  # in the file's metadata, next to the card
 EMBEDDING = "embedding"  # name of an activation: the input of the last linear layer
 LONGEST_NAME = 100
 RANGES = {

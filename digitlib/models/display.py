@@ -60,7 +60,7 @@ def answer_html(
     Args:
         shares: probabilities of the digits 0 to 9; None if nothing is drawn.
         doubt: 0-1; see :attr:`Prediction.doubt`.
-        picture: HTML beside the verdict.
+        picture: HTML next to the verdict.
         remark: HTML for the user, in place of the next digits, or after the closest one.
         error: why there is no answer.
         top_k: number of bars that are highlighted.

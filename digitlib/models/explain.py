@@ -171,7 +171,7 @@ GRAPH, OUTPUT, NAME = 7, 12, 1  # fields of ModelProto, GraphProto and ValueInfo
 
 
 def add_outputs(network: bytes, names: list[str]) -> bytes:
-    """An ONNX file whose inner values with these names are outputs, too.
+    """An ONNX file that also outputs the inner values with these names.
 
     A message of Protocol Buffers that follows another is merged into it, and lists are joined. So
     the names are appended, without a package that knows the format.

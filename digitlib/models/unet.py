@@ -9,7 +9,7 @@ WIDTHS = 8, 16, 24, 32, 40  # channels from full resolution to 1/16
 
 
 class InkNet(nn.Module):
-    """A U-Net (Ronneberger et al., 2015) whose skip connections are added, not concatenated.
+    """A U-Net (Ronneberger et al., 2015) with skip connections that are added, not concatenated.
 
     Each level halves the resolution. The coarsest level sees the whole picture.
     """

@@ -39,7 +39,7 @@ OVERSAMPLE = 4  # pictures are drawn this much larger, then reduced by area aver
 # A stroke is a stray tap if its longer side is at most MAX_TAP_SIZE, and it is at least MIN_TAP_GAP
 # outside the bounding box of the longer strokes. The unit is the largest stroke's longer side.
 MAX_TAP_SIZE, MIN_TAP_GAP = 0.2, 0.5
-MIN_PART_HEIGHT = 0.6  # of the drawing's height; a lower part beside a digit belongs to the digit
+MIN_PART_HEIGHT = 0.6  # of the drawing's height; a lower part next to a digit belongs to the digit
 
 SMALLEST_SIDE = 1e-300  # of a drawing in its own unit; reciprocals of smaller numbers may overflow
 

@@ -1,4 +1,4 @@
-"""The generated pages: the tables in README.md, and the model card ``reports/README.md``.
+"""The generated pages: README's summary, the model card ``reports/README.md``, and reliability.md.
 
 The templates load the JSON files in ``reports/``, so nobody types a number by hand.
 ``python -m digitlib readme`` writes the pages, and ``--check`` fails if they differ.
@@ -19,29 +19,31 @@ from digitlib.errors import DataDamagedError
 from digitlib.evaluation.metrics import LARGE_GROUP
 from digitlib.files import REPOSITORY, write_text
 
-TABLES = ("results", "promises")  # of README.md; each has a template
-START, END = "<!-- {name}: python -m digitlib readme -->", "<!-- end of {name} -->"
+# README.md's summary is between these two lines; each page has a template.
+START, END = "<!-- summary: python -m digitlib readme -->", "<!-- end of summary -->"
+PAGES = {"README.md": "model_card", "reliability.md": "reliability"}  # in reports/
 
 
 def update(repository: Path = REPOSITORY, *, check: bool = False) -> list[Path]:
     """Write the pages that are out of date and return their paths; ``check`` writes nothing.
 
     Raises:
-        ValueError: README.md lacks the markers of a table.
+        ValueError: README.md lacks the markers of its summary.
         FileNotFoundError: a JSON file is missing.
         DataDamagedError: a JSON file holds something else.
     """
     reports, path = repository / "reports", repository / "README.md"
-    text = path.read_text(encoding="utf-8")
-    for name in TABLES:
-        start, end = START.format(name=name), END.format(name=name)
-        head, found, rest = text.partition(start)
-        _, closed, tail = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"{path} has no markers {start} and {end}.")
-        text = f"{head}{start}\n{render(name, reports).strip()}\n{end}{tail}"
-    pages = {path: text, reports / "README.md": render("model_card", reports)}
-    old = [page for page in pages if page.read_text(encoding="utf-8") != pages[page]]
+    head, found, rest = path.read_text(encoding="utf-8").partition(START)
+    _, closed, tail = rest.partition(END)
+    if not found or not closed:
+        raise ValueError(f"{path} has no markers {START} and {END}.")
+    pages = {path: f"{head}{START}\n{render('summary', reports).strip()}\n{END}{tail}"}
+    pages |= {reports / name: render(template, reports) for name, template in PAGES.items()}
+    old = [
+        page
+        for page, text in pages.items()
+        if not page.is_file() or page.read_text(encoding="utf-8") != text
+    ]
     for page in old:
         if not check:
             write_text(page, pages[page])

@@ -132,7 +132,7 @@ GROUPS: dict[str, tuple[TrainConfig, Mapping[str, Mapping[str, Any]]]] = {
 def run(group: str, seeds: Sequence[int], log: Path = LOG, weights: Path | None = None) -> None:
     """Run a group of ``GROUPS``; the runs replace those of the same group in the log.
 
-    The sweep's table is beside the log, so that a stopped group continues. The group ``recipe``
+    The sweep's table is next to the log, so that a stopped group continues. The group ``recipe``
     needs ``weights``, the folder with the recipe's teachers.
     """
     reference, changes = GROUPS[group]
@@ -154,7 +154,7 @@ def run(group: str, seeds: Sequence[int], log: Path = LOG, weights: Path | None 
 
 
 def write_page(log: Path = LOG) -> None:
-    """Fill the tables of the Markdown page beside the log, each between two comments."""
+    """Fill the tables of the Markdown page next to the log, each between two comments."""
     runs, page = pd.read_csv(log), log.with_suffix(".md")
     text = page.read_text(encoding="utf-8")
     for group, rows in runs.groupby("group", sort=False):

@@ -53,7 +53,7 @@ def train(
 
     Args:
         config: all settings of the training.
-        output: weights file; a checkpoint lies beside it until training is complete.
+        output: weights file; a checkpoint is kept next to it until training is complete.
         teachers: their weights files, for ``distill_weight`` > 0.
         half: store the weights in half precision; they are measured so.
         options: more arguments of :func:`fit`.

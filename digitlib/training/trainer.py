@@ -139,7 +139,7 @@ class _Run:
 
     @cached_property
     def digests(self) -> dict[str, str | list[str]]:
-        """Of the training data, by name, and of the teachers."""
+        """Digests of the training data, by name, and of the teachers."""
         digests: dict[str, str | list[str]] = {part.name: part.digest for part in self.data.train}
         if self.originals:
             digests["teachers"] = [model_digest(teacher) for teacher in self.originals]

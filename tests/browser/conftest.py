@@ -21,7 +21,7 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-LONG = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"  # measure at length, write reports/
+LONG = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"  # full form: write reports/
 
 expect.set_options(timeout=1000 * PATIENCE / 2)
 

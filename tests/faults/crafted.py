@@ -42,7 +42,7 @@ def tiff(tags: list[Tag], data: bytes, order: str = "<", following: int = 0) -> 
 
 @st.composite
 def tiffs(draw: st.DrawFn) -> bytes:
-    """A small TIFF whose tags are changed, doubled, joined by others, and point anywhere."""
+    """A small TIFF with tags that are changed, doubled, joined by others, and point anywhere."""
     order, pixels = draw(st.sampled_from("<>")), plain().tobytes()
     tags = {256: SIDE, 257: SIDE, 258: 8, 259: 1, 262: 1, 273: 0, 277: 1, 278: SIDE, 279: SIDE**2}
     more = [(tag, 4, 1, value) for tag, value in tags.items()]
@@ -124,7 +124,7 @@ def pngs(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def gifs(draw: st.DrawFn) -> bytes:
-    """A GIF whose screen, frames and comments are of any size."""
+    """A GIF with a screen, frames and comments of any size."""
     sides = st.sampled_from([1, 40, 700, 12_000, 65_535])
     screen, frame = draw(st.tuples(sides, sides)), draw(st.tuples(sides, sides))
     flags = draw(st.sampled_from([0, 0x80, 0x87]))
@@ -139,7 +139,7 @@ def gifs(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def scans(draw: st.DrawFn) -> bytes:
-    """A progressive JPEG whose last scan comes again and again."""
+    """A progressive JPEG that repeats its last scan."""
     side = draw(st.sampled_from([40, 700, 3000]))
     first, *rest = encoded("JPEG", plain().resize((side, side)), progressive=True).split(
         b"\xff\xda"

@@ -34,7 +34,7 @@ def segments(content: bytes) -> bytes:
 
 
 def scans(side: int, count: int) -> bytes:
-    """A progressive JPEG whose last scan comes so many times."""
+    """A progressive JPEG that repeats its last scan so many times."""
     first, *rest = encoded("JPEG", plain().resize((side, side)), progressive=True).split(
         b"\xff\xda"
     )
