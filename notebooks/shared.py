@@ -335,7 +335,7 @@ def _tile(frames: Array, count: int) -> Array:
 
 
 def _with_gaps(colors: str = "gray") -> Any:
-    """A color map whose NaN has the color of the paper."""
+    """A color map that shows NaN in the color of the paper."""
     return plt.get_cmap(colors).with_extremes(bad=PAPER)
 
 
@@ -423,7 +423,7 @@ def rows_by_class(labels: ArrayLike, count: int, seed: int = 0) -> dict[int, Arr
 
 
 def disagreements(probabilities: Array, labels: Array) -> Array:
-    """Indices of the frames whose prediction differs from the label, the most confident first.
+    """Indices of the frames with a prediction other than the label, the most confident first.
 
     Confidence is the probability of the prediction. A confident mistake of a good network is a
     reason to check the label (confident learning, Northcutt et al., 2021).

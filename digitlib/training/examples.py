@@ -26,7 +26,7 @@ from digitlib.preprocessing.strokes import render
 from digitlib.training.config import TrainConfig
 
 BATCHES, ORDERS = 0, 1  # two kinds of random numbers, after the seed
-SHIFTED = 0.6  # share of the drawings whose frame moves a little, as in pictures
+SHIFTED = 0.6  # share of the drawings that move a little in their frame, as in pictures
 MARKED_PEN = 3.0  # frame px: the widest pen of drawings with a mark
 PREFETCHED = 8  # batches that each process draws ahead
 
