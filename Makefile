@@ -102,12 +102,13 @@ stress: $(DEV) ## Run long tests and tests of speed, and keep their figures
 	$(PY) -m pytest -m "stress and browser" tests/browser $(ARGS)
 	$(PY) tests/reliability.py
 
-check: $(DEV) ## Check format, lint, types, imports, and that README matches reports/
+check: $(DEV) ## Check format, lint, types, imports, and that generated pages match their sources
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
 	$(PY) -m digitlib readme --check
+	$(PY) -m digitlib page --check
 
 # In an environment of its own, because it brings other packages. Needs a network.
 audit: ## Look up the pinned packages in the list of known vulnerabilities
