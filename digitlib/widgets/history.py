@@ -28,11 +28,12 @@ class History:
     Attributes:
         content: the current content; its list of strokes is a new one after each change. Strokes
             are ``[n, 2]``, or ``[n, 4]`` with ms and pressure, and include the one in progress.
+        pen_down: the last stroke is in progress.
     """
 
     def __init__(self) -> None:
         self.content = Content([])
-        self._open = False  # the last stroke is in progress
+        self.pen_down = False
         self._past: list[Content] = []  # to undo, the newest last
         self._future: list[Content] = []  # to redo
 
@@ -51,11 +52,6 @@ class History:
         return [trace[:, :2] for trace in self.content.traces]
 
     @property
-    def pen_down(self) -> bool:
-        """A stroke is in progress."""
-        return self._open
-
-    @property
     def can_undo(self) -> bool:
         """There is a step to undo."""
         return bool(self._past)
@@ -68,19 +64,19 @@ class History:
     def begin(self, *points: Point) -> None:
         """Start a stroke, which replaces a picture; a stroke in progress ends here."""
         self._step(Content([*self.content.traces, np.array(points, float)]))
-        self._open = True
+        self.pen_down = True
 
     def add(self, *points: Point) -> bool:
         """Continue the stroke; False if none is in progress."""
-        if self._open:
+        if self.pen_down:
             *others, last = self.content.traces
             stroke = np.concatenate([last, np.array(points, float)])
             self.content = Content([*others, stroke])
-        return self._open
+        return self.pen_down
 
     def end(self) -> bool:
         """End the stroke; False if none is in progress."""
-        in_progress, self._open = self._open, False
+        in_progress, self.pen_down = self.pen_down, False
         return in_progress
 
     def cancel(self) -> bool:
@@ -91,7 +87,7 @@ class History:
 
     def replace(self, strokes: Sequence[Stroke], image: NDArray[np.uint8] | None = None) -> None:
         """Set other content as one step, unless both are empty."""
-        self._open = False
+        self.pen_down = False
         if strokes or image is not None or not self.empty:
             self._step(Content([*strokes], image))
 
@@ -101,14 +97,14 @@ class History:
 
     def undo(self) -> None:
         """Undo the last step, if any."""
-        self._open = False
+        self.pen_down = False
         if self._past:
             self._future.append(self.content)
             self.content = self._past.pop()
 
     def redo(self) -> None:
         """Redo the last step, if any."""
-        self._open = False
+        self.pen_down = False
         if self._future:
             self._past.append(self.content)
             self.content = self._future.pop()
