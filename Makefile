@@ -46,12 +46,14 @@ help: ## List these commands
 
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
 # autodetect: looking for language servers would start every tool chain of the machine.
+# extra_labextensions_path: a small extension runs the pad when the notebook opens.
 # Voilà's extension, where it is installed, would serve every picture without the token.
 lab: PORT ?= 8888
 lab: $(LAB) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 	exec $(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
 		--ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
 		--LanguageServerManager.autodetect=False \
+		--LabApp.extra_labextensions_path=digitlib/widgets/lab \
 		--ServerApp.jpserver_extensions=voila.server_extension=False $(NO_BROWSER) $(ALLOW_ROOT)
 
 # POOL kernels wait for visitors with the notebook already run. When MAX_VISITORS are there, the
