@@ -26,6 +26,7 @@ from digitlib.datasets.synthetic import draw_digits
 from digitlib.datasets.unipen import read_unipen
 from digitlib.errors import WeightsError
 from digitlib.models.card import BUNDLED_NETWORK
+from digitlib.models.display import answer_text
 from digitlib.models.labels import NO_DIGIT
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
@@ -34,11 +35,12 @@ from digitlib.page.bundle import bundle
 from digitlib.page.graph import graph
 from digitlib.page.markup import to_html
 from digitlib.preprocessing import strokes as pen
+from digitlib.widgets.answers import SEVERAL, digit_html
 from digitlib.widgets.examples import EXAMPLES
-from digitlib.widgets.history import StrokeHistory
-from digitlib.widgets.html import result_html
+from digitlib.widgets.history import History
 
 MAX_BYTES = 1.6e6
+ONE_AT_A_TIME = "Draw one digit at a time."  # the page reads no numbers
 CLOSE = 1e-5  # between probabilities of the page and of Python
 MODULES = ("display", "drawing_file", "history", "recognizer", "strokes")  # need no browser
 PICTURE = re.compile('src="data:image/(png|bmp);base64,[^"]*"')
@@ -168,6 +170,7 @@ def compare(run: Run, drawings: Sequence[Strokes], recognizer: Recognizer) -> in
         assert int(np.argmax(page["probabilities"])) == ours.digit
         assert page["rejected"] == ours.rejected
         assert page["because"] == (ours.because and ours.because.id)
+        assert page["spoken"] == answer_text(ours)
         found += np.abs(np.subtract(page["probabilities"], ours.probabilities)).max() > CLOSE
         same = replace(ours, probabilities=tuple(page["probabilities"]), score=page["score"])
         assert show(same, drawing) == PICTURE.sub("src", page["html"])
@@ -177,7 +180,8 @@ def compare(run: Run, drawings: Sequence[Strokes], recognizer: Recognizer) -> in
 def show(prediction: Prediction, drawing: Strokes) -> str:
     """The HTML of the notebook's pad, without the content of pictures."""
     several = prediction.rejected and pen.side_by_side(drawing)
-    return PICTURE.sub("src", result_html(prediction, several=several))
+    found = digit_html(prediction, several=several).replace(SEVERAL, ONE_AT_A_TIME)
+    return PICTURE.sub("src", found)
 
 
 def repository_drawings() -> list[Strokes]:
@@ -230,7 +234,7 @@ def test_peoples_drawings_are_read_as_in_python(run: Run) -> None:
 def test_a_failure_and_an_empty_pad_look_as_in_python(run: Run, pen_state: str) -> None:
     errors = ["", "The drawing could not be read: <b>&\"'"]
     answers = run([["fail", error, pen_state] for error in errors])
-    assert answers == [result_html(None, error, pen=pen_state) for error in errors]
+    assert answers == [digit_html(None, error, pen=pen_state) for error in errors]
 
 
 # --- the same drawing ------------------------------------------------------------------------
@@ -240,7 +244,7 @@ def test_a_failure_and_an_empty_pad_look_as_in_python(run: Run, pen_state: str) 
 @pytest.mark.parametrize("seed", range(3))
 def test_undo_and_redo_are_the_same(run: Run, seed: int) -> None:
     """Random changes in both."""
-    turn, history = random.Random(seed), StrokeHistory()
+    turn, history = random.Random(seed), History()
     commands: list[list[Any]] = []
     expected = []
     for _ in range(200):
@@ -253,7 +257,7 @@ def test_undo_and_redo_are_the_same(run: Run, seed: int) -> None:
             commands[-1].pop()
             getattr(history, action)()
         expected.append({
-            "traces": to_lists(history.traces), "penDown": history.pen is not None,
+            "traces": to_lists(history.content.traces), "penDown": history.pen_down,
             "canUndo": history.can_undo, "canRedo": history.can_redo,
         })  # fmt: skip
     assert run(commands) == expected

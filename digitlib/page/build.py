@@ -13,16 +13,16 @@ from unittest import mock
 from digitlib.files import REPORTS, write_text
 from digitlib.page.bundle import bundle
 from digitlib.page.markup import find, to_html
-from digitlib.widgets.answers import DigitAnswer
-from digitlib.widgets.canvas import fit_to_canvas
-from digitlib.widgets.correction import QUESTION
+from digitlib.widgets.examples import EXAMPLES
+from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.saving import downloads_html
 from digitlib.widgets.studio import Studio
 
 PAGE = REPORTS / "pad.html"
 FOLDER = Path(__file__).parent
 DECIMALS = 2  # of the examples, px of the pad
-WITHOUT = frozenset({"dp-switches", "dp-panels"})  # parts of the notebook's pad that need Python
+# Parts of the notebook's pad that need Python: panels and their switches, pictures, numbers.
+WITHOUT = frozenset({"dp-switch", "dp-panels", "dp-image", "dp-modes", "dp-boxes"})
 
 
 def update(*, check: bool = False) -> list[Path]:
@@ -55,26 +55,17 @@ def _pad_html() -> str:
     """The notebook's pad, without the parts that need Python."""
     with mock.patch.dict(os.environ, DIGITLIB_DRAWINGS=""):  # the page stores drawings itself
         studio = Studio()
-        studio.draw(next(iter(DigitAnswer.examples.values())))
-        links = re.sub(' (href|download)="[^"]*"', "", downloads_html(studio))
+        studio.draw(next(iter(EXAMPLES.values())))
+        links = re.sub(' (href|download)="[^"]*"', ' href=""', downloads_html(studio))
         studio.clear()
-        find(studio, "dp-save").value = links.replace("<a ", '<a href="" ')
-        find(studio, "dp-question").value = QUESTION
+        find(studio, "dp-save").value = links.replace(' href="" href=""', ' href=""')
         return to_html(studio, WITHOUT)
 
 
-# --- constants of pad.js ---------------------------------------------------------------------
-
-
-def settings() -> dict[str, Any]:
-    """Size of the canvas and width of the brush, px."""
-    return {"extent": [DigitAnswer.size, DigitAnswer.size], "brush": DigitAnswer.brush}
-
-
 def examples() -> dict[str, Any]:
-    """Strokes of the examples on the canvas, by name."""
-    size = DigitAnswer.size, DigitAnswer.size
-    return {
-        name: [stroke.round(DECIMALS) for stroke in fit_to_canvas(strokes, size)]
-        for name, strokes in DigitAnswer.examples.items()
-    }
+    """Strokes of the examples on the canvas, by name: a constant of pad.js."""
+    pad, found = DrawingPad(), {}
+    for name, strokes in EXAMPLES.items():
+        pad.draw(strokes)
+        found[name] = [trace.round(DECIMALS) for trace in pad.traces]
+    return found

@@ -2,11 +2,11 @@
 // drawings are stored in this browser.
 
 import {NO_DIGIT} from "digitlib.models.labels";
-import {NOT_KEPT, QUESTION, RECALLED} from "digitlib.widgets.correction";
+import {NOT_SAVED, QUESTION, RECALLED} from "digitlib.widgets.correction";
 import {DrawingFile, toRecord} from "./drawing_file.js";
 
-const KEPT = "This saves the drawing in this browser.";
-const REFUSED = `This browser can't save it. ${NOT_KEPT}`;
+const SAVED = "This saves your drawing in this browser.";
+const REFUSED = `This browser can't save it. ${NOT_SAVED}`;
 const SLICE = 8; // ms of work between two breaks, so that ink never waits
 const FORGET = '<span></span> <button type="button" class="dp-action">Forget all</button>';
 
@@ -25,36 +25,32 @@ export class Correction {
     this.message = find(".dp-message .widget-html-content");
     this.undo = find(".dp-saved .dp-action");
     this.forget = Object.assign(document.createElement("p"), {className: "dp-forget", innerHTML: FORGET});
-    row.append(this.forget);
+    row.after(this.forget);
     this.buttons.forEach((button, label) => button.addEventListener("click", () => this.#label(label)));
     this.undo.addEventListener("click", () => this.#undoLast());
     this.forget.lastChild.addEventListener("click", () => this.#remove());
-    this.#recall();
   }
 
-  /** The label that the drawing on the pad was given. */
+  /** The label that the drawing on the pad was given, if any. */
   get label() {
     return this.#last?.traces === this.pad.traces ? this.#last.record.label : undefined;
   }
 
-  /** Mark the answer's button; without an answer all are disabled. */
+  /** Mark the answer's button and the chosen one. */
   refresh() {
-    const answer = this.pad.prediction?.label;
-    if (answer !== undefined && this.#last && this.label === undefined) this.#say(""); // of another drawing
+    if (this.#last && this.label === undefined) this.#say(""); // it was about another drawing
     this.buttons.forEach((button, label) => {
-      button.disabled = answer === undefined;
-      button.title = `${label === answer ? "Right" : "Wrong"}: this is ${labelName(label)}`;
-      button.classList.toggle("dp-answered", label === answer);
-      button.classList.toggle("dp-chosen", answer !== undefined && label === this.label);
+      button.classList.toggle("dp-answered", label === this.pad.prediction?.label);
+      button.setAttribute("aria-pressed", button.classList.toggle("dp-chosen", label === this.label));
     });
     const count = this.#file.read().length;
-    this.question.textContent = `${QUESTION} ${this.#file.refused ? REFUSED : KEPT}`;
+    this.question.textContent = `${QUESTION} ${this.#file.refused ? REFUSED : SAVED}`;
     this.forget.hidden = !count;
     this.forget.firstChild.textContent = `Corrected drawings: ${count}`;
   }
 
   /** Put the stored drawings in the memory, in breaks of other work. */
-  async #recall() {
+  async recall() {
     const {recognizer, readAgain} = this.pad;
     let start = performance.now();
     for (const {id, label, strokes} of this.#file.read().slice(-RECALLED)) {
@@ -70,8 +66,7 @@ export class Correction {
   #label(label) {
     const {traces, prediction} = this.pad;
     const before = this.label === undefined ? null : this.#last.record;
-    const record = before ? {...before, label} : toRecord(traces, prediction, label);
-    this.#store({traces, record, before});
+    this.#store({traces, record: before ? {...before, label} : toRecord(traces, prediction, label), before});
   }
 
   #undoLast() {
@@ -81,14 +76,14 @@ export class Correction {
   }
 
   #store(last) {
-    const {record} = last, {label} = record;
+    const {record} = last, {label} = record, {recognizer, prediction, readAgain} = this.pad;
     this.#file.put(record);
-    this.pad.recognizer.memory.remove(record.id);
-    this.pad.recognizer.memory.add(this.pad.prediction, label, record.id);
+    recognizer.memory.remove(record.id);
+    recognizer.memory.add(prediction, label, record.id);
     const then = label === NO_DIGIT ? "rejected" : `read as ${label}`;
     const done = `${this.#file.refused ? "Remembered" : "Saved"} as ${labelName(label)}.`;
     this.#say(`${done} Similar drawings will be ${then}.`, last);
-    this.pad.readAgain();
+    readAgain();
   }
 
   /** Forget the drawing with this id, or all. */

@@ -18,15 +18,26 @@ export function toRecord(traces, {probabilities, score, rejected}, label) {
   };
 }
 
+/** What an action returns; undefined if the browser stores nothing for this page, or has no room. */
+export function attempt(action) {
+  try {
+    return action();
+  } catch (problem) {
+    console.warn("This browser can't keep your drawings:", problem);
+    return undefined;
+  }
+}
+
 export class DrawingFile {
-  refused = false; // the browser stores nothing for this page, or has no room
-  #drawings = []; // then they last until the page is left
+  refused = false; // then the drawings last until the page is left
+  #drawings = [];
 
   /** All drawings, in the order in which they were stored. */
   read() {
-    return this.#try(() => {
-      if (!this.refused) this.#drawings = (localStorage.getItem(KEY) ?? "").split("\n").flatMap(parse);
-    });
+    const lines = this.refused ? undefined : attempt(() => localStorage.getItem(KEY) ?? "");
+    this.refused = lines === undefined;
+    if (!this.refused) this.#drawings = lines.split("\n").flatMap(parse);
+    return this.#drawings;
   }
 
   /** Store a drawing in place of the one with its id, if any. */
@@ -37,27 +48,15 @@ export class DrawingFile {
   /** Remove the drawing with this id, or all without one, and store others. */
   delete(id, ...added) {
     this.#drawings = [...this.read().filter(drawing => id && drawing.id !== id), ...added];
-    const lines = this.#drawings.map(drawing => JSON.stringify(drawing));
-    this.#try(() => localStorage.setItem(KEY, lines.join("\n")));
-  }
-
-  #try(action) {
-    try {
-      action();
-    } catch { // private mode, no permission, no room
-      this.refused = true;
-    }
-    return this.#drawings;
+    const lines = this.#drawings.map(drawing => JSON.stringify(drawing)).join("\n");
+    this.refused = attempt(() => localStorage.setItem(KEY, lines) ?? true) === undefined;
   }
 }
 
 /** The drawing in a line, in a list; an empty list for a damaged line. */
 function parse(line) {
-  try {
-    const drawing = JSON.parse(line), points = drawing.strokes.flat();
-    const known = Number.isInteger(drawing.label) && drawing.label >= 0 && drawing.label <= NO_DIGIT;
-    return known && points.length && points.flat().every(Number.isFinite) ? [drawing] : [];
-  } catch {
-    return [];
-  }
+  const drawing = attempt(() => JSON.parse(line || "{}"));
+  const points = drawing?.strokes?.flat?.() ?? [], known = Array.from({length: NO_DIGIT + 1}, (_, i) => i);
+  const valid = points.length && points.flat().every(Number.isFinite) && known.includes(drawing.label);
+  return valid ? [drawing] : [];
 }

@@ -1,55 +1,50 @@
 // Pen strokes with undo and redo: digitlib/widgets/history.py. A stroke is a list of points
 // [x, y, ms, pressure]; examples have no time and pressure.
 
-export class StrokeHistory {
+export class History {
   traces = []; // all strokes with the one in progress; a new list after each change
   penDown = false;
-  #past = []; // steps to undo, the newest last: strokes removed and added
-  #future = [];
+  #past = []; // to undo, the newest last
+  #future = []; // to redo
 
   get canUndo() { return this.#past.length > 0; }
   get canRedo() { return this.#future.length > 0; }
 
   begin(points) {
-    this.replace([[...points]], 0);
+    this.#step([...this.traces, points]);
     this.penDown = true;
   }
   move(points) {
-    if (!this.penDown) return;
-    this.traces.at(-1).push(...points);
-    this.traces = [...this.traces];
+    if (this.penDown) this.traces = [...this.traces.slice(0, -1), [...this.traces.at(-1), ...points]];
   }
   end() { this.penDown = false; }
 
   /** Remove the stroke in progress without an undo step. */
   cancel() {
-    if (!this.penDown) return;
-    this.#swap(this.#past.pop().added, []);
+    if (this.penDown) this.traces = this.#past.pop();
+    this.end();
+  }
+
+  /** Set other strokes as one step, unless there are none before and after. */
+  replace(traces) {
+    this.end();
+    if (traces.length || this.traces.length) this.#step(traces);
   }
   clear() { this.replace([]); }
+  undo() { this.#turn(this.#past, this.#future); }
+  redo() { this.#turn(this.#future, this.#past); }
 
-  /** Replace the last strokes, all by default, as one step, unless nothing changes. */
-  replace(added, count = this.traces.length) {
-    if (!count && !added.length) return this.end();
+  #step(traces) {
     if (!this.traces.length) this.#past = [];
-    const step = {removed: this.traces.slice(this.traces.length - count), added};
-    this.#past.push(step);
+    this.#past.push(this.traces);
     this.#future = [];
-    this.#swap(step.removed, added);
+    this.traces = traces;
   }
-  undo() {
-    const step = this.#past.pop();
-    if (step) this.#future.push(step);
-    this.#swap(step?.added ?? [], step?.removed ?? []);
-  }
-  redo() {
-    const step = this.#future.pop();
-    if (step) this.#past.push(step);
-    this.#swap(step?.removed ?? [], step?.added ?? []);
-  }
-  #swap(removed, added) {
-    this.penDown = false;
-    this.traces = [...this.traces.slice(0, this.traces.length - removed.length), ...added];
+  #turn(from, to) {
+    this.end();
+    if (!from.length) return;
+    to.push(this.traces);
+    this.traces = from.pop();
   }
 }
 

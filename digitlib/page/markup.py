@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
+import anywidget
 import ipywidgets
 
 from digitlib.widgets.canvas import PenCanvas
@@ -31,16 +32,16 @@ def to_html(widget: Any, without: frozenset[str] = frozenset()) -> str:
             return f'<canvas{start} width="{widget.width}" height="{widget.height}"></canvas>'
         case InkLayer():
             return '<div class="dp-ink"></div>'
+        case anywidget.AnyWidget():  # it has a script, which talks to a kernel
+            return ""
         case ipywidgets.Box():
             inside = (to_html(each, without) for each in widget.children)
             return f"<div{start}>{''.join(inside)}</div>"
         case ipywidgets.HTML():
             return f'<div{start}><div class="widget-html-content">{widget.value}</div></div>'
         case ipywidgets.Button():
-            tip = html.escape(widget.tooltip)
-            off = " disabled" if widget.disabled else ""
-            text = html.escape(widget.description)
-            return f'<button type="button"{start} title="{tip}"{off}>{text}</button>'
+            tip, text = html.escape(widget.tooltip), html.escape(widget.description)
+            return f'<button type="button"{start} title="{tip}" aria-label="{tip}">{text}</button>'
         case ipywidgets.RadioButtons():
             choices = "".join(
                 f'<label title="{html.escape(name)}"><input type="radio" name="{classes[0]}" '

@@ -1,21 +1,22 @@
 // The drawing pad without a kernel. The notebook's ink.js sends its events to this page instead.
 
-import {examples, settings} from "digitlib.page.build";
+import {examples} from "digitlib.page.build";
 import {INK, SHARPNESS} from "digitlib.widgets.canvas";
 import {PREDICT_EVERY} from "digitlib.widgets.pad";
 import ink from "../widgets/ink.js";
 import {Correction} from "./correction.js";
-import {resultHtml} from "./display.js";
-import {toRecord} from "./drawing_file.js";
-import {StrokeHistory} from "./history.js";
+import {digitHtml, spoken} from "./display.js";
+import {attempt, toRecord} from "./drawing_file.js";
+import {History} from "./history.js";
 import {Recognizer} from "./recognizer.js";
 import {sideBySide} from "./strokes.js";
 
-const root = document.querySelector(".dp-pad"), find = name => root.querySelector(name);
+const pad = document.querySelector(".dp-pad"), find = name => pad.querySelector(name);
 const canvas = find(".dp-canvas"), result = find(".dp-result .widget-html-content");
-const history = new StrokeHistory(), recognizer = new Recognizer();
-const {extent} = settings;
-let {brush} = settings, prediction = null;
+const size = canvas.width / SHARPNESS; // px of the pad
+const KEPT = "digitlib drawing"; // name of the drawing that a reload keeps
+const history = new History(), recognizer = new Recognizer();
+let brush = Number(find(".dp-brush :checked").value), prediction = null;
 
 /** Draw all strokes with round ends; `scale` is in pixels of the canvas per px of the pad. */
 function draw(pen, scale) {
@@ -55,12 +56,17 @@ function read() {
     error = `The drawing could not be read: ${problem.message}`;
   }
   const several = Boolean(prediction?.rejected) && sideBySide(traces);
-  result.innerHTML = resultHtml(prediction, error, {pen: penDown ? "down" : "up", several});
+  result.innerHTML = digitHtml(prediction, error, {pen: penDown ? "down" : "up", several});
   find(".dp-undo").disabled = !history.canUndo;
   find(".dp-redo").disabled = !history.canRedo;
   find(".dp-clear").disabled = !traces.length;
   find(".dp-save").style.display = prediction ? "" : "none";
-  if (!penDown) correction.refresh();
+  if (!penDown) {
+    correction.refresh();
+    values.said = spoken(prediction, error, several);
+    listeners["change:said"]?.();
+    attempt(() => sessionStorage.setItem(KEPT, JSON.stringify(traces)));
+  }
   took = performance.now() - start;
 }
 
@@ -72,14 +78,16 @@ function changed() {
 
 // --- events ----------------------------------------------------------------------------------
 
-let heard = () => {}, client = "", applied = 0; // ink.js listens; its name; number of its events
-const answer = () => heard({client, applied, brush, pen: history.penDown});
-const values = {extent, brush, color: INK, layout: {on: (_, listener) => { heard = listener; }}};
+const listeners = {}; // of ink.js, by event
+const layout = {on: (name, listener) => { listeners[name] = listener; }};
+const values = {extent: [size, size], brush, color: INK, layout, said: ""};
+let client = "", applied = 0; // the name of ink.js, and the number of its events
+const answer = () => listeners["msg:custom"]({client, applied, brush, pen: history.penDown});
 
 /** For ink.js in place of a kernel: applies its events after the browser has shown the ink. */
 const model = {
   get: name => values[name],
-  on() {},
+  on: layout.on,
   send: message => setTimeout(() => {
     client = message.client;
     for (const event of message.events) history[event.do](event.points);
@@ -92,16 +100,15 @@ const model = {
 
 /** The content of a file with the drawing, as an address. */
 const save = {
-  PNG() {
-    const [width, height] = extent;
-    const picture = Object.assign(document.createElement("canvas"), {width, height});
+  png() {
+    const picture = Object.assign(document.createElement("canvas"), {width: size, height: size});
     const pen = picture.getContext("2d");
     pen.fillStyle = "#fff";
-    pen.fillRect(0, 0, width, height);
+    pen.fillRect(0, 0, size, size);
     draw(pen, 1);
     return picture.toDataURL();
   },
-  JSON() {
+  json() {
     const record = toRecord(history.traces, prediction, correction.label ?? prediction.label);
     return `data:application/json,${encodeURIComponent(`${JSON.stringify(record)}\n`)}`;
   },
@@ -118,16 +125,19 @@ find(".dp-brush").addEventListener("change", event => {
   answer();
   redraw();
 });
-root.addEventListener("click", ({target}) => {
+pad.addEventListener("click", ({target}) => {
   if (target.matches(".dp-example")) {
     history.replace(examples[target.textContent]);
     redraw();
     read();
   } else if (target.matches(".dp-save a")) {
-    const kind = target.textContent, {rejected, digit} = prediction;
-    target.download = `${rejected ? "not-a-digit" : `digit-${digit}`}.${kind.toLowerCase()}`;
+    const kind = target.textContent.includes("PNG") ? "png" : "json";
+    target.download = `${prediction.rejected ? "not-a-digit" : `digit-${prediction.digit}`}.${kind}`;
     target.href = save[kind]();
   }
 });
+history.replace(attempt(() => JSON.parse(sessionStorage.getItem(KEPT))) ?? []);
+redraw();
 read();
 performance.mark("ready");
+correction.recall();

@@ -2,7 +2,7 @@
 // its arguments, in JSON, and each line of the output is what it returns.
 
 const recognizer = new modules.recognizer.Recognizer();
-const history = new modules.history.StrokeHistory();
+const history = new modules.history.History();
 const predictions = [];
 
 const base64 = array => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64");
@@ -15,10 +15,10 @@ const COMMANDS = {
     const {probabilities, score, threshold, rejected, because} = found;
     return {
       probabilities, score, threshold, rejected, because: because?.id ?? null, frame: base64(found.frame),
-      html: modules.display.resultHtml(found, "", {pen, several}),
+      html: modules.display.digitHtml(found, "", {pen, several}), spoken: modules.display.spoken(found, "", false),
     };
   },
-  fail: (error, pen) => modules.display.resultHtml(null, error, {pen}),
+  fail: (error, pen) => modules.display.digitHtml(null, error, {pen}),
   remember: (id, label) => recognizer.memory.add(predictions.at(-1), label, id),
   forget: id => recognizer.memory.remove(id),
   change(action, ...values) {
