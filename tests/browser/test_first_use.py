@@ -347,7 +347,7 @@ def test_labels_can_be_read_while_the_mouse_is_on_them(page: Page) -> None:
     row = page.locator(".dp-correction")
     for theme in ("true", "false"):
         page.evaluate(THEME, theme)
-        for label in ("This is a 3", "This is a 5"):
+        for label in ("This is 3", "This is 5"):
             button = row.get_by_role("button", name=label)
             button.click()
             expect(button).to_have_attribute("aria-pressed", "true")
@@ -365,15 +365,15 @@ def test_screen_readers_hear_the_answer_and_the_state_of_each_switch(page: Page)
     draw(page, 7)
     expect(spoken).to_have_text("7. Very sure.")
     for digit in range(10):
-        expect(page.get_by_role("button", name=f"This is a {digit}", exact=True)).to_have_count(1)
+        expect(page.get_by_role("button", name=f"This is {digit}", exact=True)).to_have_count(1)
     for title in PANELS:
         switch = page.get_by_role("button", name=title, exact=True)
         expect(switch).to_have_attribute("aria-pressed", "false")
         open_panel(page, title)
         expect(switch).to_have_attribute("aria-pressed", "true")
         open_panel(page, title, shown=False)
-    click(page.locator(".dp-correction"), "This is a 1")
-    one = page.get_by_role("button", name="This is a 1", exact=True)
+    click(page.locator(".dp-correction"), "This is 1")
+    one = page.get_by_role("button", name="This is 1", exact=True)
     expect(one).to_have_attribute("aria-pressed", "true")
     click(page.locator(".dp-correction"), "Undo")
 
@@ -452,7 +452,7 @@ def test_the_pad_and_its_panels_are_accessible(page: Page, axe: str, theme: str)
     check("rejected")
     clear(page)
     draw(page, 3)
-    click(page.locator(".dp-correction"), "This is a 3")
+    click(page.locator(".dp-correction"), "This is 3")
     for title in PANELS:
         open_panel(page, title)
         if title == "Why?":

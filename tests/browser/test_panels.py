@@ -78,7 +78,7 @@ def test_a_correction_is_remembered_and_can_be_undone(page: Page) -> None:
     mirrored = [[[400 * (1 - x), 400 * y] for x, y in stroke] for stroke in DIGITS[7]]
     page.evaluate("strokes => pen.drawing(strokes, 4)", mirrored)
     expect(answer).to_contain_text("Not a digit")
-    click(row, "This is a 7")
+    click(row, "This is 7")
     expect(row.get_by_role("status")).to_have_text(
         "Saved as 7. Similar drawings will be read as 7."
     )
@@ -106,7 +106,7 @@ def test_a_drawing_is_labeled_stored_changed_and_shared(page: Page) -> None:
     expect(row).to_be_hidden()
     draw(page, 7)
     expect(row).to_contain_text("This saves your drawing on the computer that runs this pad.")
-    click(row, "This is a 7")
+    click(row, "This is 7")
     expect(outcome).to_have_text("Saved as 7. Similar drawings will be read as 7.")
     click(row, "This is not a digit")
     expect(outcome).to_have_text("Saved as not a digit. Similar drawings will be rejected.")
@@ -114,7 +114,7 @@ def test_a_drawing_is_labeled_stored_changed_and_shared(page: Page) -> None:
     expect(outcome).to_have_text("Saved as 7. Similar drawings will be read as 7.")
     clear(page)
     draw(page, 3)
-    click(row, "This is a 8")
+    click(row, "This is 8")
     expect(outcome).to_have_text("Saved as 8. Similar drawings will be read as 8.")
 
     open_panel(page, "My drawings")
@@ -122,7 +122,7 @@ def test_a_drawing_is_labeled_stored_changed_and_shared(page: Page) -> None:
     expect(thumbs.first).to_have_accessible_name("8, read as 3")
 
     click(gallery, "7, read correctly")
-    click(details, "This is a 1")
+    click(details, "This is 1")
     expect(said).to_contain_text("Changed from 7 to 1.")
     click(gallery, "Undo")
     expect(thumbs.last).to_have_accessible_name("7, read correctly")
