@@ -131,7 +131,7 @@ def test_nothing_moves_while_a_drawing_is_read(page: Page, name: str) -> None:
 def test_examples_are_shown_until_something_is_drawn(page: Page) -> None:
     show(page, "empty")
     for name, state in (("3", "read"), ("7", "read"), ("R", "rejected")):
-        page.locator(".dp-example", has_text=name).click(timeout=20_000)
+        page.locator(f".dp-example:text-is('{name}')").click(timeout=20_000)
         expect(page.locator(".dp-answer")).to_have_attribute("data-state", state)
         if state == "read":
             expect(page.locator(".dp-head .dp-digit")).to_have_text(name)
@@ -190,7 +190,7 @@ def test_open_panels_fit_narrow_and_wide_windows(page: Page) -> None:
     for switch in switches.all():
         switch.click()
     expect(page.locator(".dp-panel")).to_have_count(switches.count())
-    expect(page.locator(".dp-why section")).to_have_count(4)
+    expect(page.locator(".dp-why section")).to_have_count(2)
     for width in (360, 1366):
         resize(page, width, 900)
         for panel in page.locator(".dp-panel").all():
