@@ -157,15 +157,17 @@ def test_a_dot_has_no_part() -> None:
 
 def test_sentences_say_what_speaks_for_the_answer_and_what_would_change_it() -> None:
     colors = "The ink in <b>red</b> speaks for 4, the ink in <b>blue</b> against it."
-    top = "Without the top part, it would be a 9."
+    top = "Without the top part, the answer would be 9."
     assert reason(four(), part("top", 9, 0.8)) == f"{colors} {top}"
     assert "The top part matters most" in reason(four(), part("top", 4, 0.5))
-    assert "Even without the left part, it would be a 4." in reason(four(), part("left", 4, 1))
+    assert "Even without the left part, the answer would be 4." in reason(
+        four(), part("left", 4, 1)
+    )
     rejected = replace(four(), score=-5.0, threshold=0.0)
     assert reason(rejected, None).startswith("The network doesn't take this for a digit.")
     stored = StoredDrawing(NO_DIGIT, four().frame, np.zeros(1, np.float32))
     because = reason(replace(four(), because=stored), None)
-    assert "You said that a similar drawing is not a digit" in because
+    assert "You marked a similar drawing as not a digit" in because
 
 
 def test_similar_digits_are_counted() -> None:

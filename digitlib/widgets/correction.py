@@ -117,10 +117,9 @@ class Correction(ipywidgets.Box):
             (button.add_class if label == chosen else button.remove_class)("dp-chosen")
 
     def _button(self, label: int, layout: Any, style: Any) -> ipywidgets.Button:
-        digit = label < NO_DIGIT
         button = ipywidgets.Button(
-            description=str(label) if digit else "Not a digit",
-            tooltip=f"This is {'a ' * digit}{label_name(label)}", layout=layout, style=style,
+            description=label_name(label).capitalize(), tooltip=f"This is {label_name(label)}",
+            layout=layout, style=style,
         )  # fmt: skip
         button.on_click(self._guarded(lambda _: self._label(label)))
         return button.add_class("dp-label")

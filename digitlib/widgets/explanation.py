@@ -18,7 +18,7 @@ from PIL import Image
 from digitlib.models.card import EMBEDDING
 from digitlib.models.display import ALT, answer_style, channel_legends, frame_url, image_url
 from digitlib.models.explain import Explainer, TrainingDigit
-from digitlib.models.labels import NO_DIGIT
+from digitlib.models.labels import label_name
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_channels
@@ -164,8 +164,8 @@ def reason(found: Prediction, part: Part | None) -> str:
     digit = found.digit
     colors = f"The ink in <b>red</b> speaks for {digit}, the ink in <b>blue</b> against it."
     if found.because is not None:
-        label = "not a digit" if found.because.label == NO_DIGIT else f"a {found.because.label}"
-        return f"You said that a similar drawing is {label}, so the pad says the same of this one."
+        label = label_name(found.because.label)
+        return f"You marked a similar drawing as {label}, so the pad says the same of this one."
     if found.rejected:
         return (
             "The network doesn't take this for a digit. If it had to choose one, it would say "
@@ -175,13 +175,13 @@ def reason(found: Prediction, part: Part | None) -> str:
         return colors
     other = int(part.probabilities.argmax())
     if other != digit:
-        return f"{colors} Without the {part.name} part, it would be a {other}."
+        return f"{colors} Without the {part.name} part, the answer would be {other}."
     if part.probabilities[digit] < found.confidence - FELT:
         return (
             f"{colors} The {part.name} part matters most: without it, the network would be less "
             "sure."
         )
-    return f"{colors} Even without the {part.name} part, it would be a {digit}."
+    return f"{colors} Even without the {part.name} part, the answer would be {digit}."
 
 
 def similar(digit: int, nearest: Sequence[TrainingDigit]) -> str:

@@ -69,7 +69,7 @@ def test_lab(lab: Server, open_context: Open) -> None:
     page.mouse.move(0, 0)
     page.screenshot(path=FOLDER / "lab.png")
     page.locator(".dp-switches").get_by_role("button", name="Why?").click()
-    expect(page.locator(".dp-why section")).to_have_count(4)
+    expect(page.locator(".dp-why section")).to_have_count(2)
     page.set_viewport_size({"width": 1280, "height": 1500})  # below the toolbar
     page.locator(".dp-why").screenshot(path=FOLDER / "why.png")
     page.context.close()

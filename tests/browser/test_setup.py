@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import pytest
 from drawing import DIGITS, draw_by_mouse
-from live import run_all_cells
 from playwright.sync_api import BrowserContext, expect
 from repository import REPOSITORY, repository_files
 from servers import machine, serving
@@ -89,7 +88,6 @@ def test_a_fresh_machine_reads_a_digit(
     ) as server:  # fmt: skip
         if target == "lab":
             page.goto(f"{server.url}/lab/tree/notebooks/01_draw.ipynb?token={token}")
-            run_all_cells(page)
         else:
             page.goto(server.url)
         draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[3])

@@ -153,7 +153,7 @@ class View {
       const current = label === item.label;
       return button(name(label), () => this.#send({do: "relabel", id, label}), {
         className: `dp-action dp-label ${current ? "dp-chosen" : ""}`, disabled: current,
-        title: `This is ${label === NO_DIGIT ? "" : "a "}${name(label)}`, // studio.js makes it the name
+        title: `This is ${name(label)}`, // studio.js makes it the name
       });
     });
     return element("div", {className: "dp-details"},

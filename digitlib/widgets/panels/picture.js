@@ -7,7 +7,7 @@ const CAN_BE_CLEAR = /png|webp|gif/; // formats with transparency, which JPEG wo
 
 const ANIMATED = "image/gif"; // Python says that it reads the first picture
 
-const HINT = "or drop or paste it (Ctrl+V) on the pad";
+const HINT = "or drop it on the pad, or paste it (Ctrl+V)";
 const EDITORS = "input, textarea, select, [contenteditable]"; // they get pasted text
 
 const ASIDE = {capture: true}; // before JupyterLab's own listeners
