@@ -54,7 +54,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The drawing pad as a page that stores drawings."""
-    with serving("app", tmp_path_factory.mktemp("app")) as server:
+    with serving("voila", tmp_path_factory.mktemp("app")) as server:
         yield server
 
 

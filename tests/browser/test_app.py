@@ -34,9 +34,9 @@ def phone(app: Server, open_context: Open) -> Iterator[Page]:
 
 
 def test_visitors_do_not_share_corrections(open_context: Open, tmp_path: Path) -> None:
-    """`make app` as a teacher starts it, without any variable."""
+    """`make voila` as a teacher starts it, without any variable."""
     data = tmp_path / "data"
-    with serving("app", tmp_path, DIGITLIB_DRAWINGS=None, DIGITLIB_DATA=str(data)) as server:
+    with serving("voila", tmp_path, DIGITLIB_DRAWINGS=None, DIGITLIB_DATA=str(data)) as server:
         for _ in range(2):
             page = open_pad(server, open_context)
             draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[7])

@@ -24,8 +24,8 @@ Open = Callable[..., BrowserContext]
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The page as ``make app`` starts it by default: nothing is stored."""
-    with serving("app", tmp_path_factory.mktemp("app"), DIGITLIB_DRAWINGS=None) as server:
+    """The page as ``make voila`` starts it by default: nothing is stored."""
+    with serving("voila", tmp_path_factory.mktemp("app"), DIGITLIB_DRAWINGS=None) as server:
         yield server
 
 
