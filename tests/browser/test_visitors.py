@@ -113,7 +113,7 @@ def test_twenty_visitors_at_once(
     write_report(
         "visitors",
         {
-            "what": f"{VISITORS} visitors of `make voila POOL={POOL}` at once; then {VISITS} singly",
+            "what": f"{VISITORS} visitors of `make voila POOL={POOL}`; then {VISITS} singly",
             "visitors": VISITORS,
             "megabytes_each": used,
             "seconds_to_free_all_who_left": round(freed, 1),
