@@ -25,7 +25,7 @@ export class Correction {
     this.message = find(".dp-message .widget-html-content");
     this.undo = find(".dp-saved .dp-action");
     this.forget = Object.assign(document.createElement("p"), {className: "dp-forget", innerHTML: FORGET});
-    row.after(this.forget);
+    row.parentElement.append(this.forget);
     this.buttons.forEach((button, label) => button.addEventListener("click", () => this.#label(label)));
     this.undo.addEventListener("click", () => this.#undoLast());
     this.forget.lastChild.addEventListener("click", () => this.#remove());

@@ -70,42 +70,45 @@ const identity = k => Array.from({length: k}, (_, i) => Array.from({length: k}, 
 function conv(x, w, b, {kernel_shape: kernel, pads, strides}) {
   const [, C, H, W] = x.dims, [M] = w.dims, quick = kernel === 3 && strides === 1;
   const [rows, columns] = [H, W].map(all => Math.floor((all + 2 * pads - kernel) / strides) + 1);
-  const [step, side] = quick ? [STEP, SIDE] : [1, kernel], E = side * side;
-  const wide = Math.ceil(columns / step), tiles = wide * Math.ceil(rows / step);
-  const N = fours(tiles), many = fours(M), tile = new Float64Array(E);
+  const [step, side] = quick ? [STEP, SIDE] : [1, kernel];
+  const [high, wide] = [rows, columns].map(all => Math.ceil(all / step)); // in tiles
+  const N = fours(high * wide), many = fours(M), E = side * side;
   const inputs = new Float32Array(E * C * N), sums = new Float32Array((quick ? E : 1) * many * N);
-  for (let c = 0; c < C; c++)
-    for (let t = 0; t < tiles; t++) {
-      const y = Math.floor(t / wide) * step * strides - pads, z = (t % wide) * step * strides - pads;
-      for (let i = 0; i < side; i++)
-        for (let j = 0; j < side; j++) {
-          const inside = y + i >= 0 && y + i < H && z + j >= 0 && z + j < W;
-          tile[i * side + j] = inside ? x.data[(c * H + y + i) * W + z + j] : 0;
-        }
-      if (quick) {
-        for (let i = 0; i < side; i++) transformInput(tile, i * side, 1);
-        for (let j = 0; j < side; j++) transformInput(tile, j, side);
+  for (let e = 0; e < E; e++) {
+    const top = Math.floor(e / side) - pads, left = (e % side) - pads;
+    for (let c = 0; c < C; c++)
+      for (let row = 0; row < high; row++) {
+        const y = top + row * step * strides, to = (e * C + c) * N + row * wide, from = (c * H + y) * W;
+        for (let column = 0, z = left; column < wide; column++, z += step * strides)
+          if (y >= 0 && y < H && z >= 0 && z < W) inputs[to + column] = x.data[from + z];
       }
-      for (let e = 0; e < E; e++) inputs[(e * C + c) * N + t] = tile[e];
-    }
+  }
   w.kernels ??= transformKernels(w, quick ? OF_KERNEL : identity(kernel));
-  if (!quick) product(w.kernels, inputs, many, N, E * C, sums);
-  else for (let e = 0; e < E; e++)
-    product(w.kernels, inputs, many, N, C, sums, e * C * many, e * C * N, e * many * N);
+  if (quick) {
+    transform(inputs, C * N, SIDE, transformInput);
+    for (let e = 0; e < E; e++)
+      product(w.kernels, inputs, many, N, C, sums, e * C * many, e * C * N, e * many * N);
+    transform(sums, many * N, STEP, transformOutput);
+  } else product(w.kernels, inputs, many, N, E * C, sums);
   const data = new Float32Array(M * rows * columns);
-  for (let m = 0; m < M; m++)
-    for (let t = 0; t < tiles; t++) {
-      for (let e = 0; e < (quick ? E : 1); e++) tile[e] = sums[(e * many + m) * N + t];
-      if (quick) {
-        for (let i = 0; i < side; i++) transformOutput(tile, i * side, 1);
-        for (let j = 0; j < step; j++) transformOutput(tile, j, side);
-      }
-      const y = Math.floor(t / wide) * step, z = (t % wide) * step;
-      for (let i = 0; i < step && y + i < rows; i++)
-        for (let j = 0; j < step && z + j < columns; j++)
-          data[(m * rows + y + i) * columns + z + j] = tile[i * side + j] + (b ? b.data[m] : 0);
+  for (let m = 0; m < M; m++) {
+    const bias = b ? b.data[m] : 0;
+    for (let y = 0; y < rows; y++) {
+      const i = y % step, row = (y - i) / step * wide + m * N, to = (m * rows + y) * columns;
+      for (let j = 0; j < step; j++)
+        for (let z = j, at = (i * side + j) * many * N + row; z < columns; z += step, at++)
+          data[to + z] = sums[at] + bias;
     }
+  }
   return {dims: [1, M, rows, columns], data};
+}
+
+/** Transform tiles in place, first along their rows; `count` numbers are between those of a tile. */
+function transform(tiles, count, columns, along) {
+  for (let n = 0; n < count; n++) {
+    for (let i = 0; i < SIDE; i++) along(tiles, n + i * SIDE * count, count);
+    for (let j = 0; j < columns; j++) along(tiles, n + j * count, SIDE * count);
+  }
 }
 
 // --- the other operators ---------------------------------------------------------------------
