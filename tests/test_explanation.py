@@ -119,10 +119,10 @@ def test_a_notebook_shows_everything_or_a_sentence() -> None:
 # --- sentences -----------------------------------------------------------------------------
 
 
-def part(name: str, digit: int, share: float) -> Part:
+def part(name: str, digit: int, share: float, *, rejected: bool = False) -> Part:
     shares = np.full(10, (1 - share) / 9, np.float32)
     shares[digit] = share
-    return Part(name, (0, 0, 9, 9), shares)
+    return Part(name, (0, 0, 9, 9), shares, rejected)
 
 
 def test_the_strongest_part_is_the_one_whose_loss_costs_most() -> None:
@@ -131,9 +131,10 @@ def test_the_strongest_part_is_the_one_whose_loss_costs_most() -> None:
     left, top, right, bottom = found.box
     frame = four().frame.copy()
     frame[:, top:bottom, left:right] = 0
-    without = bundled().probabilities(frame[None])[0]
-    np.testing.assert_array_equal(found.probabilities, without)
-    assert without[4] < four().probabilities[4]
+    without = bundled().predict_batch(frame[None])
+    np.testing.assert_array_equal(found.probabilities, without.probabilities[0])
+    assert found.rejected == without.rejected[0]
+    assert found.probabilities[4] < four().probabilities[4]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,8 @@ def test_sentences_say_what_speaks_for_the_answer_and_what_would_change_it() -> 
     colors = "The ink in <b>red</b> speaks for 4, the ink in <b>blue</b> against it."
     top = "Without the top part, the answer would be 9."
     assert reason(four(), part("top", 9, 0.8)) == f"{colors} {top}"
+    broken = reason(four(), part("top", 9, 0.8, rejected=True))
+    assert "Without the top part, it wouldn't look like a digit." in broken
     assert "The top part matters most" in reason(four(), part("top", 4, 0.5))
     assert "Even without the left part, the answer would be 4." in reason(
         four(), part("left", 4, 1)

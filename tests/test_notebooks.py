@@ -6,6 +6,7 @@ import ast
 import json
 import shutil
 import statistics
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ def test_it_opens_with_title_input_and_output(name: str) -> None:
     assert first.source.startswith("# ")
     assert "**In:**" in first.source
     assert "**Out:**" in first.source
+
+
+def test_the_code_that_runs_when_the_drawing_notebook_opens_is_the_one_shipped() -> None:
+    cells = [
+        cell
+        for cell in NOTEBOOKS["01_draw"].cells
+        if "run-on-open" in cell.metadata.get("tags", [])
+    ]
+    assert [cell.id for cell in cells] == ["parameters", "pad"]
+    digest = sha256("\n".join(cell.source for cell in cells).encode()).hexdigest()
+    script = REPOSITORY / "digitlib" / "widgets" / "lab" / "digitlib" / "run.js"
+    assert f'"{digest}"' in script.read_text(encoding="utf-8")
 
 
 @every_notebook

@@ -124,23 +124,24 @@ def spoken(found: Prediction | Reading | None, error: str, *, several: bool) -> 
     return answer_text(found) + (" Several digits? Choose Number." if several else "")
 
 
-def boxes_html(reading: Reading | None, extent: Box) -> str:
+def boxes_html(reading: Reading | None, size: int, *, in_picture: bool) -> str:
     """A box around each digit, with the digit above it, over the canvas.
 
     Args:
         reading: the result for the drawing; None without one.
-        extent: left, top, right and bottom of the visible area, in the unit of the boxes.
+        size: width and height of the canvas, in the unit of the boxes of strokes.
+        in_picture: the boxes are in px of a picture, which is scaled to fit inside the canvas.
     """
+    if reading is None:
+        return ""
+    canvas: Box = 0.0, 0.0, float(size), float(size)
+    if in_picture:
+        left, top, right, bottom = reading.extent
+        side = max(right - left, bottom - top)
+        x, y = (left + right - side) / 2, (top + bottom - side) / 2
+        canvas = x, y, x + side, y + side
     return "".join(
         f'<div class="dp-box{" dp-unsure" if each.rejected else ""}" '
-        f'style="{box_style(each.box, extent)}"><b>{each.text}</b></div>'
-        for each in (() if reading is None else reading.digits)
+        f'style="{box_style(each.box, canvas)}"><b>{each.text}</b></div>'
+        for each in reading.digits
     )
-
-
-def contain(picture: Box, side: float) -> Box:
-    """A square canvas, 0 to ``side``, in the unit of a picture that is scaled to fit inside it."""
-    left, top, right, bottom = picture
-    scale = max(right - left, bottom - top) / side
-    x, y = (left + right - scale * side) / 2, (top + bottom - scale * side) / 2
-    return x, y, x + scale * side, y + scale * side

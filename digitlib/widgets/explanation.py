@@ -125,11 +125,13 @@ class Part(NamedTuple):
         name: where it is.
         box: left, top, right and bottom in px of the frame.
         probabilities: of the ten digits without the ink of this part.
+        rejected: without it, the rest is not a digit.
     """
 
     name: str
     box: tuple[int, int, int, int]
     probabilities: NDArray[np.float32]
+    rejected: bool
 
 
 def strongest_part(recognizer: Recognizer, found: Prediction) -> Part | None:
@@ -145,9 +147,10 @@ def strongest_part(recognizer: Recognizer, found: Prediction) -> Part | None:
                 frames.append(frame)
     if not frames:
         return None
-    without = recognizer.probabilities(np.array(frames))
-    weakest = int(without[:, found.digit].argmin())
-    return Part(*parts[weakest], without[weakest])
+    without = recognizer.predict_batch(np.array(frames))
+    weakest = int(without.probabilities[:, found.digit].argmin())
+    shares, rejected = without.probabilities[weakest], without.rejected[weakest]
+    return Part(*parts[weakest], shares, bool(rejected))
 
 
 def _thirds(at: NDArray[Any]) -> list[tuple[int, int, int]]:
@@ -173,6 +176,8 @@ def reason(found: Prediction, part: Part | None) -> str:
         )
     if part is None:
         return colors
+    if part.rejected:
+        return f"{colors} Without the {part.name} part, it wouldn't look like a digit."
     other = int(part.probabilities.argmax())
     if other != digit:
         return f"{colors} Without the {part.name} part, the answer would be {other}."

@@ -26,7 +26,6 @@ from digitlib.widgets.answers import (
     PadRecognizer,
     are_several,
     boxes_html,
-    contain,
     digit_html,
     number_html,
     spoken,
@@ -253,16 +252,12 @@ class DrawingPad(ipywidgets.Box):
     def _show(self, found: Prediction | Reading | None, error: str, several: bool = False) -> None:
         state = "down" if self.pen_down else "up"
         reading = found if isinstance(found, Reading) else None
+        digit = found if isinstance(found, Prediction) else None
         if self.number:
             self._result.value = number_html(reading, error, pen=state)
         else:
-            digit = found if isinstance(found, Prediction) else None
             self._result.value = digit_html(digit, error, self._top_k, pen=state, several=several)
-        canvas = 0.0, 0.0, float(self.size), float(self.size)
-        in_picture = reading is not None and self.image is not None
-        self._boxes.value = boxes_html(
-            reading, contain(reading.extent, self.size) if in_picture else canvas
-        )
+        self._boxes.value = boxes_html(reading, self.size, in_picture=self.image is not None)
         if not self.pen_down:
             self._layer.said = spoken(found, error, several=several)
 

@@ -52,9 +52,9 @@ def to_record(pad: DrawingPad, png: bytes) -> dict[str, Any]:
     drawn: dict[str, Any] = {"picture": base64.b64encode(png).decode()}
     if pad.image is None:
         drawn = {"strokes": to_lists(pad)}
-    found, names = pad.prediction, ("digit", "probabilities", "score", "rejected")
+    found, names = pad.prediction, ["digit", "probabilities", "score", "rejected"]
     if isinstance(found, Reading):
-        names = ("text", "rejected")
+        names = ["text", "rejected"]
     prediction = {name: getattr(found, name) for name in names}
     weights = pad.recognizer.weights if isinstance(pad.recognizer, Recognizer) else ""
     return drawn | {"prediction": prediction, "weights": weights}

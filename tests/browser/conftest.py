@@ -28,12 +28,13 @@ expect.set_options(timeout=1000 * PATIENCE / 2)
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The drawing notebook in JupyterLab, without autosave."""
+    """The drawing notebook in JupyterLab, without autosave, light or dark as the system is."""
     folder = tmp_path_factory.mktemp("lab")
     notebook = REPOSITORY / "notebooks" / "01_draw.ipynb"
     before = notebook.read_bytes()
     for plugin, settings in {
         "docmanager-extension/plugin": {"autosave": False},
+        "apputils-extension/themes": {"adaptive-theme": True},
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     }.items():
         file = folder / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"

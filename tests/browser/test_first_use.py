@@ -59,7 +59,6 @@ TOO_SMALL = """() => [...document.querySelectorAll(
     .map(each => [each.getBoundingClientRect(), each])
     .filter(([{width, height}]) => width < 43.9 || height < 43.9)
     .map(([{width, height}, each]) => `${each.outerHTML.slice(0, 200)}: ${width} x ${height}`)"""
-THEME = "light => { document.body.dataset.jpThemeLight = light; }"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +81,13 @@ def phone(lab: Server, open_context: Open) -> Page:
     alone = lab._replace(url=lab.url.replace("/lab/tree/", "/doc/tree/"))
     size = {"width": 390, "height": 664}
     return open_pad(alone, open_context, viewport=size, has_touch=True, is_mobile=True)
+
+
+def set_theme(page: Page, theme: str) -> None:
+    """Light or dark, as JupyterLab follows the system."""
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    body = page.locator("body")
+    expect(body).to_have_attribute("data-jp-theme-light", "true" if theme == "light" else "false")
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> str:
@@ -345,8 +351,8 @@ def test_on_a_phone_panels_open_in_view_and_targets_are_large(
 def test_labels_can_be_read_while_the_mouse_is_on_them(page: Page) -> None:
     draw(page, 3)
     row = page.locator(".dp-correction")
-    for theme in ("true", "false"):
-        page.evaluate(THEME, theme)
+    for theme in ("dark", "light"):
+        set_theme(page, theme)
         for label in ("This is 3", "This is 5"):
             button = row.get_by_role("button", name=label)
             button.click()
@@ -356,7 +362,6 @@ def test_labels_can_be_read_while_the_mouse_is_on_them(page: Page) -> None:
             assert button.evaluate(CONTRAST) >= 4.5, (theme, label)
         click(row, "Undo")
         click(row, "Undo")
-    page.evaluate(THEME, "true")
 
 
 def test_screen_readers_hear_the_answer_and_the_state_of_each_switch(page: Page) -> None:
@@ -429,7 +434,7 @@ def axe() -> str:
     return script.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("theme", ["true", "false"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
 def test_the_pad_and_its_panels_are_accessible(page: Page, axe: str, theme: str) -> None:
     page.evaluate(axe)
 
@@ -445,7 +450,7 @@ def test_the_pad_and_its_panels_are_accessible(page: Page, axe: str, theme: str)
         ]
         assert violations == [], state
 
-    page.evaluate(THEME, theme)
+    set_theme(page, theme)
     check("empty")
     draw_by_mouse(page, page.locator(".dp-ink"), LETTER)
     expect(page.locator(".dp-result .dp-answer")).to_have_attribute("data-state", "rejected")
@@ -469,4 +474,3 @@ def test_the_pad_and_its_panels_are_accessible(page: Page, axe: str, theme: str)
     page.get_by_role("radio", name="Number").check()
     expect(page.locator(".dp-text")).to_have_text("3")
     check("number")
-    page.evaluate(THEME, "true")
