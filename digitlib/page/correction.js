@@ -43,10 +43,9 @@ export class Correction {
       button.classList.toggle("dp-answered", label === this.pad.prediction?.label);
       button.setAttribute("aria-pressed", button.classList.toggle("dp-chosen", label === this.label));
     });
-    const count = this.#file.read().length;
     this.question.textContent = `${QUESTION} ${this.#file.refused ? REFUSED : SAVED}`;
-    this.forget.hidden = !count;
-    this.forget.firstChild.textContent = `Corrected drawings: ${count}`;
+    this.forget.hidden = !this.#file.length;
+    this.forget.firstChild.textContent = `Corrected drawings: ${this.#file.length}`;
   }
 
   /** Put the stored drawings in the memory, in breaks of other work. */

@@ -18,21 +18,24 @@ export function toRecord(traces, {probabilities, score, rejected}, label) {
   };
 }
 
-/** What an action returns; undefined if the browser stores nothing for this page, or has no room. */
+/** What an action returns; undefined if it fails, as where the browser stores nothing. */
 export function attempt(action) {
   try {
     return action();
   } catch (problem) {
-    console.warn("This browser can't keep your drawings:", problem);
+    console.warn("A drawing is not kept:", problem);
     return undefined;
   }
 }
 
 export class DrawingFile {
-  refused = false; // then the drawings last until the page is left
+  refused = false; // the browser stores nothing: drawings last until the page is left
   #drawings = [];
 
-  /** All drawings, in the order in which they were stored. */
+  constructor() { this.read(); }
+  get length() { return this.#drawings.length; }
+
+  /** All drawings, in the order in which they were stored, also by other tabs. */
   read() {
     const lines = this.refused ? undefined : attempt(() => localStorage.getItem(KEY) ?? "");
     this.refused = lines === undefined;
@@ -56,7 +59,7 @@ export class DrawingFile {
 /** The drawing in a line, in a list; an empty list for a damaged line. */
 function parse(line) {
   const drawing = attempt(() => JSON.parse(line || "{}"));
-  const points = drawing?.strokes?.flat?.() ?? [], known = Array.from({length: NO_DIGIT + 1}, (_, i) => i);
-  const valid = points.length && points.flat().every(Number.isFinite) && known.includes(drawing.label);
-  return valid ? [drawing] : [];
+  const points = drawing?.strokes?.flat?.() ?? [], labels = [...Array(NO_DIGIT + 1).keys()];
+  const drawn = points.length && points.every(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
+  return drawn && labels.includes(drawing.label) ? [drawing] : [];
 }

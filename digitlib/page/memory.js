@@ -3,7 +3,11 @@
 import {NO_DIGIT} from "digitlib.models.labels";
 import {SAME, SHARPNESS, STRENGTH, TINY} from "digitlib.models.memory";
 
-const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+function dot(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
 const expit = value => 1 / (1 + Math.exp(-value));
 
 /** A vector scaled to length 1. */

@@ -18,17 +18,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.stress]
 READY = "performance.getEntriesByName('ready').length"
 SHOWN = "document.querySelector('.dp-head .dp-digit')?.textContent ?? ''"
 CLEAR = "document.querySelector('.dp-clear').click()"
-# The time that 200 predictions take, without the time to show them, ms for each.
+# ms for a prediction, without the time to show it: the lower quartile of runs of ten.
 SPEED = """(() => {
     const {Recognizer} = modules.recognizer, recognizer = new Recognizer();
     const strokes = [Array.from({length: 60}, (_, i) => [100 + 80 * Math.sin(i / 8), 3 * i])];
     const times = [];
-    for (let run = 0; run < 200; run++) {
+    for (let run = 0; run < 40; run++) {
         const start = performance.now();
-        recognizer.predictStrokes(strokes);
-        times.push(performance.now() - start);
+        for (let n = 0; n < 10; n++) recognizer.predictStrokes(strokes);
+        times.push((performance.now() - start) / 10);
     }
-    return times.slice(100).reduce((a, b) => a + b) / 100;
+    return times.slice(20).sort((a, b) => a - b)[5];
 })()"""
 
 
@@ -89,13 +89,13 @@ def test_the_page_asks_for_nothing(page: Engine) -> None:
     if not isinstance(page, Firefox):
         pytest.skip("WebKit's driver doesn't list requests.")
     asked = {address for address in page.requests if not address.startswith("data:")}
-    assert asked == {PAGE.as_uri()}
+    assert asked <= {PAGE.as_uri()}
 
 
 def test_a_prediction_takes_milliseconds(page: Engine, request: pytest.FixtureRequest) -> None:
     took = page.evaluate(SPEED)
     print(f"{request.node.callspec.id}: {took:.2f} ms per prediction")
-    assert took <= 6
+    assert took <= 5
 
 
 def test_screenshots(page: Engine, request: pytest.FixtureRequest) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LONG
+from conftest import LONG, violations
 from drawing import DIGITS, Finger, draw_by_mouse, ink
 from live import PEN, clear, draw, too_wide
 from playwright.sync_api import BrowserContext, Page, expect
@@ -179,6 +179,21 @@ def test_canvas_and_answer_fit_the_window(page: Page, size: tuple[int, int]) -> 
         assert 0 <= box["x"] <= box["x"] + box["width"] <= size[0], part
         assert 0 <= box["y"] <= box["y"] + box["height"] <= size[1], part
     page.set_viewport_size({"width": 1280, "height": 900})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible(open_page: Open, axe: str, scheme: str) -> None:
+    page = open_page(color_scheme=scheme)
+    page.evaluate(axe)
+    assert violations(page, "html") == []
+    page.locator(".dp-example:text-is('R')").click()
+    assert violations(page, "html") == []
+    clear(page)
+    draw(page, 3)
+    label(page, "This is 3")
+    expect(page.get_by_role("button", name="This is 3")).to_have_attribute("aria-pressed", "true")
+    assert violations(page, "html") == []
+    page.context.close()
 
 
 # --- corrections -----------------------------------------------------------------------------
