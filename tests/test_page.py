@@ -19,6 +19,7 @@ import onnx
 import pytest
 from helpers import DIGITS, bundled
 from numpy.typing import NDArray
+from repository import REPOSITORY, shell_environment
 
 from digitlib.datasets.drawing import Drawing
 from digitlib.datasets.non_digits import scribble, side_by_side
@@ -90,6 +91,22 @@ def test_the_page_asks_for_nothing() -> None:
     assert not re.search(r"https?:|//|\*|blob:|script-src[^;]*unsafe", policy)
     addresses = {*re.findall("https?://[^ '\"`)]+", page)}
     assert addresses <= {"http://www.w3.org/2000/svg"}, "namespaces, not addresses"
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
+def test_make_app_opens_the_file_and_installs_nothing(tmp_path: Path) -> None:
+    copy, opened = tmp_path / "a checkout", tmp_path / "opened"
+    (copy / "reports").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "Makefile", copy)
+    shutil.copy(build.PAGE, copy / "reports")
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n', encoding="utf-8")
+    browser.chmod(0o755)
+    command = ["make", "-C", str(copy), "app", f"BROWSER={browser}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=shell_environment())
+    assert done.returncode == 0, done.stderr
+    assert opened.read_text(encoding="utf-8").strip() == (copy / "reports/pad.html").as_uri()
+    assert not (copy / ".venv").exists()
 
 
 def test_the_page_has_the_notebooks_ink_and_styles() -> None:

@@ -41,12 +41,13 @@ def page() -> str:
     Raises:
         WeightsError: the page can't run the bundled network.
         TypeError: the pad has a widget of a new kind.
+        ValueError: the JavaScript modules can't be put in one script.
     """
     script = bundle(FOLDER / "pad.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {"digest": f"sha256-{digest}", "pad": _pad_html(), "script": script}
     if re.search("</script|<!--", script, re.IGNORECASE):
-        raise ValueError("A script in HTML can't contain </script or <!--: write it differently.")
+        raise ValueError("A script in a page can't contain </script or <!--.")
     template = (FOLDER / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{ (\w+) \}\}", lambda found: parts[found[1]], template)
 
@@ -56,9 +57,9 @@ def _pad_html() -> str:
     with mock.patch.dict(os.environ, DIGITLIB_DRAWINGS=""):  # the page stores drawings itself
         studio = Studio()
         studio.draw(next(iter(EXAMPLES.values())))
-        links = re.sub(' (href|download)="[^"]*"', ' href=""', downloads_html(studio))
+        links = re.sub(' (href|download)="[^"]*"', "", downloads_html(studio))  # without files
         studio.clear()
-        find(studio, "dp-save").value = links.replace(' href="" href=""', ' href=""')
+        find(studio, "dp-save").value = links.replace("<a ", '<a href="" ')
         return to_html(studio, WITHOUT)
 
 

@@ -54,13 +54,13 @@ def graph(content: bytes | None = None) -> dict[str, Any]:
     model = onnx.load_from_string(content or BUNDLED_NETWORK.read_bytes())
     nodes: list[dict[str, Any]] = []
     constants: dict[str, dict[str, Any]] = {}
-    weights = b""
+    packed = b""
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
         if array.dtype != "float32":
             raise WeightsError(f"The page can't use weights of type {array.dtype}: {tensor.name}.")
-        constants[tensor.name] = {"dims": array.shape, "start": len(weights) // 4}
-        weights += array.astype("<f4").tobytes()
+        constants[tensor.name] = {"dims": array.shape, "start": len(packed) // 4}
+        packed += array.astype("<f4").tobytes()
     for node in model.graph.node:
         kind, inputs, (output,) = node.op_type, [*node.input], node.output
         attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
@@ -79,5 +79,4 @@ def graph(content: bytes | None = None) -> dict[str, Any]:
         if kind == "Slice" and any([*constants[inputs[n]]["data"]] != SLICED[n] for n in SLICED):
             raise WeightsError(f"The page can't run {node.name}: it slices only channels.")
         nodes.append({"operator": kind, "inputs": inputs, "output": output, "attributes": numbers})
-    encoded = base64.b64encode(weights).decode()
-    return {"nodes": nodes, "constants": constants, "weights": encoded}
+    return {"nodes": nodes, "constants": constants, "weights": base64.b64encode(packed).decode()}
