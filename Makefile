@@ -37,31 +37,38 @@ PARALLEL := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two set-ups must not install into one environment
-.PHONY: help lab app train reports weights sweep test test-all stress check audit format clean force
+.PHONY: help app lab voila train reports weights sweep test test-all stress check audit format clean force
 
 help: ## List these commands
 	@echo "make …"
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
 		awk -F ':.*## ' '{ printf "  %-9s %s\n", $$1, $$2 }'
 
+# Needs only Python's standard library, or a browser alone.
+app: ## Open the drawing pad, one file, in your browser (BROWSER=no only says where it is)
+	@echo "The pad is one file, which any browser opens: $(CURDIR)/reports/pad.html"
+	$(if $(filter no,$(BROWSER)),,@"$(PYTHON)" -c 'import pathlib, webbrowser; webbrowser.open(pathlib.Path("reports/pad.html").resolve().as_uri())')
+
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
 # autodetect: looking for language servers would start every tool chain of the machine.
+# extra_labextensions_path: a small extension runs the pad when the notebook opens.
 # Voilà's extension, where it is installed, would serve every picture without the token.
 lab: PORT ?= 8888
 lab: $(LAB) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 	exec $(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
 		--ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
 		--LanguageServerManager.autodetect=False \
+		--LabApp.extra_labextensions_path=digitlib/widgets/lab \
 		--ServerApp.jpserver_extensions=voila.server_extension=False $(NO_BROWSER) $(ALLOW_ROOT)
 
 # POOL kernels wait for visitors with the notebook already run. When MAX_VISITORS are there, the
 # next visitor is asked to come back later. HOSTS are the names of a proxy in front of the page.
 # Settings: digitlib/widgets/jupyter/voila.py.
-app: PORT ?= 8866
-app: POOL ?= 1
-app: MAX_VISITORS ?= 40
-app: JUPYTER := $(CURDIR)/digitlib/widgets/jupyter
-app: $(APP) ## Open the drawing pad alone, as a page (PORT=8866 BROWSER=no POOL=1 MAX_VISITORS=40)
+voila: PORT ?= 8866
+voila: POOL ?= 1
+voila: MAX_VISITORS ?= 40
+voila: JUPYTER := $(CURDIR)/digitlib/widgets/jupyter
+voila: $(APP) ## Serve the drawing pad with a kernel for each visitor (PORT=8866 BROWSER=no POOL=1 MAX_VISITORS=40)
 	JUPYTER_PATH="$(JUPYTER)" exec $(PY) -m digitlib.widgets.jupyter.page $(NOTEBOOK) \
 		--Voila.config_file_paths="$(JUPYTER)" --Voila.ip=127.0.0.1 --port=$(PORT) \
 		--pool_size=$(POOL) --PageServer.max_visitors=$(MAX_VISITORS) \
@@ -102,12 +109,13 @@ stress: $(DEV) ## Run long tests and tests of speed, and keep their figures
 	$(PY) -m pytest -m "stress and browser" tests/browser $(ARGS)
 	$(PY) tests/reliability.py
 
-check: $(DEV) ## Check format, lint, types, imports, language, and that README matches reports/
+check: $(DEV) ## Check format, lint, types, imports, language, and generated pages
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -c $(LINT_IMPORTS) --no-logo --no-cache
 	$(PY) -m digitlib readme --check
+	$(PY) -m digitlib page --check
 	$(PY) tests/prose.py
 	$(PY) -m codespell_lib
 

@@ -80,10 +80,12 @@ def export(output: Path, weights: Path | None) -> None:
 
 @main.command()
 def onnx() -> None:
-    """Make the bundled network's ONNX file from its weights."""
+    """Make the bundled network's ONNX file from its weights, and the page with it."""
     from digitlib.models.export import export_bundled
+    from digitlib.page import build
 
     export_bundled()
+    build.update()
 
 
 # --- data ------------------------------------------------------------------------------------
@@ -177,8 +179,9 @@ def weights(folder: Path, listed: bool, install: bool) -> None:
     """Make the bundled weights: teachers, the student and the baseline.
 
     It takes two hours on 2 cores, and minutes on a GPU. Current outputs are skipped. If you stop
-    it, the same command continues.
+    it, the same command continues. Installing them also makes the page, reports/pad.html.
     """
+    from digitlib.page import build
     from digitlib.training import recipe
 
     if listed:
@@ -190,6 +193,7 @@ def weights(folder: Path, listed: bool, install: bool) -> None:
         print(f"Wrote {output.path(folder)}.", flush=True)
     if install:
         recipe.install(folder)
+        build.update()
 
 
 def _seeds(text: str) -> list[int]:
@@ -350,16 +354,32 @@ def reports(only: tuple[str, ...], fast: bool, listing: bool) -> int:
     return 1 if failures else 0
 
 
+_check = click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
+
+
 @main.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
+@_check
 def readme(check: bool) -> int:
     """Fill README.md and the model card from reports/."""
     from digitlib.reports.readme import update
 
-    old = update(check=check)
+    return _updated("readme", update(check=check), check)
+
+
+@main.command()
+@_check
+def page(check: bool) -> int:
+    """Make the pad as one HTML file, reports/pad.html."""
+    from digitlib.page.build import update
+
+    return _updated("page", update(check=check), check)
+
+
+def _updated(command: str, old: list[Path], check: bool) -> int:
+    """The status of a command that found these pages out of date."""
     if check:
         for path in old:
-            click.echo(f"{path} is out of date: run python -m digitlib readme.", err=True)
+            click.echo(f"{path} is out of date: run python -m digitlib {command}.", err=True)
     return 1 if check and old else 0
 
 

@@ -31,7 +31,7 @@ PHRASES = {
     rf"{START}What (?:is|was|are|the|a|it|they|you|no)\b[^.?]*[.]": "a noun as the subject",
     r"\b[Ww]hoever\b": "you, or a person who",
     rf"{START}Of [^.?]*[.]": "the number first: 3 of 10 …",
-    r"[,;] for (?:it|they|he|she|there|this|these|those|nobody|no one|one)\b": "because",
+    r"[,;] for (?:it|they|he|she|there|this|these|those|nobody|no one)\b": "because",
     # Old-fashioned or literal words
     r"\bwhose\b": "with, or of which",
     r"\bthere(?:of|by|from|with)\b|\bwhere(?:by|of|upon)\b": "of it, by this",
@@ -44,7 +44,6 @@ PHRASES = {
     r"\beach (?:his|her) own\b|\bhis own\b": "their own",
     r"\bnobody of us\b": "we haven't",
     r"\bbeside\b": "next to",
-    r"\bundone\b": "ablated, or reverted",
     r"\bin short\b|\bat length\b": "quick, full",
     r"\bbeyond chance\b": "significantly",
     # Private terms

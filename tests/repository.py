@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# What `make test-all ARGS=…` hands on to every command below it, and so to `make app`.
+# What `make test-all ARGS=…` hands on to every command below it, and so to `make lab`.
 OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS")
 
 

@@ -59,7 +59,7 @@ def serving(
     """Run ``make <target>`` and end everything it started.
 
     Args:
-        target: ``app`` or ``lab``.
+        target: ``voila`` or ``lab``.
         folder: for the log, and for Jupyter's own settings.
         settings: of make, instead of those that skip the set-up.
         checkout: the folder where make runs.

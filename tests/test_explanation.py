@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import cast
 
@@ -11,23 +12,25 @@ import numpy as np
 import pytest
 from helpers import DIGITS, bundled, explainer, page, pictures_in
 from ipywidgets import HTML, Widget
-from widget_tree import find, html
+from widget_tree import button, find, html
 
 from digitlib.models.explain import Explainer
+from digitlib.models.labels import NO_DIGIT
+from digitlib.models.memory import StoredDrawing
+from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_channels
 from digitlib.preprocessing.frame import frame_steps, frames_to_images
-from digitlib.preprocessing.strokes import PEN_WIDTH, render
 from digitlib.widgets.explanation import (
     NEAREST,
-    VIEWS,
-    ReadDrawing,
+    Part,
     explain,
     explanation_html,
     outline_path,
-    place_strokes,
+    reason,
     saliency_picture,
-    strokes_svg,
+    similar,
+    strongest_part,
 )
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.why import Why
@@ -35,71 +38,149 @@ from digitlib.widgets.studio import Studio
 
 SEVEN = [400 * stroke for stroke in DIGITS[7]]
 FOUR = [400 * stroke for stroke in DIGITS[4]]
+MORE = ["Steps", "Saliency", "Feature maps"]
 
 
 @cache
-def four() -> ReadDrawing:
-    return ReadDrawing(bundled().predict_strokes(FOUR), FOUR)
+def four() -> Prediction:
+    return bundled().predict_strokes(FOUR)
+
+
+def headings(page: str) -> list[str]:
+    return re.findall("<h4>([A-Z][a-z ]+) <", page)
 
 
 def captions(page: str) -> list[str]:
     return re.findall(r"<figcaption>(.*?)</figcaption>", page)
 
 
-def test_views_that_are_off_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+def views(page: str) -> dict[str, str]:
+    """The HTML of each section, by its class."""
+    return dict(re.findall(r'<section class="dp-view dp-(\w+)">(.*?)</section>', page))
+
+
+def test_sentences_and_nearest_digits_come_first_and_more_is_not_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("this view is off")
 
-    for name in ("occlusions", "nearest"):
-        monkeypatch.setattr(Explainer, name, fail)
-    shown = explanation_html(explainer(), four(), ["Feature maps", "Steps"])
-    assert re.findall("<h4>([A-Z][a-z ]+) <", shown) == ["Steps", "Feature maps"]
-    assert "<section" not in explanation_html(explainer(), four(), [])
+    monkeypatch.setattr(Explainer, "feature_maps", fail)
+    shown = explanation_html(explainer(), four(), more=False)
+    assert [*views(shown)] == ["reason", "nearest"]
+    assert headings(shown) == []
 
 
-def test_the_steps_of_strokes_are_those_of_their_rendering() -> None:
-    shown = explanation_html(explainer(), four(), ["Steps"])
-    assert captions(shown) == ["strokes", "centered", "frame", "direction", "time"]
-    prediction = four().prediction
-    frame = prediction.frame
-    expected = [frames_to_images(frame), *picture_channels(frame).values()]
-    for picture, other in zip(pictures_in(shown), expected, strict=True):
+def test_the_steps_of_strokes_are_the_channels_of_their_frame() -> None:
+    steps = views(explanation_html(explainer(), four(), more=True))["steps"]
+    assert captions(steps) == ["frame", "direction", "time"]
+    expected = [frames_to_images(four().frame), *picture_channels(four().frame).values()]
+    for picture, other in zip(pictures_in(steps), expected, strict=True):
         np.testing.assert_array_equal(picture, other)
 
 
 def test_the_steps_of_a_picture_are_those_of_frame_steps() -> None:
     picture = page(3)
     prediction = bundled().predict(picture)
-    shown = explanation_html(explainer(), ReadDrawing(prediction, picture=picture), ["Steps"])
+    steps = views(explanation_html(explainer(), prediction, picture, more=True))["steps"]
     names = [name.removesuffix("scale") for name in frame_steps(picture)]
-    assert captions(shown) == names[: names.index("frame") + 1]
-    np.testing.assert_array_equal(pictures_in(shown)[-1], frames_to_images(prediction.frame))
-    assert all(max(each.shape) <= 192 for each in pictures_in(shown))
+    assert captions(steps) == names[: names.index("frame") + 1]
+    np.testing.assert_array_equal(pictures_in(steps)[-1], frames_to_images(prediction.frame))
+    assert all(max(each.shape) <= 192 for each in pictures_in(steps))
 
 
 def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
-    prediction = four().prediction
-    shown = pictures_in(explanation_html(explainer(), four(), ["Saliency"]))
-    best = np.argsort(-np.array(prediction.probabilities), kind="stable")[:2]
-    for digit, picture in zip(best, shown, strict=True):
-        falls = explainer().occlusion(prediction.frame, digit=int(digit))
+    shown = views(explanation_html(explainer(), four(), more=True))
+    best = np.argsort(-np.array(four().probabilities), kind="stable")[:2]
+    for digit, picture in zip(best, pictures_in(shown["saliency"]), strict=True):
+        falls = explainer().occlusion(four().frame, digit=int(digit))
         np.testing.assert_array_equal(picture, saliency_picture(falls))
+    np.testing.assert_array_equal(*(pictures_in(shown[name])[0] for name in ("reason", "saliency")))
 
 
-def test_the_nearest_digits_have_label_and_source() -> None:
-    shown = explanation_html(explainer(), four(), ["Nearest digits"])
-    found = explainer().nearest(four().prediction.frame, NEAREST)
-    assert captions(shown) == [f"<b>{each.label}</b> {each.source.upper()}" for each in found]
+def test_the_nearest_digits_have_their_labels() -> None:
+    shown = views(explanation_html(explainer(), four(), more=False))["nearest"]
+    found = explainer().nearest(four().frame, NEAREST)
+    assert captions(shown) == [f"<b>{each.label}</b>" for each in found]
     for picture, digit in zip(pictures_in(shown), found, strict=True):
         np.testing.assert_array_equal(picture, digit.image)
 
 
-def test_a_notebook_shows_all_views_or_a_sentence() -> None:
+def test_a_notebook_shows_everything_or_a_sentence() -> None:
     pad = DrawingPad()
-    assert "Nothing is drawn yet" in explain(pad).data
+    assert "Draw a digit to see" in explain(pad).data
     pad.draw(FOUR)
-    assert all(f"<h4>{name}" in explain(pad).data for name in VIEWS)
+    assert headings(explain(pad).data) == MORE
     assert ".dp-explanation" in explain(pad).data
+    pad.number = True
+    assert "Choose One digit" in explain(pad).data
+
+
+# --- sentences -----------------------------------------------------------------------------
+
+
+def part(name: str, digit: int, share: float, *, rejected: bool = False) -> Part:
+    shares = np.full(10, (1 - share) / 9, np.float32)
+    shares[digit] = share
+    return Part(name, (0, 0, 9, 9), shares, rejected)
+
+
+def test_the_strongest_part_is_the_one_whose_loss_costs_most() -> None:
+    found = strongest_part(bundled(), four())
+    assert found is not None
+    left, top, right, bottom = found.box
+    frame = four().frame.copy()
+    frame[:, top:bottom, left:right] = 0
+    without = bundled().predict_batch(frame[None])
+    np.testing.assert_array_equal(found.probabilities, without.probabilities[0])
+    assert found.rejected == without.rejected[0]
+    assert found.probabilities[4] < four().probabilities[4]
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ([[200, 40], [200, 340]], {"top", "middle", "bottom"}),  # too narrow to be divided across
+        ([[40, 200], [340, 200]], {"left", "middle", "right"}),
+    ],
+)
+def test_a_line_has_three_parts(line: list[list[float]], names: set[str]) -> None:
+    found = strongest_part(bundled(), bundled().predict_strokes([np.array(line, float)]))
+    assert found is not None
+    assert found.name in names
+
+
+def test_a_dot_has_no_part() -> None:
+    dot = bundled().predict_strokes([np.array([[9.0, 9.0]])])
+    assert strongest_part(bundled(), dot) is None
+    assert "<section" in explanation_html(explainer(), dot, more=False)
+
+
+def test_sentences_say_what_speaks_for_the_answer_and_what_would_change_it() -> None:
+    colors = "The ink in <b>red</b> speaks for 4, the ink in <b>blue</b> against it."
+    top = "Without the top part, the answer would be 9."
+    assert reason(four(), part("top", 9, 0.8)) == f"{colors} {top}"
+    broken = reason(four(), part("top", 9, 0.8, rejected=True))
+    assert "Without the top part, it wouldn't look like a digit." in broken
+    assert "The top part matters most" in reason(four(), part("top", 4, 0.5))
+    assert "Even without the left part, the answer would be 4." in reason(
+        four(), part("left", 4, 1)
+    )
+    rejected = replace(four(), score=-5.0, threshold=0.0)
+    assert reason(rejected, None).startswith("The network doesn't take this for a digit.")
+    stored = StoredDrawing(NO_DIGIT, four().frame, np.zeros(1, np.float32))
+    because = reason(replace(four(), because=stored), None)
+    assert "You marked a similar drawing as not a digit" in because
+
+
+def test_similar_digits_are_counted() -> None:
+    nearest = explainer().nearest(four().frame, NEAREST)
+    same = [replace(each, label=4) for each in nearest]
+    some = [replace(same[0], label=9), *same[1:]]
+    assert similar(4, same).startswith("All of the 8 most similar digits")
+    assert similar(4, some).startswith("7 of the 8")
+    assert similar(9, some).endswith("is labeled 9.")
+    assert similar(1, some).startswith("None of the 8")
 
 
 # --- the panel -----------------------------------------------------------------------------
@@ -119,10 +200,6 @@ def panel(studio: Studio) -> Iterator[Why]:
     studio.show_panel("Why?")
 
 
-def shown(panel: Why) -> list[str]:
-    return re.findall("<h4>([A-Z][a-z ]+) <", html(find(panel, "dp-content")))
-
-
 def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why) -> None:
     sent: list[Widget] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -133,12 +210,23 @@ def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why
         find(studio, "dp-save"),
         find(panel, "dp-content"),
     ]
-    assert "as 7" in html(find(panel, "dp-content"))
+    assert "speaks for 7" in html(find(panel, "dp-content"))
     studio.clear()
     assert html(find(panel, "dp-content")) == ""
-    assert "Nothing is drawn yet" in html(find(panel, "dp-message"))
+    assert "Draw a digit to see" in html(find(panel, "dp-message"))
     studio.draw(SEVEN)
     assert html(find(panel, "dp-message")) == ""
+    studio.number = True
+    assert "Choose One digit" in html(find(panel, "dp-message"))
+    studio.number = False
+
+
+def test_more_shows_steps_and_maps(panel: Why) -> None:
+    more = button(panel, "More")
+    assert headings(html(panel)) == []
+    more.value = True
+    assert headings(html(panel)) == MORE
+    more.value = False
 
 
 def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: Why) -> None:
@@ -147,39 +235,10 @@ def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: W
         predict_strokes = staticmethod(bundled().predict_strokes)
 
     studio.recognizer = Recognizer.load()
-    assert shown(panel) == [*VIEWS]
+    assert "speaks for 4" in html(panel)
     studio.recognizer = Other()
-    assert shown(panel) == ["Steps"]
+    assert headings(html(panel)) == ["Steps"]
     assert "Only the steps are available" in html(find(panel, "dp-message"))
-
-
-# --- drawn strokes -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("digit", DIGITS)
-def test_placed_strokes_lie_where_the_frame_has_their_ink(digit: int) -> None:
-    frame = render(DIGITS[digit])
-    placed = place_strokes([100 * stroke + 7 for stroke in DIGITS[digit]], frame)
-    points = np.concatenate([dense(stroke) for stroke in placed])
-    rows, columns = np.indices((28, 28)) + 0.5
-    away = np.hypot(rows[..., None] - points[:, 1], columns[..., None] - points[:, 0]).min(axis=2)
-    error = np.clip(PEN_WIDTH / 2 + 0.5 - away, 0, 1) - frame[0]
-    shifted = np.roll(frame[0], 1, axis=0) - frame[0]
-    assert np.abs(error).mean() < 0.2 * np.abs(shifted).mean()  # rendering cuts corners a little
-
-
-def dense(stroke: np.ndarray) -> np.ndarray:
-    at = np.linspace(0, len(stroke) - 1, 500)
-    known = np.arange(len(stroke))
-    return np.stack([np.interp(at, known, column) for column in stroke.T], axis=1)
-
-
-def test_stray_taps_are_pale_and_have_no_place() -> None:
-    strokes = [*FOUR, np.array([[1.0, 1.0]]), np.array([[395.0, 900.0]])]
-    svg = strokes_svg(strokes, (400, 400))
-    assert svg.count("<polyline") == 4
-    assert svg.count("dp-stray") == 4 - len(place_strokes(strokes, render(strokes)))
-    assert svg.count("dp-stray") >= 1
 
 
 def test_the_outline_goes_around_the_ink() -> None:

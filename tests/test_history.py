@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from digitlib.widgets.callbacks import guarded
-from digitlib.widgets.history import Point, StrokeHistory
+from digitlib.widgets.history import History, Point
 from digitlib.widgets.pad import Throttle
 
 LINE: list[Point] = [(1.0, 2.0), (3.0, 4.0)]
@@ -17,49 +17,48 @@ DOT: list[Point] = [(9.0, 9.0)]
 
 
 @pytest.fixture
-def history() -> StrokeHistory:
-    return StrokeHistory()
+def history() -> History:
+    return History()
 
 
-def stroke(history: StrokeHistory, points: list[Point]) -> None:
+def stroke(history: History, points: list[Point]) -> None:
     history.begin(points[0])
     for point in points[1:]:
         assert history.add(point)
     assert history.end()
 
 
-def points(history: StrokeHistory) -> list[list[Point]]:
+def points(history: History) -> list[list[Point]]:
     return [[(x, y) for x, y in array.tolist()] for array in history.strokes]
 
 
-def test_the_pen_is_down_from_begin_to_end(history: StrokeHistory) -> None:
-    assert history.pen is None
+def test_the_pen_is_down_from_begin_to_end(history: History) -> None:
+    assert not history.pen_down
     history.begin((1.0, 2.0))
-    assert history.pen == (1.0, 2.0)
     history.add((3.0, 4.0))
-    assert history.pen == (3.0, 4.0)
+    assert history.pen_down
     history.end()
-    assert history.pen is None
+    assert not history.pen_down
 
 
-def test_points_come_in_groups_with_time_and_pressure(history: StrokeHistory) -> None:
+def test_points_come_in_groups_with_time_and_pressure(history: History) -> None:
     history.begin((1.0, 2.0, 16.0, 0.5), (2.0, 3.0, 17.0, 0.6))
     history.add((3.0, 4.0, 18.0, 0.7), (4.0, 5.0, 19.0, 0.8))
     assert points(history) == [[(1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (4.0, 5.0)]]
-    assert history.traces[0][:, 2:].tolist() == [[16, 0.5], [17, 0.6], [18, 0.7], [19, 0.8]]
+    assert history.content.traces[0][:, 2:].tolist() == [[16, 0.5], [17, 0.6], [18, 0.7], [19, 0.8]]
 
 
-def test_a_canceled_stroke_leaves_nothing(history: StrokeHistory) -> None:
+def test_a_canceled_stroke_leaves_nothing(history: History) -> None:
     stroke(history, LINE)
     history.begin((9.0, 9.0))
     history.add((8.0, 8.0))
     assert history.cancel()
-    assert (points(history), history.pen, history.can_redo) == ([LINE], None, False)
+    assert (points(history), history.pen_down, history.can_redo) == ([LINE], False, False)
     history.undo()
     assert points(history) == []
 
 
-def test_a_stroke_without_end_is_a_stroke_of_its_own(history: StrokeHistory) -> None:
+def test_a_stroke_without_end_is_a_stroke_of_its_own(history: History) -> None:
     history.begin((1.0, 2.0))
     history.begin((9.0, 9.0))
     assert points(history) == [[(1.0, 2.0)], DOT]
@@ -67,7 +66,7 @@ def test_a_stroke_without_end_is_a_stroke_of_its_own(history: StrokeHistory) -> 
     assert points(history) == [[(1.0, 2.0)]]
 
 
-def test_undo_and_redo_take_whole_strokes(history: StrokeHistory) -> None:
+def test_undo_and_redo_take_whole_strokes(history: History) -> None:
     stroke(history, LINE)
     stroke(history, DOT)
     history.undo()
@@ -79,17 +78,17 @@ def test_undo_and_redo_take_whole_strokes(history: StrokeHistory) -> None:
     assert (points(history), history.can_undo, history.can_redo) == ([LINE, DOT], True, False)
 
 
-@pytest.mark.parametrize("step", [StrokeHistory.undo, StrokeHistory.redo, StrokeHistory.clear])
-def test_a_step_lifts_the_pen(history: StrokeHistory, step: Callable) -> None:
+@pytest.mark.parametrize("step", [History.undo, History.redo, History.clear])
+def test_a_step_lifts_the_pen(history: History, step: Callable) -> None:
     history.begin((1.0, 2.0))
     step(history)
-    assert history.pen is None
+    assert not history.pen_down
     assert not history.add((3.0, 4.0))
 
 
 @pytest.mark.parametrize("new", ["drawn", "replaced"])
 def test_what_was_cleared_comes_back_until_something_new_is_there(
-    history: StrokeHistory, new: str
+    history: History, new: str
 ) -> None:
     stroke(history, LINE)
     history.clear()
@@ -101,6 +100,24 @@ def test_what_was_cleared_comes_back_until_something_new_is_there(
     assert (points(history), history.can_undo) == ([], False)
     history.redo()
     assert points(history) == [DOT]
+
+
+def test_a_picture_is_a_step(history: History) -> None:
+    picture = np.zeros((4, 4), np.uint8)
+    stroke(history, LINE)
+    history.replace([], picture)
+    assert (points(history), history.content.image is picture, history.empty) == ([], True, False)
+    stroke(history, DOT)
+    assert (points(history), history.content.image) == ([DOT], None)
+    history.undo()
+    assert history.content.image is picture
+    history.undo()
+    assert (points(history), history.content.image) == ([LINE], None)
+    history.redo()
+    assert history.content.image is picture
+    history.begin((1.0, 2.0))
+    history.cancel()
+    assert history.content.image is picture
 
 
 # --- the throttle --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_pad import LINE, FakeRecognizer, stroke_by_mouse
+from test_pad import LINE, FakeRecognizer, stroke
 from widget_tree import find, send, walk
 from widget_tree import html as shown
 
@@ -56,7 +56,7 @@ def fail(*_: Any) -> None:
 
 def test_errors_that_quote_what_was_read(studio: Studio) -> None:
     studio.recognizer.failure = ValueError(MARK)  # type: ignore[attr-defined]
-    stroke_by_mouse(studio, LINE)
+    stroke(studio, LINE)
     assert_text(find(studio, "dp-result"))
     for panel in studio.panels.values():
         panel.guarded(fail)()
@@ -74,7 +74,11 @@ def test_imported_and_damaged_files(studio: Studio, key: str) -> None:
         send(gallery, {"do": "import"}, line)
         assert MARK not in shown(studio), value
     assert not [each for each in DrawingFile().read() if MARK in repr(vars(each))]
-    for message in ({"do": "draw", "id": MARK}, {"do": "delete", "id": MARK}, {"do": MARK}):
+    for message in (
+        {"do": "relabel", "id": MARK, "label": 3},
+        {"do": "delete", "id": MARK},
+        {"do": MARK},
+    ):
         send(gallery, message)
         assert MARK not in shown(studio), message
 
@@ -82,7 +86,7 @@ def test_imported_and_damaged_files(studio: Studio, key: str) -> None:
 def test_pictures_by_any_name(studio: Studio) -> None:
     field = next(each for each in walk(studio) if isinstance(each, PictureInput))
     for content in (MARK.encode(), b"\x89PNG" + MARK.encode(), b"GIF89a" + MARK.encode()):
-        send(field, {"upload": MARK, "part": 0, "parts": 1}, content)
+        send(field, {"upload": MARK}, content)
         assert field.answer["problem"]
         assert MARK not in shown(studio)
 
@@ -92,7 +96,7 @@ def test_names_in_a_network() -> None:
     maps = {MARK: np.ones((3, 4, 4), np.float32)}
     explainer: Any = SimpleNamespace(feature_maps=lambda *_: maps)
     prediction: Any = SimpleNamespace(frame=None)
-    _, page = maps_html(explainer, SimpleNamespace(prediction=prediction))  # type: ignore[arg-type]
+    _, page = maps_html(explainer, prediction)
     assert MARK not in page
     assert SAFE in page
 

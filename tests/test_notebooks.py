@@ -6,6 +6,7 @@ import ast
 import json
 import shutil
 import statistics
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,18 @@ def test_it_ends_with_a_summary(name: str) -> None:
     sources = [cell.source for cell in NOTEBOOKS[name].cells]
     found = [text for text in sources if text.startswith("## What you learned\n\n- ")]
     assert len(found) == (name != "01_draw")
+
+
+def test_the_code_that_runs_when_the_drawing_notebook_opens_is_the_one_shipped() -> None:
+    cells = [
+        cell
+        for cell in NOTEBOOKS["01_draw"].cells
+        if "run-on-open" in cell.metadata.get("tags", [])
+    ]
+    assert [cell.id for cell in cells] == ["parameters", "pad"]
+    digest = sha256("\n".join(cell.source for cell in cells).encode()).hexdigest()
+    script = REPOSITORY / "digitlib" / "widgets" / "lab" / "digitlib" / "run.js"
+    assert f'"{digest}"' in script.read_text(encoding="utf-8")
 
 
 @every_notebook

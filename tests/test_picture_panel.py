@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from digitlib import Recognizer, Studio
 from digitlib.datasets import picture_kinds, pictures, synthetic
 from digitlib.preprocessing.read import read_gray
 from digitlib.widgets.panels import picture
-from digitlib.widgets.panels.picture import MAX_BYTES, SAMPLES, PictureInput
+from digitlib.widgets.panels.picture import FIRST, SAMPLES, PictureInput
 
 FOLDER = Path(picture.__file__).parent / "samples"
 KIBIBYTES = 20
@@ -35,13 +34,9 @@ def field(studio: Studio) -> Any:
     return next(each for each in walk(studio) if isinstance(each, PictureInput))
 
 
-def send(studio: Studio, content: bytes, *order: int, parts: int = 1, upload: str = "a") -> None:
-    """Send parts of a file as a page does, in this order."""
-    size = -(-len(content) // parts)
-    for part in order or range(parts):
-        message = {"upload": upload, "part": part, "parts": parts}
-        buffer = memoryview(content[size * part : size * (part + 1)])
-        tell(field(studio), message, buffer)
+def send(studio: Studio, content: bytes) -> None:
+    """Send a file as a page does."""
+    tell(field(studio), {"upload": "a"}, memoryview(content))
 
 
 def answer(studio: Studio) -> dict[str, Any]:
@@ -57,21 +52,30 @@ def png(shades: np.ndarray) -> bytes:
 def test_a_picture_is_read_as_the_recognizer_reads_the_file(studio: Studio) -> None:
     large = png(np.kron(page(7), np.ones((7, 7), np.uint8)))
     send(studio, large)
-    assert answer(studio) == {"upload": "a", "problem": ""}
+    assert answer(studio) == {"upload": "a", "problem": "", "remark": ""}
     expected = Recognizer.load().predict(large)
     assert studio.prediction.probabilities == expected.probabilities
     assert studio.prediction.digit == 7
 
 
-def test_parts_may_arrive_in_any_order(studio: Studio) -> None:
-    file = png(page(4))
-    send(studio, file, 2, 0, parts=3)
-    assert answer(studio) == {}
-    assert studio.image is None
-    send(studio, png(page(2)), upload="b")  # of another page
-    assert studio.prediction.digit == 2
-    send(studio, file, 1, parts=3)
-    assert studio.prediction.digit == 4
+def test_a_picture_that_is_dropped_opens_the_panel() -> None:
+    studio = Studio()
+    panel = studio.panels["Picture"]
+    assert (panel.layout.display, field(studio).samples) == ("none", [])
+    tell(field(studio), {"arrives": True})
+    assert panel.layout.display is None
+    assert [each["name"] for each in field(studio).samples] == [*SAMPLES.values()]
+
+
+@pytest.mark.parametrize(("kind", "said"), [("GIF", FIRST), ("WEBP", FIRST), ("JPEG", "")])
+def test_the_panel_says_that_only_the_first_picture_is_read(
+    studio: Studio, kind: str, said: str
+) -> None:
+    first, second = (Image.fromarray(page(digit)) for digit in (4, 2))
+    several = {"save_all": True, "append_images": [second]} if said else {}
+    first.save(buffer := io.BytesIO(), kind, **several)
+    send(studio, buffer.getvalue())
+    assert (studio.prediction.digit, answer(studio)["remark"]) == (4, said)
 
 
 @pytest.mark.parametrize(
@@ -86,20 +90,11 @@ def test_parts_may_arrive_in_any_order(studio: Studio) -> None:
 def test_what_is_no_picture_leaves_the_drawing(
     studio: Studio, content: bytes, problem: str
 ) -> None:
-    send(studio, png(page(4)), upload="first")
+    send(studio, png(page(4)))
     send(studio, content)
     assert problem in answer(studio)["problem"]
     assert studio.prediction.digit == 4
     assert studio.error == ""
-
-
-def test_memory_is_bounded_whatever_a_page_sends(studio: Studio) -> None:
-    tracemalloc.start()
-    for number in range(8):
-        send(studio, bytes(MAX_BYTES), 0, parts=2, upload=str(number))
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert held < 1.5 * MAX_BYTES
 
 
 # --- the samples ---------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def test_make_help_lists_every_target() -> None:
     assert listed == set(phony.split()) - {"force"}
 
 
-@pytest.mark.parametrize(("target", "port"), [("lab", "8123"), ("app", "8124")])
+@pytest.mark.parametrize(("target", "port"), [("lab", "8123"), ("voila", "8124")])
 def test_servers_stay_on_loopback(target: str, port: str) -> None:
     done = ["--old-file=.venv/.app", "--old-file=.venv/.lab"]  # the set-up
     answer = make("-n", target, *done, f"PORT={port}", "BROWSER=no")  # -n: the commands alone
@@ -201,7 +201,7 @@ def bare(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("target", "layers"), [("app", "app"), ("lab", "lab"), ("check", "app,lab,train,dev")]
+    ("target", "layers"), [("voila", "app"), ("lab", "lab"), ("check", "app,lab,train,dev")]
 )
 def test_a_command_installs_its_layers_at_once(bare: Path, target: str, layers: str) -> None:
     answer = make("-n", "-C", str(bare), target)

@@ -140,8 +140,10 @@ def test_the_number_of_frames_from_data_sets_in_the_package_is_theirs() -> None:
         assert f"{len(stored['frames']):,} small frames made from two of them" in README
 
 
-PAGES = ("README.md", "CONTRIBUTING.md", "reports/README.md", "reports/install.md",
-         "reports/reliability.md", "reports/experiments.md", "data/README.md")  # fmt: skip
+PAGES = (
+    "README.md", "CONTRIBUTING.md", "reports/README.md", "reports/install.md", "reports/pad.md",
+    "reports/reliability.md", "reports/experiments.md", "data/README.md",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)

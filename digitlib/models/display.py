@@ -29,6 +29,8 @@ ALT = {
     "time": "time along the drawing, from violet at the start to yellow at the end",
 }
 NUMBERED = 0.01  # less probable digits have a bar without a number
+SURE = {0.99: "Very sure", 0.9: "Sure", 0.6: "Fairly sure", 0.0: "Not sure"}  # from this confidence
+REJECTED = "Not a digit", "It looks a little like"
 
 
 def percent(share: float) -> str:
@@ -55,49 +57,60 @@ def answer_html(
     top_k: int = 3,
     pen: str = "up",
 ) -> str:
-    """The digit, or that there is none; a bar for each digit, and one for "not a digit".
+    """The digit, or "Not a digit"; a bar for each digit, and one for "not a digit".
+
+    A rejected drawing has no percentages: they are shares among the digits, and it is none.
 
     Args:
         shares: probabilities of the digits 0 to 9; None if nothing is drawn.
         doubt: 0-1; see :attr:`Prediction.doubt`.
-        picture: HTML next to the verdict.
-        remark: HTML for the user, in place of the next digits, or after the closest one.
+        picture: HTML next to the answer.
+        remark: HTML for the user, instead of the next digits, or after the closest one.
         error: why there is no answer.
         top_k: number of bars that are highlighted.
         pen: ``down`` during a stroke, else ``up``; for scripts, as ``data-pen``.
     """
     state = "failed" if error else "empty" if shares is None else "read"
     ranked = sorted(enumerate(shares or ()), key=lambda pair: -pair[1])[:top_k]
-    digit, verdict, detail = "", "The answer appears here", "as you draw or try an example"
+    digit, verdict, detail = "", "The answer appears here", "Draw a digit, or try an example."
     if error:
         verdict, detail = "Not read", html.escape(error)
     elif shares is not None:
         (best, share), *others = ranked
-        digit, verdict = f'<div class="dp-digit">{best}</div>', percent(share)
-        runners = [f"{other}: {percent(part)}" for other, part in others if part >= NUMBERED]
-        detail = remark or (f"or {', '.join(runners)}" if runners else "confidence")
+        digit, verdict = f'<div class="dp-digit">{best}</div>', sureness(share)
+        runners = [str(other) for other, part in others if part >= NUMBERED]
+        detail = remark or (f"or perhaps {' or '.join(runners)}" if runners else "")
         if doubt > 0.5:
-            state, verdict = "rejected", "Not a digit"
-            digit, detail = "", f'closest: <b class="dp-digit">{best}</b><br>{remark}'
+            (state, digit), (verdict, like) = ("rejected", ""), REJECTED
+            detail = f'{like} <b class="dp-digit">{best}</b>. {remark}'
     highest = [digit for digit, _ in ranked]
     bars = ""
     for number, share in enumerate(shares or [0.0] * 10):
-        text = percent(share) if share >= NUMBERED else ""
+        text = percent(share) if share >= NUMBERED and state == "read" else ""
         rank = (
             "dp-best" if [number] == highest[:1] else "dp-top" if number in highest and text else ""
         )
-        bars += (
-            f'<li class="{rank}" title="{number}: {percent(share)}">'
-            f"<b>{number}</b>{_bar(share)}<span>{text}</span></li>"
-        )
+        bars += f'<li class="{rank}"><b>{number}</b>{_bar(share)}<span>{text}</span></li>'
     # Doubt has no number: how often people draw something else depends on the people.
-    note = "Beyond the mark, the drawing counts as not a digit."
+    note = "Beyond the mark, your drawing counts as not a digit."
     return (
         f'<div class="dp-answer" data-state="{state}" data-pen="{pen}"><div class="dp-head">'
         f'{digit}<div class="dp-verdict"><b>{verdict}</b><span>{detail}</span></div>{picture}</div>'
         f'<ol class="dp-bars" aria-label="probability of each digit">{bars}</ol>'
         f'<div class="dp-doubt" title="{note}"><b>not a digit</b>{_bar(doubt)}</div></div>'
     )
+
+
+def sureness(confidence: float) -> str:
+    """A confidence, 0-1, in words."""
+    return next(words for least, words in SURE.items() if confidence >= least)
+
+
+def answer_text(prediction: Prediction) -> str:
+    """The answer in a sentence or two, for screen readers."""
+    if prediction.rejected:
+        return f"{REJECTED[0]}. {REJECTED[1]} {prediction.digit}."
+    return f"{prediction.digit}. {sureness(prediction.confidence)}."
 
 
 def _bar(share: float) -> str:

@@ -1,8 +1,8 @@
-"""The canvas of the drawing pad: mouse and touch events in, strokes out, drawn as ink."""
+"""The canvas of the drawing pad: pen events in, strokes out, drawn as ink."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,101 +10,35 @@ from ipycanvas import Canvas, hold_canvas
 
 from digitlib.preprocessing.strokes import validate_strokes
 from digitlib.widgets.callbacks import Guard
-from digitlib.widgets.history import Point, Stroke, StrokeHistory
+from digitlib.widgets.history import History, Stroke
 from digitlib.widgets.ink import InkEvent
 
 INK = "#1b1f24"  # near black
-SHARPNESS = 2  # canvas pixels per pixel on screen: crisp on high-resolution displays
-FINGER_DISTANCE = 20.0  # px: a touch farther from the pen is another finger
+SHARPNESS = 2  # canvas pixels per px of the pad: crisp on high-resolution displays
 FILL = 0.7  # part of the canvas that a scaled drawing covers
 MIN_EXTENT = 0.1  # part of the canvas; a smaller drawing is in other units
 
 
 class PenCanvas(Canvas):
-    """A canvas that draws with mouse or first finger into a history of strokes.
+    """A square canvas that shows a history of strokes and adds those of the ink layer above it.
 
     Args:
         history: receives the points in px of the pad, and is drawn.
-        extent: width and height, px; it may be smaller on screen.
-        brush: width of the ink, px.
-        changed: called after each change by mouse or touch.
-        guard: wraps the event handlers.
+        size: width and height, px of the pad.
+        brush: width of the ink, px of the pad.
+        guard: wraps the event handler.
     """
 
-    def __init__(
-        self,
-        history: StrokeHistory,
-        extent: tuple[int, int],
-        brush: int,
-        *,
-        changed: Callable[[], None],
-        guard: Guard,
-    ) -> None:
+    def __init__(self, history: History, size: int, brush: int, guard: Guard) -> None:
         super().__init__(
-            width=SHARPNESS * extent[0],
-            height=SHARPNESS * extent[1],
+            width=SHARPNESS * size,
+            height=SHARPNESS * size,
             tabbable=False,  # no keyboard use, and ipycanvas would trap Tab
         )
-        self.history, self.extent, self.brush, self._changed = history, extent, brush, changed
+        self.history, self.brush = history, brush
         self._page = ""  # the page whose ink layer draws the stroke in progress
         self.add_class("dp-canvas")
         self.on_client_ready(guard(self._redraw_on_new_page))
-        self.on_mouse_down(guard(self._press))
-        self.on_mouse_move(guard(self._move))
-        self.on_mouse_up(guard(self._release))
-        self.on_mouse_out(guard(self._leave))
-        self.on_touch_start(guard(self._touch_start))
-        self.on_touch_move(guard(self._touch_move))
-        self.on_touch_end(guard(self._touch_end))
-        self.on_touch_cancel(guard(self._touch_end))
-
-    # --- events, in canvas pixels ----------------------------------------------------------
-
-    def _press(self, x: float, y: float) -> None:
-        self._release()  # the previous release may be lost
-        self.history.begin(self._point(x, y))
-        self._draw_last()
-        self._changed()
-
-    def _move(self, x: float, y: float) -> None:
-        start, end = self.history.pen, self._point(x, y)
-        if start not in (None, end) and self.history.add(end):
-            self.stroke_line(*(SHARPNESS * c for c in (*start, *end)))
-            self._changed()
-
-    def _release(self, *_: float) -> None:
-        if self.history.end():
-            self._changed()
-
-    def _leave(self, x: float, y: float) -> None:
-        """End the stroke at the border, because no release arrives from outside."""
-        self._move(x, y)
-        self._release()
-
-    def _touch_start(self, touches: Sequence[Point]) -> None:
-        if len(touches) == 1:  # further fingers do not draw
-            self._press(*touches[0])
-
-    def _touch_move(self, touches: Sequence[Point]) -> None:
-        x, y = touches[0]  # the list is in order of arrival
-        inside = 0 <= x <= self.width and 0 <= y <= self.height
-        (self._move if inside else self._leave)(x, y)
-
-    def _touch_end(self, touches: Sequence[Point]) -> None:
-        """The stroke goes on if the first of the remaining fingers draws it."""
-        pen = self.history.pen
-        if pen and touches:
-            distance = np.subtract(self._point(*touches[0]), pen)
-            if np.hypot(*distance) < FINGER_DISTANCE:
-                return
-        self._release()
-
-    def _point(self, x: float, y: float) -> tuple[float, float]:
-        """Canvas pixels to px of the pad, clipped to the canvas."""
-        width, height = map(float, self.extent)
-        return min(max(x / SHARPNESS, 0.0), width), min(max(y / SHARPNESS, 0.0), height)
-
-    # --- events of the ink layer, in px of the pad -----------------------------------------
 
     def apply(self, page: str, events: Sequence[InkEvent]) -> bool:
         """Apply the events of a page and draw the result; its ink layer draws the open stroke.
@@ -129,9 +63,9 @@ class PenCanvas(Canvas):
                     self.history.cancel()
                 case "end" if self.history.end():
                     self._draw_last()
-        return self.history.pen is not None and self._page == page
+        return self.history.pen_down and self._page == page
 
-    # --- ink (hold_canvas has no try/finally: nothing in it may raise) -----------------------
+    # hold_canvas has no try/finally, so nothing in it may raise.
 
     def redraw(self) -> None:
         """Draw all strokes again."""
@@ -140,12 +74,12 @@ class PenCanvas(Canvas):
             self.stroke_style = self.fill_style = INK
             self.line_cap = self.line_join = "round"
             self.line_width = SHARPNESS * self.brush
-            for stroke in self.history.traces:
+            for stroke in self.history.content.traces:
                 self._ink(stroke)
 
     def _draw_last(self) -> None:
         with hold_canvas():
-            self._ink(self.history.traces[-1])
+            self._ink(self.history.content.traces[-1])
 
     def _ink(self, stroke: Stroke) -> None:
         points = SHARPNESS * stroke[:, :2]
@@ -154,7 +88,7 @@ class PenCanvas(Canvas):
             self.stroke_lines(points)
 
     def _redraw_on_new_page(self, *_: Any) -> None:
-        """Draw everything on a new page (Voilà, a reload, a second view), which starts blank.
+        """Draw everything on a new page (a reload, a second view), which starts blank.
 
         ipycanvas names the canvas only when it changes, so a new page would not know it.
         """
@@ -183,18 +117,16 @@ def as_traces(strokes: Sequence[Any]) -> list[Stroke]:
     return [each.reshape(-1, width).copy() for each, width in zip(checked, kept, strict=True)]
 
 
-def fit_to_canvas(traces: list[Stroke], extent: tuple[int, int]) -> list[Stroke]:
+def fit_to_canvas(traces: list[Stroke], size: int) -> list[Stroke]:
     """Strokes unchanged if they are on the canvas, otherwise scaled and moved to fill it."""
     if not traces:
         return []
     points = np.concatenate([trace[:, :2] for trace in traces])
     low, high = points.min(axis=0), points.max(axis=0)
-    canvas = np.array(extent, float)
-    parts = (high - low) / canvas
-    if low.min() >= 0 and (high <= canvas).all() and parts.max() > MIN_EXTENT:
+    part = (high - low).max() / size
+    if low.min() >= 0 and high.max() <= size and part > MIN_EXTENT:
         return traces
-    scale = FILL / parts.max() if parts.any() else 1.0
-    middle = (low + high) / 2
+    scale, middle = FILL / part if part else 1.0, (low + high) / 2
     return [
-        np.hstack([(trace[:, :2] - middle) * scale + canvas / 2, trace[:, 2:]]) for trace in traces
+        np.hstack([(trace[:, :2] - middle) * scale + size / 2, trace[:, 2:]]) for trace in traces
     ]

@@ -16,14 +16,15 @@ from digitlib.datasets.drawing_file import DrawingFile, drawings_folder
 from digitlib.models.card import EMBEDDING
 from digitlib.models.labels import NO_DIGIT, label_name
 from digitlib.models.memory import Memory
+from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.widgets.callbacks import guarded
-from digitlib.widgets.history import from_zero
+from digitlib.widgets.history import Content, from_zero
 from digitlib.widgets.pad import DrawingPad
 
 QUESTION = "Was that right? Click the digit you meant."
-KEPT = "This saves the drawing on the computer that runs this pad."
-NOT_KEPT = "This pad remembers the drawing until you leave the page."
+SAVED = "This saves your drawing on the computer that runs this pad."
+NOT_SAVED = "This pad remembers your drawing until you leave the page."
 RECALLED = 1000  # latest stored drawings that a pad remembers
 
 
@@ -62,7 +63,7 @@ class LastCorrection(NamedTuple):
         before: its label before the click; None if it had none.
     """
 
-    content: Any
+    content: Content
     record: Drawing
     before: int | None
 
@@ -71,7 +72,8 @@ class Correction(ipywidgets.Box):
     """A button for each digit and one for "Not a digit"; the answer's own button is marked.
 
     A click corrects the answer: the pad remembers the drawing with that label, and stores it unless
-    storing is off. Another click changes the label. The row is hidden if it could do neither.
+    storing is off. Another click changes the label. The style sheet hides the row while there is no
+    answer. It's always hidden if it could neither remember nor store.
 
     Args:
         pad: the pad with the drawing.
@@ -85,7 +87,7 @@ class Correction(ipywidgets.Box):
         look = ipywidgets.Layout(), ipywidgets.ButtonStyle()  # shared: a page opens them faster
         self._buttons = {label: self._button(label, *look) for label in range(NO_DIGIT + 1)}
         question = ipywidgets.HTML(
-            f"{QUESTION} {NOT_KEPT if drawings_folder() is None else KEPT}"
+            f"{QUESTION} {NOT_SAVED if drawings_folder() is None else SAVED}"
         ).add_class("dp-question")
         self._message = ipywidgets.HTML().add_class("dp-message")
         self._undo = ipywidgets.Button(
@@ -100,27 +102,25 @@ class Correction(ipywidgets.Box):
         self.refresh()
 
     def refresh(self) -> None:
-        """Mark the answer's button once the pen is up; without an answer all are disabled."""
+        """Mark the answer's button once the pen is up."""
         if self.pad.pen_down:
             return
         if self._recalled is not self.pad.recognizer:
             self._recalled = self.pad.recognizer
             self._guarded(self._recall)()
-        found = self.pad.prediction
-        if found is not None and self._last and self._last.content is not self._content():
+        if self._last and self._last.content is not self.pad.content:
             self._say("")  # about the previous drawing
-        answer = None if found is None else found.label
-        chosen = self._last.record.label if self._last and found is not None else None
+        answer = getattr(self.pad.prediction, "label", None)
+        chosen = self._last.record.label if self._last else None
         for label, button in self._buttons.items():
-            right = label == answer
-            button.disabled = found is None
-            button.tooltip = ("Right: " if right else "Wrong: ") + f"this is {label_name(label)}"
-            (button.add_class if right else button.remove_class)("dp-answered")
+            (button.add_class if label == answer else button.remove_class)("dp-answered")
             (button.add_class if label == chosen else button.remove_class)("dp-chosen")
 
     def _button(self, label: int, layout: Any, style: Any) -> ipywidgets.Button:
-        name = "Not a digit" if label == NO_DIGIT else str(label)
-        button = ipywidgets.Button(description=name, layout=layout, style=style)
+        button = ipywidgets.Button(
+            description=label_name(label).capitalize(), tooltip=f"This is {label_name(label)}",
+            layout=layout, style=style,
+        )  # fmt: skip
         button.on_click(self._guarded(lambda _: self._label(label)))
         return button.add_class("dp-label")
 
@@ -130,12 +130,14 @@ class Correction(ipywidgets.Box):
 
     def _label(self, label: int) -> None:
         """Remember the drawing with its label, or change the label."""
-        content = self._content()
+        if not isinstance(self.pad.prediction, Prediction):
+            return
+        content = self.pad.content
         if self._last and self._last.content is content:
             record, before = self._last.record, self._last.record.label
             self._correct(LastCorrection(content, _relabel(record, label), before))
         else:
-            record = self._record(label)
+            record = self._record(label, self.pad.prediction)
             if drawings_folder() is not None:
                 DrawingFile().append(record)
             self._correct(LastCorrection(content, record, None))
@@ -172,24 +174,20 @@ class Correction(ipywidgets.Box):
         self.refresh()
         self._stored()
 
-    def _content(self) -> Any:
-        """The drawing: a new object after each change."""
-        return self.pad.traces if self.pad.image is None else self.pad.image
-
-    def _record(self, label: int) -> Drawing:
-        pad, found = self.pad, self.pad.prediction
+    def _record(self, label: int, found: Prediction) -> Drawing:
+        traces, image = self.pad.content
         prediction = {
             "probabilities": [*found.probabilities],
             "score": float(found.score),
             "rejected": bool(found.rejected),
         }
-        content: dict[str, Any] = (
-            {"strokes": from_zero(pad.traces)}
-            if pad.image is None
-            else {"picture": encode_picture(pad.image)}
-        )
-        weights = getattr(pad.recognizer, "weights", "")
-        return Drawing(label, prediction=prediction, weights=weights, **content)
+        weights = getattr(self.pad.recognizer, "weights", "")
+        return Drawing(
+            label,
+            strokes=from_zero(traces),
+            picture=b"" if image is None else encode_picture(image),
+            prediction=prediction, weights=weights,
+        )  # fmt: skip
 
     def _say(self, sentence: str, last: LastCorrection | None = None) -> None:
         """Show what was done, with an undo button if there is a last correction."""

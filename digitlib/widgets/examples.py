@@ -1,4 +1,4 @@
-"""Examples to try: two digits, a letter, and numbers made of these digits."""
+"""Examples to try: two digits, a letter, and a number made of the digits."""
 
 from __future__ import annotations
 
@@ -31,17 +31,6 @@ _LETTER = [
         (22, 8), (44, -2), (74, 4), (78, 34), (58, 52), (26, 52), (44, 56), (64, 80), (82, 102)
     ),
 ]
-EXAMPLES = {"3": _THREE, "7": _SEVEN, "R": _LETTER}
-ADVANCE = 110  # from one character of a number to the next
-
-
-def write(text: str) -> list[Stroke]:
-    """The strokes of several ``EXAMPLES`` side by side."""
-    return [
-        stroke + np.array([ADVANCE * place, 0.0])
-        for place, character in enumerate(text)
-        for stroke in EXAMPLES[character]
-    ]
-
-
-NUMBERS = {text: write(text) for text in ("37", "7337")}
+ADVANCE = 110  # from one digit of a number to the next
+_NUMBER = [*_THREE, *(stroke + np.array([ADVANCE, 0.0]) for stroke in _SEVEN)]
+EXAMPLES = {"3": _THREE, "7": _SEVEN, "R": _LETTER, "37": _NUMBER}

@@ -1,4 +1,4 @@
-"""HTML that explains a prediction: steps, saliency, feature maps, nearest digits.
+"""HTML that explains a prediction: sentences with a map, and more for those who want to know.
 
 The computations are in :mod:`digitlib.models.explain`.
 """
@@ -6,10 +6,9 @@ The computations are in :mod:`digitlib.models.explain`.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from IPython.display import HTML
@@ -18,28 +17,20 @@ from PIL import Image
 
 from digitlib.models.card import EMBEDDING
 from digitlib.models.display import ALT, answer_style, channel_legends, frame_url, image_url
-from digitlib.models.explain import Explainer
+from digitlib.models.explain import Explainer, TrainingDigit
+from digitlib.models.labels import label_name
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_channels
-from digitlib.preprocessing.frame import (
-    BOX_SIZE,
-    FRAME_SIZE,
-    Frame,
-    frame_steps,
-    frames_to_images,
-)
-from digitlib.preprocessing.strokes import PEN_WIDTH, drop_stray_taps
+from digitlib.preprocessing.frame import Frame, frame_steps, frames_to_images
 from digitlib.widgets.answers import PadRecognizer
-from digitlib.widgets.history import Stroke
 from digitlib.widgets.pad import DrawingPad
 
 View = tuple[str, str]  # HTML: a note for the heading, and the pictures
 
-STEPS = "Steps"
 MAPS = 12  # strongest feature maps shown per stage
 MAP_SIDE, MAP_GAP = 48, 2  # px of the picture: a multiple of every stage's side
-NEAREST = 10  # training digits; a wide page shows the first eight, in one row
+NEAREST = 8  # training digits
 STEP_SIDE = 192  # px; larger steps are reduced
 FOR, AGAINST = (214, 64, 50), (44, 123, 210)  # sRGB, safe for color-blind people
 GAP = 255  # the level between maps
@@ -47,42 +38,26 @@ GAP = 255  # the level between maps
 RAMP = ((0, 0, 0), (0, 58, 102), (0, 114, 178), (86, 180, 233), (255, 255, 255))
 _AT, _LEVELS = np.linspace(0, 1, len(RAMP)), np.linspace(0, 1, 256)
 HEAT = np.transpose([np.interp(_LEVELS, _AT, part) for part in np.transpose(RAMP)]).astype(np.uint8)
-NOTHING = "Nothing is drawn yet. Draw a digit to see how the network reads it."
-UNKNOWN = "Only the steps are available: this network does not provide its activations."
-LINE = 0.05  # times the pad's shorter side: width of the strokes
+NOTHING = "Draw a digit to see how the network reads it."
+ONE_DIGIT = "This panel explains one digit. Choose One digit above the answer."
+UNKNOWN = "Only the steps are available: this network doesn't provide its activations."
 INKED = 0.5  # brighter pixels are inside the outline
-
-
-@dataclass(frozen=True)
-class ReadDrawing:
-    """A drawing or picture, and its prediction.
-
-    Attributes:
-        prediction: the prediction for it.
-        strokes: ``(n, 2)`` arrays in px of the pad; empty for a picture.
-        picture: uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``, or None.
-        extent: width and height of the pad, px.
-    """
-
-    prediction: Prediction
-    strokes: Sequence[Stroke] = ()
-    picture: NDArray[np.uint8] | None = None
-    extent: tuple[int, int] = (400, 400)
-
-    @classmethod
-    def of(cls, pad: DrawingPad) -> ReadDrawing | None:
-        """The content of a pad; None while it has no prediction."""
-        if pad.prediction is None:
-            return None
-        return cls(pad.prediction, pad.strokes, pad.image, pad.extent)
+PARTS = (
+    ("upper left", "top", "upper right"),
+    ("left", "middle", "right"),
+    ("lower left", "bottom", "lower right"),
+)
+NARROW = 9  # px: a drawing that is narrower isn't divided across
+FELT = 0.01  # a smaller change of the confidence isn't mentioned
 
 
 def explain(pad: DrawingPad) -> HTML:
-    """All views of a pad's drawing, for a notebook; a sentence while nothing is drawn."""
+    """Everything about a pad's drawing, for a notebook; a sentence while nothing is drawn."""
     css = resources.files("digitlib.widgets.panels").joinpath("why.css").read_text(encoding="utf-8")
-    drawing, content = ReadDrawing.of(pad), f"<p>{NOTHING}</p>"
-    if drawing is not None:
-        content = explanation_html(make_explainer(pad.recognizer), drawing)
+    content = f"<p>{ONE_DIGIT if pad.number else NOTHING}</p>"
+    if isinstance(pad.prediction, Prediction):
+        explainer = make_explainer(pad.recognizer)
+        content = explanation_html(explainer, pad.prediction, pad.image, more=True)
     return HTML(f'{answer_style()}<style>{css}</style><div class="dp-answer">{content}</div>')
 
 
@@ -94,39 +69,149 @@ def make_explainer(recognizer: PadRecognizer) -> Explainer | None:
 
 
 def explanation_html(
-    explainer: Explainer | None, drawing: ReadDrawing, views: Sequence[str] | None = None
+    explainer: Explainer | None,
+    found: Prediction,
+    image: NDArray[np.uint8] | None = None,
+    *,
+    more: bool,
 ) -> str:
-    """The views of a drawing as one piece of HTML, styled by ``panels/why.css``.
+    """The explanation of a prediction as one piece of HTML, styled by ``panels/why.css``.
 
     Args:
-        explainer: for the recognizer that read it; None shows only the steps.
-        drawing: the drawing and its prediction.
-        views: names in ``VIEWS``; None means all. Other views are not computed.
+        explainer: for the recognizer that made it; None shows only the steps.
+        found: the prediction.
+        image: the picture, uint8 ``[H, W]`` or in color, if strokes weren't read.
+        more: show the steps and maps, too; otherwise they are not computed.
     """
-    page = ""
-    if views is None or STEPS in views:
-        page += _section(STEPS, *steps_html(drawing))
-    if explainer is not None:
-        shown = [name for name in EXPLANATIONS if views is None or name in views]
-        page += "".join(_section(name, *EXPLANATIONS[name](explainer, drawing)) for name in shown)
+    steps = _section("Steps", *steps_html(found, image)) if more or explainer is None else ""
+    page = steps if explainer is None else summary_html(explainer, found) + steps
+    if explainer is not None and more:
+        page += _section("Saliency", *saliency_html(explainer, found))
+        page += _section("Feature maps", *maps_html(explainer, found))
     return f'<div class="dp-explanation"><div class="dp-views">{page}</div></div>'
+
+
+# --- sentences -------------------------------------------------------------------------------
+
+
+def summary_html(explainer: Explainer, found: Prediction) -> str:
+    """Sentences, the ink that speaks for the answer, and the most similar training digits."""
+    (falls,) = explainer.occlusions(found.frame, [found.digit])
+    part = strongest_part(explainer.recognizer, found)
+    nearest = explainer.nearest(found.frame, NEAREST)
+    sentences = "".join(
+        f"<p>{sentence}</p>" for sentence in (reason(found, part), similar(found.digit, nearest))
+    )
+    picture = _saliency_svg(falls, found, f"the ink that speaks for {found.digit}", part)
+    tiles = "".join(
+        _tile(
+            f"<b>{each.label}</b>",
+            each.image,
+            f"training digit {each.row} of {each.source}, labeled {each.label}: "
+            f"similarity {each.similarity:.2f}",
+        )
+        for each in nearest
+    )
+    return (
+        f'<section class="dp-view dp-reason">{picture}<div>{sentences}</div></section>'
+        f'<section class="dp-view dp-nearest"><div>{tiles}</div></section>'
+    )
+
+
+class Part(NamedTuple):
+    """A part of a drawing, and what the network says without it.
+
+    Attributes:
+        name: where it is.
+        box: left, top, right and bottom in px of the frame.
+        probabilities: of the ten digits without the ink of this part.
+        rejected: without it, the rest is not a digit.
+    """
+
+    name: str
+    box: tuple[int, int, int, int]
+    probabilities: NDArray[np.float32]
+    rejected: bool
+
+
+def strongest_part(recognizer: Recognizer, found: Prediction) -> Part | None:
+    """The part, of up to nine, without which the answer is least probable; None for a dot."""
+    rows, columns = (_thirds(at) for at in np.nonzero(found.frame[0]))
+    parts, frames = [], []
+    for row, top, bottom in rows:
+        for column, left, right in columns:
+            frame = found.frame.copy()
+            frame[:, top:bottom, left:right] = 0
+            if frame[0].any():
+                parts.append((PARTS[row][column], (left, top, right, bottom)))
+                frames.append(frame)
+    if not frames:
+        return None
+    without = recognizer.predict_batch(np.array(frames))
+    weakest = int(without.probabilities[:, found.digit].argmin())
+    shares, rejected = without.probabilities[weakest], without.rejected[weakest]
+    return Part(*parts[weakest], shares, bool(rejected))
+
+
+def _thirds(at: NDArray[Any]) -> list[tuple[int, int, int]]:
+    """The thirds of a range of pixels: number, start and end; only the middle if it's narrow."""
+    low, high = int(at.min()), int(at.max()) + 1
+    if high - low < NARROW:
+        return [(1, low, high)]
+    edges = np.linspace(low, high, 4).round().astype(int).tolist()
+    return [(third, edges[third], edges[third + 1]) for third in range(3)]
+
+
+def reason(found: Prediction, part: Part | None) -> str:
+    """What speaks for the answer, and what would change it."""
+    digit = found.digit
+    colors = f"The ink in <b>red</b> speaks for {digit}, the ink in <b>blue</b> against it."
+    if found.because is not None:
+        label = label_name(found.because.label)
+        return f"You marked a similar drawing as {label}, so the pad says the same of this one."
+    if found.rejected:
+        return (
+            "The network doesn't take this for a digit. If it had to choose one, it would say "
+            f"{digit}. {colors}"
+        )
+    if part is None:
+        return colors
+    if part.rejected:
+        return f"{colors} Without the {part.name} part, it wouldn't look like a digit."
+    other = int(part.probabilities.argmax())
+    if other != digit:
+        return f"{colors} Without the {part.name} part, the answer would be {other}."
+    if part.probabilities[digit] < found.confidence - FELT:
+        return (
+            f"{colors} The {part.name} part matters most: without it, the network would be less "
+            "sure."
+        )
+    return f"{colors} Even without the {part.name} part, the answer would be {digit}."
+
+
+def similar(digit: int, nearest: Sequence[TrainingDigit]) -> str:
+    """How many of the most similar training digits have this label."""
+    count = sum(each.label == digit for each in nearest)
+    number = {0: "None", len(nearest): "All"}.get(count, str(count))
+    verb = "is" if count == 1 else "are"
+    return (
+        f"{number} of the {len(nearest)} most similar digits that the network learned from {verb} "
+        f"labeled {digit}."
+    )
 
 
 # --- views -----------------------------------------------------------------------------------
 
 
-def steps_html(drawing: ReadDrawing) -> View:
+def steps_html(found: Prediction, image: NDArray[np.uint8] | None) -> View:
     """From the pen, or from the picture, to what the network is given."""
-    if drawing.picture is not None:
-        steps = _picture_steps(drawing.picture)
+    if image is not None:
+        steps = _picture_steps(image)
         return "from the picture to the frame", "".join(map(_tile, steps, steps.values()))
-    prediction = drawing.prediction
-    page = _figure(strokes_svg(drawing.strokes, drawing.extent), "strokes")
-    page += _figure(placed_svg(drawing.strokes, prediction.frame), "centered")
-    page += _tile("frame", frames_to_images(prediction.frame), "the 28 by 28 frame")
-    if not prediction.frame[1:].any():
+    page = _tile("frame", frames_to_images(found.frame), "the 28 by 28 frame")
+    if not found.frame[1:].any():
         return "from the pen to the frame", page
-    for name, picture in picture_channels(prediction.frame).items():
+    for name, picture in picture_channels(found.frame).items():
         page += _tile(name, picture, ALT[name])
     legends = channel_legends().items()
     return "".join(f"<span><span>{name}</span> {legend}</span>" for name, legend in legends), page
@@ -146,24 +231,28 @@ def _reduced(step: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def saliency_html(explainer: Explainer, drawing: ReadDrawing) -> View:
-    """The ink that supports the prediction, and the ink that supports the second digit."""
-    prediction, page = drawing.prediction, ""
-    digits = [digit for digit, _ in prediction.top(2)]
-    maps = explainer.occlusions(prediction.frame, digits)
-    for digit, falls in zip(digits, maps, strict=True):
+def saliency_html(explainer: Explainer, found: Prediction) -> View:
+    """The ink that speaks for the answer, and the ink that speaks for the second digit."""
+    page, digits = "", [digit for digit, _ in found.top(2)]
+    for digit, falls in zip(digits, explainer.occlusions(found.frame, digits), strict=True):
         name = f"as {digit}"
         about = f"read {name}: the strongest ink moves the log-odds by {np.abs(falls).max():.1f}"
-        page += _figure(_saliency_svg(falls, prediction, about), name)
+        page += _figure(_saliency_svg(falls, found, about), name)
     return '<span class="dp-for">for</span><span class="dp-against">against</span>', page
 
 
-def _saliency_svg(falls: NDArray[Any], prediction: Prediction, about: str) -> str:
-    """The map under the outline of the ink."""
+def _saliency_svg(
+    falls: NDArray[Any], prediction: Prediction, about: str, part: Part | None = None
+) -> str:
+    """The map under the outline of the ink, and a box around a part."""
+    box = ""
+    if part is not None:
+        left, top, right, bottom = part.box
+        box = f'<rect x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"/>'
     return (
         f'<svg viewBox="0 0 28 28" role="img" aria-label="{about}"><title>{about}</title>'
         f'<image href="{frame_url(saliency_picture(falls))}" width="28" height="28"/>'
-        f'<path d="{outline_path(prediction.frame)}"/></svg>'
+        f'<path d="{outline_path(prediction.frame)}"/>{box}</svg>'
     )
 
 
@@ -174,9 +263,9 @@ def saliency_picture(falls: NDArray[Any]) -> NDArray[np.uint8]:
     return np.concatenate([colors, 255 * strength[..., None]], axis=2).round().astype(np.uint8)
 
 
-def maps_html(explainer: Explainer, drawing: ReadDrawing) -> View:
+def maps_html(explainer: Explainer, found: Prediction) -> View:
     """The strongest feature maps of each stage in a row."""
-    stages = explainer.feature_maps(drawing.prediction.frame)
+    stages = explainer.feature_maps(found.frame)
     rows = (_stage(name, maps) for name, maps in stages.items() if maps.ndim == 3)
     return "the most active of each stage", "".join(rows)
 
@@ -212,28 +301,6 @@ def heat_url(levels: NDArray[np.uint8]) -> str:
     return image_url(image, transparency=GAP)
 
 
-def nearest_html(explainer: Explainer, drawing: ReadDrawing) -> View:
-    """The training digits most similar to the frame, nearest first."""
-    page = "".join(
-        _tile(
-            f"<b>{digit.label}</b> {digit.source.upper()}",
-            digit.image,
-            f"training digit {digit.row} of {digit.source}, labeled {digit.label}: "
-            f"similarity {digit.similarity:.2f}",
-        )
-        for digit in explainer.nearest(drawing.prediction.frame, NEAREST)
-    )
-    return "the most similar training digits", page
-
-
-EXPLANATIONS: Mapping[str, Callable[[Explainer, ReadDrawing], View]] = {
-    "Saliency": saliency_html,
-    "Feature maps": maps_html,
-    "Nearest digits": nearest_html,
-}
-VIEWS = (STEPS, *EXPLANATIONS)
-
-
 # --- SVG and HTML ----------------------------------------------------------------------------
 
 
@@ -251,51 +318,6 @@ def _figure(picture: str, name: str) -> str:
     return f"<figure>{picture}<figcaption>{name}</figcaption></figure>"
 
 
-def strokes_svg(strokes: Sequence[Stroke], extent: tuple[int, int]) -> str:
-    """Strokes on a pad, each with a dot at its start; spurious strokes are pale."""
-    kept = {array.tobytes() for array in drop_stray_taps(strokes)}
-    width = LINE * min(extent)
-    lines = ""
-    for stroke in strokes:
-        stray = "" if np.asarray(stroke, float).tobytes() in kept else ' class="dp-stray"'
-        x, y = stroke[0]
-        lines += f'<polyline{stray} points="{_points_text(stroke)}"/>'
-        lines += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{0.7 * width:.1f}"/>'
-    about = f"{len(strokes)} {'stroke' if len(strokes) == 1 else 'strokes'}, as drawn"
-    return _svg(extent, width, lines, about)
-
-
-def placed_svg(strokes: Sequence[Stroke], frame: Frame) -> str:
-    """Strokes scaled to the frame's box and moved to its center of mass."""
-    lines = "".join(
-        f'<polyline points="{_points_text(stroke, 2)}"/>'
-        for stroke in place_strokes(strokes, frame)
-    )
-    left, top = box_corner(frame)
-    box = f'<rect x="{left}" y="{top}" width="{BOX_SIZE}" height="{BOX_SIZE}"/>'
-    middle = '<circle cx="14.5" cy="14.5" r="1"/>'
-    about = "scaled to a box of 20 by 20 pixels, center of mass at the middle of the frame"
-    return _svg((FRAME_SIZE, FRAME_SIZE), PEN_WIDTH, box + lines + middle, about)
-
-
-def place_strokes(strokes: Sequence[Stroke], frame: Frame) -> list[Stroke]:
-    """The strokes in px of the frame, where :func:`strokes.render` draws them."""
-    kept = drop_stray_taps(strokes)
-    points = np.concatenate(kept)
-    low, high = points.min(axis=0), points.max(axis=0)
-    extent = float((high - low).max())
-    scale = (BOX_SIZE - PEN_WIDTH) / extent if extent else 0.0
-    middle = np.array(box_corner(frame)) + BOX_SIZE / 2
-    return [(stroke - (low + high) / 2) * scale + middle for stroke in kept]
-
-
-def box_corner(frame: Frame) -> tuple[int, int]:
-    """Left and top of the 20x20 box around the middle of the frame's ink."""
-    rows, columns = np.nonzero(frame[0])
-    left, top = ((int(at.min()) + int(at.max()) + 1 - BOX_SIZE) / 2 for at in (columns, rows))
-    return round(left), round(top)
-
-
 def outline_path(frame: Frame) -> str:
     """The outline of the ink as the ``d`` of an SVG path."""
     inked = np.pad(frame[0] > INKED, 1).astype(np.int8)
@@ -303,16 +325,3 @@ def outline_path(frame: Frame) -> str:
     flat = (f"M{x - 1} {y}h1" for y, x in zip(*down, strict=True))
     upright = (f"M{x} {y - 1}v1" for y, x in zip(*across, strict=True))
     return "".join((*flat, *upright))
-
-
-def _points_text(stroke: Stroke, digits: int = 1) -> str:
-    """Points in SVG syntax; a dot becomes a line of length 0 with round ends."""
-    points = stroke if len(stroke) > 1 else np.repeat(stroke, 2, axis=0)
-    return " ".join(f"{x:.{digits}f},{y:.{digits}f}" for x, y in points)
-
-
-def _svg(extent: tuple[int, int], width: float, content: str, about: str) -> str:
-    return (
-        f'<svg class="dp-pen" viewBox="0 0 {extent[0]} {extent[1]}" stroke-width="{width:g}" '
-        f'role="img" aria-label="{about}"><title>{about}</title>{content}</svg>'
-    )

@@ -1,4 +1,4 @@
-"""Pen strokes with undo and redo, without any widget."""
+"""Pen strokes or a picture with undo and redo, without any widget."""
 
 from __future__ import annotations
 
@@ -12,43 +12,44 @@ Point = Sequence[float]  # x right, y down, in px of the pad; a pointer adds ms 
 Stroke = NDArray[np.float64]  # [n, 2] points
 
 
-class HistoryStep(NamedTuple):
-    """A change at the end of the drawing: the strokes removed and the strokes added."""
+class Content(NamedTuple):
+    """What a pad shows: strokes, or a picture (uint8, ``[H, W]`` or in color), or nothing."""
 
-    removed: list[Stroke]
-    added: list[Stroke]
+    traces: list[Stroke]
+    image: NDArray[np.uint8] | None = None
 
 
-class StrokeHistory:
-    """The strokes of a drawing, the stroke in progress, and the steps to undo and redo.
+class History:
+    """The content of a pad, the stroke in progress, and the steps to undo and redo.
 
     Each stroke, replacement and clearing is one undo step. You can undo a clearing until something
     new is drawn on the empty canvas.
 
     Attributes:
-        traces: all strokes with the one in progress, ``[n, 2]``, or ``[n, 4]`` with ms and
-            pressure; a new list after each change.
-        strokes: the same without ms and pressure.
+        content: the current content; its list of strokes is a new one after each change. Strokes
+            are ``[n, 2]``, or ``[n, 4]`` with ms and pressure, and include the one in progress.
+        pen_down: the last stroke is in progress.
     """
 
     def __init__(self) -> None:
-        self.traces: list[Stroke] = []
-        self.strokes: list[Stroke] = []
-        self._open = False  # the last stroke is in progress
-        self._past: list[HistoryStep] = []  # steps to undo, the newest last
-        self._future: list[HistoryStep] = []  # steps to redo
+        self.content = Content([])
+        self.pen_down = False
+        self._past: list[Content] = []  # to undo, the newest last
+        self._future: list[Content] = []  # to redo
 
     def __repr__(self) -> str:
         steps = f"{len(self._past)} to undo, {len(self._future)} to redo"
-        return f"StrokeHistory({len(self.traces)} strokes, {steps})"
+        return f"History({len(self.content.traces)} strokes, {steps})"
 
     @property
-    def pen(self) -> tuple[float, float] | None:
-        """Last point of the stroke in progress, or None."""
-        if not self._open:
-            return None
-        x, y = self.strokes[-1][-1]
-        return float(x), float(y)
+    def empty(self) -> bool:
+        """There are no strokes and no picture."""
+        return not self.content.traces and self.content.image is None
+
+    @property
+    def strokes(self) -> list[Stroke]:
+        """The strokes without ms and pressure, ``[n, 2]``."""
+        return [trace[:, :2] for trace in self.content.traces]
 
     @property
     def can_undo(self) -> bool:
@@ -61,69 +62,59 @@ class StrokeHistory:
         return bool(self._future)
 
     def begin(self, *points: Point) -> None:
-        """Start a stroke; a stroke in progress ends here."""
-        self._step([], [np.array(points, float)])
-        self._open = True
+        """Start a stroke, which replaces a picture; a stroke in progress ends here."""
+        self._step(Content([*self.content.traces, np.array(points, float)]))
+        self.pen_down = True
 
     def add(self, *points: Point) -> bool:
         """Continue the stroke; False if none is in progress."""
-        if not self._open:
-            return False
-        stroke = np.concatenate([self.traces[-1], np.array(points, float)])
-        self._past[-1] = HistoryStep([], [stroke])
-        self._swap(1, [stroke])
-        return True
+        if self.pen_down:
+            *others, last = self.content.traces
+            stroke = np.concatenate([last, np.array(points, float)])
+            self.content = Content([*others, stroke])
+        return self.pen_down
 
     def end(self) -> bool:
         """End the stroke; False if none is in progress."""
-        in_progress, self._open = self._open, False
+        in_progress, self.pen_down = self.pen_down, False
         return in_progress
 
     def cancel(self) -> bool:
         """Remove the stroke in progress without an undo step; False if there is none."""
         if in_progress := self.end():
-            self._past.pop()
-            self._swap(1, [])
+            self.content = self._past.pop()
         return in_progress
 
-    def replace(self, strokes: Sequence[Stroke]) -> None:
-        """Set another drawing as one step, unless both are empty."""
-        self._open = False
-        if strokes or self.traces:
-            self._step(self.traces, [*strokes])
+    def replace(self, strokes: Sequence[Stroke], image: NDArray[np.uint8] | None = None) -> None:
+        """Set other content as one step, unless both are empty."""
+        self.pen_down = False
+        if strokes or image is not None or not self.empty:
+            self._step(Content([*strokes], image))
 
     def clear(self) -> None:
-        """Remove all strokes as one step."""
+        """Remove everything as one step."""
         self.replace([])
 
     def undo(self) -> None:
         """Undo the last step, if any."""
-        self._open = False
+        self.pen_down = False
         if self._past:
-            step = self._past.pop()
-            self._future.append(step)
-            self._swap(len(step.added), step.removed)
+            self._future.append(self.content)
+            self.content = self._past.pop()
 
     def redo(self) -> None:
         """Redo the last step, if any."""
-        self._open = False
+        self.pen_down = False
         if self._future:
-            step = self._future.pop()
-            self._past.append(step)
-            self._swap(len(step.removed), step.added)
+            self._past.append(self.content)
+            self.content = self._future.pop()
 
-    def _step(self, removed: list[Stroke], added: list[Stroke]) -> None:
-        if not self.traces:
+    def _step(self, content: Content) -> None:
+        if self.empty:
             self._past.clear()
-        self._past.append(HistoryStep(removed, added))
+        self._past.append(self.content)
         self._future.clear()
-        self._swap(len(removed), added)
-
-    def _swap(self, removed: int, added: list[Stroke]) -> None:
-        """Replace the last strokes."""
-        keep = len(self.traces) - removed
-        self.traces = [*self.traces[:keep], *added]
-        self.strokes = [*self.strokes[:keep], *(trace[:, :2] for trace in added)]
+        self.content = content
 
 
 def from_zero(traces: Sequence[Stroke]) -> list[Stroke]:

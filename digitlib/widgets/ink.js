@@ -13,13 +13,15 @@ const REST = 4; // px: a resting hand moves less
 const SHARPNESS = 2; // canvas pixels per px, as on the canvas below
 const MARGIN = 0.5; // times the canvas: points farther outside are clipped
 
-const KEYS = {z: "undo", Z: "redo", y: "redo", Y: "redo"};
+const KEYS = {z: "undo", Z: "redo", y: "redo", Y: "redo"}; // with Ctrl or Cmd
+const PLAIN_KEYS = {Delete: "clear", Backspace: "clear", Escape: "clear"};
+const EDITORS = "input, textarea, select, [contenteditable]"; // they have an undo of their own
 const BUTTONS = {"dp-undo": "undo", "dp-redo": "redo", "dp-clear": "clear"};
 
 const NOTES = {
   busy: "The kernel is busy. Your ink is kept.",
   lost: "Connection lost. Your ink is kept.",
-  restarted: "The kernel has restarted. Run the cells again.",
+  restarted: "The kernel has restarted. To draw again, click here and press Shift+Enter.",
   ended: "The connection has ended. Reload the page.",
 };
 
@@ -51,7 +53,8 @@ export function toPoint(event, box, extent) {
 
 /** The step that a key press asks for, if any. */
 export function stepOfKey({key, ctrlKey, metaKey, altKey, shiftKey}) {
-  if (!(ctrlKey || metaKey) || altKey) return undefined;
+  if (altKey) return undefined;
+  if (!(ctrlKey || metaKey)) return PLAIN_KEYS[key];
   return KEYS[shiftKey ? key.toUpperCase() : key];
 }
 
@@ -183,20 +186,26 @@ export class Outbox extends EventTarget {
 class Layer {
   #strokes = []; // {points, end: number of its last event}
   #active = null; // the drawing pointer: {id, type, rank, stroke}
+  #last = false; // the last press in the page was on this pad
 
   constructor(model, el, outbox) {
     Object.assign(this, {el, outbox, extent: model.get("extent"), color: model.get("color")});
     el.classList.add("dp-ink");
     el.tabIndex = 0;
     el.setAttribute("role", "application");
-    const [width, height] = this.extent;
-    el.setAttribute("aria-label", `Canvas: draw ${width > height ? "a row of digits" : "a digit"}`);
+    el.setAttribute("aria-label", "Canvas: draw here with mouse, pen or finger");
     this.canvas = document.createElement("canvas");
     [this.canvas.width, this.canvas.height] = this.extent.map(side => SHARPNESS * side);
     this.note = document.createElement("p");
     this.note.className = "dp-note";
     this.note.setAttribute("role", "status");
-    el.replaceChildren(this.canvas, this.note);
+    this.answer = document.createElement("p"); // for screen readers
+    this.answer.className = "dp-spoken";
+    this.answer.setAttribute("aria-live", "polite");
+    el.replaceChildren(this.canvas, this.note, this.answer);
+    this.speak = () => { this.answer.textContent = model.get("said") ?? ""; };
+    model.on("change:said", this.speak);
+    this.model = model;
     this.#hold([]);
     this.#listen();
     this.#say();
@@ -215,7 +224,10 @@ class Layer {
     on(this.outbox, "applied", ({detail}) => this.#applied(detail));
     on(this.outbox, "trouble", () => this.#say());
     // This view is not inside the pad yet; its first event is.
-    on(window, "keydown", event => this.#adopt(event.target), {capture: true});
+    on(window, "keydown", event => this.#keyInPage(event), {capture: true});
+    on(window, "pointerdown", ({target}) => {
+      this.#last = Boolean(this.el.closest(".dp-pad")?.contains(target));
+    }, {capture: true});
     on(window, "click", event => this.#press(event), {capture: true});
     on(window, "focusin", event => this.#skip(event.target));
   }
@@ -241,6 +253,7 @@ class Layer {
 
   remove() {
     this.controller.abort();
+    this.model.off("change:said", this.speak);
   }
 
   // --- pen before finger before palm ---------------------------------------------------------
@@ -360,21 +373,30 @@ class Layer {
 
   // --- keys and buttons ----------------------------------------------------------------------
 
-  /** Listen to keys in the whole pad: undo and redo work, and no plain key reaches JupyterLab. */
-  #adopt(target) {
+  /** Listen to the keys of the whole pad. Ctrl+Z also works while nothing else can use it. */
+  #keyInPage(event) {
     const pad = this.el.closest(".dp-pad");
-    if (this.pad || !pad?.contains(target)) return;
-    this.pad = pad;
-    const {signal} = this.controller;
-    pad.addEventListener("keydown", event => this.#key(event), {signal});
+    if (pad?.contains(event.target)) {
+      if (this.pad) return;
+      this.pad = pad;
+      pad.addEventListener("keydown", each => this.#key(each), {signal: this.controller.signal});
+      return;
+    }
+    const free = event.target === document.body && this.#last;
+    const under = pad?.matches(":hover") && !event.target.closest?.(EDITORS);
+    if ((event.ctrlKey || event.metaKey) && (free || under)) this.#key(event);
   }
 
+  /** Take the keys for the drawing, and no plain key reaches JupyterLab. */
   #key(event) {
+    if (this.outbox.trouble === "restarted") return; // the cell is run again by key
     const command = event.ctrlKey || event.metaKey;
-    const action = stepOfKey(event);
+    const forDrawing = command || event.target.closest(".dp-body");
+    const action = forDrawing && stepOfKey(event);
     if (action) {
       event.preventDefault();
-      this.outbox.push({do: action});
+      if (event.key === "Escape" && this.#active) this.#withdraw();
+      else this.outbox.push({do: action});
     }
     if (action || !command) event.stopPropagation();
   }

@@ -29,13 +29,16 @@ class InkLayer(anywidget.AnyWidget):
     example after a lost connection or while the kernel was busy.
 
     Args:
-        extent: width and height of the canvas, px of the pad.
+        size: width and height of the canvas, px of the pad.
         brush: width of the ink, px of the pad.
         color: CSS color of the ink.
         apply: called with the page's name and the new events of a message, before they are
             acknowledged; returns whether that page's stroke is in progress.
         then: called after that.
         guard: wraps the message handler.
+
+    Attributes:
+        said: the answer in words, which the page reads out to screen readers.
     """
 
     _esm = Path(__file__).with_name("ink.js")
@@ -43,10 +46,11 @@ class InkLayer(anywidget.AnyWidget):
     extent = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
     brush = traitlets.Int().tag(sync=True)
     color = traitlets.Unicode().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
-        extent: tuple[int, int],
+        size: int,
         brush: int,
         color: str,
         *,
@@ -54,7 +58,7 @@ class InkLayer(anywidget.AnyWidget):
         then: Callable[[], None],
         guard: Guard,
     ) -> None:
-        super().__init__(extent=extent, brush=brush, color=color)
+        super().__init__(extent=(size, size), brush=brush, color=color)
         self._apply, self._then = apply, then
         self._applied: dict[str, int] = {}  # number of events by page
         self.observe(lambda _: self._answer("", False), "brush")

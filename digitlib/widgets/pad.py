@@ -22,40 +22,48 @@ from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.numbers.reading import Reading
 from digitlib.preprocessing import strokes as pen
-from digitlib.widgets.answers import DigitAnswer, NumberAnswer, PadRecognizer
+from digitlib.widgets.answers import (
+    PadRecognizer,
+    are_several,
+    boxes_html,
+    digit_html,
+    number_html,
+    spoken,
+)
 from digitlib.widgets.callbacks import LOCK, Guard, guarded
 from digitlib.widgets.canvas import INK, PenCanvas, as_traces, fit_to_canvas
-from digitlib.widgets.history import StrokeHistory
-from digitlib.widgets.html import picture_html, style_html
+from digitlib.widgets.history import Content, History
+from digitlib.widgets.html import check_picture, picture_html, style_html
 from digitlib.widgets.ink import InkLayer
 from digitlib.widgets.toolbar import ExampleButtons, Toolbar
 
 PREDICT_EVERY = 0.06  # s between predictions while the pen is down: 16 per second look smooth
-SLOW = "This page could not load anywidget, so the ink appears with a delay."
+MODES = {"One digit": False, "Number": True}
 
 
 class DrawingPad(ipywidgets.Box):
-    """A canvas for one digit with the prediction beside it, or a wide canvas for a number.
+    """A canvas for one digit, or for a number, with the prediction beside it.
 
     Args:
         recognizer: reads the strokes; None loads the bundled network.
-        size: width of the canvas in its own px, at most as wide on screen. It is smaller on screen
-            if the answer would otherwise be out of view. None is 400, or 700 for a wide canvas.
-        brush: width of the ink in the same px; the prediction does not depend on it. None is 22,
-            or 12 for a wide canvas.
+        size: width and height of the canvas in its own px. On screen, it grows to 1.4 times that
+            where there is room, and shrinks where the answer would otherwise be out of view.
+        brush: width of the ink in the same px; the prediction does not depend on it.
         top_k: number of highlighted bars, of the ten.
-        wide: the canvas is 2.5 times as wide as high, and the pad reads a row of digits.
+        number: read a number; users can switch.
 
-    Attributes (observable traits, read-only; use the methods to change the drawing):
+    Attributes (observable traits; all but ``number`` are read-only):
+        number: the pad reads whole numbers, not one digit.
         strokes: list of ``(n, 2)`` arrays in px of the canvas, x right, y down; a new list after
             each change of the drawing.
         image: the picture shown and read instead of strokes, uint8 ``[H, W]``, ``[H, W, 3]`` or
             ``[H, W, 4]``, or None.
-        prediction: the ``Prediction`` for the drawing or picture (a ``Reading`` for a wide pad),
-            or None.
+        prediction: the ``Prediction`` for the drawing or picture (a ``Reading`` for a number), or
+            None.
         error: a sentence that says why there is no prediction; empty without a failure.
     """
 
+    number = traitlets.Bool(False)
     strokes: traitlets.List[Any] = traitlets.List(read_only=True)
     image = traitlets.Any(None, allow_none=True, read_only=True)
     prediction = traitlets.Any(None, allow_none=True, read_only=True)
@@ -65,52 +73,38 @@ class DrawingPad(ipywidgets.Box):
         self,
         recognizer: PadRecognizer | None = None,
         *,
-        size: int | None = None,
-        brush: int | None = None,
+        size: int = 400,
+        brush: int = 22,
         top_k: int = 3,
-        wide: bool = False,
+        number: bool = False,
     ) -> None:
-        kind = NumberAnswer if wide else DigitAnswer
-        width = size or kind.size
-        extent = width, round(width / kind.aspect)
-        self._answer = NumberAnswer(extent) if wide else DigitAnswer(top_k)
+        self.size, self._top_k = size, top_k
         self._recognizer: PadRecognizer = recognizer or Recognizer.load()
         self._answered: list[Callable[[], None]] = []
-        self._history = StrokeHistory()
+        self._history = History()
         self._reading = Throttle(self._predict, PREDICT_EVERY, self._guarded)
-        self._tools = Toolbar(
-            brush or kind.brush,
-            undo=self._guarded(self.undo), redo=self._guarded(self.redo),
-            clear=self._guarded(self.clear), set_brush=self._guarded(self._set_brush),
-        )  # fmt: skip
-        self._canvas = PenCanvas(
-            self._history, extent, self._tools.brush.value,
-            changed=self._edited, guard=self._guarded,
-        )  # fmt: skip
-        self._canvas.on_key_down(self._guarded(self._key))
+        self._tools = Toolbar(brush, self._guarded(self._set_brush))
+        self._canvas = PenCanvas(self._history, size, brush, self._guarded)
         self._layer = InkLayer(
-            extent, self._canvas.brush, INK,
+            size, brush, INK,
             apply=self._canvas.apply, then=self._edited, guard=self._guarded,
         )  # fmt: skip
-        # The canvas gets events only if the page has no ink layer, which would cover it.
-        self._canvas.on_mouse_down(self._guarded(self._say_slow))
-        self._canvas.on_touch_start(self._guarded(self._say_slow))
-        self._slow = ipywidgets.HTML(SLOW, layout=ipywidgets.Layout(display="none"))
-        self._slow.add_class("dp-note").add_class("dp-slow")
-        box = ipywidgets.Box
         self._picture = ipywidgets.HTML().add_class("dp-image")
-        parts = [self._picture, self._canvas, self._layer, *self._answer.over, self._slow]
-        paper = box(parts).add_class("dp-paper")
-        left = box([paper, self._tools]).add_class("dp-left")
-        tries = ExampleButtons(self._guarded(self.draw), kind.examples)
-        right = box([self._answer.widget, tries]).add_class("dp-right")
-        look = style_html(extent, next(iter(kind.examples.values())))
-        style = ipywidgets.HTML(look, layout=ipywidgets.Layout(display="none"))
+        self._boxes = ipywidgets.HTML().add_class("dp-boxes")
+        self._result = ipywidgets.HTML().add_class("dp-result")
+        self._modes = ipywidgets.RadioButtons(options=MODES).add_class("dp-modes")
+        box = ipywidgets.Box
+        parts = [self._picture, self._canvas, self._layer, self._boxes]
+        left = box([box(parts).add_class("dp-paper"), self._tools]).add_class("dp-left")
+        examples = ExampleButtons(self._guarded(self.draw))
+        right = box([self._modes, self._result, examples]).add_class("dp-right")
+        style = ipywidgets.HTML(style_html(size), layout=ipywidgets.Layout(display="none"))
         super().__init__([box([left, right]).add_class("dp-body"), style])
         self.add_class("dp-pad")
-        if wide:
-            self.add_class("dp-wide")
+        traitlets.link((self, "number"), (self._modes, "value"))
+        self.observe(self._guarded(self._switch_mode), "number")
         self._redraw()
+        self.number = number
 
     def __repr__(self) -> str:
         """Text that a notebook shows instead of the pad while no kernel runs."""
@@ -134,11 +128,11 @@ class DrawingPad(ipywidgets.Box):
         except BlankDrawingError:
             arrays = []
         with LOCK:
-            self._history.replace(fit_to_canvas(arrays, self._canvas.extent))
+            self._history.replace(fit_to_canvas(arrays, self.size))
             self._redraw()
 
     def show_image(self, image: NDArray[np.uint8] | None) -> None:
-        """Show and read a picture instead of strokes, until something is drawn or cleared.
+        """Show and read a picture instead of strokes, as one step that can be undone.
 
         Args:
             image: uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``; None removes the picture.
@@ -146,16 +140,14 @@ class DrawingPad(ipywidgets.Box):
         Raises:
             ValueError: the shape or type is different.
         """
-        shown = "" if image is None else picture_html(image)
+        if image is not None:
+            check_picture(image)
         with LOCK:
-            self._history.clear()
-            self._canvas.redraw()
-            self._picture.value = shown
-            self.set_trait("image", image)
-            self._changed()
+            self._history.replace([], image)
+            self._redraw()
 
     def undo(self) -> None:
-        """Undo the last stroke, ``draw`` or ``clear``, if any."""
+        """Undo the last stroke, ``draw``, ``show_image`` or ``clear``, if any."""
         with LOCK:
             self._history.undo()
             self._redraw()
@@ -167,31 +159,30 @@ class DrawingPad(ipywidgets.Box):
             self._redraw()
 
     def clear(self) -> None:
-        """Remove all strokes; ``undo`` restores them."""
+        """Remove the drawing or picture; ``undo`` restores it."""
         with LOCK:
             self._history.clear()
             self._redraw()
 
     def picture(self) -> NDArray[np.uint8]:
-        """The drawing as a picture: dark ink on white, uint8 ``[height, width]``."""
-        width, height = self.extent
-        ink = pen.rasterize(self.strokes, (height, width), self._canvas.brush)
+        """The drawing as a picture: dark ink on white, uint8 ``[size, size]``."""
+        ink = pen.rasterize(self.strokes, (self.size, self.size), self._canvas.brush)
         return np.rint(255 * (1 - ink)).astype(np.uint8)
 
     @property
-    def extent(self) -> tuple[int, int]:
-        """Width and height of the canvas in its own px."""
-        return self._canvas.extent
+    def content(self) -> Content:
+        """The strokes, as :attr:`traces`, and the picture: a new object after each change."""
+        return self._history.content
 
     @property
     def traces(self) -> list[NDArray[np.float64]]:
         """The strokes as ``(n, 4)`` arrays of x, y, ms and pressure; ``(n, 2)`` from ``draw``."""
-        return self._history.traces
+        return self._history.content.traces
 
     @property
     def pen_down(self) -> bool:
         """A stroke is in progress."""
-        return self._history.pen is not None
+        return self._history.pen_down
 
     @property
     def recognizer(self) -> PadRecognizer:
@@ -222,45 +213,53 @@ class DrawingPad(ipywidgets.Box):
         self._edited()
 
     def _edited(self) -> None:
-        """The strokes have changed; they replace a picture."""
-        if self.image is not None:
-            self._picture.value = ""
-            self.set_trait("image", None)
-        self._changed()
-
-    def _changed(self) -> None:
-        """Notify observers and read the drawing: soon while the pen is down, otherwise now."""
+        """The content has changed: notify observers, and read it soon (pen down) or now."""
+        image = self._history.content.image
+        if image is not self.image:
+            self._picture.value = "" if image is None else picture_html(image)
+            self.set_trait("image", image)
         self.set_trait("strokes", self._history.strokes)
-        if self._history.pen:
+        if self._history.pen_down:
             self._reading.request()
         else:
             self._reading.now()
 
     def _predict(self) -> None:
         """Read the drawing and show the result or the failure."""
-        prediction: Prediction | Reading | None = None
-        image, error = self.image, ""
+        found: Prediction | Reading | None = None
+        error, several = "", False
         try:
-            if isinstance(self._answer, NumberAnswer) and (image is not None or self.strokes):
-                prediction = self._recognizer.read(self.strokes if image is None else image)
-            elif image is not None:
-                prediction = self._recognizer.predict(image)
+            if self.number and not self._history.empty:
+                found = self._recognizer.read(self.strokes if self.image is None else self.image)
+            elif self.image is not None:
+                found = self._recognizer.predict(self.image)
             elif self.strokes:
-                prediction = self._recognizer.predict_strokes(self.strokes)
+                found = self._recognizer.predict_strokes(self.strokes)
         except BlankDrawingError as problem:
-            error = "" if image is None else str(problem)
+            error = "" if self.image is None else str(problem)
         except Exception as problem:
-            what = "drawing" if image is None else "picture"
+            what = "drawing" if self.image is None else "picture"
             error = f"The {what} could not be read: {problem}"
-        self._show(prediction, error)
-
-    def _show(self, prediction: Prediction | Reading | None, error: str) -> None:
-        self._tools.update(self._history, shows_image=self.image is not None)
-        self._answer.show(prediction, error, self.pen_down, self.strokes)
+        if isinstance(found, Prediction) and found.rejected:
+            several = are_several(self._recognizer, self.strokes, self.image)
+        self._tools.update(self._history)
+        self._show(found, error, several)
         self.set_trait("error", error)
-        self.set_trait("prediction", prediction)  # last: its observers may be slow
+        self.set_trait("prediction", found)  # last: its observers may be slow
         for callback in self._answered:
             callback()
+
+    def _show(self, found: Prediction | Reading | None, error: str, several: bool = False) -> None:
+        state = "down" if self.pen_down else "up"
+        reading = found if isinstance(found, Reading) else None
+        digit = found if isinstance(found, Prediction) else None
+        if self.number:
+            self._result.value = number_html(reading, error, pen=state)
+        else:
+            self._result.value = digit_html(digit, error, self._top_k, pen=state, several=several)
+        self._boxes.value = boxes_html(reading, self.size, in_picture=self.image is not None)
+        if not self.pen_down:
+            self._layer.said = spoken(found, error, several=several)
 
     def _guarded(self, action: Callable[..., None]) -> Callable[..., None]:
         """A callback that holds the lock and shows a failure in the pad."""
@@ -268,15 +267,14 @@ class DrawingPad(ipywidgets.Box):
 
     def _fail(self, problem: Exception) -> None:
         error = f"The pad failed: {type(problem).__name__}: {problem}"
-        self._answer.show(self.prediction, error, self.pen_down, self.strokes)
+        self._show(self.prediction, error)
         self.set_trait("error", error)
 
-    def _say_slow(self, *_: Any) -> None:
-        self._slow.layout.display = None
-
-    def _key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
-        if (ctrl or meta) and key.lower() in ("z", "y"):
-            (self.redo if shift or key.lower() == "y" else self.undo)()
+    def _switch_mode(self, _: Any) -> None:
+        """Several digits need thinner ink."""
+        (self.add_class if self.number else self.remove_class)("dp-numbers")
+        self._tools.brush.value = self._tools.widths[f"{'thin' if self.number else 'medium'} brush"]
+        self.read_again()
 
     def _set_brush(self, width: int) -> None:
         self._canvas.brush = self._layer.brush = width

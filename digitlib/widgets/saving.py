@@ -1,4 +1,4 @@
-"""Two links beside the brushes that save the drawing: as a PNG, and as JSON with its prediction."""
+"""Two links below the pad that save the drawing: as a PNG, and as JSON with its prediction."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from digitlib.datasets.drawing import encode_picture
 from digitlib.models.recognizer import Recognizer
+from digitlib.numbers.reading import Reading
 from digitlib.widgets.history import from_zero
 from digitlib.widgets.pad import DrawingPad
 
@@ -19,16 +20,17 @@ DECIMALS = 3  # of coordinates, ms and pressure
 
 def downloads_html(pad: DrawingPad) -> str:
     """The two links, with the files inside them; empty while the pad has no prediction."""
-    prediction = pad.prediction
-    if prediction is None:
+    found = pad.prediction
+    if found is None:
         return ""
-    name = "not-a-digit" if prediction.rejected else f"digit-{prediction.digit}"
-    what, png = "drawing" if pad.image is None else "picture", _png(pad)
-    return _link(f"{name}.png", "image/png", png, f"Save the {what} as PNG") + _link(
-        f"{name}.json",
-        "application/json",
-        json.dumps(to_record(pad, png)).encode(),
-        f"Save the {what} and its prediction as JSON",
+    if isinstance(found, Reading):
+        name = f"number-{found.text.replace('?', 'x')}".replace("\n", "-")
+    else:
+        name = "not-a-digit" if found.rejected else f"digit-{found.digit}"
+    png = _png(pad)
+    record = json.dumps(to_record(pad, png)).encode()
+    return _link(f"{name}.png", "image/png", png, "Save as a picture (PNG)") + _link(
+        f"{name}.json", "application/json", record, "Save with the answer (JSON)"
     )
 
 
@@ -49,16 +51,23 @@ def to_record(pad: DrawingPad, png: bytes) -> dict[str, Any]:
     """
     drawn: dict[str, Any] = {"picture": base64.b64encode(png).decode()}
     if pad.image is None:
-        drawn = {"strokes": [trace.round(DECIMALS).tolist() for trace in from_zero(pad.traces)]}
-    names = ("digit", "probabilities", "score", "rejected")
-    prediction = {name: getattr(pad.prediction, name) for name in names}
+        drawn = {"strokes": to_lists(pad)}
+    found, names = pad.prediction, ["digit", "probabilities", "score", "rejected"]
+    if isinstance(found, Reading):
+        names = ["text", "rejected"]
+    prediction = {name: getattr(found, name) for name in names}
     weights = pad.recognizer.weights if isinstance(pad.recognizer, Recognizer) else ""
     return drawn | {"prediction": prediction, "weights": weights}
+
+
+def to_lists(pad: DrawingPad) -> list[Any]:
+    """The strokes as rounded lists, with time starting at 0."""
+    return [trace.round(DECIMALS).tolist() for trace in from_zero(pad.traces)]
 
 
 def _link(file: str, kind: str, content: bytes, tip: str) -> str:
     data = base64.b64encode(content).decode()
     return (
-        f'<a class="dp-button" download="{file}" href="data:{kind};base64,{data}" '
-        f'title="{tip}" aria-label="{tip}">{file.rpartition(".")[2].upper()}</a>'
+        f'<a class="dp-switch" download="{file}" href="data:{kind};base64,{data}" '
+        f'title="{tip}">Save {file.rpartition(".")[2].upper()}</a>'
     )

@@ -6,11 +6,12 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from servers import PATIENCE, REPOSITORY, Server, serving
 
 CHROMIUM_FLAGS = [
@@ -21,6 +22,8 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+AXE = "4.14.1"
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LONG = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"  # full form: write reports/
 
 expect.set_options(timeout=1000 * PATIENCE / 2)
@@ -28,12 +31,13 @@ expect.set_options(timeout=1000 * PATIENCE / 2)
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The drawing notebook in JupyterLab, without autosave."""
+    """The drawing notebook in JupyterLab, without autosave, light or dark as the system is."""
     folder = tmp_path_factory.mktemp("lab")
     notebook = REPOSITORY / "notebooks" / "01_draw.ipynb"
     before = notebook.read_bytes()
     for plugin, settings in {
         "docmanager-extension/plugin": {"autosave": False},
+        "apputils-extension/themes": {"adaptive-theme": True},
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     }.items():
         file = folder / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
@@ -54,7 +58,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The drawing pad as a page that stores drawings."""
-    with serving("app", tmp_path_factory.mktemp("app")) as server:
+    with serving("voila", tmp_path_factory.mktemp("app")) as server:
         yield server
 
 
@@ -81,6 +85,35 @@ def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     yield opened
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core, from npm; kept in ``build``."""
+    folder = REPOSITORY / "build" / "axe"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    package = f"axe-core@{AXE}"
+    command = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", package]
+    if not script.exists() and subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("axe-core is missing, and npm or the network, too.")
+    return script.read_text(encoding="utf-8")
+
+
+def violations(page: Page, part: str) -> list[tuple[str, str, str]]:
+    """Rules of the ``LEVELS`` that a part of a page breaks, where, and why, once axe-core is there.
+
+    Args:
+        page: has run the script of the fixture ``axe``.
+        part: CSS selector.
+    """
+    run = "([part, values]) => axe.run(part, {runOnly: {type: 'tag', values}})"
+    found = page.evaluate(run, [part, LEVELS])
+    assert found["passes"]
+    return [
+        (each["id"], node["html"][:200], node["failureSummary"])
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]
 
 
 @pytest.fixture(scope="session")

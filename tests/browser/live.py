@@ -105,7 +105,7 @@ def clear(page: Page) -> None:
     """Clear the pad, if there is anything on it."""
     answer = page.locator(".dp-result .dp-answer")
     expect(answer).to_have_attribute("data-pen", "up")
-    if page.locator(".dp-clear").is_enabled():
+    if page.locator(".dp-clear").is_visible():
         page.locator(".dp-clear").click()
     expect(answer).to_have_attribute("data-state", "empty")
 
@@ -139,7 +139,7 @@ def live_pad(
 def open_pad(
     server: Server, open_context: Callable[..., BrowserContext], **options: object
 ) -> Page:
-    """A new page of Voilà or JupyterLab with a pad to draw on, also by ``pen`` (above).
+    """A new page of Voilà or JupyterLab, which runs the pad itself; ``pen`` (above) draws, too.
 
     Args:
         server: shows the drawing notebook.
@@ -148,22 +148,24 @@ def open_pad(
     """
     page = open_context(**{"viewport": {"width": 1280, "height": 900}} | options).new_page()
     page.goto(server.url)
-    if is_lab(server):
-        run_all_cells(page)
     expect(page.locator(".dp-pad .dp-ink canvas")).to_be_visible()
     page.evaluate(PEN)
     return page
 
 
-def is_lab(server: Server) -> bool:
-    """JupyterLab, not Voilà."""
-    return "/lab/" in server.url
+def open_panel(page: Page, title: str, *, shown: bool = True) -> None:
+    """Open or close a panel by its switch."""
+    switch = page.locator(".dp-switches").get_by_role("button", name=title, exact=True)
+    if ("mod-active" in (switch.get_attribute("class") or "")) != shown:
+        switch.click()
 
 
-def run_all_cells(page: Page) -> None:
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+def click(place: Locator, name: str) -> None:
+    """Press a button by keyboard."""
+    button = place.get_by_role("button", name=name, exact=True)
+    expect(button).to_be_enabled()
+    button.focus()
+    place.page.keyboard.press("Enter")
 
 
 def kernel_of(page: Page, server: Server) -> psutil.Process:

@@ -59,7 +59,7 @@ def page(open_page: Callable[..., Page]) -> Iterator[Page]:
 def show(page: Page, name: str) -> None:
     """Clear the pad and draw one of ``DRAWINGS``."""
     expect(page.locator(".dp-answer")).to_have_attribute("data-pen", "up")
-    if page.locator(".dp-clear").is_enabled():
+    if page.locator(".dp-clear").is_visible():
         page.locator(".dp-clear").click()
     expect(page.locator(".dp-answer")).to_have_attribute("data-state", "empty")
     draw_by_mouse(page, paper(page), DRAWINGS[name])
@@ -131,7 +131,7 @@ def test_nothing_moves_while_a_drawing_is_read(page: Page, name: str) -> None:
 def test_examples_are_shown_until_something_is_drawn(page: Page) -> None:
     show(page, "empty")
     for name, state in (("3", "read"), ("7", "read"), ("R", "rejected")):
-        page.locator(".dp-example", has_text=name).click(timeout=20_000)
+        page.locator(f".dp-example:text-is('{name}')").click(timeout=20_000)
         expect(page.locator(".dp-answer")).to_have_attribute("data-state", state)
         if state == "read":
             expect(page.locator(".dp-head .dp-digit")).to_have_text(name)
@@ -141,7 +141,7 @@ def test_examples_are_shown_until_something_is_drawn(page: Page) -> None:
 
 def test_every_control_has_a_name_and_shows_its_focus(page: Page) -> None:
     show(page, "read")
-    for role, count in (("button", 3 + 11), ("radio", 3)):  # and the switches of the panels
+    for role, count in (("button", 2 + 11), ("radio", 2 + 3)):  # and the switches of the panels
         named = page.locator(".dp-pad").get_by_role(role, name="")  # type: ignore[arg-type]
         shown = [control for control in named.all() if control.is_visible()]
         assert len(shown) >= count
@@ -190,7 +190,7 @@ def test_open_panels_fit_narrow_and_wide_windows(page: Page) -> None:
     for switch in switches.all():
         switch.click()
     expect(page.locator(".dp-panel")).to_have_count(switches.count())
-    expect(page.locator(".dp-why section")).to_have_count(4)
+    expect(page.locator(".dp-why section")).to_have_count(2)
     for width in (360, 1366):
         resize(page, width, 900)
         for panel in page.locator(".dp-panel").all():

@@ -24,8 +24,8 @@ Open = Callable[..., BrowserContext]
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The page as ``make app`` starts it by default: nothing is stored."""
-    with serving("app", tmp_path_factory.mktemp("app"), DIGITLIB_DRAWINGS=None) as server:
+    """The page as ``make voila`` starts it by default: nothing is stored."""
+    with serving("voila", tmp_path_factory.mktemp("app"), DIGITLIB_DRAWINGS=None) as server:
         yield server
 
 
@@ -69,7 +69,7 @@ def test_lab(lab: Server, open_context: Open) -> None:
     page.mouse.move(0, 0)
     page.screenshot(path=FOLDER / "lab.png")
     page.locator(".dp-switches").get_by_role("button", name="Why?").click()
-    expect(page.locator(".dp-why section")).to_have_count(4)
+    expect(page.locator(".dp-why section")).to_have_count(2)
     page.set_viewport_size({"width": 1280, "height": 1500})  # below the toolbar
     page.locator(".dp-why").screenshot(path=FOLDER / "why.png")
     page.context.close()

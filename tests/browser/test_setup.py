@@ -1,4 +1,4 @@
-"""From a bare checkout to a digit that is read, by ``make app`` or ``make lab`` alone."""
+"""From a bare checkout to a digit that is read, by ``make voila`` or ``make lab`` alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import pytest
 from drawing import DIGITS, draw_by_mouse
-from live import run_all_cells
 from playwright.sync_api import BrowserContext, expect
 from repository import REPOSITORY, repository_files
 from servers import machine, serving
@@ -52,11 +51,11 @@ def measured(
     """The measurements of both targets, written at the end; those of the page first."""
     found: dict[str, Any] = {}
     yield found
-    if {*found} == {"app", "lab"}:
-        page = found["app"]
+    if {*found} == {"voila", "lab"}:
+        page = found["voila"]
         everything = round(megabytes(Path(sys.prefix)))  # with all that tests need
         report = {
-            "what": "`make app` in a fresh checkout, nothing cached, to a digit that is read",
+            "what": "`make voila` in a fresh checkout, nothing cached, to a digit that is read",
             **page,
             "megabytes": {"app": page["megabytes"], "all": everything},
             "lab": found["lab"],
@@ -71,7 +70,7 @@ def cpu_seconds(process: psutil.Process) -> float:
     return sum(sum(member.cpu_times()[:4]) for member in family)
 
 
-@pytest.mark.parametrize("target", ["app", "lab"])
+@pytest.mark.parametrize("target", ["voila", "lab"])
 def test_a_fresh_machine_reads_a_digit(
     target: str,
     checkout: Path,
@@ -89,7 +88,6 @@ def test_a_fresh_machine_reads_a_digit(
     ) as server:  # fmt: skip
         if target == "lab":
             page.goto(f"{server.url}/lab/tree/notebooks/01_draw.ipynb?token={token}")
-            run_all_cells(page)
         else:
             page.goto(server.url)
         draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[3])
@@ -102,5 +100,5 @@ def test_a_fresh_machine_reads_a_digit(
         "cpu_seconds": round(used, 1),
         "megabytes": round(size),
     }
-    assert seconds <= {"app": 60, "lab": 75}[target]
-    assert size <= {"app": 520, "lab": 900}[target]
+    assert seconds <= {"voila": 60, "lab": 75}[target]
+    assert size <= {"voila": 520, "lab": 900}[target]

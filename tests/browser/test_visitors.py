@@ -26,7 +26,7 @@ Open = Callable[..., BrowserContext]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("app")
-    with serving("app", folder, POOL=str(POOL), DIGITLIB_DRAWINGS=None) as server:
+    with serving("voila", folder, POOL=str(POOL), DIGITLIB_DRAWINGS=None) as server:
         settle(server)
         yield server
 
@@ -113,7 +113,7 @@ def test_twenty_visitors_at_once(
     write_report(
         "visitors",
         {
-            "what": f"{VISITORS} visitors of `make app POOL={POOL}` at once; then {VISITS} singly",
+            "what": f"{VISITORS} visitors of `make voila POOL={POOL}`; then {VISITS} singly",
             "visitors": VISITORS,
             "megabytes_each": used,
             "seconds_to_free_all_who_left": round(freed, 1),

@@ -83,7 +83,7 @@ def is_shut(reply: Reply) -> bool:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {"POOL": str(POOL), "MAX_VISITORS": str(VISITORS)}
-    with serving("app", tmp_path_factory.mktemp("page"), **settings) as server:
+    with serving("voila", tmp_path_factory.mktemp("page"), **settings) as server:
         yield server
 
 

@@ -41,6 +41,15 @@ test("undo and redo have the usual keys", () => {
   assert.equal(key("a"), undefined);
 });
 
+test("Delete, Backspace and Escape clear, without other keys", () => {
+  for (const name of ["Delete", "Backspace", "Escape"]) {
+    assert.equal(stepOfKey({key: name}), "clear");
+    assert.equal(stepOfKey({key: name, ctrlKey: true}), undefined);
+    assert.equal(stepOfKey({key: name, altKey: true}), undefined);
+  }
+  assert.equal(stepOfKey({key: "z"}), undefined);
+});
+
 // --- the outbox: a kernel that answers when told, and a clock that moves when told ---------------
 
 const real = {};

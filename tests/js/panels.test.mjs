@@ -1,19 +1,11 @@
-// The panels: parts and sizes of pictures, and sentences about stored drawings.
+// The panels: sizes of pictures, and sentences about stored drawings.
 
 import assert from "node:assert/strict";
 import {test} from "node:test";
 import {load} from "./load.mjs";
 
-const {reduce, split} = await load("panels/picture.js");
-const {describe, isMisread} = await load("panels/my_drawings.js");
-
-test("a file is sent in parts of 1 MiB that join to the same file", () => {
-  const bytes = Uint8Array.from({length: 2.5 * 2 ** 20}, (_, n) => n % 251);
-  const parts = split(bytes.buffer);
-  assert.deepEqual(parts.map(part => part.byteLength), [2 ** 20, 2 ** 20, 2 ** 19]);
-  assert.equal(Buffer.compare(Buffer.concat(parts.map(part => Buffer.from(part))), bytes), 0);
-  assert.equal(split(new ArrayBuffer(0)).length, 1);
-});
+const {reduce} = await load("panels/picture.js");
+const {describe} = await load("panels/my_drawings.js");
 
 /** A browser whose canvas writes files of this size. */
 function browser({width, height, written}) {
@@ -58,6 +50,4 @@ test("a drawing is described by label and prediction", () => {
   assert.equal(describe({label: 7, predicted: 7}), "7, read correctly");
   assert.equal(describe({label: 10, predicted: 3}), "not a digit, read as 3");
   assert.equal(describe({label: 3, predicted: null}), "3");
-  assert.ok(isMisread({label: 1, predicted: 7}));
-  assert.ok(!isMisread({label: 1, predicted: null}));
 });

@@ -1,4 +1,4 @@
-"""The server of the page (``make app``): Voilà with the few addresses that the page needs.
+"""The server of the page (``make voila``): Voilà with the few addresses that the page needs.
 
 Whatever else Voilà serves, or will serve, is not there: files beside the notebook, the list of
 notebooks, themes, what other visitors asked for. Names of the server that are not its own are

@@ -1,4 +1,4 @@
-"""Settings of the page (``make app``): a kernel of its own for each visitor, none left behind."""
+"""Settings of the page (``make voila``): a kernel of its own for each visitor, none left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ c.VoilaConfiguration.file_allowlist = []
 c.TagRemovePreprocessor.enabled = True
 c.TagRemovePreprocessor.remove_cell_tags = ("notebook-only",)
 
-# Kernels that have run the notebook wait for visitors (`make app POOL=4`: how many).
+# Kernels that have run the notebook wait for visitors (`make voila POOL=4`: how many).
 c.VoilaConfiguration.preheat_kernel = True
 # A kernel in place of one that was taken starts when its visitor's page has loaded.
 c.VoilaKernelManager.fill_delay = 3  # seconds

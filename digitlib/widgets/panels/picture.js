@@ -2,17 +2,19 @@
 
 const SMALL = 500_000; // bytes: sent unchanged
 const SIDE = 2000; // px: larger pictures are reduced first
-const PART = 2 ** 20; // bytes of a message; servers close the connection at 10 MB
 const PATIENCE = 30_000; // ms without an answer until the page says so
 const CAN_BE_CLEAR = /png|webp|gif/; // formats with transparency, which JPEG would lose
 
-const HINT = "or paste it (Ctrl+V) or drop it here";
+const ANIMATED = "image/gif"; // Python says that it reads the first picture
+
+const HINT = "or drop it on the pad, or paste it (Ctrl+V)";
+const EDITORS = "input, textarea, select, [contenteditable]"; // they get pasted text
 
 const ASIDE = {capture: true}; // before JupyterLab's own listeners
 
 /** The file, or a reduced picture if it is large and the browser can read it. */
 export async function reduce(file) {
-  if (file.size <= SMALL) return file;
+  if (file.size <= SMALL || file.type === ANIMATED) return file;
   const bitmap = await createImageBitmap(file, {imageOrientation: "from-image"}).catch(() => null);
   const scale = bitmap ? SIDE / Math.max(bitmap.width, bitmap.height) : 1;
   if (scale >= 1) return file; // Python may read a format that the browser cannot
@@ -26,12 +28,6 @@ export async function reduce(file) {
   const kind = CAN_BE_CLEAR.test(file.type) ? "image/png" : "image/jpeg";
   const smaller = await new Promise(done => canvas.toBlob(done, kind, 0.92));
   return smaller?.size < file.size ? smaller : file;
-}
-
-/** The parts of a file in order, at least one. */
-export function split(bytes) {
-  const parts = Math.max(1, Math.ceil(bytes.byteLength / PART));
-  return Array.from({length: parts}, (_, part) => bytes.slice(PART * part, PART * (part + 1)));
 }
 
 const megabytes = bytes => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -54,12 +50,12 @@ class View {
       this.#chooser("Choose a picture", "dp-choose"),
       this.#chooser("Take a photo", "dp-camera", "environment"),
       element("span", {className: "dp-hint", textContent: HINT}));
-    const samples = element("div", {className: "dp-samples"},
-      element("span", {textContent: "or try"}), ...model.get("samples").map(each => this.#sample(each)));
+    this.samples = element("div", {className: "dp-samples"});
     el.classList.add("dp-upload");
     el.setAttribute("role", "group");
     el.setAttribute("aria-label", "Read a picture");
-    el.replaceChildren(buttons, samples, this.status);
+    el.replaceChildren(buttons, this.samples, this.status);
+    this.#offer();
     this.#say("");
     this.#listen();
   }
@@ -83,6 +79,11 @@ class View {
     return element("span", {}, button, input);
   }
 
+  #offer() {
+    const buttons = this.model.get("samples").map(each => this.#sample(each));
+    if (buttons.length) this.samples.replaceChildren(element("span", {textContent: "or try"}), ...buttons);
+  }
+
   #sample({name, url}) {
     const button = element("button", {type: "button", title: `Read the sample: ${name}`},
       element("img", {src: url, alt: name}));
@@ -93,42 +94,55 @@ class View {
 
   #listen() {
     const {signal} = (this.controller = new AbortController());
-    const on = (name, action) => addEventListener(name, action, {signal, ...ASIDE});
+    const on = (name, action, more) => addEventListener(name, action, {signal, ...more});
     on("keydown", event => {
       const paste = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "v";
-      if (paste && this.#hasFocus()) event.stopPropagation(); // or JupyterLab pastes a cell
-    });
-    on("paste", event => this.#hasFocus() && this.#receive(event, event.clipboardData));
-    on("dragover", event => this.#over(event));
-    on("dragleave", event => event.relatedTarget || this.#mark(false));
+      if (paste && this.#isMeant()) event.stopPropagation(); // or JupyterLab pastes a cell
+    }, ASIDE);
+    on("paste", event => this.#isMeant() && this.#receive(event, event.clipboardData), ASIDE);
+    on("dragover", event => this.#over(event), ASIDE);
+    on("dragleave", event => event.relatedTarget || this.#mark(false), ASIDE);
     on("drop", event => {
       this.#mark(false);
-      if (this.#isFor(event)) this.#receive(event, event.dataTransfer);
-    });
-    this.model.on("change:answer", this.#answered);
-    signal.addEventListener("abort", () => this.model.off("change:answer", this.#answered));
+      if (this.#isOver(event)) this.#receive(event, event.dataTransfer);
+    }, ASIDE);
+    on("dragover", event => this.#refuse(event));
+    const listeners = {"change:answer": this.#answered, "change:samples": () => this.#offer()};
+    for (const [name, action] of Object.entries(listeners)) {
+      this.model.on(name, action);
+      signal.addEventListener("abort", () => this.model.off(name, action));
+    }
   }
 
   get #pad() {
     return this.el.closest(".dp-pad") ?? this.el;
   }
 
-  #hasFocus() {
+  /** Is a picture that is pasted now for this pad, which has the focus or the mouse? */
+  #isMeant() {
     const {activeElement} = document;
-    return this.#pad.contains(activeElement) && !activeElement.matches("input[type=text], textarea");
+    if (this.#pad.contains(activeElement)) return !activeElement.matches("input[type=text], textarea");
+    return this.#pad.matches(":hover") && !activeElement.closest(EDITORS);
   }
 
-  #isFor(event) {
+  #isOver(event) {
     return event.dataTransfer.types.includes("Files") && this.#pad.contains(event.target);
   }
 
   #over(event) {
-    const mine = this.#isFor(event);
+    const mine = this.#isOver(event);
     this.#mark(mine);
     if (!mine) return;
     event.preventDefault(); // the browser would not let it drop
     event.stopPropagation();
     event.dataTransfer.dropEffect = "copy";
+  }
+
+  /** Beside the pad, where nothing takes files, the browser would leave the page. */
+  #refuse(event) {
+    if (event.defaultPrevented || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
   }
 
   #mark(over) {
@@ -138,8 +152,9 @@ class View {
   #receive(event, {files}) {
     event.preventDefault(); // the browser would open the file
     event.stopPropagation();
+    this.model.send({arrives: true}); // opens the panel, which says what comes of it
     if (files.length) this.#take(files[0]);
-    else this.#say("The clipboard contains no picture.");
+    else this.#say("There is no picture in the clipboard.");
   }
 
   // --- on its way ----------------------------------------------------------------------------
@@ -161,20 +176,18 @@ class View {
   }
 
   async #send(upload, content) {
-    const parts = split(await content.arrayBuffer());
-    for (const [part, bytes] of parts.entries())
-      if (this.#waits?.upload === upload)
-        this.model.send({upload, part, parts: parts.length}, undefined, [bytes]);
-    if (this.#waits?.upload !== upload) return;
+    const bytes = await content.arrayBuffer();
+    if (this.#waits?.upload !== upload) return; // a later picture has come
+    this.model.send({upload}, undefined, [bytes]);
     this.#waits.timer = setTimeout(
       () => this.#say("No answer yet. The kernel is busy, or the connection is lost."), PATIENCE);
   }
 
   #answered = () => {
-    const {upload, problem} = this.model.get("answer");
+    const {upload, problem, remark} = this.model.get("answer");
     if (!upload && !this.#waits) this.#say(""); // the picture has gone
     if (!upload || upload !== this.#waits?.upload) return;
-    this.#end(problem || `${this.#waits.name} is on the canvas.`);
+    this.#end(problem || `${this.#waits.name} is on the canvas. ${remark}`.trim());
   };
 
   #end(text) {

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from digitlib.preprocessing.decode import opened
 from digitlib.preprocessing.read import read_colors
 from digitlib.widgets.callbacks import Guard
-from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.panel import Panel
 
-MAX_BYTES = 20_000_000  # per file; the page reduces photos if its browser can
+if TYPE_CHECKING:
+    from digitlib.widgets.studio import Studio
+
+MAX_BYTES = 8_000_000  # the page reduces photos; servers close the connection at 10 MB per message
 SAMPLES = {  # made by digitlib.datasets; see tests/test_picture_panel.py
     "chalk.jpg": "chalk on a board",
     "spray.png": "spray paint",
     "paper.jpg": "a photo of ruled paper",
 }
+ANIMATED = ("GIF", "WEBP", "PNG")  # formats that may have several pictures in a row
+FIRST = "It is animated, so only the first picture is read."
 
 
 class PictureInput(anywidget.AnyWidget):
-    """Receives pictures from the page in parts and joins them. File names stay in the page.
+    """Receives pictures from the page. File names stay there.
+
+    It also takes pictures that are dropped or pasted while the panel is closed.
 
     Args:
-        take: called with the content of each file; the page shows the message of a ValueError.
+        take: called with the content of each file; returns a remark for the page, which also shows
+            the message of a ValueError.
+        arrives: called when a picture is on its way.
         guard: wraps the message handler.
     """
 
@@ -36,38 +46,30 @@ class PictureInput(anywidget.AnyWidget):
 
     limit = traitlets.Int(MAX_BYTES).tag(sync=True)
     samples: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)  # name, url
-    answer = traitlets.Dict().tag(sync=True)  # the upload, and the problem with it
+    answer = traitlets.Dict().tag(sync=True)  # the upload, and the problem with it or a remark
 
-    def __init__(self, take: Callable[[bytes], None], guard: Guard) -> None:
-        samples = [{"name": name, "url": _url(file)} for file, name in SAMPLES.items()]
-        super().__init__(samples=samples)
-        self._take = take
-        self._arriving: dict[str, dict[int, bytes]] = {}  # parts by upload
+    def __init__(
+        self, take: Callable[[bytes], str], arrives: Callable[[], None], guard: Guard
+    ) -> None:
+        super().__init__()
+        self._take, self._arrives = take, arrives
         self.on_msg(guard(self._receive))
 
     def _receive(self, _: Any, message: dict[str, Any], buffers: list[Any]) -> None:
-        """A part of a picture; parts may arrive in any order."""
-        upload = message["upload"]
-        parts = self._arriving.setdefault(upload, {})
-        parts[message["part"]] = bytes(buffers[0])
-        if len(parts) == message["parts"]:
-            del self._arriving[upload]
-            content = b"".join(parts[number] for number in range(len(parts)))
-            self.answer = {"upload": upload, "problem": self._read(content)}
-        while (
-            sum(len(each) for some in self._arriving.values() for each in some.values()) > MAX_BYTES
-        ):
-            del self._arriving[next(iter(self._arriving))]  # from a closed page, or too large
+        """A picture, or without buffers the news that one is on its way."""
+        if buffers:
+            self.answer = {"upload": message["upload"], **self._read(bytes(buffers[0]))}
+        else:
+            self._arrives()
 
-    def _read(self, content: bytes) -> str:
-        """Pass the picture on; returns the problem with it, or \"\"."""
+    def _read(self, content: bytes) -> dict[str, str]:
+        """Pass the picture on; returns the problem with it, or a remark."""
         try:
-            self._take(content)
+            return {"problem": "", "remark": self._take(content)}
         except ValueError as error:
-            return str(error)
+            return {"problem": str(error)}
         except Exception as error:
-            return f"The picture could not be read: {type(error).__name__}: {error}"
-        return ""
+            return {"problem": f"The picture could not be read: {type(error).__name__}: {error}"}
 
 
 class Picture(Panel):
@@ -75,17 +77,23 @@ class Picture(Panel):
 
     title = "Picture"
 
-    def __init__(self, pad: DrawingPad) -> None:
-        self._field = PictureInput(self._show, self.guarded)
+    def __init__(self, pad: Studio) -> None:
+        arrives = partial(pad.show_panel, self.title)
+        self._field = PictureInput(self._show, arrives, self.guarded)
         super().__init__(pad, [self._field])
 
     def refresh(self) -> None:
-        """Remove the message about a picture that is gone."""
+        """Show the samples, and remove the message about a picture that is gone."""
+        if not self._field.samples:
+            self._field.samples = [{"name": SAMPLES[file], "url": _url(file)} for file in SAMPLES]
         if self.pad.image is None:
             self._field.answer = {}
 
-    def _show(self, content: bytes) -> None:
+    def _show(self, content: bytes) -> str:
         self.pad.show_image(read_colors(content))
+        with opened(content) as picture:
+            several = picture.format in ANIMATED and getattr(picture, "is_animated", False)
+        return FIRST if several else ""
 
 
 def _url(file: str) -> str:

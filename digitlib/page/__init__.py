@@ -1,0 +1,1 @@
+"""The pad as one HTML file that needs no Python: ``reports/pad.html``."""

@@ -1,0 +1,204 @@
+// A network as a graph of ONNX operators, for one frame at a time. Values are {dims, data}.
+
+/** a [K, M] transposed times b [K, N], M and N multiples of 4; each may start inside its array. */
+function product(a, b, M, N, K, out, atA = 0, atB = 0, atOut = 0) {
+  // Blocks of 4 by 4 sums stay in registers: two multiplications for each number that is read.
+  for (let m = 0; m < M; m += 4) {
+    for (let n = 0; n < N; n += 4) {
+      let s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0;
+      let s20 = 0, s21 = 0, s22 = 0, s23 = 0, s30 = 0, s31 = 0, s32 = 0, s33 = 0;
+      for (let k = 0, i = atA + m, j = atB + n; k < K; k++, i += M, j += N) {
+        const a0 = a[i], a1 = a[i + 1], a2 = a[i + 2], a3 = a[i + 3];
+        const b0 = b[j], b1 = b[j + 1], b2 = b[j + 2], b3 = b[j + 3];
+        s00 += a0 * b0; s01 += a0 * b1; s02 += a0 * b2; s03 += a0 * b3;
+        s10 += a1 * b0; s11 += a1 * b1; s12 += a1 * b2; s13 += a1 * b3;
+        s20 += a2 * b0; s21 += a2 * b1; s22 += a2 * b2; s23 += a2 * b3;
+        s30 += a3 * b0; s31 += a3 * b1; s32 += a3 * b2; s33 += a3 * b3;
+      }
+      let o = atOut + m * N + n;
+      out[o] = s00; out[o + 1] = s01; out[o + 2] = s02; out[o + 3] = s03; o += N;
+      out[o] = s10; out[o + 1] = s11; out[o + 2] = s12; out[o + 3] = s13; o += N;
+      out[o] = s20; out[o + 1] = s21; out[o + 2] = s22; out[o + 3] = s23; o += N;
+      out[o] = s30; out[o + 1] = s31; out[o + 2] = s32; out[o + 3] = s33;
+    }
+  }
+}
+const fours = count => 4 * Math.ceil(count / 4);
+const size = dims => dims.reduce((a, b) => a * b, 1);
+
+// --- convolution -----------------------------------------------------------------------------
+
+// A 3 by 3 kernel with stride 1 needs 9 multiplications for each output. Tiles of 3 by 3 outputs need
+// 25, less than 3 for each, if inputs, kernels and outputs are transformed (Winograd; Lavin and Gray,
+// arXiv 1509.09308). The transforms follow from the points 0, 1, -1, 2 and infinity.
+const STEP = 3, SIDE = 5; // of a tile of outputs, and of the inputs that it depends on
+const OF_KERNEL = [[1/2, 0, 0], [1/2, 1/2, 1/2], [1/6, -1/6, 1/6], [1/6, 1/3, 2/3], [0, 0, 1]];
+
+function transformInput(v, at, step) {
+  const a = v[at], b = v[at + step], c = v[at + 2*step], d = v[at + 3*step], e = v[at + 4*step];
+  v[at] = 2 * (a - c) - b + d;
+  v[at + step] = 2 * b + c - d;
+  v[at + 2*step] = 3 * c - 2 * b - d;
+  v[at + 3*step] = d - b;
+  v[at + 4*step] = 2 * (b - d) - c + e;
+}
+
+function transformOutput(v, at, step) {
+  const a = v[at], b = v[at + step], c = v[at + 2*step], d = v[at + 3*step], e = v[at + 4*step];
+  v[at] = a + b + c + d;
+  v[at + step] = b - c + 2 * d;
+  v[at + 2*step] = b + c + 4 * d + e;
+}
+
+/** Kernels [M, C, k, k], times a matrix [s, k] for rows and columns: s * s matrices [C, M]. */
+function transformKernels({dims: [M, C, k], data}, matrix) {
+  const s = matrix.length, many = fours(M), found = new Float32Array(s * s * C * many);
+  for (let m = 0; m < M; m++)
+    for (let c = 0; c < C; c++)
+      matrix.forEach((row, i) => matrix.forEach((column, j) => {
+        let sum = 0;
+        for (let y = 0; y < k; y++)
+          for (let x = 0; x < k; x++) sum += row[y] * column[x] * data[((m * C + c) * k + y) * k + x];
+        found[((i * s + j) * C + c) * many + m] = sum;
+      }));
+  return found;
+}
+const identity = k => Array.from({length: k}, (_, i) => Array.from({length: k}, (_, j) => +(i === j)));
+
+/** The numbers that each tile of outputs depends on, times the kernels. Without transforms, a tile is
+    one output. */
+function conv(x, w, b, {kernel_shape: kernel, pads, strides}) {
+  const [, C, H, W] = x.dims, [M] = w.dims, quick = kernel === 3 && strides === 1;
+  const [rows, columns] = [H, W].map(all => Math.floor((all + 2 * pads - kernel) / strides) + 1);
+  const [step, side] = quick ? [STEP, SIDE] : [1, kernel];
+  const [high, wide] = [rows, columns].map(all => Math.ceil(all / step)); // in tiles
+  const N = fours(high * wide), many = fours(M), E = side * side;
+  const inputs = new Float32Array(E * C * N), sums = new Float32Array((quick ? E : 1) * many * N);
+  for (let e = 0; e < E; e++) {
+    const top = Math.floor(e / side) - pads, left = (e % side) - pads;
+    for (let c = 0; c < C; c++)
+      for (let row = 0; row < high; row++) {
+        const y = top + row * step * strides, to = (e * C + c) * N + row * wide, from = (c * H + y) * W;
+        for (let column = 0, z = left; column < wide; column++, z += step * strides)
+          if (y >= 0 && y < H && z >= 0 && z < W) inputs[to + column] = x.data[from + z];
+      }
+  }
+  w.kernels ??= transformKernels(w, quick ? OF_KERNEL : identity(kernel));
+  if (quick) {
+    transform(inputs, C * N, SIDE, transformInput);
+    for (let e = 0; e < E; e++)
+      product(w.kernels, inputs, many, N, C, sums, e * C * many, e * C * N, e * many * N);
+    transform(sums, many * N, STEP, transformOutput);
+  } else product(w.kernels, inputs, many, N, E * C, sums);
+  const data = new Float32Array(M * rows * columns);
+  for (let m = 0; m < M; m++) {
+    const bias = b ? b.data[m] : 0;
+    for (let y = 0; y < rows; y++) {
+      const i = y % step, row = (y - i) / step * wide + m * N, to = (m * rows + y) * columns;
+      for (let j = 0; j < step; j++)
+        for (let z = j, at = (i * side + j) * many * N + row; z < columns; z += step, at++)
+          data[to + z] = sums[at] + bias;
+    }
+  }
+  return {dims: [1, M, rows, columns], data};
+}
+
+/** Transform tiles in place, first along their rows; `count` numbers are between those of a tile. */
+function transform(tiles, count, columns, along) {
+  for (let n = 0; n < count; n++) {
+    for (let i = 0; i < SIDE; i++) along(tiles, n + i * SIDE * count, count);
+    for (let j = 0; j < columns; j++) along(tiles, n + j * count, SIDE * count);
+  }
+}
+
+// --- the other operators ---------------------------------------------------------------------
+
+/** The largest number, or else the mean, of each window. */
+function pool(x, {kernel_shape: side, strides}, largest) {
+  const [, C, H, W] = x.dims, weight = largest ? 1 : 1 / side ** 2;
+  const [rows, columns] = [H, W].map(length => Math.floor((length - side) / strides) + 1);
+  const data = new Float32Array(C * rows * columns);
+  for (let c = 0, at = 0; c < C; c++)
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++, at++) {
+        let value = largest ? -Infinity : 0;
+        for (let i = 0; i < side; i++)
+          for (let j = 0; j < side; j++) {
+            const next = x.data[(c * H + row * strides + i) * W + column * strides + j];
+            value = largest ? Math.max(value, next) : value + next;
+          }
+        data[at] = value * weight;
+      }
+  return {dims: [1, C, rows, columns], data};
+}
+
+function relu({dims, data}) {
+  const positive = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++) positive[i] = data[i] > 0 ? data[i] : 0;
+  return {dims, data: positive};
+}
+
+/** A vector times w, which has M outputs; their numbers are one step apart, those of inputs another. */
+function linear(x, w, b, M, stepOut, stepIn) {
+  const data = new Float32Array(M);
+  for (let m = 0; m < M; m++) {
+    let sum = b ? b.data[m] : 0;
+    for (let k = 0; k < x.data.length; k++) sum += x.data[k] * w.data[m * stepOut + k * stepIn];
+    data[m] = sum;
+  }
+  return {dims: [1, M], data};
+}
+
+/** Number by number; b may be one number. */
+const each = (a, b, f) => ({dims: a.dims, data: a.data.map((value, i) => f(value, b.data[i] ?? b.data[0]))});
+const logSumExp = values => {
+  const most = Math.max(...values);
+  return most + Math.log(values.reduce((sum, value) => sum + Math.exp(value - most), 0));
+};
+
+// By name. graph.py makes sure that a network needs only these, with attributes that they know.
+const OPERATORS = {
+  Add: ([a, b]) => each(a, b, (x, y) => x + y),
+  AveragePool: ([x], how) => pool(x, how, false),
+  Conv: ([x, w, b], how) => conv(x, w, b, how),
+  Div: ([a, b]) => each(a, b, (x, y) => x / y),
+  Flatten: ([x]) => ({dims: [1, x.data.length], data: x.data}),
+  Gather: ([x, {data: [at]}]) => ({dims: [1], data: x.data.slice(at, at + 1)}),
+  Gemm: ([x, w, b]) => linear(x, w, b, w.dims[0], w.dims[1], 1),
+  MatMul: ([x, w]) => linear(x, w, null, w.dims[1], 1, w.dims[1]),
+  MaxPool: ([x], how) => pool(x, how, true),
+  ReduceLogSumExp: ([x]) => ({dims: [1], data: Float32Array.of(logSumExp([...x.data]))}),
+  Relu: ([x]) => relu(x),
+  Slice([x, {data: [start]}, {data: [end]}]) { // along the channels
+    const [, channels, ...rest] = x.dims, last = Math.min(end, channels);
+    const data = x.data.subarray(start * size(rest), last * size(rest));
+    return {dims: [1, last - start, ...rest], data};
+  },
+  Softmax([x]) {
+    const all = logSumExp([...x.data]);
+    return {dims: x.dims, data: x.data.map(value => Math.exp(value - all))};
+  },
+  Sub: ([a, b]) => each(a, b, (x, y) => x - y),
+};
+
+/** A network that graph.py has read: nodes in order, constants by name, and all weights in base64. */
+export class Network {
+  constructor({nodes, constants, weights}) {
+    const text = atob(weights), bytes = new Uint8Array(text.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+    const all = new Float32Array(bytes.buffer);
+    this.nodes = nodes;
+    this.constants = {...constants};
+    for (const [name, {dims, start}] of Object.entries(constants))
+      if (start !== undefined)
+        this.constants[name] = {dims, data: all.subarray(start, start + size(dims))};
+  }
+
+  /** All values of the graph by name, for one frame, Float32Array [4, 28, 28]. */
+  run(frame) {
+    const values = {...this.constants, frames: {dims: [1, 4, 28, 28], data: frame}};
+    for (const {operator, inputs, output, attributes} of this.nodes)
+      values[output] = OPERATORS[operator](inputs.map(name => values[name]), attributes);
+    return values;
+  }
+}

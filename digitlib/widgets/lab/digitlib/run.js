@@ -1,0 +1,71 @@
+// An extension for `make lab`: runs the cells of the drawing pad when its notebook opens, so that
+// you can draw at once. It runs only the code that digitlib ships. Other code, in place of it, runs
+// if JupyterLab trusts the notebook. There is no build step: this file is a prebuilt extension.
+
+const NOTEBOOK = "notebooks/01_draw.ipynb"; // no other notebook runs by itself
+const TAG = "run-on-open"; // of the cells to run
+const SHIPPED = // SHA-256 of their code; tests/test_notebooks.py says when it is old
+  "23dbe54dfd2738ac8ab1039ef7c15303bbec53fa58516c1bfd0c0998184f9ee0";
+
+const VIEW = "application/vnd.jupyter.widget-view+json";
+
+const opened = new WeakSet(); // notebooks that have run, or are about to
+
+const isTagged = ({model}) => (model.getMetadata("tags") ?? []).includes(TAG);
+const sources = cells => cells.map(({model}) => model.sharedModel.getSource()).join("\n");
+
+async function isShipped(cells) {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(sources(cells)));
+  return [...new Uint8Array(digest)].map(byte => byte.toString(16).padStart(2, "0")).join("") === SHIPPED;
+}
+
+/** Does a cell show a widget that the kernel still knows, as after a reload of the page? */
+async function isLive({model}, kernel) {
+  const shown = model.outputs?.toJSON().map(({data}) => data?.[VIEW]?.model_id).filter(Boolean) ?? [];
+  if (!shown.length) return false;
+  const {content} = await kernel.requestCommInfo({target_name: "jupyter.widget"});
+  return shown.some(id => id in (content.comms ?? {}));
+}
+
+/** Run the tagged cells, unless they show a pad already. */
+async function run(app, panel) {
+  const {content: notebook, context, sessionContext} = panel;
+  await Promise.all([context.ready, sessionContext.ready]);
+  const {kernel} = sessionContext.session ?? {};
+  if (!kernel) return; // the user has chosen none
+  await kernel.info;
+  const cells = notebook.widgets.filter(isTagged);
+  if (!cells.every(({model}) => model.trusted) && !await isShipped(cells)) return;
+  for (const cell of cells) if (await isLive(cell, kernel)) return;
+  const before = sources(notebook.widgets);
+  for (const cell of cells) {
+    if (app.shell.currentWidget !== panel) { // later, or the command would run another notebook
+      opened.delete(panel);
+      return;
+    }
+    notebook.activeCellIndex = notebook.widgets.indexOf(cell);
+    await app.commands.execute("notebook:run-cell");
+  }
+  // The user has changed nothing, so there is nothing to save.
+  if (sources(notebook.widgets) === before) context.model.dirty = false;
+}
+
+const plugin = {
+  id: "digitlib:run",
+  autoStart: true,
+  activate(app) {
+    const look = () => {
+      const panel = app.shell.currentWidget;
+      if (panel?.context?.path !== NOTEBOOK || !panel.sessionContext || opened.has(panel)) return;
+      opened.add(panel);
+      run(app, panel).catch(problem => console.error("The drawing pad isn't run:", problem));
+    };
+    app.shell.currentChanged.connect(look);
+    app.restored.then(look);
+  },
+};
+
+(globalThis._JUPYTERLAB ??= {}).digitlib = {
+  init() {},
+  get: async () => () => ({__esModule: true, default: plugin}),
+};
