@@ -471,6 +471,7 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
         .filter(each => !['none', '""'].includes(getComputedStyle(each, '::before').content))
         .length"""  # an empty text is the place of a button's icon
     assert page.evaluate(broken) == 0
+    page.locator(".jp-Dialog").get_by_role("button").last.click()  # it says so, too
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…", exact=True).click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
