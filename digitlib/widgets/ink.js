@@ -21,7 +21,7 @@ const BUTTONS = {"dp-undo": "undo", "dp-redo": "redo", "dp-clear": "clear"};
 const NOTES = {
   busy: "The kernel is busy. Your ink is kept.",
   lost: "Connection lost. Your ink is kept.",
-  restarted: "The kernel has restarted. To draw again, click here and press Shift+Enter.",
+  restarted: "The kernel has restarted. Run the cells again. Your drawing will be back.",
   ended: "The connection has ended. Reload the page.",
 };
 
@@ -389,7 +389,7 @@ class Layer {
 
   /** Take the keys for the drawing, and no plain key reaches JupyterLab. */
   #key(event) {
-    if (this.outbox.trouble === "restarted") return; // the cell is run again by key
+    if (this.outbox.trouble === "restarted") return; // the cells are run again by key
     const command = event.ctrlKey || event.metaKey;
     const forDrawing = command || event.target.closest(".dp-body");
     const action = forDrawing && stepOfKey(event);

@@ -1,5 +1,5 @@
-// An extension for `make lab`: runs the cells of the drawing pad when its notebook opens, so that
-// you can draw at once. It runs only the code that digitlib ships. Other code, in place of it, runs
+// An extension for `make lab`: runs the cells of the drawing pad when its notebook opens and after you
+// restart its kernel, so that you can draw at once. It runs only the code that digitlib ships. Other code, in place of it, runs
 // if JupyterLab trusts the notebook. There is no build step: this file is a prebuilt extension.
 
 const NOTEBOOK = "notebooks/01_draw.ipynb"; // no other notebook runs by itself
@@ -9,7 +9,8 @@ const SHIPPED = // SHA-256 of their code; tests/test_notebooks.py says when it i
 
 const VIEW = "application/vnd.jupyter.widget-view+json";
 
-const opened = new WeakSet(); // notebooks that have run, or are about to
+const known = new WeakSet(); // notebooks that have been opened
+const due = new WeakSet(); // those to run as soon as they are in front
 
 const isTagged = ({model}) => (model.getMetadata("tags") ?? []).includes(TAG);
 const sources = cells => cells.map(({model}) => model.sharedModel.getSource()).join("\n");
@@ -39,8 +40,8 @@ async function run(app, panel) {
   for (const cell of cells) if (await isLive(cell, kernel)) return;
   const before = sources(notebook.widgets);
   for (const cell of cells) {
-    if (app.shell.currentWidget !== panel) { // later, or the command would run another notebook
-      opened.delete(panel);
+    if (app.shell.currentWidget !== panel) { // or the command would run another notebook
+      due.add(panel);
       return;
     }
     notebook.activeCellIndex = notebook.widgets.indexOf(cell);
@@ -50,15 +51,33 @@ async function run(app, panel) {
   if (sources(notebook.widgets) === before) context.model.dirty = false;
 }
 
+/** Call a function after each restart by the user; a kernel that has died would die again. */
+function onRestart({sessionContext}, action) {
+  let restarting = false;
+  sessionContext.statusChanged.connect((_, status) => {
+    if (restarting && status === "idle") action();
+    if (["restarting", "idle"].includes(status)) restarting = status === "restarting";
+  });
+}
+
 const plugin = {
   id: "digitlib:run",
   autoStart: true,
   activate(app) {
     const look = () => {
       const panel = app.shell.currentWidget;
-      if (panel?.context?.path !== NOTEBOOK || !panel.sessionContext || opened.has(panel)) return;
-      opened.add(panel);
-      run(app, panel).catch(problem => console.error("The drawing pad isn't run:", problem));
+      if (panel?.context?.path !== NOTEBOOK || !panel.sessionContext) return;
+      const ask = () => {
+        due.add(panel);
+        look();
+      };
+      if (!known.has(panel)) {
+        known.add(panel);
+        due.add(panel);
+        onRestart(panel, ask);
+      }
+      if (due.delete(panel))
+        run(app, panel).catch(problem => console.error("The drawing pad isn't run:", problem));
     };
     app.shell.currentChanged.connect(look);
     app.restored.then(look);
