@@ -24,7 +24,7 @@ Open = Callable[..., BrowserContext]
 
 
 def options(window: tuple[int, int], scheme: str = "light") -> dict[str, Any]:
-    """Of a browser context."""
+    """Options of a browser context."""
     size = {"width": window[0], "height": window[1]}
     return {"viewport": size, "color_scheme": scheme, "device_scale_factor": 2}
 
