@@ -453,8 +453,9 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
     page.locator(".jp-Dialog").get_by_role("button").last.click()  # it says so, too
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…", exact=True).click()
+    old = page.query_selector(".dp-pad")  # before it is replaced
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    page.wait_for_function("pad => !pad.isConnected", arg=page.query_selector(".dp-pad"))
+    page.wait_for_function("pad => !pad.isConnected", arg=old)
     expect(note).to_have_text("")
     expect(page.locator(".dp-head .dp-digit")).to_have_text("7")
     page.context.close()
