@@ -63,7 +63,7 @@ def test_lab(lab: Server, open_context: Open) -> None:
 
 
 def test_picture(lab: Server, open_context: Open) -> None:
-    page = open_pad(lab, open_context, **options((1280, 1000)))
+    page = open_pad(lab, open_context, **options((1280, 1500)))
     draw(page, 1)
     open_panel(page, "Picture")
     page.locator(".dp-samples button").last.click()
