@@ -8,7 +8,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # One environment in layers (the extras of pyproject.toml). A target waits for the stamp of the
 # layer that it needs.
-APP := $(VENV)/.app
 LAB := $(VENV)/.lab
 TRAIN := $(VENV)/.train
 DEV := $(VENV)/.dev
@@ -37,7 +36,7 @@ PARALLEL := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two set-ups must not install into one environment
-.PHONY: help app lab voila train reports weights sweep test test-all stress check audit format clean force
+.PHONY: help app lab train reports weights sweep test test-all stress check audit format clean force
 
 help: ## List these commands
 	@echo "make …"
@@ -52,27 +51,12 @@ app: ## Open the drawing pad, one file, in your browser (BROWSER=no only says wh
 # default_url: the address that Jupyter prints, with its token, leads to the notebook.
 # autodetect: looking for language servers would start every tool chain of the machine.
 # extra_labextensions_path: a small extension runs the pad when the notebook opens.
-# Voilà's extension, where it is installed, would serve every picture without the token.
 lab: PORT ?= 8888
 lab: $(LAB) ## Open JupyterLab at the drawing pad (PORT=8888 BROWSER=no)
 	exec $(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
 		--ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
 		--LanguageServerManager.autodetect=False \
-		--LabApp.extra_labextensions_path=digitlib/widgets/lab \
-		--ServerApp.jpserver_extensions=voila.server_extension=False $(NO_BROWSER) $(ALLOW_ROOT)
-
-# POOL kernels wait for visitors with the notebook already run. When MAX_VISITORS are there, the
-# next visitor is asked to come back later. HOSTS are the names of a proxy in front of the page.
-# Settings: digitlib/widgets/jupyter/voila.py.
-voila: PORT ?= 8866
-voila: POOL ?= 1
-voila: MAX_VISITORS ?= 40
-voila: JUPYTER := $(CURDIR)/digitlib/widgets/jupyter
-voila: $(APP) ## Serve the drawing pad with a kernel for each visitor (PORT=8866 BROWSER=no POOL=1 MAX_VISITORS=40)
-	JUPYTER_PATH="$(JUPYTER)" exec $(PY) -m digitlib.widgets.jupyter.page $(NOTEBOOK) \
-		--Voila.config_file_paths="$(JUPYTER)" --Voila.ip=127.0.0.1 --port=$(PORT) \
-		--pool_size=$(POOL) --PageServer.max_visitors=$(MAX_VISITORS) \
-		$(HOSTS:%=--PageServer.hosts=%) $(NO_BROWSER) $(ARGS)
+		--LabApp.extra_labextensions_path=digitlib/widgets/lab $(NO_BROWSER) $(ALLOW_ROOT)
 
 train: $(TRAIN) ## Add PyTorch and what the other notebooks need
 
@@ -93,7 +77,7 @@ test: export OMP_NUM_THREADS := 1
 test: $(DEV) ## Run the quick tests, in parallel (ARGS="-k strokes" goes to pytest)
 	$(PY) -m pytest $(PARALLEL) -m "not notebook and not browser and not slow and not stress" $(ARGS)
 
-# Each worker of the browser tests starts its own JupyterLab and page, once.
+# Each worker of the browser tests starts its own JupyterLab, once.
 test-all: export OMP_NUM_THREADS := 1
 test-all: $(DEV) ## Run all tests: notebooks and browser, too
 	$(PY) -m pytest $(PARALLEL) -m "not browser and not stress" $(ARGS)
@@ -137,16 +121,15 @@ clean: ## Remove caches and build leftovers (the environment and data stay)
 # A stamp holds the folder it was made for: digitlib is installed by path, so a moved or copied
 # folder is set up again. Otherwise set-up is repeated only when a file below changes, and pip
 # leaves alone what is there already. Modules are compiled when first imported: most never are.
-STALE := $(shell for stamp in $(APP) $(LAB) $(TRAIN) $(DEV); do \
+STALE := $(shell for stamp in $(LAB) $(TRAIN) $(DEV); do \
 	[ "$$(cat $$stamp 2>/dev/null)" = "$(CURDIR)" ] || echo $$stamp; done)
 ifneq ($(STALE),)
 $(STALE): force
 endif
-$(APP): LAYERS := app
 $(LAB): LAYERS := lab
 $(TRAIN): LAYERS := lab train
-$(DEV): LAYERS := app lab train dev
-$(APP) $(LAB) $(TRAIN) $(DEV): pyproject.toml constraints.txt
+$(DEV): LAYERS := lab train dev
+$(LAB) $(TRAIN) $(DEV): pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || \
 		{ echo "digitlib needs Python 3.11 or newer, and there is no $(PYTHON) here: try make PYTHON=/path/to/python3.11." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -159,11 +142,11 @@ $(APP) $(LAB) $(TRAIN) $(DEV): pyproject.toml constraints.txt
 		{ echo "Python could not make $(VENV) (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	$(PY) -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 		-e '.[$(subst $() ,$(COMMA),$(LAYERS))]'
-	$(if $(filter lab,$(LAYERS)),@$(WITHOUT) >/dev/null 2>&1 || true)
+	@$(WITHOUT) >/dev/null 2>&1 || true
 	@mkdir -p $(VENV)/home
 	@for layer in $(LAYERS); do printf '%s' "$(CURDIR)" > $(VENV)/.$$layer; done
 	@echo "$(VENV) is ready."
-# JupyterLab would ask, over the pad, whether to fetch news, and show a button of Voilà's.
+# JupyterLab would ask, over the pad, whether to fetch news.
 WITHOUT := $(PY) -m jupyter labextension disable --level=sys_prefix \
-	"@jupyterlab/apputils-extension:announcements" "@voila-dashboards/jupyterlab-preview"
+	"@jupyterlab/apputils-extension:announcements"
 COMMA := ,

@@ -1,4 +1,4 @@
-"""Servers started as users start them, their kernels, and the machine they run on."""
+"""JupyterLab started as users start it, its kernels, and the machine it runs on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pytest
 from repository import REPOSITORY, shell_environment
 
 PATIENCE = 120  # seconds per step on a slow machine
-KERNEL = re.compile(r"kernel-([0-9a-f-]{36})\.json")  # the connection file in the command line
+KERNEL = re.compile(r"kernel-[0-9a-f-]{36}\.json")  # the connection file in the command line
 
 
 class Server(NamedTuple):
@@ -30,10 +30,10 @@ class Server(NamedTuple):
     url: str
     process: psutil.Process
 
-    def kernels(self) -> dict[str, psutil.Process]:
-        """The processes of the running kernels, by id."""
+    def kernels(self) -> list[psutil.Process]:
+        """The processes of the running kernels."""
         family = self.process.children(recursive=True)
-        return {match[1]: p for p in family if (match := KERNEL.search(_command(p)))}
+        return [process for process in family if KERNEL.search(_command(process))]
 
 
 def _command(process: psutil.Process) -> str:
@@ -44,38 +44,32 @@ def _command(process: psutil.Process) -> str:
 
 
 # Skip the set-up and use this Python instead of ``.venv``.
-LAYERS = ("app", "lab", "train")
-INSTALLED = (*(f"--old-file=.venv/.{layer}" for layer in LAYERS), f"PY={sys.executable}")
+INSTALLED = ("--old-file=.venv/.lab", f"PY={sys.executable}")
 
 
 @contextlib.contextmanager
 def serving(
-    target: str,
-    folder: Path,
-    *settings: str,
-    checkout: Path = REPOSITORY,
-    **environment: str | None,
+    folder: Path, *settings: str, checkout: Path = REPOSITORY, **environment: str
 ) -> Iterator[Server]:
-    """Run ``make <target>`` and end everything it started.
+    """Run ``make lab`` and end everything it started.
 
     Args:
-        target: ``voila`` or ``lab``.
         folder: for the log, and for Jupyter's own settings.
         settings: of make, instead of those that skip the set-up.
         checkout: the folder where make runs.
-        environment: variables to set; None removes one. Drawings go to ``folder`` by default.
+        environment: variables to set. Drawings go to ``folder`` by default.
     """
     variables = shell_environment() | {"DIGITLIB_DRAWINGS": str(folder / "drawings")} | environment
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = folder / f"{target}.log"
+    log = folder / "lab.log"
     config = f"JUPYTER_CONFIG_DIR={folder / 'config'}"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["make", target, f"PORT={port}", "BROWSER=no", *(settings or (*INSTALLED, config))],
+            ["make", "lab", f"PORT={port}", "BROWSER=no", *(settings or (*INSTALLED, config))],
             cwd=checkout,
-            env={name: value for name, value in variables.items() if value is not None},
+            env=variables,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

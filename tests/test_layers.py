@@ -25,8 +25,8 @@ from digitlib.files import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OWN = {"digitlib", "shared", *(path.stem for path in (REPOSITORY / "tests").rglob("*.py"))}
-# Parts of the interface of listed packages: ipywidgets, dask, voila.
-PARTS = {"ipython", "traitlets", "distributed", "jupyter-server", "jupyter-client", "tornado"}
+# Parts of the interface of listed packages: ipywidgets, dask, ipykernel.
+PARTS = {"ipython", "traitlets", "distributed", "jupyter-client"}
 
 HIDE = """
 import json, sys
@@ -45,7 +45,6 @@ from importlib import import_module
 for module in pkgutil.walk_packages(digitlib.__path__, "digitlib."):
     import_module(module.name)
 """
-SHOW_PAGE = "import voila.app; voila.app.Voila()"
 DRAW_AND_READ = (REPOSITORY / "tests" / "first_layer.py").read_text(encoding="utf-8")
 
 
@@ -107,7 +106,7 @@ def imports(folder: Path) -> Iterator[tuple[Path, str]]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("digitlib", ["app", "train"]), ("tests", ["app", "lab", "train", "dev"])],
+    [("digitlib", ["train"]), ("tests", ["lab", "train", "dev"])],
 )
 def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     packages = packages_distributions()
@@ -122,7 +121,6 @@ def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     [
         pytest.param(DRAW_AND_READ, [], id="first"),
         pytest.param(IMPORT_ALL, ["train"], id="train", marks=pytest.mark.slow),
-        pytest.param(SHOW_PAGE, ["app"], id="app"),
     ],
 )
 def test_a_layer_needs_no_other(code: str, extras: list[str]) -> None:
@@ -137,7 +135,7 @@ def test_an_import_loads_few_lines_of_digitlib(name: str, most: int) -> None:
         "own = [m for n, m in sys.modules.items() if n.partition('.')[0] == 'digitlib']\n"
         "print(sum(len(open(m.__file__, encoding='utf-8').readlines()) for m in own))"
     )
-    done = run(code, "app", "train")
+    done = run(code, "train")
     assert done.returncode == 0, done.stderr
     print(f"from digitlib import {name}: {int(done.stdout):,} lines of digitlib, at most {most:,}")
     assert int(done.stdout) <= most

@@ -67,7 +67,7 @@ def test_the_gallery_needs_storing_and_the_labels_storing_or_a_memory(
         titles = {each.description for each in find(studio, "dp-switches").children[:-1]}
         assert titles == {"Picture", "Why?"} | ({"My drawings"} if folder else set())
         assert (find(studio, "dp-correction").layout.display is None) == shown
-        said = "This saves your drawing" if folder else "until you leave the page"
+        said = "This saves your drawing" if folder else "until its kernel stops"
         assert said in html(find(studio, "dp-correction"))
 
 

@@ -2,11 +2,11 @@
 // drawings are stored in this browser.
 
 import {NO_DIGIT} from "digitlib.models.labels";
-import {NOT_SAVED, QUESTION, RECALLED} from "digitlib.widgets.correction";
+import {QUESTION, RECALLED} from "digitlib.widgets.correction";
 import {DrawingFile, toRecord} from "./drawing_file.js";
 
 const SAVED = "This saves your drawing in this browser.";
-const REFUSED = `This browser can't save it. ${NOT_SAVED}`;
+const REFUSED = "This browser can't save it. The pad remembers your drawing until you leave the page.";
 const SLICE = 8; // ms of work between two breaks, so that ink never waits
 const FORGET = '<span></span> <button type="button" class="dp-action">Forget all</button>';
 

@@ -24,7 +24,7 @@ from digitlib.widgets.pad import DrawingPad
 
 QUESTION = "Was that right? Click the digit you meant."
 SAVED = "This saves your drawing on the computer that runs this pad."
-NOT_SAVED = "This pad remembers your drawing until you leave the page."
+NOT_SAVED = "This pad remembers your drawing until its kernel stops."
 RECALLED = 1000  # latest stored drawings that a pad remembers
 
 

@@ -22,7 +22,6 @@ const NOTES = {
   busy: "The kernel is busy. Your ink is kept.",
   lost: "Connection lost. Your ink is kept.",
   restarted: "The kernel has restarted. Run the cells again. Your drawing will be back.",
-  ended: "The connection has ended. Reload the page.",
 };
 
 /** Rank of a pointer: a pen or mouse before a finger, a finger before a palm. */
@@ -80,7 +79,7 @@ export class Outbox extends EventTarget {
     // anywidget's own model drops all messages if the module took over two seconds to load.
     model.get("layout").on("msg:custom", answer => this.#answered(answer));
     model.on("comm_live_update", () => this.#watch());
-    this.kernel = model.widget_manager?.kernel; // JupyterLab and Voilà
+    this.kernel = model.widget_manager?.kernel; // in JupyterLab
     this.kernel?.statusChanged.connect(this.#watch);
     this.kernel?.connectionStatusChanged.connect(this.#watch);
     this.#timers.watch = setInterval(() => this.#since && this.#watch(), PATIENCE / 2);
@@ -100,8 +99,7 @@ export class Outbox extends EventTarget {
 
   /** Why there is no answer: a key of NOTES, or "". */
   get trouble() {
-    const page = Boolean(document.body.dataset.voila);
-    if (this.#gone) return page ? "ended" : "restarted";
+    if (this.#gone) return "restarted";
     if (this.kernel && this.kernel.connectionStatus !== "connected") return "lost";
     return this.#since && performance.now() - this.#since > PATIENCE ? "busy" : "";
   }
@@ -241,7 +239,7 @@ class Layer {
 
   /** JupyterLab scrolls to the last cell it runs. Scroll a new pad into view, once. */
   #show() {
-    if (this.outbox.shown || document.body.dataset.voila) return;
+    if (this.outbox.shown || !this.outbox.kernel) return;
     this.outbox.shown = true;
     const laidOut = new ResizeObserver(() => {
       if (!this.el.clientHeight) return;
@@ -259,7 +257,7 @@ class Layer {
   // --- pen before finger before palm ---------------------------------------------------------
 
   #down(event) {
-    if (event.button !== 0 || this.outbox.trouble in {restarted: 1, ended: 1}) return;
+    if (event.button !== 0 || this.outbox.trouble === "restarted") return;
     const own = rank(event);
     if (this.#active) {
       const {rank: other, type, stroke} = this.#active;
@@ -364,11 +362,6 @@ class Layer {
     const {trouble} = this.outbox;
     this.el.dataset.trouble = trouble;
     this.note.textContent = NOTES[trouble] ?? "";
-    if (trouble !== "ended") return;
-    const button = document.createElement("button");
-    button.textContent = "Reload";
-    button.addEventListener("click", () => location.reload());
-    this.note.append(" ", button);
   }
 
   // --- keys and buttons ----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Servers, one of each kind per test process, and a Chromium that reaches no other machine."""
+"""A JupyterLab per test process, and a Chromium that reaches no other machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         file.write_text(json.dumps(settings), encoding="utf-8")
     token = secrets.token_hex()
     with serving(
-        "lab",
         folder,
         JUPYTER_TOKEN=token,
         JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"),
@@ -53,13 +52,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ) as server:
         yield server._replace(url=f"{server.url}/lab/tree/notebooks/01_draw.ipynb?token={token}")
     assert notebook.read_bytes() == before, "a test has changed the notebook"
-
-
-@pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The drawing pad as a page that stores drawings."""
-    with serving("voila", tmp_path_factory.mktemp("app")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +65,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Open a browser context: a visitor with an empty cache."""
+    """Open a browser context, with an empty cache."""
     contexts = []
 
     def opened(**options: Any) -> BrowserContext:
@@ -131,4 +123,4 @@ def write_report() -> Callable[[str, dict[str, Any]], None]:
 @pytest.fixture(scope="session", autouse=True)
 def _needs_make() -> None:
     if not shutil.which("make"):
-        pytest.skip("no make: the browser tests start the servers by make, as users do.")
+        pytest.skip("no make: the browser tests start JupyterLab by make, as users do.")

@@ -14,7 +14,7 @@ from conftest import violations
 from drawing import DIGITS, draw_by_mouse
 from helpers import DIGITS as SHAPES
 from helpers import page as digit_page
-from live import clear, click, draw, kernel_of, open_pad, open_panel
+from live import clear, click, draw, kernel_of, open_pad, open_panel, too_wide
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 from servers import Server
@@ -318,6 +318,9 @@ def test_on_a_phone_panels_open_in_view_and_targets_are_large(
         panel = page.locator(".dp-panel").filter(has=page.get_by_role("heading", name=title))
         expect(panel.locator("h3")).to_be_in_viewport()
         assert page.evaluate(TOO_SMALL) == []
+        for width in (320, 1366, 390):
+            page.set_viewport_size({"width": width, "height": 664})
+            assert too_wide(panel) == [], width
         open_panel(page, title, shown=False)
     page.context.close()
 
@@ -439,7 +442,7 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
     """The last test, because it ends the kernel of the others."""
     page = open_pad(lab, open_context)
     draw(page, 7)
-    kernel_of(page, lab).kill()  # JupyterLab starts it again, and nothing runs by itself
+    kernel_of(lab).kill()  # JupyterLab starts it again, and nothing runs by itself
     note = page.locator(".dp-ink .dp-note")
     expect(note).to_contain_text("The kernel has restarted. Run the cells again.")
     broken = """() => [...document.querySelectorAll('.dp-pad, .dp-pad *')]
@@ -450,8 +453,9 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
     page.locator(".jp-Dialog").get_by_role("button").last.click()  # it says so, too
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…", exact=True).click()
+    old = page.query_selector(".dp-pad")  # before it is replaced
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    page.wait_for_function("pad => !pad.isConnected", arg=page.query_selector(".dp-pad"))
+    page.wait_for_function("pad => !pad.isConnected", arg=old)
     expect(note).to_have_text("")
     expect(page.locator(".dp-head .dp-digit")).to_have_text("7")
     page.context.close()

@@ -89,7 +89,7 @@ def test_no_stroke_is_lost_while_the_pad_appears(
         draw_from_now_on(page)
         expect(page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")
         drawn = [np.array(stroke) for stroke in page.evaluate("drawn")]
-        kernel = Kernel(kernel_of(page, lab))
+        kernel = Kernel(kernel_of(lab))
         arrived, read = kernel.arrived()
         kernel.close()
         context.close()
@@ -233,6 +233,21 @@ def test_keys_undo_and_redo_and_do_not_reach_the_notebook(pad: Pad) -> None:
             assert len(pad.strokes()) == count
             pad.layer.focus()  # a disabled button loses it
     assert pad.page.locator(".jp-Notebook .jp-Cell").count() == cells
+
+
+def test_the_tab_key_passes_through_the_pad(pad: Pad) -> None:
+    """The canvas of ipycanvas would keep it."""
+    draw(pad.page, 3)
+    focused = "(e => e.closest('.dp-pad') ? e.className : 'outside')(document.activeElement)"
+    for key, start in (("Tab", ".dp-ink"), ("Shift+Tab", ".dp-clear")):
+        pad.page.locator(f".dp-pad {start}").focus()
+        passed = [start[1:]]
+        while passed[-1] != "outside":
+            pad.page.keyboard.press(key)
+            passed.append(pad.page.evaluate(focused))
+            assert len(passed) < 60, passed
+        for part in ("dp-ink", "dp-undo", "dp-clear"):
+            assert any(part in name for name in passed), (key, part, passed)
 
 
 def test_other_shortcuts_reach_the_page(pad: Pad) -> None:

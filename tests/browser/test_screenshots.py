@@ -1,17 +1,18 @@
-"""The screenshots of README, renewed by ``make stress``."""
+"""The screenshots in ``reports``, renewed by ``make stress``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from conftest import LONG
 from drawing import DIGITS, draw_by_mouse
-from live import draw, open_pad
-from playwright.sync_api import BrowserContext, Page, expect
+from live import draw, open_pad, open_panel
+from playwright.sync_api import BrowserContext, expect
 from repository import REPOSITORY
-from servers import Server, serving
-from test_layout import DRAWINGS, show
+from servers import Server
+from test_layout import open_file, show
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,18 +23,10 @@ FOLDER = REPOSITORY / "reports" / "screenshots"
 Open = Callable[..., BrowserContext]
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The page as ``make voila`` starts it by default: nothing is stored."""
-    with serving("voila", tmp_path_factory.mktemp("app"), DIGITLIB_DRAWINGS=None) as server:
-        yield server
-
-
-def on_page(
-    server: Server, open_context: Open, window: tuple[int, int], scheme: str = "light"
-) -> Page:
+def options(window: tuple[int, int], scheme: str = "light") -> dict[str, Any]:
+    """Options of a browser context."""
     size = {"width": window[0], "height": window[1]}
-    return open_pad(server, open_context, viewport=size, color_scheme=scheme, device_scale_factor=2)
+    return {"viewport": size, "color_scheme": scheme, "device_scale_factor": 2}
 
 
 @pytest.mark.parametrize(
@@ -48,37 +41,31 @@ def on_page(
     ],
 )
 def test_page(
-    app: Server,
-    open_context: Open,
-    file: str,
-    drawing: str,
-    window: tuple[int, int],
-    scheme: str,
+    open_context: Open, file: str, drawing: str, window: tuple[int, int], scheme: str
 ) -> None:
-    assert drawing in DRAWINGS
-    page = on_page(app, open_context, window, scheme)
+    page = open_file(open_context, **options(window, scheme))
     show(page, drawing)
     page.screenshot(path=FOLDER / f"{file}.png")
     page.context.close()
 
 
 def test_lab(lab: Server, open_context: Open) -> None:
-    page = on_page(lab, open_context, (1280, 1000))
+    page = open_pad(lab, open_context, **options((1280, 1000)))
     draw_by_mouse(page, page.locator(".dp-ink"), DIGITS[3])
     expect(page.locator(".dp-head .dp-digit")).to_have_text("3")
     page.mouse.move(0, 0)
     page.screenshot(path=FOLDER / "lab.png")
-    page.locator(".dp-switches").get_by_role("button", name="Why?").click()
+    open_panel(page, "Why?")
     expect(page.locator(".dp-why section")).to_have_count(2)
     page.set_viewport_size({"width": 1280, "height": 1500})  # below the toolbar
     page.locator(".dp-why").screenshot(path=FOLDER / "why.png")
     page.context.close()
 
 
-def test_picture(app: Server, open_context: Open) -> None:
-    page = on_page(app, open_context, (800, 900))
+def test_picture(lab: Server, open_context: Open) -> None:
+    page = open_pad(lab, open_context, **options((1280, 1500)))
     draw(page, 1)
-    page.get_by_role("button", name="Picture", exact=True).click()
+    open_panel(page, "Picture")
     page.locator(".dp-samples button").last.click()
     expect(page.locator(".dp-head .dp-digit")).to_have_text("5")
     page.mouse.move(0, 0)

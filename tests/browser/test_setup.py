@@ -1,4 +1,4 @@
-"""From a bare checkout to a digit that is read, by ``make voila`` or ``make lab`` alone."""
+"""From a bare checkout to a digit that is read, by ``make lab`` alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,61 +44,42 @@ def megabytes(folder: Path) -> float:
     return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*")) / 1e6
 
 
-@pytest.fixture(scope="module")
-def measured(
-    write_report: Callable[[str, dict[str, Any]], None],
-) -> Iterator[dict[str, Any]]:
-    """The measurements of both targets, written at the end; those of the page first."""
-    found: dict[str, Any] = {}
-    yield found
-    if {*found} == {"voila", "lab"}:
-        page = found["voila"]
-        everything = round(megabytes(Path(sys.prefix)))  # with all that tests need
-        report = {
-            "what": "`make voila` in a fresh checkout, nothing cached, to a digit that is read",
-            **page,
-            "megabytes": {"app": page["megabytes"], "all": everything},
-            "lab": found["lab"],
-            "machine": machine("pip", "jupyterlab", "voila", "onnxruntime"),
-        }
-        write_report("setup", report)
-
-
 def cpu_seconds(process: psutil.Process) -> float:
     """CPU time of a process and its children."""
     family = [process, *process.children(recursive=True)]
     return sum(sum(member.cpu_times()[:4]) for member in family)
 
 
-@pytest.mark.parametrize("target", ["voila", "lab"])
 def test_a_fresh_machine_reads_a_digit(
-    target: str,
     checkout: Path,
     tmp_path: Path,
     open_context: Callable[..., BrowserContext],
-    measured: dict[str, Any],
+    write_report: Callable[[str, dict[str, Any]], None],
 ) -> None:
     page = open_context(viewport={"width": 1280, "height": 900}).new_page()
     home = tmp_path / "home"
     home.mkdir()
     start, token = time.monotonic(), secrets.token_hex()
     with serving(
-        target, tmp_path, f"PYTHON={sys.executable}", checkout=checkout,
+        tmp_path, f"PYTHON={sys.executable}", checkout=checkout,
         HOME=str(home), PYTHONPATH="", PIP_NO_CACHE_DIR="1", JUPYTER_TOKEN=token,
     ) as server:  # fmt: skip
-        if target == "lab":
-            page.goto(f"{server.url}/lab/tree/notebooks/01_draw.ipynb?token={token}")
-        else:
-            page.goto(server.url)
+        page.goto(f"{server.url}/lab/tree/notebooks/01_draw.ipynb?token={token}")
         draw_by_mouse(page, page.locator(".dp-pad .dp-canvas"), DIGITS[3])
         expect(page.locator(".dp-head .dp-digit")).to_have_text("3")
         seconds = time.monotonic() - start
         used = cpu_seconds(server.process)
     size = megabytes(checkout / ".venv") + megabytes(home)
-    measured[target] = {
-        "seconds": round(seconds, 1),
-        "cpu_seconds": round(used, 1),
-        "megabytes": round(size),
+    report = {
+        "what": "`make lab` in a fresh checkout, nothing cached, to a digit that is read",
+        "lab": {
+            "seconds": round(seconds, 1),
+            "cpu_seconds": round(used, 1),
+            "megabytes": round(size),
+        },
+        "megabytes": {"all": round(megabytes(Path(sys.prefix)))},  # with all that tests need
+        "machine": machine("pip", "jupyterlab", "onnxruntime"),
     }
-    assert seconds <= {"voila": 60, "lab": 75}[target]
-    assert size <= {"voila": 520, "lab": 900}[target]
+    write_report("setup", report)
+    assert seconds <= 75
+    assert size <= 900

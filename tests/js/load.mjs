@@ -11,7 +11,7 @@ globalThis.CustomEvent ??= class extends Event {
     this.detail = detail;
   }
 };
-globalThis.document = {body: {dataset: {}}};
+globalThis.document = {};
 
 export async function load(path) {
   const source = await readFile(new URL(`../../digitlib/widgets/${path}`, import.meta.url));
