@@ -98,6 +98,7 @@ def draw(page: Page, digit: int) -> None:
     """Draw a digit by pen and wait until it is read."""
     strokes = [[[400 * x, 400 * y] for x, y in stroke] for stroke in DIGITS[digit]]
     page.evaluate("strokes => pen.drawing(strokes, 4)", strokes)
+    expect(page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")  # Python has all of it
     expect(page.locator(".dp-head .dp-digit")).to_have_text(str(digit))
 
 
