@@ -81,7 +81,7 @@ class Pad:
         if self.kernel.arrived()[0]:
             expect(button).to_be_enabled()
             button.evaluate("button => button.click()")
-        expect(self.page.locator(".dp-pad [data-state]")).to_have_attribute("data-state", "empty")
+        expect(self.page.locator(".dp-result .dp-answer")).to_have_attribute("data-state", "empty")
 
     def settle(self) -> None:
         """Wait until Python shows all ink."""
