@@ -73,6 +73,8 @@ def _empty(request: pytest.FixtureRequest) -> None:
     if "page" in request.fixturenames:
         page = request.getfixturevalue("page")
         page.get_by_role("radio", name="One digit").check()
+        for title in PANELS:
+            open_panel(page, title, shown=False)
         clear(page)
 
 
@@ -474,8 +476,9 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
     page.locator(".jp-Dialog").get_by_role("button").last.click()  # it says so, too
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…", exact=True).click()
+    pad = page.query_selector(".dp-pad")
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    page.wait_for_function("pad => !pad.isConnected", arg=page.query_selector(".dp-pad"))
+    page.wait_for_function("pad => !pad.isConnected", arg=pad)
     expect(note).to_have_text("")
     expect(page.locator(".dp-head .dp-digit")).to_have_text("7")
     page.context.close()
