@@ -5,6 +5,7 @@ const SETTLES = 1500; // ms: an opened panel has its height within this time
 const VIEW = "application/vnd.jupyter.widget-view+json";
 const NAMED = ".dp-label, .dp-button"; // the text of these buttons is too short to be their name
 const SWITCHES = "button.dp-switch, .dp-label";
+const PARTS = ".dp-tools, .dp-correction, .dp-switches, .dp-panels"; // the parts with buttons
 
 /** The notebook cell that shows the widget with this id, if the page is a notebook. */
 export function cellOf(manager, id) {
@@ -79,9 +80,10 @@ class View {
     }
     this.pad.addEventListener("click", event => this.#click(event), {signal});
     this.sizes.observe(this.pad.querySelector(".dp-panels"));
-    this.watcher.observe(this.pad, {
-      subtree: true, childList: true, attributes: true, attributeFilter: ["class", "title"],
-    });
+    for (const part of this.pad.querySelectorAll(PARTS))
+      this.watcher.observe(part, {
+        subtree: true, childList: true, attributes: true, attributeFilter: ["class", "title"],
+      });
     this.#describe();
   }
 

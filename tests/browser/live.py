@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,8 +81,7 @@ class Pad:
         if self.kernel.arrived()[0]:
             expect(button).to_be_enabled()
             button.evaluate("button => button.click()")
-        answer = self.page.locator(".dp-result .dp-answer")
-        expect(answer).to_have_attribute("data-state", "empty")
+        expect(self.page.locator(".dp-result .dp-answer")).to_have_attribute("data-state", "empty")
 
     def settle(self) -> None:
         """Wait until Python shows all ink."""
@@ -98,6 +98,7 @@ def draw(page: Page, digit: int) -> None:
     """Draw a digit by pen and wait until it is read."""
     strokes = [[[400 * x, 400 * y] for x, y in stroke] for stroke in DIGITS[digit]]
     page.evaluate("strokes => pen.drawing(strokes, 4)", strokes)
+    expect(page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")  # Python has all of it
     expect(page.locator(".dp-head .dp-digit")).to_have_text(str(digit))
 
 
@@ -130,7 +131,7 @@ def live_pad(
     with line(address.port or 0, delay) as opened:
         slow = address._replace(netloc=f"127.0.0.1:{opened.port}").geturl()
         page = open_pad(server._replace(url=slow), open_context)
-        kernel = Kernel(kernel_of(server))
+        kernel = Kernel(kernel_of(page, server))
         yield Pad(page, opened, kernel)
         kernel.close()
         page.context.close()
@@ -139,7 +140,7 @@ def live_pad(
 def open_pad(
     server: Server, open_context: Callable[..., BrowserContext], **options: object
 ) -> Page:
-    """A new page of JupyterLab, which runs the pad itself; ``pen`` (above) draws, too.
+    """A new page of Voilà or JupyterLab, which runs the pad itself; ``pen`` (above) draws, too.
 
     Args:
         server: shows the drawing notebook.
@@ -168,6 +169,8 @@ def click(place: Locator, name: str) -> None:
     place.page.keyboard.press("Enter")
 
 
-def kernel_of(server: Server) -> psutil.Process:
-    """The kernel of the drawing notebook, which all its pages share."""
-    return server.kernels()[0]
+def kernel_of(page: Page, server: Server) -> psutil.Process:
+    """The kernel of a page; JupyterLab has only one."""
+    config = json.loads(page.locator("#jupyter-config-data").text_content() or "{}")
+    kernels = server.kernels()
+    return kernels[config["kernelId"]] if "kernelId" in config else next(iter(kernels.values()))
