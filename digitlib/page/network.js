@@ -50,17 +50,18 @@ function transformOutput(v, at, step) {
   v[at + 2*step] = b + c + 4 * d + e;
 }
 
-/** Kernels [M, C, k, k], times a matrix [s, k] for rows and columns: s * s matrices [C, M]. */
+/** Kernels [M, C, k, k], their rows and columns times a matrix [s, k]: s * s matrices [C, M]. */
 function transformKernels({dims: [M, C, k], data}, matrix) {
   const s = matrix.length, many = fours(M), found = new Float32Array(s * s * C * many);
-  for (let m = 0; m < M; m++)
-    for (let c = 0; c < C; c++)
-      matrix.forEach((row, i) => matrix.forEach((column, j) => {
+  for (let e = 0; e < s * s; e++) {
+    const factors = matrix[Math.floor(e / s)].flatMap(row => matrix[e % s].map(column => row * column));
+    for (let m = 0; m < M; m++)
+      for (let c = 0; c < C; c++) {
         let sum = 0;
-        for (let y = 0; y < k; y++)
-          for (let x = 0; x < k; x++) sum += row[y] * column[x] * data[((m * C + c) * k + y) * k + x];
-        found[((i * s + j) * C + c) * many + m] = sum;
-      }));
+        for (let i = 0; i < k * k; i++) sum += factors[i] * data[(m * C + c) * k * k + i];
+        found[(e * C + c) * many + m] = sum;
+      }
+  }
   return found;
 }
 const identity = k => Array.from({length: k}, (_, i) => Array.from({length: k}, (_, j) => +(i === j)));
