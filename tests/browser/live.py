@@ -81,7 +81,7 @@ class Pad:
         if self.kernel.arrived()[0]:
             expect(button).to_be_enabled()
             button.evaluate("button => button.click()")
-        expect(self.page.locator(".dp-pad [data-state]")).to_have_attribute("data-state", "empty")
+        expect(self.page.locator(".dp-result .dp-answer")).to_have_attribute("data-state", "empty")
 
     def settle(self) -> None:
         """Wait until Python shows all ink."""
@@ -98,6 +98,7 @@ def draw(page: Page, digit: int) -> None:
     """Draw a digit by pen and wait until it is read."""
     strokes = [[[400 * x, 400 * y] for x, y in stroke] for stroke in DIGITS[digit]]
     page.evaluate("strokes => pen.drawing(strokes, 4)", strokes)
+    expect(page.locator(".dp-ink")).to_have_attribute("data-strokes", "0")  # Python has all of it
     expect(page.locator(".dp-head .dp-digit")).to_have_text(str(digit))
 
 

@@ -61,6 +61,7 @@ def _empty(page: Page) -> None:
 def test_the_drawing_is_saved_as_png_and_json(page: Page) -> None:
     draw(page, 4)
     expect(page.locator(".dp-save a")).to_have_text(["Save PNG", "Save JSON"])
+    expect(page.locator(".dp-save a").first).to_have_attribute("download", "digit-4.png")
     with page.expect_download() as download:
         page.locator(".dp-save").get_by_text("Save PNG").click()
     assert download.value.suggested_filename == "digit-4.png"
