@@ -17,6 +17,7 @@ import ipywidgets
 import numpy as np
 import onnx
 import pytest
+import torch
 from helpers import DIGITS, bundled
 from numpy.typing import NDArray
 from repository import REPOSITORY, shell_environment
@@ -26,9 +27,11 @@ from digitlib.datasets.non_digits import scribble, side_by_side
 from digitlib.datasets.synthetic import draw_digits
 from digitlib.datasets.unipen import read_unipen
 from digitlib.errors import WeightsError
-from digitlib.models.card import BUNDLED_NETWORK
+from digitlib.files import to_jsonable
+from digitlib.models.card import BUNDLED_NETWORK, Card
 from digitlib.models.display import answer_text
 from digitlib.models.labels import NO_DIGIT
+from digitlib.models.networks import DigitNet
 from digitlib.models.prediction import Prediction
 from digitlib.models.recognizer import Recognizer
 from digitlib.page import build
@@ -217,6 +220,21 @@ def repository_drawings() -> list[Strokes]:
 
 
 MEMORIES = {f"{number:032x}": each.strokes for number, each in enumerate(draw_digits(1, 1)[:12])}
+
+
+@needs_node
+@pytest.mark.parametrize("arguments", [{}, {"pen": 32}, {"channels": 1, "width": 7}])
+def test_networks_of_each_kind_run_as_in_python(run: Run, arguments: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    model = DigitNet(outputs=11, **arguments)
+    for name, each in model.named_parameters():
+        torch.nn.init.normal_(each, 0.0 if each.ndim > 1 or "bias" in name else 1.0, 0.1)
+    recognizer = Recognizer.from_model(model, Card("digitnet", {"outputs": 11, **arguments}))
+    frame = pen.render(DIGITS[3])
+    (found,) = run([["run", to_jsonable(graph(recognizer.network)), frame.ravel().tolist()]])
+    for name, value in found.items():
+        expected = recognizer.outputs(frame[None], name)[0][0]
+        np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
 
 
 @needs_node

@@ -15,7 +15,7 @@ from digitlib.models.recognizer import Recognizer
 
 # Operators of network.js, with the values of attributes that it doesn't read.
 OPERATORS: dict[str, dict[str, Any]] = {
-    "Add": {}, "Div": {}, "MatMul": {}, "Relu": {}, "Slice": {}, "Sub": {},
+    "Add": {}, "Div": {}, "Identity": {}, "MatMul": {}, "Slice": {}, "Sub": {},
     "AveragePool": {"ceil_mode": 0, "count_include_pad": 1, "pads": [0] * 4},
     "Conv": {"dilations": [1, 1], "group": 1},
     "Flatten": {"axis": 1},
@@ -67,6 +67,10 @@ def graph(content: bytes | None = None) -> dict[str, Any]:
         if kind == "Constant":
             array = numpy_helper.to_array(attributes["value"])
             constants[output] = {"dims": array.shape, "data": array.ravel()}
+            continue
+        last = nodes[-1] if nodes else {"operator": "", "output": ""}
+        if kind == "Relu" and last["operator"] == "Conv" and inputs == [last["output"]]:
+            last["output"], last["attributes"]["relu"] = output, 1  # in one step
             continue
         if kind not in OPERATORS:
             raise WeightsError(f"The page can't run the operator {kind} ({node.name}).")

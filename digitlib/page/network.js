@@ -30,7 +30,8 @@ const size = dims => dims.reduce((a, b) => a * b, 1);
 
 // A 3 by 3 kernel with stride 1 needs 9 multiplications for each output. Tiles of 3 by 3 outputs need
 // 25, less than 3 for each, if inputs, kernels and outputs are transformed (Winograd; Lavin and Gray,
-// arXiv 1509.09308). The transforms follow from the points 0, 1, -1, 2 and infinity.
+// arXiv 1509.09308). The transforms follow from the points 0, 1, -1, 2 and infinity. A larger kernel
+// is several of 3 by 3, for inputs that are shifted by 3, 6, …
 const STEP = 3, SIDE = 5; // of a tile of outputs, and of the inputs that it depends on
 const OF_KERNEL = [[1/2, 0, 0], [1/2, 1/2, 1/2], [1/6, -1/6, 1/6], [1/6, 1/3, 2/3], [0, 0, 1]];
 
@@ -50,46 +51,59 @@ function transformOutput(v, at, step) {
   v[at + 2*step] = b + c + 4 * d + e;
 }
 
-/** Kernels [M, C, k, k], times a matrix [s, k] for rows and columns: s * s matrices [C, M]. */
-function transformKernels({dims: [M, C, k], data}, matrix) {
-  const s = matrix.length, many = fours(M), found = new Float32Array(s * s * C * many);
-  for (let m = 0; m < M; m++)
-    for (let c = 0; c < C; c++)
-      matrix.forEach((row, i) => matrix.forEach((column, j) => {
+/** Parts [k, k] of kernels [M, C, size, size], `parts` along each side. Their rows and columns are
+    multiplied by a matrix [s, k]: s * s matrices [C * parts * parts, M]. */
+function transformKernels({dims: [M, C, size], data}, matrix, parts) {
+  const s = matrix.length, k = matrix[0].length, many = fours(M), inputs = C * parts * parts;
+  const found = new Float32Array(s * s * inputs * many);
+  for (let e = 0; e < s * s; e++) {
+    const factors = matrix[Math.floor(e / s)].flatMap(row => matrix[e % s].map(column => row * column));
+    for (let n = 0; n < inputs; n++) {
+      const c = Math.floor(n / parts / parts), top = Math.floor(n / parts) % parts * k, left = n % parts * k;
+      for (let m = 0; m < M; m++) {
         let sum = 0;
-        for (let y = 0; y < k; y++)
-          for (let x = 0; x < k; x++) sum += row[y] * column[x] * data[((m * C + c) * k + y) * k + x];
-        found[((i * s + j) * C + c) * many + m] = sum;
-      }));
+        for (let y = top; y < Math.min(top + k, size); y++)
+          for (let x = left; x < Math.min(left + k, size); x++)
+            sum += factors[(y - top) * k + x - left] * data[((m * C + c) * size + y) * size + x];
+        found[(e * inputs + n) * many + m] = sum;
+      }
+    }
+  }
   return found;
 }
 const identity = k => Array.from({length: k}, (_, i) => Array.from({length: k}, (_, j) => +(i === j)));
 
 /** The numbers that each tile of outputs depends on, times the kernels. Without transforms, a tile is
     one output. */
-function conv(x, w, b, {kernel_shape: kernel, pads, strides}) {
-  const [, C, H, W] = x.dims, [M] = w.dims, quick = kernel === 3 && strides === 1;
+function conv({dims: [, C, H, W], data: values}, w, b, node) {
+  const {kernel_shape: kernel, pads, strides, relu} = node;
+  const [M] = w.dims, quick = kernel >= 3 && strides === 1;
   const [rows, columns] = [H, W].map(all => Math.floor((all + 2 * pads - kernel) / strides) + 1);
-  const [step, side] = quick ? [STEP, SIDE] : [1, kernel];
+  const [step, side, parts] = quick ? [STEP, SIDE, Math.ceil(kernel / 3)] : [1, kernel, 1];
   const [high, wide] = [rows, columns].map(all => Math.ceil(all / step)); // in tiles
-  const N = fours(high * wide), many = fours(M), E = side * side;
-  const inputs = new Float32Array(E * C * N), sums = new Float32Array((quick ? E : 1) * many * N);
-  for (let e = 0; e < E; e++) {
-    const top = Math.floor(e / side) - pads, left = (e % side) - pads;
-    for (let c = 0; c < C; c++)
+  const many = fours(M), E = side * side, K = C * parts * parts, tiles = fours(high * wide);
+  const N = K * tiles % 1024 ? tiles : tiles + 4; // numbers 4 KiB apart would share a place in the cache
+  const {inputs, sums} = (node.room ??= { // made once, because new memory is slow
+    inputs: new Float32Array(E * K * N), sums: new Float32Array((quick ? E : 1) * many * N),
+  });
+  inputs.fill(0);
+  for (let e = 0; e < E; e++)
+    for (let k = 0; k < K; k++) {
+      const top = Math.floor(e / side) + Math.floor(k / parts) % parts * 3 - pads;
+      const left = e % side + k % parts * 3 - pads, channel = Math.floor(k / parts / parts) * H * W;
       for (let row = 0; row < high; row++) {
-        const y = top + row * step * strides, to = (e * C + c) * N + row * wide, from = (c * H + y) * W;
+        const y = top + row * step * strides, to = (e * K + k) * N + row * wide;
         for (let column = 0, z = left; column < wide; column++, z += step * strides)
-          if (y >= 0 && y < H && z >= 0 && z < W) inputs[to + column] = x.data[from + z];
+          if (y >= 0 && y < H && z >= 0 && z < W) inputs[to + column] = values[channel + y * W + z];
       }
-  }
-  w.kernels ??= transformKernels(w, quick ? OF_KERNEL : identity(kernel));
+    }
+  const kernels = (node.kernels ??= transformKernels(w, quick ? OF_KERNEL : identity(kernel), parts));
   if (quick) {
-    transform(inputs, C * N, SIDE, transformInput);
+    transform(inputs, K * N, SIDE, transformInput);
     for (let e = 0; e < E; e++)
-      product(w.kernels, inputs, many, N, C, sums, e * C * many, e * C * N, e * many * N);
+      product(kernels, inputs, many, N, K, sums, e * K * many, e * K * N, e * many * N);
     transform(sums, many * N, STEP, transformOutput);
-  } else product(w.kernels, inputs, many, N, E * C, sums);
+  } else product(kernels, inputs, many, N, E * K, sums);
   const data = new Float32Array(M * rows * columns);
   for (let m = 0; m < M; m++) {
     const bias = b ? b.data[m] : 0;
@@ -97,7 +111,7 @@ function conv(x, w, b, {kernel_shape: kernel, pads, strides}) {
       const i = y % step, row = (y - i) / step * wide + m * N, to = (m * rows + y) * columns;
       for (let j = 0; j < step; j++)
         for (let z = j, at = (i * side + j) * many * N + row; z < columns; z += step, at++)
-          data[to + z] = sums[at] + bias;
+          data[to + z] = relu ? Math.max(sums[at] + bias, 0) : sums[at] + bias;
     }
   }
   return {dims: [1, M, rows, columns], data};
@@ -117,25 +131,17 @@ function transform(tiles, count, columns, along) {
 function pool(x, {kernel_shape: side, strides}, largest) {
   const [, C, H, W] = x.dims, weight = largest ? 1 : 1 / side ** 2;
   const [rows, columns] = [H, W].map(length => Math.floor((length - side) / strides) + 1);
-  const data = new Float32Array(C * rows * columns);
+  const {data: values} = x, data = new Float32Array(C * rows * columns);
   for (let c = 0, at = 0; c < C; c++)
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++, at++) {
         let value = largest ? -Infinity : 0;
-        for (let i = 0; i < side; i++)
-          for (let j = 0; j < side; j++) {
-            const next = x.data[(c * H + row * strides + i) * W + column * strides + j];
-            value = largest ? Math.max(value, next) : value + next;
-          }
+        for (let i = 0, from = (c * H + row * strides) * W + column * strides; i < side; i++, from += W)
+          for (let j = from; j < from + side; j++)
+            value = largest ? Math.max(value, values[j]) : value + values[j];
         data[at] = value * weight;
       }
   return {dims: [1, C, rows, columns], data};
-}
-
-function relu({dims, data}) {
-  const positive = new Float32Array(data.length);
-  for (let i = 0; i < data.length; i++) positive[i] = data[i] > 0 ? data[i] : 0;
-  return {dims, data: positive};
 }
 
 /** A vector times w, which has M outputs; their numbers are one step apart, those of inputs another. */
@@ -164,11 +170,11 @@ const OPERATORS = {
   Div: ([a, b]) => each(a, b, (x, y) => x / y),
   Flatten: ([x]) => ({dims: [1, x.data.length], data: x.data}),
   Gather: ([x, {data: [at]}]) => ({dims: [1], data: x.data.slice(at, at + 1)}),
+  Identity: ([x]) => x,
   Gemm: ([x, w, b]) => linear(x, w, b, w.dims[0], w.dims[1], 1),
   MatMul: ([x, w]) => linear(x, w, null, w.dims[1], 1, w.dims[1]),
   MaxPool: ([x], how) => pool(x, how, true),
   ReduceLogSumExp: ([x]) => ({dims: [1], data: Float32Array.of(logSumExp([...x.data]))}),
-  Relu: ([x]) => relu(x),
   Slice([x, {data: [start]}, {data: [end]}]) { // along the channels
     const [, channels, ...rest] = x.dims, last = Math.min(end, channels);
     const data = x.data.subarray(start * size(rest), last * size(rest));

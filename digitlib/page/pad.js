@@ -141,3 +141,5 @@ redraw();
 read();
 performance.mark("ready");
 correction.recall();
+// A browser compiles what runs often: without these, the first answer would be late.
+for (const strokes of Object.values(examples)) setTimeout(() => recognizer.predictStrokes(strokes));

@@ -18,6 +18,10 @@ const COMMANDS = {
       html: modules.display.digitHtml(found, "", {pen, several}), spoken: modules.display.spoken(found, "", false),
     };
   },
+  run(graph, frame) {
+    const {probabilities, score, embedding} = new modules.network.Network(graph).run(Float32Array.from(frame));
+    return {probabilities: [...probabilities.data], score: score.data[0], embedding: [...embedding.data]};
+  },
   fail: (error, pen) => modules.display.digitHtml(null, error, {pen}),
   remember: (id, label) => recognizer.memory.add(predictions.at(-1), label, id),
   forget: id => recognizer.memory.remove(id),
@@ -27,16 +31,6 @@ const COMMANDS = {
     return {traces, penDown, canUndo, canRedo};
   },
   record: (traces, label) => modules.drawing_file.toRecord(traces, predictions.at(-1), label),
-  /** CPU time of a prediction in ms, the lower quartile of many. */
-  time(strokes) {
-    const times = [];
-    for (let run = 0; run < 400; run++) {
-      const start = performance.now();
-      recognizer.predictStrokes(strokes);
-      times.push(performance.now() - start);
-    }
-    return times.slice(200).sort((a, b) => a - b)[50];
-  },
 };
 
 const lines = require("node:fs").readFileSync(0, "utf8").split("\n").filter(Boolean);
