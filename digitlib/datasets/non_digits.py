@@ -89,5 +89,5 @@ def build(name: str, split: str, files: list[Path]) -> DigitData:
     """Letters, shapes, scribbles and pairs of digits in ``train``; later symbols and scribbles."""
     seed = SPLITS.index(split)
     outlines = LETTERS | SHAPES if split == "train" else SYMBOLS
-    pairs = pendigits.read_pen_file(split, files) if files else ()
+    pairs = pendigits.read_split(split, files) if files else ()
     return pen_data(name, split, draw_non_digits(outlines, 30, seed, pairs))

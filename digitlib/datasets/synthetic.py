@@ -414,5 +414,5 @@ def modify_digits(digits: Sequence[PenDrawing], seed: int) -> list[PenDrawing]:
 def build(name: str, split: str, files: list[Path]) -> DigitData:
     """Digit styles that the other sets lack: synthetic strokes, and real ones modified."""
     seed = SPLITS.index(split)
-    real = modify_digits(pendigits.read_pen_file(split, files), seed)
+    real = modify_digits(pendigits.read_split(split, files), seed)
     return pen_data(name, split, draw_digits(100, seed) + real)
