@@ -88,9 +88,14 @@ def photo(strokes: Strokes, seed: int, *, side: int = 480) -> Image.Image:
     scene += random.uniform(1, 7) * random.randn(*shape, 3)
     picture = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
     picture = picture.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.6)))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=int(random.randint(45, 92)))
-    return Image.open(buffer)
+    return compress(picture, random.randint(45, 92))
+
+
+def compress(picture: Image.Image, quality: int) -> Image.Image:
+    """The picture after JPEG compression."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return Image.open(file)
 
 
 def _ruling(shape: tuple[int, int], random: RandomState) -> NDArray[np.float64]:
