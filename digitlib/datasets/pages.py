@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from digitlib.datasets import catalog, pendigits, real, unipen
 from digitlib.datasets.base import NO_DIGIT
 from digitlib.datasets.hands import add_habits
-from digitlib.datasets.pen import PenDrawing
+from digitlib.datasets.pen import PenDrawing, extent
 from digitlib.datasets.pictures import compress
 from digitlib.preprocessing.frame import frames_to_images, to_frame
 from digitlib.preprocessing.strokes import draw_numbered
@@ -143,12 +143,12 @@ UNCLEAR = '1l7f^?>(){}[]-_~:;="<'
 
 def _in_heights(drawings: Sequence[PenDrawing]) -> list[tuple[int, list[Points]]]:
     """Labels and strokes; the unit is the median of the drawings' longer sides."""
-    sides = [np.ptp(np.concatenate(each.strokes), axis=0).max() for each in drawings]
+    extents = [extent(each.strokes) for each in drawings]
+    sides = [(high - low).max() for low, high in extents]
     usual = max(float(np.median(sides)), 1e-9)
     found = []
-    for each, side in zip(drawings, sides, strict=True):
+    for each, (corner, _), side in zip(drawings, extents, sides, strict=True):
         scale = float(np.clip(side / usual, 0.65, 1.4)) / max(side, 1e-9)
-        corner = np.concatenate(each.strokes).min(axis=0)
         found.append((each.label, [(stroke - corner) * scale for stroke in each.strokes]))
     return found
 
@@ -259,10 +259,9 @@ def _pen_glyph(
 
 
 def _drawn_glyph(strokes: Sequence[Points], pen: float, text: str) -> Glyph:
-    points, margin = np.concatenate(strokes), int(pen) + 2
-    low = points.min(axis=0) - margin
-    width, height = np.ceil(np.ptp(points, axis=0)).astype(int) + 2 * margin
-    paths = [stroke - low for stroke in strokes]
+    (low, high), margin = extent(strokes), int(pen) + 2
+    width, height = np.ceil(high - low).astype(int) + 2 * margin
+    paths = [stroke - (low - margin) for stroke in strokes]
     ink, numbers = draw_numbered(paths, (min(int(height), 64), min(int(width), 90)), pen)
     return Glyph(ink, numbers, text, paths)
 

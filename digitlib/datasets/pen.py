@@ -32,6 +32,12 @@ class PenDrawing:
     character: str = ""
 
 
+def extent(drawing: strokes.Strokes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The smallest and the largest x and y of the strokes of a drawing, ``[2]`` each."""
+    points = np.concatenate(drawing)
+    return points.min(axis=0), points.max(axis=0)
+
+
 def pen_data(name: str, split: str, drawings: Sequence[PenDrawing]) -> DigitData:
     """Render pen drawings as frames at the default pen width, and keep their strokes."""
     kept = [strokes.drop_stray_taps(drawing.strokes) for drawing in drawings]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from digitlib.datasets.pen import extent
 from digitlib.datasets.pictures import coverage
 from digitlib.preprocessing.strokes import Strokes, validate_strokes
 
@@ -54,8 +55,7 @@ def add_mark(mark: str, strokes: Strokes, seed: int) -> list[Points]:
         KeyError: there is no such mark.
     """
     digit, random = validate_strokes(strokes), RandomState(seed)
-    points = np.concatenate(digit)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = extent(digit)
     side = max(float((high - low).max()), 1e-9)  # of the digit, and the unit of the mark
     drawn = [
         (low + high) / 2 + side * _by_hand(corners, random)
@@ -161,8 +161,8 @@ def _spray(strokes: Strokes, random: RandomState) -> Shades:
 def _dots(strokes: Strokes, random: RandomState) -> Shades:
     """A line of dots, with gaps about as wide as they are."""
     arrays = validate_strokes(strokes)
-    every = np.concatenate(arrays)
-    low, side = every.min(axis=0), max(float(np.ptp(every, axis=0).max()), 1e-9)
+    low, high = extent(arrays)
+    side = max(float((high - low).max()), 1e-9)
     places = []  # of possible dots; the longer side of the drawing is 1
     for stroke in arrays:
         unit = (stroke - low) * (1 / side)

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 from digitlib.datasets import pages
 from digitlib.datasets.base import NO_DIGIT
 from digitlib.datasets.pages import Ink, Picture, Points
+from digitlib.datasets.pen import extent
 from digitlib.datasets.pictures import compress
 from digitlib.preprocessing.segmentation import PAD, SIDE
 from digitlib.preprocessing.strokes import rasterize
@@ -171,14 +172,13 @@ def _write(ink: Ink, page: Box, size: float, pen: float, random: Generator) -> t
         begin = np.concatenate(second)[:, 0].min()
         strokes += [stroke + np.array([right - begin, 0]) for stroke in second]
     moved = [stroke * (size * stretch, size) for stroke in strokes]
-    points = np.concatenate(moved)
-    low, (width, height) = points.min(axis=0), np.ptp(points, axis=0)
+    low, high = extent(moved)
+    width, height = high - low
     room = min((page[2] - page[0]) / (width + pen), (page[3] - page[1]) / (height + pen)) * 0.98
     scale = min(1.0, float(room))
     place = np.array(_somewhere(page, scale * width + pen, scale * height + pen, random))
     moved = [scale * (stroke - low) + place + pen / 2 for stroke in moved]
-    points = np.concatenate(moved)
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    (left, top), (right, bottom) = extent(moved)
     return _draw(moved, pen), (left, top, right, bottom)
 
 
@@ -205,8 +205,7 @@ def _neighbor(
 ) -> Coverage:
     """Coverage by parts of a character that the edge of the page cuts off."""
     strokes = [stroke * size * random.uniform(0.8, 1.2) for stroke in _character(ink, random)]
-    points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = extent(strokes)
     side, seen = int(random.integers(4)), random.uniform(0.05, 0.45)
     place = np.array([random.uniform(page[0], page[2]), random.uniform(page[1], page[3])])
     place -= (high - low) / 2
@@ -216,12 +215,10 @@ def _neighbor(
     else:
         place[axis] = page[axis + 2] - seen * (high - low)[axis]
     moved = [stroke - low + place for stroke in strokes]
-    points = np.concatenate(moved)
+    (left, top), (right, bottom) = extent(moved)
     gap = 0.04 * size + pen
-    apart = (
-        points[:, 0].max() < box[0] - gap or points[:, 0].min() > box[2] + gap
-        or points[:, 1].max() < box[1] - gap or points[:, 1].min() > box[3] + gap
-    )  # fmt: skip
+    beside = right < box[0] - gap or left > box[2] + gap
+    apart = beside or bottom < box[1] - gap or top > box[3] + gap
     return _draw(moved, max(pen, 0.9)) if apart else np.zeros((SIDE, SIDE), np.float32)
 
 
