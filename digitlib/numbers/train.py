@@ -25,7 +25,7 @@ from digitlib.numbers.finding import darken
 from digitlib.numbers.network import RowNet
 from digitlib.numbers.reader import NETWORK, RowReader, read_rows
 from digitlib.numbers.rows import HEIGHT, STRIDE, RowInput, pad, picture_row, stroke_row
-from digitlib.training.optimization import train_on_stream
+from digitlib.training.stream import train_on_stream
 
 POOL = 12  # batches drawn at once and sorted by width, so that little is padded
 CALIBRATED = 300  # rows of each group for the thresholds
@@ -107,7 +107,7 @@ def draw_batches(
 
 
 def train(settings: Settings) -> tuple[nn.Module, dict[str, Any]]:
-    """Train a network; see :func:`optimization.train_on_stream`.
+    """Train a network; see :func:`stream.train_on_stream`.
 
     Raises:
         DataMissingError, DataDamagedError: see :func:`pages.load_ink`.

@@ -20,7 +20,7 @@ from digitlib.models.networks import count_parameters
 from digitlib.models.unet import InkNet
 from digitlib.models.weights import model_digest
 from digitlib.preprocessing.segmentation import NETWORK, SIDE, network_input
-from digitlib.training.optimization import train_on_stream
+from digitlib.training.stream import train_on_stream
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def loss_of(logits: Tensor, cover: Tensor) -> Tensor:
 
 
 def train(settings: Settings) -> tuple[nn.Module, dict[str, Any]]:
-    """Train a network; see :func:`optimization.train_on_stream`.
+    """Train a network; see :func:`stream.train_on_stream`.
 
     Raises:
         DataMissingError, DataDamagedError: see :func:`pages.load_ink`.
