@@ -25,27 +25,25 @@ from digitlib.numbers.finding import darken
 from digitlib.numbers.network import RowNet
 from digitlib.numbers.reader import NETWORK, RowReader, read_rows
 from digitlib.numbers.rows import HEIGHT, STRIDE, RowInput, pad, picture_row, stroke_row
-from digitlib.training.stream import train_on_stream
+from digitlib.training.stream import StreamSettings, train_on_stream
 
 POOL = 12  # batches drawn at once and sorted by width, so that little is padded
 CALIBRATED = 300  # rows of each group for the thresholds
 MAX_UNDETECTED = 0.025  # of these rows
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(StreamSettings):
     """All settings of a training run; stored with the weights."""
 
     steps: int = 22_000
     batch_size: int = 48
-    learning_rate: float = 2e-3  # the peak of one cycle of AdamW
-    weight_decay: float = 1e-2
-    averaging: float = 0.999  # decay of the moving average of the weights
+    learning_rate: float = 2e-3
+    averaging: float = 0.999
     strokes: float = 0.25  # share of rows that are pen strokes; the others are pictures
     pictures: float = 0.45  # of the pictures, share made of pictures of digits
     letters: float = 0.04  # of the pictures, share of letters or print alone
     real: float = 0.03  # share of rows from real pictures, if there are any
-    seed: int = 0
 
 
 # --- examples --------------------------------------------------------------------------------

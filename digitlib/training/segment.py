@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -20,19 +20,9 @@ from digitlib.models.networks import count_parameters
 from digitlib.models.unet import InkNet
 from digitlib.models.weights import model_digest
 from digitlib.preprocessing.segmentation import NETWORK, SIDE, network_input
-from digitlib.training.stream import train_on_stream
+from digitlib.training.stream import StreamSettings, train_on_stream
 
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings of a training run; stored with the weights."""
-
-    steps: int = 9_000
-    batch_size: int = 32
-    learning_rate: float = 4e-3  # the peak of one cycle of AdamW
-    weight_decay: float = 1e-2
-    averaging: float = 0.998  # decay of the moving average of the weights
-    seed: int = 0
+SETTINGS = StreamSettings(steps=9_000, batch_size=32, learning_rate=4e-3, averaging=0.998)
 
 
 def draw_batches(ink: Ink, size: int, random: Generator) -> Iterator[tuple[Tensor, Tensor]]:
@@ -53,7 +43,7 @@ def loss_of(logits: Tensor, cover: Tensor) -> Tensor:
     return 2 * entropy + 1 - dice.mean()
 
 
-def train(settings: Settings) -> tuple[nn.Module, dict[str, Any]]:
+def train(settings: StreamSettings) -> tuple[nn.Module, dict[str, Any]]:
     """Train a network; see :func:`stream.train_on_stream`.
 
     Raises:
@@ -69,11 +59,10 @@ def write() -> None:
     Its input ``pictures`` is float ``[N, 2, SIDE, SIDE]``; its output ``ink``, logits of the
     coverage, is float ``[N, SIDE, SIDE]``.
     """
-    settings = Settings()
-    network, facts = train(settings)
+    network, facts = train(SETTINGS)
     inputs = {"pictures": torch.zeros(2, 2, SIDE, SIDE)}
     axes = {"pictures": {0: "N"}, "ink": {0: "N"}}
     file = export.export_module(network, inputs, ["ink"], axes)
-    card = {"settings": asdict(settings)} | facts
+    card = {"settings": asdict(SETTINGS)} | facts
     stored = {"parameters": str(count_parameters(network)), "weights": model_digest(network)}
     write_bytes(NETWORK, export.add_card(file, card, stored))

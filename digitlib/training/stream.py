@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +17,18 @@ from torch.utils.data import DataLoader, IterableDataset
 REPORT_STEPS = 250  # between lines about the loss
 
 Draw = Callable[[Generator], Iterator[tuple[Tensor, ...]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSettings:
+    """All settings of a training run; stored with the weights."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float  # the peak of one cycle of AdamW
+    weight_decay: float = 1e-2
+    averaging: float  # decay of the moving average of the weights
+    seed: int = 0
 
 
 class _Stream(IterableDataset[tuple[Tensor, ...]]):
@@ -32,7 +45,7 @@ def train_on_stream(
     make: Callable[[], nn.Module],
     draw: Draw,
     loss_of: Callable[..., Tensor],
-    settings: Any,
+    settings: StreamSettings,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Train a small network by one cycle of AdamW on endless batches.
 
@@ -43,8 +56,7 @@ def train_on_stream(
         make: the network with random weights.
         draw: yields batches; the first tensor of each is the network's input, uint8 or float.
         loss_of: takes the network's output, float32, and the other tensors of a batch.
-        settings: ``steps``, ``learning_rate`` (the peak), ``weight_decay``, ``averaging`` (decay of
-            the moving average of the weights) and ``seed``.
+        settings: of the run; ``draw`` knows the batch size.
 
     Returns:
         the averaged network in evaluation mode, and facts about the run for its card.
