@@ -157,11 +157,11 @@ def _checked(key: str, files: Sequence[Path]) -> list[PenDrawing]:
     folder = next(folder for folder in files[0].parents if folder.name == "unipen")
     try:
         drawings = _parse(folder, files)
+        found = _digest(drawings)
     except DataDamagedError as error:
         raise DataDamagedError(f"{error} {REMEDY}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataDamagedError(f"{folder} is damaged ({error}): {REMEDY}") from error
-    found = _digest(drawings)
     if found != DIGESTS.get(key, found):
         reason = f"drawings of {key} with the digest {found}, not {DIGESTS[key]}"
         raise DataDamagedError(f"{folder} is incomplete or altered ({reason}): {REMEDY}")
