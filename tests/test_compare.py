@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,9 +9,8 @@ from helpers import DIGITS
 
 from digitlib.datasets.base import DigitData
 from digitlib.datasets.pen import PenDrawing, pen_data
-from digitlib.errors import DataMissingError
 from digitlib.evaluation import compare
-from digitlib.models.card import BUNDLED_WEIGHTS, Card
+from digitlib.models.card import Card
 from digitlib.models.networks import DigitNet
 from digitlib.models.recognizer import Recognizer
 
@@ -70,14 +67,3 @@ def test_writers_are_groups_where_they_are_known(pens: DigitData, plain: Recogni
         assert compare.known_writers(data) is None
         found = compare.measure(plain, data)
         assert not {"rejected by writer", "pictures"} & {*found}
-
-
-def test_optional_data_are_left_out_and_others_are_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(compare, "REPORTED", compare.OPTIONAL)
-    assert compare.measure_weights(BUNDLED_WEIGHTS, str(tmp_path))["measured"] == {}
-    monkeypatch.setattr(compare, "OPTIONAL", ())
-    monkeypatch.setattr(compare, "REPORTED", (("notmnist", "test"),))
-    with pytest.raises(DataMissingError):
-        compare.measure_weights(BUNDLED_WEIGHTS, str(tmp_path))

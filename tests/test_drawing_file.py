@@ -26,7 +26,7 @@ from digitlib.datasets.drawing import (
     describe,
     encode_picture,
 )
-from digitlib.datasets.drawing_file import DAMAGED, DrawingFile, DrawingFileError, drawings_folder
+from digitlib.datasets.drawing_file import DrawingFile, DrawingFileError, drawings_folder
 from digitlib.models.labels import NO_DIGIT
 from digitlib.preprocessing import strokes
 from digitlib.preprocessing.frame import frames_to_images
@@ -207,7 +207,7 @@ def test_nothing_is_imported_if_one_line_does_not_fit(store: DrawingFile, line: 
     assert store.export() == before
 
 
-def test_damaged_lines_are_moved_to_their_file(store: DrawingFile) -> None:
+def test_damaged_lines_are_left_out_and_kept(store: DrawingFile) -> None:
     first, second, torn = drawn(1), drawn(2), drawn(3).to_line()[:50]
     store.append(first, second)
     content = b"\x00\x00\n" + first.to_line() + b'{"label":5}\n' + second.to_line()
@@ -215,9 +215,10 @@ def test_damaged_lines_are_moved_to_their_file(store: DrawingFile) -> None:
     assert store.append(drawn(4)) == 6
     store.relabel(second.id, 5)
     assert [drawing.label for drawing in store.read()] == [1, 5, 4]
-    assert store.remark == f"3 damaged lines are kept in {store.folder / DAMAGED}."
-    assert (store.folder / DAMAGED).read_bytes() == b'\x00\x00\n{"label":5}\n' + torn + b"\n"
-    (store.folder / DAMAGED).unlink()
+    assert store.remark == f"3 damaged lines are left out of {store.path}."
+    stored = store.path.read_bytes().split(b"\n")
+    assert {b"\x00\x00", b'{"label":5}', torn} < {*stored}
+    store.path.write_bytes(store.export())
     store.read()
     assert store.remark == ""
 

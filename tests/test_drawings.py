@@ -13,7 +13,7 @@ from helpers import DIGITS, page, small_config
 from digitlib.datasets import catalog, drawings
 from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
 from digitlib.datasets.drawing import Drawing, encode_picture
-from digitlib.datasets.drawing_file import DAMAGED, DrawingFile
+from digitlib.datasets.drawing_file import DrawingFile
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.preprocessing.frame import frames_to_images
@@ -127,12 +127,12 @@ def test_damage_is_told(store: DrawingFile) -> None:
     store.append(drawn(0))
     with store.path.open("ab") as file:
         file.write(b"torn")
-    with pytest.warns(UserWarning, match=f"1 damaged line is kept in .*{DAMAGED}"):
+    with pytest.warns(UserWarning, match=f"1 damaged line is left out of {store.path}"):
         assert len(catalog.load("drawings")) == 1
     whole_picture = encode_picture(page(3))
     cut = Drawing(3, picture=whole_picture[: len(whole_picture) // 2], id=identity(1))
     store.append(cut)
-    (store.folder / DAMAGED).unlink()
+    store.path.write_bytes(store.export())
     with pytest.raises(DataDamagedError, match=f"drawing {cut.id} can't be read"):
         catalog.load("drawings")
     store.path.unlink()

@@ -68,19 +68,6 @@ def test_the_check_fails_if_a_page_is_out_of_date(
     assert (done.return_value, "README.md is out of date" in done.stderr) == (status, bool(check))
 
 
-def test_test_writers_of_pendigits_have_a_row_once_they_are_measured(copy: Path) -> None:
-    reports = copy / "reports"
-    assert "test writers (UCI pendigits)" not in readme.render("results", reports)
-    share = {"value": 0.97, "low": 0.95, "high": 0.98, "count": 100, "writers": 14}
-    for name in ("digitnet", "baseline"):
-        path = reports / "weights" / f"{name}.json"
-        measured = json.loads(path.read_text())["measured"]
-        pendigits = measured["pendigits"] | {"test": {"accuracy": share}}
-        change(path, measured=measured | {"pendigits": pendigits})
-    row = "pen strokes by 14 test writers (UCI pendigits) | **97.00% (95.00%–98.00%)** |"
-    assert row in readme.render("results", reports)
-
-
 def test_real_pictures_are_in_the_card_once_they_are_measured(copy: Path) -> None:
     reports = copy / "reports"
     path = reports / "pictures.json"

@@ -1,5 +1,7 @@
 """InkNet: its simulated pictures, its input, its training, and what the bundled network finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -71,7 +73,7 @@ def test_the_loss_is_least_for_the_right_coverage() -> None:
 
 def test_a_short_training_learns_and_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenes, "load_ink", lambda: INK)
-    settings = segment.Settings(steps=12, batch_size=4, averaging=0.5)
+    settings = replace(segment.SETTINGS, steps=12, batch_size=4, averaging=0.5)
     networks = [segment.train(settings)[0] for _ in range(2)]
     for first, second in zip(*(net.state_dict().values() for net in networks), strict=True):
         assert torch.equal(first, second)

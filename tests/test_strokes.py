@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitlib import BlankDrawingError, InputError, Recognizer
-from digitlib.datasets import pen
 from digitlib.datasets.pen import PenDrawing
 from digitlib.datasets.pendigits import read_uci
 from digitlib.preprocessing import strokes
@@ -123,39 +122,12 @@ def test_the_pen_has_a_range(width: float) -> None:
         render(DIGITS[3], width=width)
 
 
-# --- samples -------------------------------------------------------------------------------
-
-
-@given(drawings)
-@settings(max_examples=60)
-def test_samples_are_dense_and_on_the_line(drawing: list[np.ndarray]) -> None:
-    points = np.concatenate(drawing)
-    low = points.min(axis=0)
-    size = float(np.ptp(points, axis=0).max())
-    fitted = [(stroke - low) / (size or 1) for stroke in drawing]
-    samples, numbers = pen.resample(drawing)
-    assert samples.min() >= -1e-6
-    assert samples.max() <= 1 + 1e-6
-    assert distance_to_lines(samples, fitted).max() < 1e-5
-    for stroke in fitted:  # every given end point is there
-        for end in (stroke[0], stroke[-1]):
-            assert np.abs(samples - end).sum(axis=1).min() < 1e-5
-    assert [*np.unique(numbers)] == [*range(len(drawing))]
-    assert (np.diff(numbers) >= 0).all()
-    for number, stroke in enumerate(fitted):  # a stroke's samples are its own, from end to end
-        own = samples[numbers == number]
-        np.testing.assert_allclose(own[[0, -1]], stroke[[0, -1]], atol=1e-5)
-        assert distance_to_lines(own, [stroke]).max() < 1e-5
-        gaps = np.linalg.norm(np.diff(own, axis=0), axis=1)
-        assert (gaps <= pen.SPACING + 1e-5).all()
-
-
 # --- what is no drawing --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nothing", [[], [[]], [np.empty((0, 2)), []]])
 def test_no_points_are_a_blank_drawing(nothing: list) -> None:
-    for function in (strokes.validate_strokes, render, pen.resample):
+    for function in (strokes.validate_strokes, render):
         with pytest.raises(BlankDrawingError, match="draw a digit"):
             function(nothing)
 
@@ -172,7 +144,7 @@ def test_strokes_with_nan_are_refused(value: float, axis: int) -> None:
     bad = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 1.0]])
     bad[1, axis] = value
     for drawing in ([bad], [*DIGITS[4], bad], [np.full((2, 2), value)]):
-        for function in (strokes.validate_strokes, render, pen.resample):
+        for function in (strokes.validate_strokes, render):
             with pytest.raises(ValueError, match="NaN or infinite"):
                 function(drawing)
         with pytest.raises(ValueError, match="NaN or infinite"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +39,8 @@ class DigitData:
         labels: int64 ``[N]``; ``NO_DIGIT`` for others.
         writers: int64 ``[N]``, or None if unknown.
         characters: Unicode code points of pen data, int64 ``[N]``, 0 if unknown; else None.
-        strokes: of each drawing, ``(n, 2)`` arrays, read-only; a picture among them has none. None
-            if the data set has pictures only.
+        strokes: of each drawing, ``(n, 2)`` arrays; a picture among them has none. None if the data
+            set has pictures only.
     """
 
     name: str
@@ -86,7 +86,8 @@ class DigitData:
         strokes = self.strokes
         if strokes is not None:
             strokes = [strokes[row] for row in torch.arange(len(self))[index].tolist()]
-        selected = {name: tensor[index] for name, tensor in self._tensors().items()}
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        selected = {name: tensor[index] for name, tensor in tensors.items()}
         return DigitData(self.name, self.split, **selected, strokes=strokes)
 
     def sample_indices(self, size: int, seed: int = 0) -> Tensor:
@@ -101,39 +102,3 @@ class DigitData:
         if size is None or size >= len(self):
             return self
         return self.select(self.sample_indices(size, seed))
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-
-    def pack(self) -> dict[str, Tensor]:
-        """All of it as tensors, by name, as a file stores them."""
-        return self._tensors() | ({} if self.strokes is None else pack(self.strokes))
-
-    @classmethod
-    def unpack(cls, name: str, split: str, tensors: Mapping[str, Tensor]) -> DigitData:
-        """Undo :meth:`pack`."""
-        known = {key: value for key, value in tensors.items() if key not in PACKED}
-        strokes = unpack(tensors) if PACKED[0] in tensors else None
-        return cls(name, split, **known, strokes=strokes)
-
-
-PACKED = ("points", "points_of_stroke", "strokes_of_drawing")
-
-
-def pack(drawings: Drawings) -> dict[str, Tensor]:
-    """Drawings as tensors: all points in one ``[P, 2]``, with the lengths of the strokes."""
-    every = [stroke for strokes in drawings for stroke in strokes]
-    tensors = (
-        torch.from_numpy(np.concatenate(every)),
-        torch.tensor([len(stroke) for stroke in every]),
-        torch.tensor([len(strokes) for strokes in drawings]),
-    )
-    return dict(zip(PACKED, tensors, strict=True))
-
-
-def unpack(tensors: Mapping[str, Tensor]) -> list[list[NDArray[np.float64]]]:
-    """Undo :func:`pack`; the strokes are read-only."""
-    points, lengths, counts = (tensors[name].numpy() for name in PACKED)
-    points.flags.writeable = False
-    every = iter(np.split(points, np.cumsum(lengths)[:-1]))
-    return [[next(every) for _ in range(count)] for count in counts.tolist()]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
+import pickle
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
-import torch
 from joblib import Memory
-from numpy.typing import NDArray
-from torch import Tensor
 
 from digitlib.files import default_folder, digest
 
@@ -21,11 +20,11 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "pillow")
 CODE = ("preprocessing", "datasets")  # the subpackages that build data sets
 MAX_CACHE = 2**30  # bytes; a full cache is about 100 MB for each version of the code
 
+Built = TypeVar("Built")
 
-def cached(
-    name: str, sources: Iterable[Path], build: Callable[[], dict[str, Tensor]]
-) -> dict[str, Tensor]:
-    """Return the tensors that ``build`` returns, from the cache if they were built before.
+
+def cached(name: str, sources: Iterable[Path], build: Callable[[], Built]) -> Built:
+    """Return what ``build`` returns, from the cache if it was built before.
 
     A cached result counts only for the same source files, code and libraries. joblib compresses
     it with a checksum, so damage is noticed and the data are built again. A warning says so if
@@ -35,33 +34,31 @@ def cached(
     Args:
         name: of the built data.
         sources: files that ``build`` reads.
-        build: makes the tensors, by name.
+        build: makes the data.
     """
-
-    def make() -> dict[str, NDArray]:
-        return {key: tensor.numpy() for key, tensor in build().items()}
-
     folder = os.environ.get("DIGITLIB_CACHE") or default_folder() / "cache"
     key = digest(code_and_libraries(), *(path.read_bytes() for path in sources))
     try:
         memory = Memory(folder, verbose=0, compress=1)
-        arrays = memory.cache(_build, ignore=["make", "memory"])(name, key, make, memory)
-    except PermissionError as error:  # if it comes from ``make``, the next line raises it again
-        arrays = make()
+        return pickle.loads(
+            memory.cache(_pickled, ignore=["build", "memory"])(name, key, build, memory)
+        )
+    except PermissionError as error:  # if it comes from ``build``, the last line raises it again
         warnings.warn(
             f"Built data sets can't be kept in {folder} ({error.strerror}). They are built again "
             "each time. Set DIGITLIB_CACHE to another folder.",
             stacklevel=2,
         )
-    return {key: torch.from_numpy(array) for key, array in arrays.items()}
+    return build()
 
 
-def _build(
-    name: str, key: str, make: Callable[[], dict[str, NDArray]], memory: Memory
-) -> dict[str, NDArray]:
-    """The function that joblib caches, by its name and key."""
+def _pickled(name: str, key: str, build: Callable[[], Any], memory: Memory) -> bytes:
+    """The function that joblib caches, by its name and key.
+
+    joblib itself would store each of a hundred thousand strokes as a file of its own kind.
+    """
     memory.reduce_size(bytes_limit=MAX_CACHE)
-    return make()
+    return pickle.dumps(build())
 
 
 @functools.cache

@@ -92,8 +92,7 @@ def load(
     files = find(name, split, data_root(root), download)
     if not keep:
         return build(name, split, files)
-    tensors = cached(f"{name}-{split}", files, lambda: build(name, split, files).pack())
-    return DigitData.unpack(name, split, tensors)
+    return cached(f"{name}-{split}", files, lambda: build(name, split, files))
 
 
 def fetch(name: str, root: str | os.PathLike[str] | None = None) -> Path:

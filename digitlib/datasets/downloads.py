@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import shutil
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from digitlib.errors import DataDamagedError, DataMissingError, WriteError
-from digitlib.files import locked, write_text
+from digitlib.errors import DataDamagedError, DataMissingError
+from digitlib.files import locked
 
 
 @contextmanager
@@ -47,13 +45,12 @@ def missing_error(name: str, path: Path, reason: object) -> DataMissingError:
     )
 
 
-def check_file(path: Path, known: str | None, remedy: str) -> None:
+def check_file(path: Path, known: str, remedy: str) -> None:
     """Check a file by its SHA-256.
 
     Args:
         path: of the file.
-        known: its digest. If None, the digest is stored next to the file at the first check, with
-            a warning, and later checks compare with it.
+        known: its digest.
         remedy: the end of the error's message.
 
     Raises:
@@ -61,33 +58,9 @@ def check_file(path: Path, known: str | None, remedy: str) -> None:
     """
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    known = known or _stored_digest(path, found)
     if found != known:
         reason = f"SHA-256 {found[:12]}…, not {known[:12]}…"
         raise DataDamagedError(f"{path} is truncated or altered ({reason}): {remedy}")
-
-
-def _stored_digest(path: Path, found: str) -> str:
-    """The digest stored next to a file, in the format of ``sha256sum``; else store this one."""
-    record = path.with_name(f"{path.name}.sha256")
-    if record.exists():
-        return (record.read_text(encoding="ascii", errors="replace").split() or [""])[0]
-    warn_unknown(path, found)
-    try:
-        write_text(record, f"{found}  {path.name}\n")
-    except WriteError as error:
-        warnings.warn(f"Damage to {path.name} won't be noticed. {error}", stacklevel=2)
-    return found
-
-
-@functools.cache
-def warn_unknown(path: Path, found: str) -> None:
-    """Warn once that no digest of a file is known."""
-    warnings.warn(
-        f"{path} can't be checked: no digest of it is known. It has {found[:12]}…, "
-        "which is used as it is.",
-        stacklevel=3,
-    )
 
 
 def refetch(name: str) -> str:

@@ -1,14 +1,14 @@
 """Stored drawings: one file of JSON lines that several notebooks can use at once. No PyTorch.
 
 Every line is a :class:`Drawing`. Each change replaces the file atomically, under a lock that
-other processes respect. A line that isn't a drawing is moved to a file of damaged lines.
+other processes respect. A line that isn't a drawing is left out, and stays in the file.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from digitlib.datasets.drawing import Drawing, describe
 from digitlib.errors import DigitlibError
 from digitlib.files import data_root, write_bytes
 
-FILE, LOCK, DAMAGED = "drawings.jsonl", "drawings.lock", "damaged.jsonl"
+FILE, LOCK = "drawings.jsonl", "drawings.lock"
 PATIENCE = 10.0  # s to wait for the lock: writing takes milliseconds
 POLL = 0.005  # s between looks at the lock
 MAX_IMPORT = 64 * 2**20  # bytes
@@ -65,23 +65,19 @@ class DrawingFile:
 
     def read(self) -> list[Drawing]:
         """All drawings, in the order in which they were stored."""
-        with self._wrap_errors("read"):
-            if not self.path.exists():
-                return []
-            if not os.access(self.folder, os.W_OK):  # no lock, and damaged lines stay
-                drawings, damaged = _parse(self.path.read_bytes())
-                self.remark = _remark(len(damaged), f"left out of {self.path}")
-                return drawings
-            with self._locked():
-                drawings, damaged_file = self._read(), self.folder / DAMAGED
-                count = damaged_file.read_bytes().count(b"\n") if damaged_file.exists() else 0
-                self.remark = _remark(count, f"kept in {damaged_file}")
-                return drawings
+        # Windows doesn't replace a file while another process reads it.
+        lockable = self.path.exists() and os.access(self.folder, os.W_OK)
+        with self._wrap_errors("read"), self._locked() if lockable else nullcontext():
+            drawings, damaged = self._parse()
+        lines = "line is" if len(damaged) == 1 else "lines are"
+        remark = f"{len(damaged)} damaged {lines} left out of {self.path}."
+        self.remark = remark if damaged else ""
+        return drawings
 
     def append(self, *drawings: Drawing) -> int:
         """Store all of the drawings at the end, or none; return the new number of drawings."""
         with self._wrap_errors("stored"), self._locked():
-            content = self.path.read_bytes() if self.path.exists() else b""
+            content = self._content()
             if content and not content.endswith(b"\n"):
                 content += b"\n"
             content += b"".join(drawing.to_line() for drawing in drawings)
@@ -146,23 +142,23 @@ class DrawingFile:
     def _changing(self) -> Iterator[list[Drawing]]:
         """Yield the stored drawings to be changed in place, and write them after the block."""
         with self._wrap_errors("stored"), self._locked():
-            drawings = self._read()
+            drawings, damaged = self._parse()
             yield drawings
-            self._write(drawings)
+            lines = (drawing.to_line() for drawing in drawings)
+            write_bytes(self.path, b"".join([*damaged, *lines]))
 
-    def _read(self) -> list[Drawing]:
-        """All drawings, under the lock; damaged lines are moved to their file."""
-        content = self.path.read_bytes() if self.path.exists() else b""
-        drawings, damaged = _parse(content)
-        if damaged:
-            path = self.folder / DAMAGED
-            before = path.read_bytes() if path.exists() else b""
-            write_bytes(path, before + b"".join(line + b"\n" for line in damaged))
-            self._write(drawings)
-        return drawings
+    def _content(self) -> bytes:
+        return self.path.read_bytes() if self.path.exists() else b""
 
-    def _write(self, drawings: Iterable[Drawing]) -> None:
-        write_bytes(self.path, b"".join(drawing.to_line() for drawing in drawings))
+    def _parse(self) -> tuple[list[Drawing], list[bytes]]:
+        """The drawings, and the damaged lines."""
+        drawings, damaged = [], []
+        for line in filter(None, self._content().split(b"\n")):
+            try:
+                drawings.append(Drawing.from_line(line))
+            except ValueError:
+                damaged.append(line + b"\n")
+        return drawings, damaged
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -190,19 +186,3 @@ class DrawingFile:
             ) from error
         except ValueError as error:
             raise DrawingFileError(f"This drawing cannot be {done}: {describe(error)}") from error
-
-
-def _parse(content: bytes) -> tuple[list[Drawing], list[bytes]]:
-    """The drawings, and the damaged lines."""
-    drawings, damaged = [], []
-    for line in filter(None, content.split(b"\n")):
-        try:
-            drawings.append(Drawing.from_line(line))
-        except ValueError:
-            damaged.append(line)
-    return drawings, damaged
-
-
-def _remark(count: int, place: str) -> str:
-    lines = "line is" if count == 1 else "lines are"
-    return f"{count} damaged {lines} {place}." if count else ""

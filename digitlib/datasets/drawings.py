@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from digitlib.datasets.base import NO_DIGIT, DigitData
 from digitlib.datasets.catalog import register
-from digitlib.datasets.drawing import Drawing
 from digitlib.datasets.drawing_file import (
     SWITCHED_OFF,
     DrawingFile,
     DrawingFileError,
     drawings_folder,
 )
-from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.errors import DataDamagedError, DataMissingError
 from digitlib.preprocessing.frame import frames_to_images
+from digitlib.preprocessing.strokes import drop_stray_taps
 
 # Shares of all drawings; the others are ``train``.
 VALIDATION, TEST = 0.2, 0.2
@@ -60,9 +59,11 @@ def find(name: str, split: str, root: Path, download: bool) -> list[Path]:
 def build(name: str, split: str, files: list[Path]) -> DigitData:
     """The digits of a split, or the drawings that show something else: strokes and pictures.
 
+    Pictures among strokes have no strokes. A data set of pictures alone has ``strokes`` None.
+
     Raises:
         DataMissingError: there are none.
-        DataDamagedError: the file or a drawing can't be read.
+        DataDamagedError: the file or a drawing can't be read; the message has the drawing's id.
     """
     store = DrawingFile(files[0].parent)
     try:
@@ -79,37 +80,15 @@ def build(name: str, split: str, files: list[Path]) -> DigitData:
             f"{name} has no {split} split yet: {store.path} has {count} of its kind, "
             f"three fifths of them for train, a fifth each for validation and test. {HOW}"
         )
-    return drawing_data(chosen, name, split)
-
-
-def drawing_data(
-    drawings: Sequence[Drawing], name: str = "drawings", split: str = "train"
-) -> DigitData:
-    """Stored drawings as a data set, in their order; labels include ``NO_DIGIT``.
-
-    Pictures among strokes have no strokes. A data set of pictures alone has ``strokes`` None.
-
-    Raises:
-        DataDamagedError: a picture is damaged or blank; the message has the drawing's id.
-    """
-    drawn = torch.tensor([bool(drawing.strokes) for drawing in drawings])
-    images = torch.zeros((len(drawings), 28, 28), dtype=torch.uint8)
-    labels = torch.tensor([drawing.label for drawing in drawings])
-    for row, drawing in enumerate(drawings):
-        if not drawing.strokes:
-            try:
-                images[row] = torch.from_numpy(frames_to_images(drawing.frame()))
-            except ValueError as error:
-                raise DataDamagedError(
-                    f"The drawing {drawing.id} can't be read: {error} Delete it in the pad's "
-                    "gallery."
-                ) from error
-    if not drawn.any():
-        return DigitData(name, split, images, labels)
-    pens = pen_data(
-        name, split, [PenDrawing(each.points, each.label, -1) for each in drawings if each.strokes]
-    )
-    images[drawn] = pens.images
-    each = iter(pens.strokes or ())
-    strokes = [next(each) if pen else [] for pen in drawn.tolist()]
-    return DigitData(name, split, images, labels, strokes=strokes)
+    frames = []
+    for drawing in chosen:
+        try:
+            frames.append(drawing.frame())
+        except ValueError as error:
+            raise DataDamagedError(
+                f"The drawing {drawing.id} can't be read: {error} Delete it in the pad's gallery."
+            ) from error
+    images = torch.from_numpy(frames_to_images(np.stack(frames)))
+    labels = torch.tensor([drawing.label for drawing in chosen])
+    strokes = [drop_stray_taps(each.points) if each.strokes else [] for each in chosen]
+    return DigitData(name, split, images, labels, strokes=strokes if any(strokes) else None)

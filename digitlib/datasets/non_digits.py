@@ -17,7 +17,7 @@ from numpy.random import RandomState
 from digitlib.datasets import pendigits
 from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
 from digitlib.datasets.catalog import register
-from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.datasets.pen import PenDrawing, extent, pen_data
 from digitlib.datasets.synthetic import Points, smooth
 
 _OUTLINES = json.loads(Path(__file__).with_name("outlines.json").read_text(encoding="utf-8"))
@@ -56,8 +56,7 @@ def side_by_side(first: PenDrawing, second: PenDrawing, random: RandomState) -> 
     parts: list[Points] = []
     right = 0.0
     for digit in (first, second):
-        points = np.concatenate(digit.strokes)
-        low, high = points.min(axis=0), points.max(axis=0)
+        low, high = extent(digit.strokes)
         scale = 1 / max(high[1] - low[1], 0.5 * (high[0] - low[0]), 1e-9)
         parts += [(s - low) * scale + [right, random.uniform(-0.1, 0.1)] for s in digit.strokes]
         right += (high[0] - low[0]) * scale + random.uniform(0.15, 0.5)
@@ -89,5 +88,5 @@ def build(name: str, split: str, files: list[Path]) -> DigitData:
     """Letters, shapes, scribbles and pairs of digits in ``train``; later symbols and scribbles."""
     seed = SPLITS.index(split)
     outlines = LETTERS | SHAPES if split == "train" else SYMBOLS
-    pairs = pendigits.read_pen_file(split, files) if files else ()
+    pairs = pendigits.read_split(split, files) if files else ()
     return pen_data(name, split, draw_non_digits(outlines, 30, seed, pairs))

@@ -8,7 +8,6 @@ of the row, which is ``DIGIT`` px high on the canvas.
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,11 +19,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from digitlib.datasets import mnist, pendigits, real, unipen
+from digitlib.datasets import catalog, pendigits, real, unipen
 from digitlib.datasets.base import NO_DIGIT
 from digitlib.datasets.hands import add_habits
-from digitlib.datasets.pen import PenDrawing
-from digitlib.files import data_root
+from digitlib.datasets.pen import PenDrawing, extent
+from digitlib.datasets.pictures import compress
 from digitlib.preprocessing.frame import frames_to_images, to_frame
 from digitlib.preprocessing.strokes import draw_numbered
 
@@ -51,6 +50,8 @@ PAPERS = {
     "cheque": 0.11, "real": 0.12,
 }  # fmt: skip
 OTHER = "*"  # in the text of a row: a character that isn't a digit
+FONTS = "DejaVuSans", "DejaVuSerif", "DejaVuSans-Bold", "STIXGeneral"  # of print in a row
+LABEL_FONTS = "DejaVuSans", "DejaVuSerif", "STIXGeneral"  # of print beside a row
 PRINT = "ACEFHKMNPRTUVWXYacdefhkmnprtuvwx%&"  # characters that nobody takes for digits
 
 
@@ -120,15 +121,11 @@ def load_ink(split: str) -> Ink:
     Raises:
         DataMissingError, DataDamagedError: UNIPEN, pendigits or MNIST is missing or damaged.
     """
-    drawings = unipen.read_unipen("unipen", split)
-    if split != "test":
-        drawings = drawings + [
-            PenDrawing(each.strokes, each.label, each.writer - 1000)
-            for each in pendigits.read_pendigits(split)
-        ]
     writers: dict[int, list[PenDrawing]] = defaultdict(list)
-    for drawing in drawings:
+    for drawing in unipen.read_unipen("unipen", split):
         writers[drawing.writer].append(drawing)
+    for drawing in pendigits.read_pendigits(split) if split != "test" else ():
+        writers[drawing.writer - 1000].append(drawing)
     own = [_in_heights(each) for _, each in sorted(writers.items()) if len(each) >= MIN_DRAWINGS]
     signs = unipen.read_unipen("letters", split) + unipen.read_unipen("signs", split)
     others = [
@@ -136,16 +133,8 @@ def load_ink(split: str) -> Ink:
         for label, strokes in _in_heights([e for e in signs if e.character not in UNCLEAR])
         if label == NO_DIGIT
     ]
-    frames: list[Picture] = []
-    labels = np.zeros(0, np.int64)
-    papers: list[Picture] = []
-    rows: list[tuple[Picture, str]] = []
-    if split == "train":
-        data = mnist.build("mnist", split, mnist.find("mnist", split, data_root(None), False))
-        own_frames, named, papers, rows = _real_pictures()
-        frames = [*data.images.numpy(), *REPEATED * own_frames]
-        labels = np.concatenate([data.labels.numpy(), *[named] * REPEATED])
-    return Ink(own, frames, labels, others, papers, rows)
+    ink = Ink(own, [], np.zeros(0, np.int64), others, [])
+    return _with_pictures(ink) if split == "train" else ink
 
 
 # Characters that pass for a digit, or are too small to be one.
@@ -154,46 +143,49 @@ UNCLEAR = '1l7f^?>(){}[]-_~:;="<'
 
 def _in_heights(drawings: Sequence[PenDrawing]) -> list[tuple[int, list[Points]]]:
     """Labels and strokes; the unit is the median of the drawings' longer sides."""
-    sides = [np.ptp(np.concatenate(each.strokes), axis=0).max() for each in drawings]
+    extents = [extent(each.strokes) for each in drawings]
+    sides = [(high - low).max() for low, high in extents]
     usual = max(float(np.median(sides)), 1e-9)
     found = []
-    for each, side in zip(drawings, sides, strict=True):
+    for each, (corner, _), side in zip(drawings, extents, sides, strict=True):
         scale = float(np.clip(side / usual, 0.65, 1.4)) / max(side, 1e-9)
-        corner = np.concatenate(each.strokes).min(axis=0)
         found.append((each.label, [(stroke - corner) * scale for stroke in each.strokes]))
     return found
 
 
-def _real_pictures() -> tuple[
-    list[Picture], NDArray[np.int64], list[Picture], list[tuple[Picture, str]]
-]:
-    """Ink and labels of even pictures of digits, their paper and that of numbers, and rows.
+def _with_pictures(ink: Ink) -> Ink:
+    """The ink with MNIST's digits, and with the even pictures of real digits, paper and rows.
 
     The rows are every second of the even pictures of numbers. The others set thresholds.
     """
-    frames: list[Picture] = []
-    labels: list[int] = []
-    papers: list[Picture] = []
-    numbers: list[tuple[Picture, str]] = []
+    frames, labels = list[Picture](), list[int]()
+    papers, numbers = list[Picture](), list[tuple[Picture, str]]()
     for name in real.NAMES:
         for each in real.read_real_pictures(name, real.DEVELOPMENT):
             with Image.open(each.path) as opened:
                 picture = opened.convert("L")
-            ink = None
+            found = None
             if name == "numbers" and each.number % 4 == 0 and "\n" not in each.text:
                 small = picture.copy()
                 small.thumbnail((600, 120))
                 numbers.append((np.asarray(small), each.text))
             if each.kind in ON_PAPER:
                 picture.thumbnail((400, 120))
-                ink, paper = _separate(np.asarray(picture), each.kind in LINED)
+                found, paper = _separate(np.asarray(picture), each.kind in LINED)
                 papers.append(paper)
             elif each.kind in DRAWN:
-                ink = frames_to_images(to_frame(picture))
-            if name == "digits" and ink is not None and _is_whole(ink):
-                frames.append(ink)
+                found = frames_to_images(to_frame(picture))
+            if name == "digits" and found is not None and _is_whole(found):
+                frames.append(found)
                 labels.append(int(each.text))
-    return frames, np.array(labels, np.int64), papers, numbers
+    digits = catalog.load("mnist", download=False)
+    return replace(
+        ink,
+        frames=[*digits.images.numpy(), *REPEATED * frames],
+        labels=np.concatenate([digits.labels.numpy(), np.array(REPEATED * labels, np.int64)]),
+        papers=papers,
+        rows=numbers,
+    )
 
 
 # Kinds of real pictures: drawings; and pictures with paper, some with the lines of a cell.
@@ -263,13 +255,19 @@ def _pen_glyph(
     moved = [DIGIT * stroke for stroke in strokes]
     if augment:
         moved = vary_strokes(label, strokes, DIGIT, random)
-    points, margin = np.concatenate(moved), int(pen) + 2
-    low = points.min(axis=0) - margin
-    size = np.ceil(np.ptp(points, axis=0)).astype(int) + 2 * margin
-    shape = min(int(size[1]), 64), min(int(size[0]), 90)
-    paths = [stroke - low for stroke in moved]
-    ink, numbers = draw_numbered(paths, shape, pen)
-    return Glyph(ink, numbers, OTHER if label == NO_DIGIT else str(label), paths)
+    return _drawn_glyph(moved, pen, OTHER if label == NO_DIGIT else str(label))
+
+
+def _drawn_glyph(strokes: Sequence[Points], pen: float, text: str) -> Glyph:
+    (low, high), margin = extent(strokes), int(pen) + 2
+    width, height = np.ceil(high - low).astype(int) + 2 * margin
+    paths = [stroke - (low - margin) for stroke in strokes]
+    ink, numbers = draw_numbered(paths, (min(int(height), 64), min(int(width), 90)), pen)
+    return Glyph(ink, numbers, text, paths)
+
+
+def _picture_glyph(ink: Picture, text: str) -> Glyph:
+    return Glyph(ink, np.zeros_like(ink), text)
 
 
 def enlarge(frame: Picture, size: float, random: Generator) -> Picture:
@@ -318,10 +316,9 @@ def make_row(
     writer = -1
     if random.random() < pictures:
         chosen = random.integers(len(ink.frames), size=count)
-        drawn = [enlarge(ink.frames[i], DIGIT, random) for i in chosen]
         glyphs = [
-            Glyph(each, np.zeros_like(each), str(ink.labels[i]))
-            for each, i in zip(drawn, chosen, strict=True)
+            _picture_glyph(enlarge(ink.frames[i], DIGIT, random), str(ink.labels[i]))
+            for i in chosen
         ]
     else:
         writer = int(random.integers(len(ink.writers)))
@@ -339,16 +336,17 @@ def _not_digits(count: int, ink: Ink, pen: float, random: Generator) -> list[Gly
     if random.random() < 0.5:
         chosen = random.integers(len(ink.others), size=count)
         return [_pen_glyph(NO_DIGIT, ink.others[i], pen, random) for i in chosen]
-    name = str(random.choice(["DejaVuSans", "DejaVuSerif", "DejaVuSans-Bold", "STIXGeneral"]))
-    face = font(name, int(random.integers(20, 36)))
-    glyphs = []
-    for letter in random.choice([*PRINT], size=2 * count):
-        left, top, right, bottom = (int(side) for side in face.getbbox(letter))
-        page = Image.new("L", (right - left + 2, bottom - top + 2))
-        ImageDraw.Draw(page).text((1 - left, 1 - top), letter, 255, face)
-        drawn = np.asarray(page)
-        glyphs.append(Glyph(drawn, np.zeros_like(drawn), OTHER))
-    return glyphs
+    face = font(str(random.choice(FONTS)), int(random.integers(20, 36)))
+    letters = random.choice([*PRINT], size=2 * count)
+    return [_picture_glyph(print_character(letter, face), OTHER) for letter in letters]
+
+
+def print_character(character: str, face: ImageFont.FreeTypeFont) -> Picture:
+    """A printed character, cut out, light on black."""
+    left, top, right, bottom = (int(side) for side in face.getbbox(character))
+    page = Image.new("L", (right - left + 2, bottom - top + 2))
+    ImageDraw.Draw(page).text((1 - left, 1 - top), character, 255, face)
+    return np.asarray(page)
 
 
 def _with_signs(glyphs: list[Glyph], ink: Ink, pen: float, random: Generator) -> list[Glyph]:
@@ -360,12 +358,8 @@ def _with_signs(glyphs: list[Glyph], ink: Ink, pen: float, random: Generator) ->
         place = ends[1] if random.random() < 0.5 else int(random.integers(ends[0], ends[1] + 1))
         x, y = random.uniform(0.3, 0.9) if dash else random.uniform(-0.12, 0), 0.0
         y = random.uniform(-0.08, 0.08) if dash else random.uniform(0, 0.25)
-        mark = [DIGIT * np.array([[0, 0], [x, y]])]
-        margin = int(pen) + 2
-        low = mark[0].min(axis=0) - margin
-        size = np.ceil(np.ptp(mark[0], axis=0)).astype(int) + 2 * margin
-        drawn = draw_numbered([mark[0] - low], (int(size[1]), int(size[0])), pen)
-        return [*glyphs[:place], Glyph(drawn[0], drawn[1], "-" if dash else "."), *glyphs[place:]]
+        mark = _drawn_glyph([DIGIT * np.array([[0, 0], [x, y]])], pen, "-" if dash else ".")
+        return [*glyphs[:place], replace(mark, paths=()), *glyphs[place:]]
     other = _pen_glyph(NO_DIGIT, ink.others[random.integers(len(ink.others))], pen, random)
     return [*glyphs, other] if random.random() < 0.7 else [other, *glyphs]
 
@@ -524,14 +518,17 @@ def _real_paper(paper: Picture, row: Row, random: Generator) -> Scene:
     above, below = random.uniform(0.02, 0.6, 2) * tall
     before, after = random.uniform(0.05, 0.7, 2) * DIGIT
     size = max(int(wide + before + after), 4), max(int(tall + above + below), 4)
-    part = np.asarray(Image.fromarray(paper).resize(size, Image.Resampling.BILINEAR))
+    part = np.asarray(Image.fromarray(paper).resize(size, Image.Resampling.BILINEAR), np.float32)
     if random.random() < 0.3:
         part = part[:, ::-1]
-    x, y = int(left - before), int(top - above)
-    height, width = row.ink.shape
-    rows = np.clip(np.arange(height) - y, 0, size[1] - 1)
-    columns = np.clip(np.arange(width) - x, 0, size[0] - 1)
-    return part[np.ix_(rows, columns)].astype(np.float32)
+    return extend(part, row.ink.shape, int(left - before), int(top - above))
+
+
+def extend(part: Scene, shape: tuple[int, ...], left: int, top: int) -> Scene:
+    """A canvas with a part at this place, whose edges fill the rest."""
+    rows = (np.arange(shape[0]) - top).clip(0, part.shape[0] - 1)
+    columns = (np.arange(shape[1]) - left).clip(0, part.shape[1] - 1)
+    return part[np.ix_(rows, columns)]
 
 
 def _neighbors(row: Row, ink: Ink, random: Generator) -> Scene:
@@ -557,8 +554,7 @@ def _with_print(scene: Scene, row: Row, light: float, random: Generator) -> Scen
     """Print above, below or beside the digits, smaller than they are."""
     left, top, right, bottom = row.box
     letters = "".join(random.choice([*PRINT], size=int(random.integers(2, 14))))
-    face = font(str(random.choice(["DejaVuSans", "DejaVuSerif", "STIXGeneral"])),
-                int(random.integers(6, 14)))  # fmt: skip
+    face = font(str(random.choice(LABEL_FONTS)), int(random.integers(6, 14)))
     places = [
         (left + random.uniform(-20, 40), top - random.uniform(9, 18)),
         (left + random.uniform(-20, 40), bottom + random.uniform(0, 8)),
@@ -620,9 +616,7 @@ def crop(scene: Scene, row: Row, random: Generator) -> Picture:
             (max(round(picture.width * scale), 6), max(round(picture.height * scale), 8))
         )
     if random.random() < 0.2:
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=int(random.integers(20, 80)))
-        picture = Image.open(file)
+        picture = compress(picture, int(random.integers(20, 80)))
     return np.asarray(picture)
 
 
@@ -662,8 +656,7 @@ def make_page(row: Row | None, random: Generator) -> Picture:
     step = random.uniform(38, 70)
     for y in np.arange(step * random.random(), height, step):
         draw.line((0, y, width, y), 190, 2)
-    face = font(str(random.choice(["DejaVuSans", "DejaVuSerif", "STIXGeneral"])),
-                int(random.integers(18, 34)))  # fmt: skip
+    face = font(str(random.choice(LABEL_FONTS)), int(random.integers(18, 34)))
     place = random.uniform(20, 120), height * (0.03 if top else 0.9)
     draw.text(place, "".join(random.choice([*PRINT, " "], size=24)), 40, face)
     page = np.asarray(sheet, np.float32)

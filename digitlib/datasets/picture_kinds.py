@@ -7,6 +7,7 @@ networks train on them as drawings that aren't digits. No other kind is used in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from digitlib.datasets.pen import resample
+from digitlib.datasets.pen import extent
 from digitlib.datasets.pictures import coverage
 from digitlib.preprocessing.strokes import Strokes, validate_strokes
 
 SIDE = 280  # px of a canvas
 PAGE = (480, 400)  # rows and columns of a photo, px
+DOT_SPACING = 0.025  # between places of dots along a line, in sides of the drawing
 
 Shades = NDArray[np.floating[Any]]  # [H, W] or [H, W, 3], 0-255
 Points = NDArray[np.float64]  # [n, 2], x right, y down
@@ -53,8 +55,7 @@ def add_mark(mark: str, strokes: Strokes, seed: int) -> list[Points]:
         KeyError: there is no such mark.
     """
     digit, random = validate_strokes(strokes), RandomState(seed)
-    points = np.concatenate(digit)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = extent(digit)
     side = max(float((high - low).max()), 1e-9)  # of the digit, and the unit of the mark
     drawn = [
         (low + high) / 2 + side * _by_hand(corners, random)
@@ -159,9 +160,19 @@ def _spray(strokes: Strokes, random: RandomState) -> Shades:
 
 def _dots(strokes: Strokes, random: RandomState) -> Shades:
     """A line of dots, with gaps about as wide as they are."""
+    arrays = validate_strokes(strokes)
+    low, high = extent(arrays)
+    side = max(float((high - low).max()), 1e-9)
+    places = []  # of possible dots; the longer side of the drawing is 1
+    for stroke in arrays:
+        unit = (stroke - low) * (1 / side)
+        arc = np.append(0, np.hypot(*np.diff(unit, axis=0).T).cumsum())
+        at = np.linspace(0, arc[-1], math.ceil(arc[-1] / DOT_SPACING) + 1)
+        places.append(np.stack([np.interp(at, arc, axis) for axis in unit.T], axis=1))
+    dots = np.concatenate(places).astype(np.float32)[:: random.randint(3, 5)] * 180 + 50
     y, x = np.mgrid[:SIDE, :SIDE]
     page = np.full((SIDE, SIDE), 255.0)
-    for right, down in resample(strokes)[0][:: random.randint(3, 5)] * 180 + 50:
+    for right, down in dots:
         page[(x - right) ** 2 + (y - down) ** 2 < 4.5**2] = 0
     return page
 

@@ -13,6 +13,7 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from digitlib.datasets.pen import extent
 from digitlib.preprocessing.strokes import Strokes, rasterize, validate_strokes
 
 
@@ -49,8 +50,7 @@ def coverage(
 ) -> NDArray[np.float64]:
     """Scale and move strokes as :func:`canvas` does and draw them: ink ``[H, W]``, 0-1."""
     arrays = validate_strokes(strokes)
-    points = np.concatenate(arrays)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = extent(arrays)
     scale = height / max(float((high - low).max()), 1e-9)
     middle = np.array([shape[1] / 2, shape[0] / 2]) + offset
     placed = [(array - (low + high) / 2) * scale + middle for array in arrays]
@@ -88,9 +88,14 @@ def photo(strokes: Strokes, seed: int, *, side: int = 480) -> Image.Image:
     scene += random.uniform(1, 7) * random.randn(*shape, 3)
     picture = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
     picture = picture.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.6)))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=int(random.randint(45, 92)))
-    return Image.open(buffer)
+    return compress(picture, random.randint(45, 92))
+
+
+def compress(picture: Image.Image, quality: int) -> Image.Image:
+    """The picture after JPEG compression."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return Image.open(file)
 
 
 def _ruling(shape: tuple[int, int], random: RandomState) -> NDArray[np.float64]:

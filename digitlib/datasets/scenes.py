@@ -7,7 +7,6 @@ All pictures are ``SIDE`` px a side. Sizes are relative to the height of the dig
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,9 +16,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from digitlib.datasets import pages
 from digitlib.datasets.base import NO_DIGIT
-from digitlib.datasets.pages import PRINT, Ink, Picture, Points, enlarge, font, vary_strokes
-from digitlib.datasets.pages import load_ink as load
+from digitlib.datasets.pages import Ink, Picture, Points
+from digitlib.datasets.pen import extent
+from digitlib.datasets.pictures import compress
 from digitlib.preprocessing.segmentation import PAD, SIDE
 from digitlib.preprocessing.strokes import rasterize
 
@@ -27,7 +28,7 @@ Coverage = NDArray[np.float32]  # [SIDE, SIDE], 0-1
 Box = tuple[float, float, float, float]  # left, top, right, bottom, px
 
 OVERSAMPLE = 2  # for printed lines
-FONTS = "DejaVuSans", "DejaVuSerif", "DejaVuSans-Bold", "STIXGeneral"
+PRINTED = pages.PRINT + "0123456789 "  # characters of print beside the digit
 EMPTY, LETTERS, TYPESET, FRAMES, PAIRS = 0.03, 0.08, 0.04, 0.45, 0.12  # shares of scenes
 MARKS = {
     "none": 0.6, "underline": 0.1, "ring": 0.07, "box": 0.06, "sides": 0.04, "corner": 0.05,
@@ -41,7 +42,7 @@ STYLES = {"plain": 0.62, "grain": 0.14, "worn": 0.11, "spray": 0.06, "outline": 
 
 def load_ink() -> Ink:
     """The ink of training donors; see :func:`pages.load_ink`. Papers with writing are left out."""
-    ink = load("train")
+    ink = pages.load_ink("train")
     return replace(ink, papers=[paper for paper in ink.papers if not _is_written(paper)])
 
 
@@ -138,10 +139,11 @@ def _draw(strokes: Sequence[Points], pen: float) -> Coverage:
 def _character(ink: Ink, random: Generator) -> list[Points]:
     """Strokes of a digit or letter, in heights of a usual digit."""
     if ink.others and random.random() < LETTERS:
-        return vary_strokes(NO_DIGIT, ink.others[random.integers(len(ink.others))], 1.0, random)
+        other = ink.others[random.integers(len(ink.others))]
+        return pages.vary_strokes(NO_DIGIT, other, 1.0, random)
     own = ink.writers[random.integers(len(ink.writers))]
     label, strokes = own[random.integers(len(own))]
-    return vary_strokes(label, strokes, 1.0, random)
+    return pages.vary_strokes(label, strokes, 1.0, random)
 
 
 def _write(ink: Ink, page: Box, size: float, pen: float, random: Generator) -> tuple[Coverage, Box]:
@@ -154,7 +156,7 @@ def _write(ink: Ink, page: Box, size: float, pen: float, random: Generator) -> t
         if kind < EMPTY + TYPESET:
             drawn = _typeset(size, random)
         else:
-            drawn = enlarge(ink.frames[int(random.integers(len(ink.frames)))], size, random)
+            drawn = pages.enlarge(ink.frames[int(random.integers(len(ink.frames)))], size, random)
         width, height = max(round(drawn.shape[1] * stretch), 1), len(drawn)
         left, top = _somewhere(page, width, height, random)
         canvas = Image.new("L", (SIDE, SIDE))
@@ -170,14 +172,13 @@ def _write(ink: Ink, page: Box, size: float, pen: float, random: Generator) -> t
         begin = np.concatenate(second)[:, 0].min()
         strokes += [stroke + np.array([right - begin, 0]) for stroke in second]
     moved = [stroke * (size * stretch, size) for stroke in strokes]
-    points = np.concatenate(moved)
-    low, (width, height) = points.min(axis=0), np.ptp(points, axis=0)
+    low, high = extent(moved)
+    width, height = high - low
     room = min((page[2] - page[0]) / (width + pen), (page[3] - page[1]) / (height + pen)) * 0.98
     scale = min(1.0, float(room))
     place = np.array(_somewhere(page, scale * width + pen, scale * height + pen, random))
     moved = [scale * (stroke - low) + place + pen / 2 for stroke in moved]
-    points = np.concatenate(moved)
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    (left, top), (right, bottom) = extent(moved)
     return _draw(moved, pen), (left, top, right, bottom)
 
 
@@ -195,12 +196,8 @@ def _somewhere(page: Box, width: float, height: float, random: Generator) -> tup
 
 def _typeset(size: float, random: Generator) -> Picture:
     """A printed digit, cut out."""
-    face = font(str(random.choice(FONTS)), max(round(1.35 * size), 8))
-    text = str(random.integers(10))
-    left, top, right, bottom = (int(side) for side in face.getbbox(text))
-    page = Image.new("L", (right - left + 2, bottom - top + 2))
-    ImageDraw.Draw(page).text((1 - left, 1 - top), text, 255, face)
-    return np.asarray(page)
+    face = pages.font(str(random.choice(pages.FONTS)), max(round(1.35 * size), 8))
+    return pages.print_character(str(random.integers(10)), face)
 
 
 def _neighbor(
@@ -208,8 +205,7 @@ def _neighbor(
 ) -> Coverage:
     """Coverage by parts of a character that the edge of the page cuts off."""
     strokes = [stroke * size * random.uniform(0.8, 1.2) for stroke in _character(ink, random)]
-    points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = extent(strokes)
     side, seen = int(random.integers(4)), random.uniform(0.05, 0.45)
     place = np.array([random.uniform(page[0], page[2]), random.uniform(page[1], page[3])])
     place -= (high - low) / 2
@@ -219,12 +215,10 @@ def _neighbor(
     else:
         place[axis] = page[axis + 2] - seen * (high - low)[axis]
     moved = [stroke - low + place for stroke in strokes]
-    points = np.concatenate(moved)
+    (left, top), (right, bottom) = extent(moved)
     gap = 0.04 * size + pen
-    apart = (
-        points[:, 0].max() < box[0] - gap or points[:, 0].min() > box[2] + gap
-        or points[:, 1].max() < box[1] - gap or points[:, 1].min() > box[3] + gap
-    )  # fmt: skip
+    beside = right < box[0] - gap or left > box[2] + gap
+    apart = beside or bottom < box[1] - gap or top > box[3] + gap
     return _draw(moved, max(pen, 0.9)) if apart else np.zeros((SIDE, SIDE), np.float32)
 
 
@@ -323,9 +317,7 @@ def _paper(ink: Ink, box: Box, page: Box, random: Generator) -> tuple[Coverage, 
         paper = Image.fromarray(ink.papers[random.integers(len(ink.papers))])
         side = max(round(reach), 8)
         part = np.asarray(paper.resize((side, side)), np.float32)
-        rows = (np.arange(SIDE) - round(top)).clip(0, side - 1)
-        columns = (np.arange(SIDE) - round(left)).clip(0, side - 1)
-        scene = part[np.ix_(rows, columns)]
+        scene = pages.extend(part, (SIDE, SIDE), round(left), round(top))
         level = float(np.median(scene))
     elif kind == "light":
         y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
@@ -377,9 +369,9 @@ def _printed(box: Box, page: Box, size: float, random: Generator) -> Coverage:
         lean = slope * (ends[3] - ends[2])
         draw.line([OVERSAMPLE * e for e in (x, ends[2], x - lean, ends[3])], 255, round(thick))
     if random.random() < 0.15:
-        face = font(str(random.choice(FONTS)),
-                    max(round(OVERSAMPLE * size * random.uniform(0.12, 0.4)), 8))  # fmt: skip
-        letters = "".join(random.choice([*PRINT, *"0123456789 "], size=int(random.integers(1, 12))))
+        name, high = str(random.choice(pages.FONTS)), size * random.uniform(0.12, 0.4)
+        face = pages.font(name, max(round(OVERSAMPLE * high), 8))
+        letters = "".join(random.choice([*PRINTED], size=int(random.integers(1, 12))))
         places = [
             (random.uniform(0, max(right, 1)), top - size * random.uniform(0.3, 0.6)),
             (random.uniform(0, max(right, 1)), bottom + size * random.uniform(0.05, 0.4)),
@@ -432,7 +424,5 @@ def _camera(scene: Coverage, contrast: float, random: Generator) -> Picture:
             noise = 2 * scipy.ndimage.uniform_filter(noise, 2)
         picture = Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
     if random.random() < 0.2:
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=int(random.integers(25, 85)))
-        picture = Image.open(file)
+        picture = compress(picture, int(random.integers(25, 85)))
     return np.asarray(picture)

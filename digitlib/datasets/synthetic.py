@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from digitlib.datasets import pendigits
 from digitlib.datasets.base import SPLITS, DigitData
 from digitlib.datasets.catalog import register
-from digitlib.datasets.pen import PenDrawing, pen_data
+from digitlib.datasets.pen import PenDrawing, extent, pen_data
 
 Points = NDArray[np.float64]
 Style = Callable[[RandomState], list[Points]]
@@ -382,8 +382,7 @@ def modify_digits(digits: Sequence[PenDrawing], seed: int) -> list[PenDrawing]:
     random = RandomState(seed)
     changed = []
     for digit in digits:
-        points = np.concatenate(digit.strokes)
-        low, high = points.min(axis=0), points.max(axis=0)
+        low, high = extent(digit.strokes)
         size, middle = np.maximum(high - low, 1e-9), (low + high) / 2
         strokes, label = list(digit.strokes), digit.label
         if label == 0:
@@ -414,5 +413,5 @@ def modify_digits(digits: Sequence[PenDrawing], seed: int) -> list[PenDrawing]:
 def build(name: str, split: str, files: list[Path]) -> DigitData:
     """Digit styles that the other sets lack: synthetic strokes, and real ones modified."""
     seed = SPLITS.index(split)
-    real = modify_digits(pendigits.read_pen_file(split, files), seed)
+    real = modify_digits(pendigits.read_split(split, files), seed)
     return pen_data(name, split, draw_digits(100, seed) + real)

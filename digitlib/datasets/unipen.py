@@ -11,13 +11,13 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from torch import Tensor
+import numpy as np
 
 from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
 from digitlib.datasets.cache import cached
 from digitlib.datasets.catalog import register
-from digitlib.datasets.downloads import download_folder, missing_error, refetch, warn_unknown
-from digitlib.datasets.pen import PenDrawing, pack_strokes, pen_data, unpack_strokes
+from digitlib.datasets.downloads import download_folder, missing_error, refetch
+from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.unipen_format import read_characters
 from digitlib.errors import DataDamagedError
 from digitlib.files import data_root, digest
@@ -131,7 +131,7 @@ def read_unipen(
 ) -> list[PenDrawing]:
     """The strokes of ``unipen``, ``letters`` or ``signs``, in the order of :func:`catalog.load`.
 
-    They are read-only. Digits have their label, all others ``NO_DIGIT``.
+    Digits have their label, all others ``NO_DIGIT``.
 
     Raises:
         DataMissingError: the files are missing.
@@ -142,7 +142,7 @@ def read_unipen(
 
 def _read(name: str, split: str, files: Sequence[Path]) -> list[PenDrawing]:
     key = f"strokes-{name}-{split}"
-    drawings = unpack_strokes(cached(key, files, lambda: _checked(key, files)))
+    drawings = cached(key, files, lambda: _checked(key, files))
     return [drawing for drawing in drawings if drawing.character not in LOOKALIKES]
 
 
@@ -152,23 +152,33 @@ def build(name: str, split: str, files: list[Path]) -> DigitData:
     return pen_data(name, split, _read(name, split, files))
 
 
-def _checked(key: str, files: Sequence[Path]) -> dict[str, Tensor]:
-    """The packed drawings of thousands of files, checked by their digest."""
+def _checked(key: str, files: Sequence[Path]) -> list[PenDrawing]:
+    """The drawings of thousands of files, checked by their digest."""
     folder = next(folder for folder in files[0].parents if folder.name == "unipen")
     try:
-        drawings = pack_strokes(_parse(folder, files))
+        drawings = _parse(folder, files)
+        found = _digest(drawings)
     except DataDamagedError as error:
         raise DataDamagedError(f"{error} {REMEDY}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataDamagedError(f"{folder} is damaged ({error}): {REMEDY}") from error
-    pairs = ((name.encode(), drawings[name].numpy().tobytes()) for name in sorted(drawings))
-    found = digest(*(part for pair in pairs for part in pair))
-    if key not in DIGESTS:
-        warn_unknown(folder, found)
-    elif found != DIGESTS[key]:
+    if found != DIGESTS.get(key, found):
         reason = f"drawings of {key} with the digest {found}, not {DIGESTS[key]}"
         raise DataDamagedError(f"{folder} is incomplete or altered ({reason}): {REMEDY}")
     return drawings
+
+
+def _digest(drawings: Sequence[PenDrawing]) -> str:
+    strokes = [stroke for each in drawings for stroke in each.strokes]
+    parts = {
+        "characters": [ord(each.character) for each in drawings],
+        "labels": [each.label for each in drawings],
+        "points": np.concatenate(strokes),
+        "points_of_stroke": [*map(len, strokes)],
+        "strokes_of_drawing": [len(each.strokes) for each in drawings],
+        "writers": [each.writer for each in drawings],
+    }
+    return digest(*(x for name in parts for x in (name.encode(), np.array(parts[name]).tobytes())))
 
 
 def _parse(folder: Path, files: Sequence[Path]) -> list[PenDrawing]:

@@ -7,7 +7,7 @@ margin. Simulated pictures and marks, such as a box, are those of :mod:`datasets
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from timeit import timeit
 from typing import Any
@@ -158,16 +158,22 @@ def _drawn(
 
 
 def _times(recognizer: Recognizer, drawings: Sequence[PenDrawing]) -> dict[str, dict[str, float]]:
-    """Milliseconds to read a drawing of 280 px, and a JPEG of 12 megapixels: median and p90."""
+    """Milliseconds to read a drawing of 280 px, and a JPEG of 12 megapixels."""
     camera = io.BytesIO()
     picture = pictures.photo(drawings[0].strokes, seed=0).resize(CAMERA)
     picture.save(camera, "JPEG", quality=85)
-    sources: dict[str, list[Any]] = {
+    return milliseconds(recognizer.predict, {
         "drawing, 280 px": [np.asarray(pictures.canvas(each.strokes)) for each in drawings],
         "photo, 12 megapixels": [camera.getvalue()] * 5,
-    }
+    })  # fmt: skip
+
+
+def milliseconds(
+    read: Callable[[Any], Any], sources: Mapping[str, Sequence[Any]]
+) -> dict[str, dict[str, float]]:
+    """The time to read a source of each kind: median and p90, ms."""
     took = {
-        name: [1000 * timeit(partial(recognizer.predict, each), number=1) for each in given]
+        name: [1000 * timeit(partial(read, each), number=1) for each in given]
         for name, given in sources.items()
     }
     return {

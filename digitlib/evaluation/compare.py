@@ -12,7 +12,6 @@ from torch import Tensor
 
 from digitlib.datasets import catalog
 from digitlib.datasets.base import DigitData
-from digitlib.errors import DataMissingError
 from digitlib.evaluation import metrics
 from digitlib.evaluation.metrics import GroupedProportion, Proportion
 from digitlib.models.networks import CLASSES
@@ -111,7 +110,6 @@ REPORTED = (
     ("mnist", "validation"),
     ("unipen", "test"),
     ("unipen", "validation"),
-    ("pendigits", "test"),
     ("pendigits", "validation"),
     ("styles", "validation"),
     ("letters", "test"),
@@ -122,7 +120,6 @@ REPORTED = (
     ("typeset", "validation"),
     ("notmnist", "test"),
 )
-OPTIONAL = (("pendigits", "test"),)  # skipped if its file is missing
 
 
 def measure(recognizer: Recognizer, data: DigitData) -> dict[str, Any]:
@@ -153,17 +150,12 @@ def measure_weights(weights_file: Path, root: str | None = None) -> dict[str, An
     """The card of a weights file with its measurements on the data sets of ``REPORTED``.
 
     Raises:
-        DataMissingError: a data set that isn't in ``OPTIONAL`` is missing.
+        DataMissingError: a data set is missing.
     """
     recognizer = Recognizer.load(weights_file)
     numbers: dict[str, dict[str, Any]] = {}
     for name, split in REPORTED:
-        try:
-            data = catalog.load(name, split, root, download=(name, split) not in OPTIONAL)
-        except DataMissingError:
-            if (name, split) not in OPTIONAL:
-                raise
-            continue
+        data = catalog.load(name, split, root)
         numbers.setdefault(name, {})[split] = measure(recognizer, data)
     size = recognizer.parameters
     return recognizer.card.to_json() | {"parameters": size, "measured": numbers}

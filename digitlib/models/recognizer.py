@@ -34,6 +34,24 @@ MIN_CHUNK = 32  # frames that are worth a thread of their own
 SHAPE = [len(CHANNELS), FRAME_SIZE, FRAME_SIZE]  # of a frame
 
 
+def open_session(network: bytes) -> Any:
+    """An onnxruntime session of an ONNX file, on one thread.
+
+    Raises:
+        WeightsError: this is not an ONNX file, or it is damaged.
+    """
+    import onnxruntime
+
+    verify_checksum(network)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a frame or row is too little work to share
+    try:
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no other class in common
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"This is not an ONNX file ({reason}).") from error
+
+
 class Recognizer:
     """A network with its calibration: drawings in, :class:`Prediction` out, without PyTorch.
 
@@ -52,19 +70,7 @@ class Recognizer:
     """
 
     def __init__(self, network: bytes) -> None:
-        import onnxruntime
-
-        verify_checksum(network)
-        self.network = network
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # a frame is too little work to share
-        try:
-            self._session = onnxruntime.InferenceSession(
-                network, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # its errors have no other class in common
-            reason = " ".join(str(error).split())
-            raise WeightsError(f"This is not an ONNX file ({reason}).") from error
+        self.network, self._session = network, open_session(network)
         stored = self._session.get_modelmeta().custom_metadata_map
         self.card = Card.from_json(parse_card(stored))
         self.parameters, self.weights = int(stored["parameters"]), stored["weights"]

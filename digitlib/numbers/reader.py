@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from digitlib.errors import BlankDrawingError
 from digitlib.models.card import parse_card
-from digitlib.models.checksum import verify_checksum, wrap_errors
-from digitlib.models.recognizer import is_drawing
+from digitlib.models.checksum import wrap_errors
+from digitlib.models.recognizer import is_drawing, open_session
 from digitlib.numbers import ctc, finding
 from digitlib.numbers.reading import Box, ReadDigit, Reading
 from digitlib.numbers.rows import HEIGHT, PADDING, STRIDE, RowInput, pad, picture_row, stroke_row
@@ -72,14 +72,7 @@ class RowReader:
     """
 
     def __init__(self, content: bytes) -> None:
-        import onnxruntime
-
-        verify_checksum(content)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # a row is too little work to share
-        self._session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(content)
         stored = self._session.get_modelmeta().custom_metadata_map
         self.card = parse_card(stored)
         self.parameters, self.weights = int(stored["parameters"]), stored["weights"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,7 @@ import torch
 from numpy.random import Generator, default_rng
 from PIL import Image
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.nn.functional import ctc_loss
 
 from digitlib.datasets import pages, real
 from digitlib.files import write_bytes
@@ -28,27 +25,25 @@ from digitlib.numbers.finding import darken
 from digitlib.numbers.network import RowNet
 from digitlib.numbers.reader import NETWORK, RowReader, read_rows
 from digitlib.numbers.rows import HEIGHT, STRIDE, RowInput, pad, picture_row, stroke_row
+from digitlib.training.stream import StreamSettings, train_on_stream
 
 POOL = 12  # batches drawn at once and sorted by width, so that little is padded
-REPORT_STEPS = 250  # between lines about the loss
 CALIBRATED = 300  # rows of each group for the thresholds
 MAX_UNDETECTED = 0.025  # of these rows
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(StreamSettings):
     """All settings of a training run; stored with the weights."""
 
     steps: int = 22_000
     batch_size: int = 48
-    learning_rate: float = 2e-3  # the peak of one cycle of AdamW
-    weight_decay: float = 1e-2
-    averaging: float = 0.999  # decay of the moving average of the weights
+    learning_rate: float = 2e-3
+    averaging: float = 0.999
     strokes: float = 0.25  # share of rows that are pen strokes; the others are pictures
     pictures: float = 0.45  # of the pictures, share made of pictures of digits
     letters: float = 0.04  # of the pictures, share of letters or print alone
     real: float = 0.03  # share of rows from real pictures, if there are any
-    seed: int = 0
 
 
 # --- examples --------------------------------------------------------------------------------
@@ -85,110 +80,52 @@ def row_of_strokes(row: pages.Row, random: Generator) -> RowInput:
     return stroke_row(np.asarray(ink), np.asarray(numbers))
 
 
-class Batches(IterableDataset[tuple[Tensor, ...]]):
-    """Endless batches: rows, their columns, all digits + 1, and the number of digits of each row.
+def draw_batches(
+    ink: pages.Ink, settings: Settings, random: Generator
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield rows, their columns, all digits + 1, and the number of digits of each row, without end.
 
     Rows are uint8 ``[N, 2, 32, W]``, padded on the right to one width.
     """
-
-    def __init__(self, ink: pages.Ink, settings: Settings) -> None:
-        self.ink, self.settings = ink, settings
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        worker = get_worker_info()
-        random = default_rng([self.settings.seed, worker.id if worker else 0])
-        size = self.settings.batch_size
-        while True:
-            drawn = [draw_example(self.ink, self.settings, random) for _ in range(POOL * size)]
-            drawn.sort(key=lambda each: each[0].shape[2])
-            for start in random.permutation(POOL) * size:
-                yield _collate(drawn[start : start + size])
-
-
-def _collate(examples: Sequence[tuple[RowInput, str]]) -> tuple[Tensor, ...]:
-    texts = [text for _, text in examples]
-    return (
-        torch.from_numpy(pad([row for row, _ in examples])),
-        torch.tensor([row.shape[2] // STRIDE for row, _ in examples]),
-        torch.tensor([each for text in texts for each in ctc.encode(text)]),
-        torch.tensor([len(text) for text in texts]),
-    )
+    size = settings.batch_size
+    while True:
+        drawn = [draw_example(ink, settings, random) for _ in range(POOL * size)]
+        drawn.sort(key=lambda each: each[0].shape[2])
+        for start in random.permutation(POOL) * size:
+            made, texts = zip(*drawn[start : start + size], strict=True)
+            yield (
+                torch.from_numpy(pad(made)),
+                torch.tensor([row.shape[2] // STRIDE for row in made]),
+                torch.tensor([each for text in texts for each in ctc.encode(text)]),
+                torch.tensor([*map(len, texts)]),
+            )
 
 
 # --- training --------------------------------------------------------------------------------
 
 
-def train(settings: Settings) -> tuple[RowNet, dict[str, Any]]:
-    """Train a network; on a GPU where there is one, else on one core, with one for the rows.
-
-    Returns:
-        the averaged network, and facts about the run for its card.
+def train(settings: Settings) -> tuple[nn.Module, dict[str, Any]]:
+    """Train a network; see :func:`stream.train_on_stream`.
 
     Raises:
         DataMissingError, DataDamagedError: see :func:`pages.load_ink`.
     """
-    begin = time.monotonic()
     ink = pages.load_ink("train")
-    print(f"{len(ink.writers)} writers, {len(ink.frames):,} pictures of digits, "
-          f"{len(ink.papers)} pictures of paper")  # fmt: skip
-    torch.manual_seed(settings.seed)
-    torch.set_num_threads(1)  # the other core draws rows
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = RowNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = get_ema_multi_avg_fn(settings.averaging)
-    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=settings.weight_decay)
-    cycle = OneCycleLR(
-        optimizer, settings.learning_rate, settings.steps, pct_start=0.05, final_div_factor=1e3
-    )
-    ctc_loss = nn.CTCLoss(zero_infinity=True)
-    batches = iter(DataLoader(Batches(ink, settings), None, num_workers=1, prefetch_factor=36))
-    losses: list[float] = []
-    for step in range(1, settings.steps + 1):
-        rows, columns, digits, lengths = next(batches)
-        given = rows.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
-            found = network(given)
-        loss = ctc_loss(found.float().permute(2, 0, 1), digits.to(device), columns, lengths)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        cycle.step()
-        averaged.update_parameters(network)
-        losses.append(loss.item())
-        if step % REPORT_STEPS == 0:
-            minutes = (time.monotonic() - begin) / 60
-            recent = float(np.mean(losses[-REPORT_STEPS:]))
-            print(f"step {step:,} of {settings.steps:,}: loss {recent:.3f}, {minutes:.1f} minutes",
-                  flush=True)  # fmt: skip
-    network.load_state_dict(averaged.module.state_dict())
-    return network.cpu().eval(), {
-        "minutes": (time.monotonic() - begin) / 60,
-        "device": device.type,
-        "writers": len(ink.writers),
-        "pictures of digits": len(ink.frames),
-        "pictures of paper": len(ink.papers),
-    }
+    draw = partial(draw_batches, ink, settings)
+    network, facts = train_on_stream(RowNet, draw, loss_of, settings)
+    facts |= {"writers": len(ink.writers), "pictures of digits": len(ink.frames)}
+    return network, facts | {"pictures of paper": len(ink.papers)}
 
 
-def to_onnx(network: RowNet, card: dict[str, Any]) -> bytes:
-    """The content of an ONNX file with the network and its card.
-
-    Its input ``rows`` is uint8 ``[N, 2, 32, W]``; its output ``log_probabilities`` is float
-    ``[N, 12, W / 2]``.
-    """
-    inputs = {"rows": torch.zeros(2, 2, HEIGHT, 64, dtype=torch.uint8)}
-    axes = {"rows": {0: "N", 3: "W"}, "log_probabilities": {0: "N", 2: "T"}}
-    file = export.export_module(network.eval(), inputs, ["log_probabilities"], axes)
-    facts = {"parameters": str(count_parameters(network)), "weights": model_digest(network)}
-    return export.add_card(file, card, facts)
+def loss_of(found: Tensor, columns: Tensor, digits: Tensor, lengths: Tensor) -> Tensor:
+    """The CTC loss of log probabilities ``[N, 12, W / 2]`` for a batch of :func:`draw_batches`."""
+    return ctc_loss(found.permute(2, 0, 1), digits, columns, lengths, zero_infinity=True)
 
 
 # --- thresholds ------------------------------------------------------------------------------
 
 
-def fit_thresholds(reader: RowReader, rows: int = CALIBRATED) -> dict[str, float]:
+def fit_thresholds(reader: RowReader) -> dict[str, float]:
     """The row probability below which digits are rejected, of ``strokes`` and of ``pictures``.
 
     It is the lowest at which at most ``MAX_UNDETECTED`` of all rows are wrong and not rejected: of
@@ -197,7 +134,7 @@ def fit_thresholds(reader: RowReader, rows: int = CALIBRATED) -> dict[str, float
     ink, random = pages.load_ink("validation"), default_rng(0)
     outcomes: dict[str, list[tuple[float, bool]]] = {"strokes": [], "pictures": []}
     for group, (_, paper) in evaluate.GROUPS.items():
-        for each in evaluate.draw_rows(ink, group, rows, random):
+        for each in evaluate.draw_rows(ink, group, CALIBRATED, random):
             outcomes["pictures"].append(_outcome(reader, each.picture, each.text))
             if paper == "clean":
                 outcomes["strokes"].append(_outcome(reader, each.strokes, each.text))
@@ -221,18 +158,26 @@ def _threshold(outcomes: Sequence[tuple[float, bool]]) -> float:
     return wrong[allowed] + 1e-6 if len(wrong) > allowed else 0.0
 
 
-def write(path: Path = NETWORK, settings: Settings | None = None) -> None:
-    """Train a network, fit its thresholds, and write it as ONNX; on 2 cores in 85 minutes."""
-    settings = settings or Settings()
+def write() -> None:
+    """Train the network, fit its thresholds, and write it as ONNX; on 2 cores in 85 minutes.
+
+    Its input ``rows`` is uint8 ``[N, 2, 32, W]``; its output ``log_probabilities`` is float
+    ``[N, 12, W / 2]``.
+    """
+    settings = Settings()
     network, facts = train(settings)
-    write_bytes(path, to_onnx(network, {"settings": asdict(settings)} | facts))
-    calibrate(path)
+    inputs = {"rows": torch.zeros(2, 2, HEIGHT, 64, dtype=torch.uint8)}
+    axes = {"rows": {0: "N", 3: "W"}, "log_probabilities": {0: "N", 2: "T"}}
+    file = export.export_module(network, inputs, ["log_probabilities"], axes)
+    stored = {"parameters": str(count_parameters(network)), "weights": model_digest(network)}
+    write_bytes(NETWORK, export.add_card(file, {"settings": asdict(settings)} | facts, stored))
+    calibrate()
 
 
-def calibrate(path: Path = NETWORK) -> None:
-    """Fit the thresholds of a trained network again, and store them in its card."""
-    reader = RowReader(path.read_bytes())
+def calibrate() -> None:
+    """Fit the thresholds of the trained network again, and store them in its card."""
+    reader = RowReader(NETWORK.read_bytes())
     card = reader.card | {"thresholds": fit_thresholds(reader)}
     facts = {"parameters": str(reader.parameters), "weights": reader.weights}
-    write_bytes(path, export.add_card(onnx.load(path), card, facts))
-    print(f"{path.name}: weights {reader.weights}, thresholds {card['thresholds']}")
+    write_bytes(NETWORK, export.add_card(onnx.load(NETWORK), card, facts))
+    print(f"{NETWORK.name}: weights {reader.weights}, thresholds {card['thresholds']}")

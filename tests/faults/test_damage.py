@@ -6,17 +6,16 @@ The long form, with 2,000 damages each, records its numbers: ``DIGITLIB_WRITE_RE
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from damage import damages, judge
-from pen_files import pen_text, unipen_folder
+from pen_files import unipen_folder
 from reliability import LONG, record
 
 from digitlib import Recognizer
-from digitlib.datasets import catalog, mnist, pendigits, unipen
+from digitlib.datasets import catalog, mnist, unipen
 from digitlib.errors import DataDamagedError
 from digitlib.models.card import BUNDLED_NETWORK, BUNDLED_WEIGHTS
 from digitlib.models.explain import TRAINING_DIGITS, read_training_digits
@@ -103,27 +102,6 @@ def test_damaged_pen_files(pendigits_file: Path, tmp_path: Path) -> None:
     damaged = damages(content, COUNT)
     found = judge(path, damaged, lambda: digest("pendigits", "validation", tmp_path), undamaged)
     record("damage", {"pendigits": found})
-
-
-def test_a_pen_file_without_a_known_digest_is_known_after_the_first_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(pendigits.COUNTS, pendigits.TESTING, 30)
-    path = tmp_path / "pendigits-orig" / pendigits.TESTING
-    path.parent.mkdir()
-    path.write_text(pen_text())
-    with pytest.warns(UserWarning, match=r"pendigits-orig\.tes can't be checked"):
-        undamaged = digest("pendigits", "test", tmp_path)
-    stored = path.with_name(path.name + ".sha256")
-    with warnings.catch_warnings(action="error"):
-        for file in (path, stored):
-            content = file.read_bytes()
-            damaged = damages(content, COUNT)
-            found = judge(
-                file, damaged, lambda: digest("pendigits", "test", tmp_path), undamaged, str(path)
-            )
-            file.write_bytes(content)
-            record("damage", {f"pen file, {file.suffix}": found})
 
 
 @pytest.mark.parametrize("which", ["ink", "page"])

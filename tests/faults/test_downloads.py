@@ -28,7 +28,9 @@ from digitlib.files import REPOSITORY
 
 SETS = {"mnist": "MNIST", "pendigits": "pendigits-orig", "unipen": "unipen"}  # and their folders
 
-# A process loads a set from the server. The files are small, and only MNIST's digests are known.
+PENS = "pendigits-orig.tra"
+
+# A process loads a set from the server. The files are small; UNIPEN's digests are unknown.
 LOAD = """
 import hashlib, sys, warnings
 from pathlib import Path
@@ -39,14 +41,15 @@ name, url, there, here = sys.argv[1:]
 MNIST.mirrors, MNIST.resources = [f"{url}/"], [(name, None) for name, _ in MNIST.resources]
 for known in mnist.MNIST_FILES:
     mnist.MNIST_FILES[known] = hashlib.sha256(Path(there, known).read_bytes()).hexdigest()
-pendigits.PENDIGITS_URL, pendigits.COUNTS[pendigits.TESTING] = f"{url}/", 30
+pendigits.URL = f"{url}/pendigits-orig.tra.Z"
+pendigits.SHA256 = hashlib.sha256(Path(there, "pendigits-orig.tra").read_bytes()).hexdigest()
 unipen.ARCHIVE_URL, unipen.DIGESTS = f"{url}/archive.tar.gz", {}
-print(catalog.load(name, "validation" if name == "unipen" else "test", here).digest)
+print(catalog.load(name, "test" if name == "mnist" else "validation", here).digest)
 """
 
 
 def write_sources(folder: Path) -> None:
-    """Small files of MNIST, pendigits' test file, and UNIPEN by one donor."""
+    """Small files of MNIST and pendigits, and UNIPEN by one donor."""
     for part in ("train", "t10k"):
         images, labels = np.random.RandomState(0).randint(0, 256, (50, 28, 28)), np.arange(50) % 10
         for kind, head, values in (
@@ -56,7 +59,8 @@ def write_sources(folder: Path) -> None:
             content = head + values.astype(np.uint8).tobytes()
             (folder / f"{part}-{kind}").write_bytes(content)
             (folder / f"{part}-{kind}.gz").write_bytes(gzip.compress(content))
-    (folder / f"{pendigits.TESTING}.Z").write_bytes(compress(pen_text().encode()))
+    (folder / PENS).write_text(pen_text(), encoding="ascii")
+    (folder / f"{PENS}.Z").write_bytes(compress(pen_text().encode()))
     unipen_folder(folder)
     with tarfile.open(folder / "archive.tar.gz", "w:gz") as archive:
         archive.add(folder / "unipen", "train_r01_v07-revision")
@@ -154,36 +158,34 @@ def test_a_killed_download_is_repeated_once_by_those_who_wait(
 
 @pytest.fixture
 def pens(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The data folder; pendigits' test file is on the server."""
+    """The data folder; pendigits' file is on the server."""
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(pendigits, "PENDIGITS_URL", f"{server.url}/")
-    monkeypatch.setitem(pendigits.COUNTS, pendigits.TESTING, 30)
-    monkeypatch.setattr(pendigits, "TRAINING", pendigits.TESTING)  # the only file there
+    monkeypatch.setattr(pendigits, "URL", f"{server.url}/{PENS}.Z")
+    known = hashlib.sha256((tmp_path / "there" / PENS).read_bytes()).hexdigest()
+    monkeypatch.setattr(pendigits, "SHA256", known)
     return tmp_path / "here"
 
 
-@pytest.mark.filterwarnings("ignore:.*no digest of it is known")
 def test_a_damaged_file_is_replaced_by_the_command_in_the_error(pens: Path) -> None:
-    undamaged = catalog.load("pendigits", "test", pens).digest
-    path = pens / "pendigits-orig" / pendigits.TESTING
+    undamaged = catalog.load("pendigits", "validation", pens).digest
+    path = pens / "pendigits-orig" / PENS
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataDamagedError, match="python -m digitlib data pendigits"):
-        catalog.load("pendigits", "test", pens)
+        catalog.load("pendigits", "validation", pens)
     catalog.fetch("pendigits", pens)
-    assert catalog.load("pendigits", "test", pens).digest == undamaged
+    assert catalog.load("pendigits", "validation", pens).digest == undamaged
     assert left(pens) == ["pendigits-orig"]
 
 
-@pytest.mark.filterwarnings("ignore:.*no digest of it is known")
 def test_a_damaged_download_leaves_the_old_file(pens: Path, tmp_path: Path) -> None:
-    undamaged = catalog.load("pendigits", "test", pens).digest
-    source = tmp_path / "there" / f"{pendigits.TESTING}.Z"
+    undamaged = catalog.load("pendigits", "validation", pens).digest
+    source = tmp_path / "there" / f"{PENS}.Z"
     whole = source.read_bytes()
     for content in (whole[:-200], whole[: len(whole) // 2], b"<html>not here</html>"):
         source.write_bytes(content)
-        with pytest.raises(DataDamagedError, match=r"pendigits-orig\.tes\.Z"):
+        with pytest.raises((DataDamagedError, DataMissingError), match=r"pendigits-orig\.tra"):
             catalog.fetch("pendigits", pens)
-        assert catalog.load("pendigits", "test", pens).digest == undamaged
+        assert catalog.load("pendigits", "validation", pens).digest == undamaged
     assert left(pens) == ["pendigits-orig"]
 
 
