@@ -74,7 +74,7 @@ def warp(
     channels = frames if frames.ndim == 4 else frames[:, None]
     # Bilinear resampling would blur strokes.
     moved = F.grid_sample(channels, grid, mode="bicubic", align_corners=False)
-    moved[:, 0].clamp_(0, 1)  # bicubic overshoots beside strokes
+    moved[:, 0].clamp_(0, 1)  # bicubic overshoots next to strokes
     return moved.clamp_(-1, 1).view_as(frames)
 
 

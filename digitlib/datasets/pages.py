@@ -32,9 +32,9 @@ Picture = NDArray[np.uint8]  # [H, W]
 Scene = NDArray[np.float32]  # [H, W], gray, 0-255
 
 DIGIT = 30  # px: height of a usual digit on the canvas
-HEIGHT, BASELINE, LEFT = 130, 80, 60  # px of the canvas, and where its row stands and begins
+HEIGHT, BASELINE, LEFT = 130, 80, 60  # px of the canvas, and the baseline and start of its row
 HABITS = 0.4  # share of pen digits with habits of other hands
-MIN_DRAWINGS = 8  # of a writer whose digits make rows
+MIN_DRAWINGS = 8  # of a writer in the rows
 # Clear space between neighbors, in heights of a usual digit. Touching digits share ink; overlapping
 # ones also reach into each other's box.
 SPACINGS = {
@@ -51,7 +51,7 @@ PAPERS = {
 }  # fmt: skip
 OTHER = "*"  # in the text of a row: a character that isn't a digit
 FONTS = "DejaVuSans", "DejaVuSerif", "DejaVuSans-Bold", "STIXGeneral"  # of print in a row
-LABEL_FONTS = "DejaVuSans", "DejaVuSerif", "STIXGeneral"  # of print beside a row
+LABEL_FONTS = "DejaVuSans", "DejaVuSerif", "STIXGeneral"  # of print next to a row
 PRINT = "ACEFHKMNPRTUVWXYacdefhkmnprtuvwx%&"  # characters that nobody takes for digits
 
 
@@ -137,7 +137,7 @@ def load_ink(split: str) -> Ink:
     return _with_pictures(ink) if split == "train" else ink
 
 
-# Characters that pass for a digit, or are too small to be one.
+# Characters that look like a digit, or are too small to be one.
 UNCLEAR = '1l7f^?>(){}[]-_~:;="<'
 
 
@@ -203,7 +203,7 @@ def _is_whole(ink: Picture) -> bool:
 
 
 def _separate(picture: Picture, keep_edges: bool) -> tuple[Picture, Picture]:
-    """The ink, light on black, and the paper with ink filled by paper from beside it.
+    """The ink, light on black, and the paper with ink filled by paper from next to it.
 
     With ``keep_edges``, parts that touch the edge belong to the paper.
     """
@@ -427,7 +427,7 @@ def _place(glyphs: Sequence[Glyph], spacing: str, cell: int, random: Generator) 
 def photograph(row: Row, ink: Ink, paper: str, random: Generator, extras: bool = True) -> Scene:
     """The row on paper, as a picture of the whole canvas, gray, 0-255.
 
-    With ``extras``, some rows are in pencil, have print or parts of other rows beside them, or are
+    With ``extras``, some rows are in pencil, have print or parts of other rows next to them, or are
     blurred and noisy on any paper.
     """
     shape = row.ink.shape
@@ -525,7 +525,7 @@ def _real_paper(paper: Picture, row: Row, random: Generator) -> Scene:
 
 
 def extend(part: Scene, shape: tuple[int, ...], left: int, top: int) -> Scene:
-    """A canvas with a part at this place, whose edges fill the rest."""
+    """A canvas with a part at this place; the part's edges fill the rest."""
     rows = (np.arange(shape[0]) - top).clip(0, part.shape[0] - 1)
     columns = (np.arange(shape[1]) - left).clip(0, part.shape[1] - 1)
     return part[np.ix_(rows, columns)]
@@ -551,7 +551,7 @@ def font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def _with_print(scene: Scene, row: Row, light: float, random: Generator) -> Scene:
-    """Print above, below or beside the digits, smaller than they are."""
+    """Print above, below or next to the digits, smaller than they are."""
     left, top, right, bottom = row.box
     letters = "".join(random.choice([*PRINT], size=int(random.integers(2, 14))))
     face = font(str(random.choice(LABEL_FONTS)), int(random.integers(6, 14)))

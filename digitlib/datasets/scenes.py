@@ -28,7 +28,7 @@ Coverage = NDArray[np.float32]  # [SIDE, SIDE], 0-1
 Box = tuple[float, float, float, float]  # left, top, right, bottom, px
 
 OVERSAMPLE = 2  # for printed lines
-PRINTED = pages.PRINT + "0123456789 "  # characters of print beside the digit
+PRINTED = pages.PRINT + "0123456789 "  # characters of print next to the digit
 EMPTY, LETTERS, TYPESET, FRAMES, PAIRS = 0.03, 0.08, 0.04, 0.45, 0.12  # shares of scenes
 MARKS = {
     "none": 0.6, "underline": 0.1, "ring": 0.07, "box": 0.06, "sides": 0.04, "corner": 0.05,
@@ -125,7 +125,7 @@ def _page(random: Generator) -> Box:
 
 
 def _inside(page: Box) -> Coverage:
-    """1 on the sheet, 0 beside it."""
+    """1 on the sheet, 0 next to it."""
     left, top, right, bottom = (round(side) for side in page)
     mask = np.zeros((SIDE, SIDE), np.float32)
     mask[top:bottom, left:right] = 1
@@ -217,8 +217,8 @@ def _neighbor(
     moved = [stroke - low + place for stroke in strokes]
     (left, top), (right, bottom) = extent(moved)
     gap = 0.04 * size + pen
-    beside = right < box[0] - gap or left > box[2] + gap
-    apart = beside or bottom < box[1] - gap or top > box[3] + gap
+    next to = right < box[0] - gap or left > box[2] + gap
+    apart = next to or bottom < box[1] - gap or top > box[3] + gap
     return _draw(moved, max(pen, 0.9)) if apart else np.zeros((SIDE, SIDE), np.float32)
 
 

@@ -48,7 +48,7 @@ def draw_rows(
     ink: pages.Ink, group: str, count: int, random: Generator,
     lengths: tuple[Sequence[int], Sequence[float]] = LENGTHS,
 ) -> list[Example]:  # fmt: skip
-    """Rows of a group of ``GROUPS``, by the writers of ``ink``, whose strokes aren't changed."""
+    """Rows of a group of ``GROUPS``, with the unchanged strokes of the writers of ``ink``."""
     spacing, paper = GROUPS[group]
     examples = []
     for _ in range(count):

@@ -135,7 +135,7 @@ def group(bounds: NDArray[np.float64], kind: str) -> list[list[int]]:
     """Rows of parts, such as strokes or components of ink.
 
     Tall parts join the row of the nearest part that shares enough of their height. Small parts
-    join the row in whose height their middle is, if they are near.
+    join a near row if their middle is within its height.
 
     Args:
         bounds: left, top, right, bottom of each part, ``[N, 4]``.

@@ -14,7 +14,7 @@ const percent = share => (share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed
 const sureness = share => Object.entries(SURE).find(([least]) => share >= Number(least))[1];
 const bar = share => `<i><u style="width:${(100 * share).toFixed(2)}%"></u></i>`;
 
-/** The answer beside the canvas; `several`: there may be several digits. */
+/** The answer next to the canvas; `several`: there may be several digits. */
 export function digitHtml(prediction, error, {pen = "up", several = false} = {}) {
   if (!prediction) return answerHtml(null, 0, {error, pen});
   const picture = `<img src="${frameUrl(prediction.frame)}" alt="${FRAME}" title="${FRAME}">`;

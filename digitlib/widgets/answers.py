@@ -55,7 +55,7 @@ def digit_html(
     pen: str = "up",
     several: bool = False,
 ) -> str:
-    """The answer beside the canvas; it has the same size in all states.
+    """The answer next to the canvas; it has the same size in all states.
 
     Args:
         prediction: for the drawing, or None.

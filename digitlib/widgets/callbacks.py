@@ -9,7 +9,7 @@ from typing import Any
 
 Guard = Callable[[Callable[..., None]], Callable[..., None]]  # wraps a callback
 
-# JupyterLab delivers widget events on several threads, beside the one that runs cells, and
+# JupyterLab delivers widget events on several threads, next to the one that runs cells, and
 # ipycanvas has one command queue for all canvases. So one thread runs at a time, for all pads.
 LOCK = threading.RLock()
 

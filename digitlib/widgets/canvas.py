@@ -36,7 +36,7 @@ class PenCanvas(Canvas):
             tabbable=False,  # no keyboard use, and ipycanvas would trap Tab
         )
         self.history, self.brush = history, brush
-        self._page = ""  # the page whose ink layer draws the stroke in progress
+        self._page = ""  # the page with the ink layer that draws the stroke in progress
         self.add_class("dp-canvas")
         self.on_client_ready(guard(self._redraw_on_new_page))
 

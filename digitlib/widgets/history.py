@@ -13,7 +13,7 @@ Stroke = NDArray[np.float64]  # [n, 2] points
 
 
 class Content(NamedTuple):
-    """What a pad shows: strokes, or a picture (uint8, ``[H, W]`` or in color), or nothing."""
+    """The content of a pad: strokes, or a picture (uint8, ``[H, W]`` or in color), or nothing."""
 
     traces: list[Stroke]
     image: NDArray[np.uint8] | None = None

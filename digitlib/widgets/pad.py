@@ -42,7 +42,7 @@ MODES = {"One digit": False, "Number": True}
 
 
 class DrawingPad(ipywidgets.Box):
-    """A canvas for one digit, or for a number, with the prediction beside it.
+    """A canvas for one digit, or for a number, with the prediction next to it.
 
     Args:
         recognizer: reads the strokes; None loads the bundled network.

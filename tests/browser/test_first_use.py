@@ -1,4 +1,4 @@
-"""What a new user meets in JupyterLab: each fault that a trial of the pad has found."""
+"""The first use of the pad in JupyterLab: one test for each fault that a trial found."""
 
 from __future__ import annotations
 
