@@ -203,7 +203,7 @@ def _is_whole(ink: Picture) -> bool:
 
 
 def _separate(picture: Picture, keep_edges: bool) -> tuple[Picture, Picture]:
-    """The ink, light on black, and the paper with ink filled by paper from next to it.
+    """The ink, light on black, and the paper with ink filled by nearby paper.
 
     With ``keep_edges``, parts that touch the edge belong to the paper.
     """

@@ -217,8 +217,8 @@ def _neighbor(
     moved = [stroke - low + place for stroke in strokes]
     (left, top), (right, bottom) = extent(moved)
     gap = 0.04 * size + pen
-    next to = right < box[0] - gap or left > box[2] + gap
-    apart = next to or bottom < box[1] - gap or top > box[3] + gap
+    beside = right < box[0] - gap or left > box[2] + gap
+    apart = beside or bottom < box[1] - gap or top > box[3] + gap
     return _draw(moved, max(pen, 0.9)) if apart else np.zeros((SIDE, SIDE), np.float32)
 
 
