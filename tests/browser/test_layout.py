@@ -146,7 +146,7 @@ def test_every_control_has_a_name_and_shows_its_focus(page: Page) -> None:
         shown = [control for control in named.all() if control.is_visible()]
         assert len(shown) >= count
         for control in shown:
-            assert control.aria_snapshot().count('"') == 2, control  # its name, in quotes
+            assert '"' in control.aria_snapshot(), control  # its name, in quotes
     page.keyboard.press("Shift")  # from now on by keyboard
     for control in (".dp-undo", ".dp-brush :checked", ".dp-label.dp-answered", ".dp-switch"):
         page.locator(control).first.focus()
