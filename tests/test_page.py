@@ -223,7 +223,7 @@ MEMORIES = {f"{number:032x}": each.strokes for number, each in enumerate(draw_di
 
 
 @needs_node
-@pytest.mark.parametrize("arguments", [{}, {"pen": 32}, {"channels": 1, "width": 7}])
+@pytest.mark.parametrize("arguments", [{}, {"channels": 1, "width": 7}])
 def test_networks_of_each_kind_run_as_in_python(run: Run, arguments: dict[str, int]) -> None:
     torch.manual_seed(0)
     model = DigitNet(outputs=11, **arguments)
