@@ -31,7 +31,7 @@ function button(text, action, properties = {}) {
 class View {
   #client = crypto.getRandomValues(new Uint32Array(2)).join("-");
   #selected = null; // id
-  #view = {items: [], page: 0, start: 0, all: 0, said: "", undo: false, remark: "", limit: 0};
+  #view = {items: [], page: 0, start: 0, all: 0, said: "", undo: false, remark: "", limit: Infinity};
 
   constructor({model, el}) {
     this.model = model;
