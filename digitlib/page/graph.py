@@ -68,7 +68,7 @@ def graph(content: bytes | None = None) -> dict[str, Any]:
             array = numpy_helper.to_array(attributes["value"])
             constants[output] = {"dims": array.shape, "data": array.ravel()}
             continue
-        last = nodes[-1] if nodes else {"operator": "", "output": ""}
+        last: dict[str, Any] = nodes[-1] if nodes else {"operator": "", "output": ""}
         if kind == "Relu" and last["operator"] == "Conv" and inputs == [last["output"]]:
             last["output"], last["attributes"]["relu"] = output, 1  # in one step
             continue
