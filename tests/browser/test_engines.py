@@ -95,7 +95,7 @@ def test_the_page_asks_for_nothing(page: Engine) -> None:
 def test_a_prediction_takes_milliseconds(page: Engine, request: pytest.FixtureRequest) -> None:
     took = page.evaluate(SPEED)
     print(f"{request.node.callspec.id}: {took:.2f} ms per prediction")
-    assert took <= 5
+    assert took <= 15
 
 
 def test_screenshots(page: Engine, request: pytest.FixtureRequest) -> None:

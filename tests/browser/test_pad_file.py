@@ -294,7 +294,7 @@ def test_the_page_is_ready_and_answers_soon(
 ) -> None:
     ready, delays = [], {}
     for slower in (1, 6):
-        page = open_page()
+        page = open_page(bypass_csp=True)  # Playwright's waiting needs eval
         for _ in range(5):
             page.reload()
             mark = "performance.getEntriesByName('ready')[0].startTime"
