@@ -79,10 +79,13 @@ def _empty(request: pytest.FixtureRequest) -> None:
 
 
 def expect_digit(page: Page, digit: int) -> None:
+    """The answer to the whole drawing, not to a stroke in progress."""
+    expect(page.locator(".dp-result .dp-answer")).to_have_attribute("data-pen", "up")
     expect(page.locator(".dp-head .dp-digit")).to_have_text(str(digit))
 
 
 def label(page: Page, name: str) -> None:
+    expect(page.locator(".dp-result .dp-answer")).to_have_attribute("data-pen", "up")
     page.locator(".dp-correction").get_by_role("button", name=name, exact=True).click()
 
 
