@@ -8,7 +8,13 @@ import {DrawingFile, toRecord} from "./drawing_file.js";
 const SAVED = "This saves your drawing in this browser.";
 const REFUSED = "This browser can't save it. The pad remembers your drawing until you leave the page.";
 const SLICE = 8; // ms of work between two breaks, so that ink never waits
-const FORGET = '<span></span> <button type="button" class="dp-action">Forget all</button>';
+
+/** A new element with properties and children. */
+function make(kind, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(kind), properties);
+  element.append(...children);
+  return element;
+}
 
 const labelName = label => (label === NO_DIGIT ? "not a digit" : `${label}`);
 
@@ -24,11 +30,13 @@ export class Correction {
     this.question = find(".dp-question .widget-html-content");
     this.message = find(".dp-message .widget-html-content");
     this.undo = find(".dp-saved .dp-action");
-    this.forget = Object.assign(document.createElement("p"), {className: "dp-forget", innerHTML: FORGET});
+    const button = make("button", {type: "button", className: "dp-action", textContent: "Forget all"});
+    this.stored = make("span");
+    this.forget = make("p", {className: "dp-forget"}, this.stored, " ", button);
     row.parentElement.append(this.forget);
     this.buttons.forEach((button, label) => button.addEventListener("click", () => this.#label(label)));
     this.undo.addEventListener("click", () => this.#undoLast());
-    this.forget.lastChild.addEventListener("click", () => this.#remove());
+    button.addEventListener("click", () => this.#remove());
   }
 
   /** The label that the drawing on the pad was given, if any. */
@@ -45,7 +53,7 @@ export class Correction {
     });
     this.question.textContent = `${QUESTION} ${this.#file.refused ? REFUSED : SAVED}`;
     this.forget.hidden = !this.#file.length;
-    this.forget.firstChild.textContent = `Corrected drawings: ${this.#file.length}`;
+    this.stored.textContent = `Corrected drawings: ${this.#file.length}`;
   }
 
   /** Put the stored drawings in the memory, in breaks of other work. */
@@ -97,6 +105,8 @@ export class Correction {
   #say(sentence, last = null) {
     this.#last = last;
     this.undo.style.display = last ? "" : "none";
-    this.message.innerHTML = sentence && `<p role="status">${sentence}</p>`;
+    const said = make("p", {textContent: sentence});
+    said.setAttribute("role", "status");
+    this.message.replaceChildren(...(sentence ? [said] : []));
   }
 }

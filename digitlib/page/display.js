@@ -14,6 +14,11 @@ const percent = share => (share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed
 const sureness = share => Object.entries(SURE).find(([least]) => share >= Number(least))[1];
 const bar = share => `<i><u style="width:${(100 * share).toFixed(2)}%"></u></i>`;
 
+/** Show the answer in an element. Its only text that isn't from here is an error's, escaped. */
+export function showAnswer(element, prediction, error, state) {
+  element.innerHTML = digitHtml(prediction, error, state);
+}
+
 /** The answer next to the canvas; `several`: there may be several digits. */
 export function digitHtml(prediction, error, {pen = "up", several = false} = {}) {
   if (!prediction) return answerHtml(null, 0, {error, pen});

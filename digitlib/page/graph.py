@@ -15,8 +15,7 @@ from digitlib.models.recognizer import Recognizer
 
 # Operators of network.js, with the values of attributes that it doesn't read.
 OPERATORS: dict[str, dict[str, Any]] = {
-    "Add": {}, "Div": {}, "Identity": {}, "MatMul": {}, "Slice": {}, "Sub": {},
-    "AveragePool": {"ceil_mode": 0, "count_include_pad": 1, "pads": [0] * 4},
+    "Div": {}, "Slice": {}, "Sub": {},
     "Conv": {"dilations": [1, 1], "group": 1},
     "Flatten": {"axis": 1},
     "Gather": {"axis": 1},

@@ -127,29 +127,29 @@ function transform(tiles, count, columns, along) {
 
 // --- the other operators ---------------------------------------------------------------------
 
-/** The largest number, or else the mean, of each window. */
-function pool(x, {kernel_shape: side, strides}, largest) {
-  const [, C, H, W] = x.dims, weight = largest ? 1 : 1 / side ** 2;
+/** The largest number of each window. */
+function maxPool(x, {kernel_shape: side, strides}) {
+  const [, C, H, W] = x.dims;
   const [rows, columns] = [H, W].map(length => Math.floor((length - side) / strides) + 1);
   const {data: values} = x, data = new Float32Array(C * rows * columns);
   for (let c = 0, at = 0; c < C; c++)
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++, at++) {
-        let value = largest ? -Infinity : 0;
+        let value = -Infinity;
         for (let i = 0, from = (c * H + row * strides) * W + column * strides; i < side; i++, from += W)
           for (let j = from; j < from + side; j++)
-            value = largest ? Math.max(value, values[j]) : value + values[j];
-        data[at] = value * weight;
+            value = Math.max(value, values[j]);
+        data[at] = value;
       }
   return {dims: [1, C, rows, columns], data};
 }
 
-/** A vector times w, which has M outputs; their numbers are one step apart, those of inputs another. */
-function linear(x, w, b, M, stepOut, stepIn) {
-  const data = new Float32Array(M);
+/** Weights [M, K] times a vector, plus M biases. */
+function linear(x, w, b) {
+  const [M, K] = w.dims, data = new Float32Array(M);
   for (let m = 0; m < M; m++) {
-    let sum = b ? b.data[m] : 0;
-    for (let k = 0; k < x.data.length; k++) sum += x.data[k] * w.data[m * stepOut + k * stepIn];
+    let sum = b.data[m];
+    for (let k = 0; k < K; k++) sum += x.data[k] * w.data[m * K + k];
     data[m] = sum;
   }
   return {dims: [1, M], data};
@@ -164,16 +164,12 @@ const logSumExp = values => {
 
 // By name. graph.py makes sure that a network needs only these, with attributes that they know.
 const OPERATORS = {
-  Add: ([a, b]) => each(a, b, (x, y) => x + y),
-  AveragePool: ([x], how) => pool(x, how, false),
   Conv: ([x, w, b], how) => conv(x, w, b, how),
   Div: ([a, b]) => each(a, b, (x, y) => x / y),
   Flatten: ([x]) => ({dims: [1, x.data.length], data: x.data}),
   Gather: ([x, {data: [at]}]) => ({dims: [1], data: x.data.slice(at, at + 1)}),
-  Identity: ([x]) => x,
-  Gemm: ([x, w, b]) => linear(x, w, b, w.dims[0], w.dims[1], 1),
-  MatMul: ([x, w]) => linear(x, w, null, w.dims[1], 1, w.dims[1]),
-  MaxPool: ([x], how) => pool(x, how, true),
+  Gemm: ([x, w, b]) => linear(x, w, b),
+  MaxPool: ([x], how) => maxPool(x, how),
   ReduceLogSumExp: ([x]) => ({dims: [1], data: Float32Array.of(logSumExp([...x.data]))}),
   Slice([x, {data: [start]}, {data: [end]}]) { // along the channels
     const [, channels, ...rest] = x.dims, last = Math.min(end, channels);

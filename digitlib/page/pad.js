@@ -5,7 +5,7 @@ import {INK, SHARPNESS} from "digitlib.widgets.canvas";
 import {PREDICT_EVERY} from "digitlib.widgets.pad";
 import ink from "../widgets/ink.js";
 import {Correction} from "./correction.js";
-import {digitHtml, spoken} from "./display.js";
+import {showAnswer, spoken} from "./display.js";
 import {attempt, toRecord} from "./drawing_file.js";
 import {History} from "./history.js";
 import {Recognizer} from "./recognizer.js";
@@ -56,7 +56,7 @@ function read() {
     error = `The drawing could not be read: ${problem.message}`;
   }
   const several = Boolean(prediction?.rejected) && sideBySide(traces);
-  result.innerHTML = digitHtml(prediction, error, {pen: penDown ? "down" : "up", several});
+  showAnswer(result, prediction, error, {pen: penDown ? "down" : "up", several});
   find(".dp-undo").disabled = !history.canUndo;
   find(".dp-redo").disabled = !history.canRedo;
   find(".dp-clear").disabled = !traces.length;
