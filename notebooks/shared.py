@@ -41,6 +41,7 @@ from IPython import get_ipython
 from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 from sklearn.decomposition import PCA
@@ -56,10 +57,12 @@ from digitlib.evaluation.metrics import (
     Proportion,
     grouped_difference,
     in_points,
+    is_significant,
     mcnemar_test,
 )
 from digitlib.files import REPORTS, provenance, to_jsonable, write_bytes, write_json
 from digitlib.models.card import BASELINE_WEIGHTS
+from digitlib.preprocessing.colors import direction_color, time_color
 from digitlib.preprocessing.frame import FRAME_SIZE, baseline_frame, frames_to_images, to_frame
 
 Array = NDArray[Any]
@@ -230,8 +233,16 @@ def show(text: str) -> None:
 
 
 def load_networks(path: str | None = None) -> dict[str, Recognizer]:
-    """``digitnet`` (the weights at ``path``, or the bundled ones) and ``baseline``."""
-    return {"digitnet": Recognizer.load(path), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
+    """The network that a notebook is about, then ``baseline``, by name.
+
+    The first is the bundled ``digitnet``, or the weights at ``path`` with the name of their file.
+    Its color is that of ``digitnet``.
+    """
+    name = "digitnet" if path is None else Path(path).stem
+    if name == "baseline":
+        name = "baseline (weights)"
+    COLORS.setdefault(name, COLORS["digitnet"])
+    return {name: Recognizer.load(path), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
 
 
 def load_optional(name: str, split: str, *, dataset: str) -> DigitData | None:
@@ -269,8 +280,16 @@ def load_non_digits(dataset: str, count: int | None, seed: int = 0) -> dict[str,
 INK, PALE, PAPER = "#26282c", "#9aa0a8", "#fcfcfa"
 # Okabe and Ito's colors, distinct for the color-blind.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-# One color for one meaning: a network, and the preset that it was trained with.
-COLORS = {"digitnet": PALETTE[0], "default": PALETTE[0], "baseline": PALETTE[1]}
+# One color for one meaning, in all notebooks. A network has the color of its preset.
+COLORS = {
+    "digitnet": PALETTE[0], "default": PALETTE[0], "baseline": PALETTE[1],
+    "train": PALETTE[2], "validation": PALETTE[3], "test": "#882255",
+    "digits": PALETTE[5], "non-digits": "#999933",
+    "wrong": "#b2182b", "rejected": PALE, "chance": PALE,
+}  # fmt: skip
+MARK = PALETTE[4]  # a place to look at: a box, a cross, a border
+SIGNED = "RdBu"  # color map about 0: blue supports a digit, red is against it
+FREE = ("#332288", "#44aa99", "#aa4499", "#997700")  # no meaning outside of one figure
 # Ten digits need ten colors: Paul Tol's "muted".
 DIGITS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933",
           "#ddaa33", "#cc6677", "#882255", "#aa4499", "#666666")  # fmt: skip
@@ -296,9 +315,9 @@ plt.rcParams.update(
 
 
 def colors_of(names: Collection[str]) -> dict[str, str]:
-    """A color for each name: its own where it has one, else the next free one."""
-    free = [color for color in PALETTE if color not in {COLORS.get(name) for name in names}]
-    return {name: COLORS.get(name) or free.pop(0) for name in names}
+    """A color for each name: its own in ``COLORS``, else the next of ``FREE`` (at most four)."""
+    free = iter(FREE)
+    return {name: COLORS.get(name.removesuffix(BASELINE_FRAMES)) or next(free) for name in names}
 
 
 def hide_axes(axes: Axes) -> None:
@@ -377,6 +396,16 @@ def grid(
     return figure
 
 
+def stroke_legend(figure: Figure) -> None:
+    """Below a figure, the colors of stroke direction and of time (``picture_channels``)."""
+    ways = {"→ right": (1, 0), "↓ down": (0, 1), "← left": (-1, 0), "↑ up": (0, -1)}
+    colors = {name: direction_color(*way) for name, way in ways.items()}
+    colors |= {"start of the drawing": time_color(-1), "middle": time_color(0), "end": time_color(1)}
+    handles = [Patch(color=color, label=name) for name, color in colors.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles),
+                  columnspacing=1.2, handlelength=1, fontsize=8.5)  # fmt: skip
+
+
 def whiskers(axes: Axes, at: Any, values: Any, low: Any, high: Any, color: str = INK) -> None:
     """Draw intervals, given by their ends, about values."""
     middle = np.asarray(values, float)
@@ -389,6 +418,8 @@ def points(
 ) -> None:
     """Shares with their intervals as points with whiskers, side by side for each category.
 
+    Points of a network on frames of the baseline preprocessing are hollow.
+
     Args:
         axes: to draw on; its y axis is in percent.
         shares: name → ``(value, low, high)``, each ``[len(categories)]``, 0-1; NaN where missing.
@@ -398,7 +429,8 @@ def points(
     for n, (name, color) in enumerate(colors_of(shares).items()):
         at = np.arange(len(categories)) + (n - (len(shares) - 1) / 2) * step
         value, low, high = shares[name]
-        axes.plot(at, value, "o", color=color, label=name, markersize=5.5)
+        fill = PAPER if name.endswith(BASELINE_FRAMES) else color
+        axes.plot(at, value, "o", color=color, label=name, markersize=5.5, markerfacecolor=fill)
         whiskers(axes, at, value, low, high, color)
     labels = [textwrap.fill(str(category), 20) for category in categories]
     turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
@@ -550,7 +582,7 @@ def accuracy_table(measured: Measured) -> pd.DataFrame:
         kind: {name: found.accuracy.brief() for name, found in each.items()}
         for kind, each in measured.items()
     }).T  # fmt: skip
-    table["digits"] = [f"{len(each['digitnet'].labels):,}" for each in measured.values()]
+    table["digits"] = [f"{len(next(iter(each.values())).labels):,}" for each in measured.values()]
     return table.fillna("–").rename_axis("accuracy")
 
 
@@ -588,22 +620,36 @@ def plot_errors(measured: Measured) -> Figure:
 
 
 def compare_networks(measured: Measured) -> pd.DataFrame:
-    """Accuracy of ``digitnet`` minus that of ``baseline``, both on digitlib's frames, as text.
+    """Accuracy of the first network minus that of ``baseline``, both on digitlib's frames, as text.
 
     The interval is over groups where they are known. Elsewhere it takes digits for independent, as
-    does the exact McNemar test.
+    does the exact McNemar test. ``better`` names a network if the interval excludes 0.
     """
     rows = {}
     for kind, each in measured.items():
-        ours, theirs = each["digitnet"], each["baseline"]
+        name, ours, theirs = next(iter(each)), next(iter(each.values())), each["baseline"]
         only, other, p = mcnemar_test(ours.right, theirs.right)
+        difference = grouped_difference(ours.right, theirs.right, ours.groups)
         rows[kind] = {
-            "only digitnet right": only,
-            "only baseline right": other,
-            "difference": in_points(grouped_difference(ours.right, theirs.right, ours.groups)),
+            f"only {name} correct": only,
+            "only baseline correct": other,
+            "difference": in_points(difference),
+            "better": name_better(difference, name, "baseline"),
             "p (exact McNemar test)": f"{p:.2g}" if ours.groups is None else "–",
         }
     return pd.DataFrame(rows).T
+
+
+def name_better(difference: Mapping[str, float], first: str, second: str) -> str:
+    """The better of two by the interval of first minus second; a dash if it includes 0."""
+    if not is_significant(difference):
+        return "–"
+    return first if difference["value"] > 0 else second
+
+
+def p_value(p: float) -> str:
+    """``p = 0.012`` with two digits, or ``p < 0.001``."""
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
 def thumbnails(images: Sequence[Image.Image], side: int = 112) -> Array:
