@@ -8,12 +8,16 @@ Importing this module sets the style of all figures.
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import json
+import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +47,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image, ImageOps
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
@@ -283,14 +289,14 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # One color for one meaning, in all notebooks. A network has the color of its preset.
 COLORS = {
     "digitnet": PALETTE[0], "default": PALETTE[0], "baseline": PALETTE[1],
-    "train": PALETTE[2], "validation": PALETTE[3], "test": "#882255",
-    "digits": PALETTE[5], "non-digits": "#999933",
-    "wrong": "#b2182b", "rejected": PALE, "chance": PALE,
+    "train": PALETTE[2], "validation": PALETTE[3], "test": "#8c510a",
+    "digits": PALETTE[5], "non-digits": "#7f7f00",
+    "wrong": "#b2182b", "rejected": "#696969", "random": PALE,
 }  # fmt: skip
 MARK = PALETTE[4]  # a place to look at: a box, a cross, a border
 SIGNED = "RdBu"  # color map about 0: blue supports a digit, red is against it
-FREE = ("#332288", "#44aa99", "#aa4499", "#997700")  # no meaning outside of one figure
-# Ten digits need ten colors: Paul Tol's "muted".
+FREE = ("#4b3f9e", "#2aa198", "#b04a9f", "#8a6d00")  # no meaning outside of one figure
+# Ten digits need ten colors, next to their names: Paul Tol's "muted".
 DIGITS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933",
           "#ddaa33", "#cc6677", "#882255", "#aa4499", "#666666")  # fmt: skip
 
@@ -400,7 +406,8 @@ def stroke_legend(figure: Figure) -> None:
     """Below a figure, the colors of stroke direction and of time (``picture_channels``)."""
     ways = {"→ right": (1, 0), "↓ down": (0, 1), "← left": (-1, 0), "↑ up": (0, -1)}
     colors = {name: direction_color(*way) for name, way in ways.items()}
-    colors |= {"start of the drawing": time_color(-1), "middle": time_color(0), "end": time_color(1)}
+    times = {"start": -1, "middle": 0, "end": 1}
+    colors |= {f"{name} of the drawing": time_color(time) for name, time in times.items()}
     handles = [Patch(color=color, label=name) for name, color in colors.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles),
                   columnspacing=1.2, handlelength=1, fontsize=8.5)  # fmt: skip
@@ -506,6 +513,43 @@ def margins(network: Recognizer, data: DigitData) -> Array:
     """
     scores = network.predict_batch(data.frames()).scores
     return scores - (network.threshold if data.strokes is None else network.stroke_threshold)
+
+
+# --- rapidocr --------------------------------------------------------------------------------
+
+
+def install_rapidocr() -> Any:
+    """rapidocr's recognizer on one thread; pip installs it.
+
+    Raises:
+        CalledProcessError: pip can't install it, for example without a network connection.
+    """
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "rapidocr==3.10.0"]
+    subprocess.run(pip, check=True, capture_output=True)
+    importlib.invalidate_caches()
+    threads = {f"EngineConfig.onnxruntime.{each}_op_num_threads": 1 for each in ("intra", "inter")}
+    module = importlib.import_module("rapidocr")
+    return module.RapidOCR(params={"Global.log_level": "warning", **threads})
+
+
+def sizes_of_rapidocr() -> dict[str, float]:
+    """MB of its network for rows, and of the packages that digitlib doesn't need itself."""
+    own = _packages_of("onnxruntime") | {"numpy", "scipy", "pillow"}
+    files = [
+        Path(str(file.locate()))
+        for name in _packages_of("rapidocr") - own
+        for file in metadata.files(name) or []
+    ]
+    sizes = {file: file.stat().st_size / 1e6 for file in files if file.is_file()}
+    network = sum(size for file, size in sizes.items() if file.match("*_rec_*.onnx"))
+    return {"network (MB)": network, "new packages (MB)": sum(sizes.values())}
+
+
+def _packages_of(name: str) -> set[str]:
+    """The names of a package and of all that it needs."""
+    needed = map(Requirement, metadata.requires(name) or [])
+    names = [each.name for each in needed if not each.marker or each.marker.evaluate({"extra": ""})]
+    return {canonicalize_name(name)}.union(*map(_packages_of, names))
 
 
 # --- handwriting -----------------------------------------------------------------------------
