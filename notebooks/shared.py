@@ -216,7 +216,8 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
     if changed:
         values = ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
         link = f"[reports/metrics/{name}.json](../reports/metrics/{name}.json)"
-        show(f"> **This run differs from the full one: {values}.** The numbers of the full run are in {link}.")
+        text = f"**This run differs from the full one: {values}.** The full run's numbers are in"
+        show(f"> {text} {link}.")
     dataset = parameters.get("dataset", "")
     if dataset == "mnist":
         try:
