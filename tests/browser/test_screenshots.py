@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from conftest import LONG
-from drawing import DIGITS, draw_by_mouse
+from drawing import DIGITS, draw_by_mouse, mouse_events
 from live import draw, open_pad, open_panel
+from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 from repository import REPOSITORY
 from servers import Server
-from test_layout import open_file, show
+from test_layout import open_file, paper, show
 
 pytestmark = [
     pytest.mark.browser,
@@ -46,6 +48,32 @@ def test_page(
     page = open_file(open_context, **options(window, scheme))
     show(page, drawing)
     page.screenshot(path=FOLDER / f"{file}.png")
+    page.context.close()
+
+
+def test_animation(open_context: Open) -> None:
+    page = open_file(open_context, viewport={"width": 800, "height": 600})
+    box = page.locator("main").bounding_box()
+    assert box
+    pictures, milliseconds = list[Image.Image](), list[int]()
+
+    def shoot(duration: int) -> None:
+        content = page.screenshot(clip={**box, "height": 445})
+        pictures.append(Image.open(io.BytesIO(content)).convert("RGB"))
+        milliseconds.append(duration)
+
+    for digit in (2, 7, 4):
+        for number, _ in enumerate(mouse_events(page, paper(page), DIGITS[digit])):
+            if number % 3 == 0:
+                shoot(60)
+        expect(page.locator(".dp-head .dp-digit")).to_have_text(str(digit))
+        shoot(1500)
+        page.locator(".dp-clear").click()
+    colors = pictures[-1].quantize(64, Image.Quantize.FASTOCTREE)
+    first, *others = [each.quantize(palette=colors, dither=Image.Dither.NONE) for each in pictures]
+    first.save(
+        FOLDER / "pad.gif", save_all=True, append_images=others, duration=milliseconds, loop=0
+    )
     page.context.close()
 
 
