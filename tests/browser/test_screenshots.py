@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import LONG
 from drawing import DIGITS, draw_by_mouse, mouse_events
-from live import draw, open_pad, open_panel
+from live import open_pad, open_panel
 from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 from repository import REPOSITORY
@@ -25,29 +25,15 @@ FOLDER = REPOSITORY / "reports" / "screenshots"
 Open = Callable[..., BrowserContext]
 
 
-def options(window: tuple[int, int], scheme: str = "light") -> dict[str, Any]:
+def options(window: tuple[int, int]) -> dict[str, Any]:
     """Options of a browser context."""
-    size = {"width": window[0], "height": window[1]}
-    return {"viewport": size, "color_scheme": scheme, "device_scale_factor": 2}
+    return {"viewport": {"width": window[0], "height": window[1]}, "device_scale_factor": 2}
 
 
-@pytest.mark.parametrize(
-    ("file", "drawing", "window", "scheme"),
-    [
-        ("app", "read", (800, 600), "light"),
-        ("empty", "empty", (800, 600), "light"),
-        ("dark", "read", (800, 600), "dark"),
-        ("phone", "read", (390, 780), "light"),
-        ("refused", "several", (390, 780), "light"),
-        ("phone-dark", "rejected", (390, 780), "dark"),
-    ],
-)
-def test_page(
-    open_context: Open, file: str, drawing: str, window: tuple[int, int], scheme: str
-) -> None:
-    page = open_file(open_context, **options(window, scheme))
-    show(page, drawing)
-    page.screenshot(path=FOLDER / f"{file}.png")
+def test_page(open_context: Open) -> None:
+    page = open_file(open_context, **options((390, 780)))
+    show(page, "read")
+    page.screenshot(path=FOLDER / "phone.png")
     page.context.close()
 
 
@@ -87,15 +73,4 @@ def test_lab(lab: Server, open_context: Open) -> None:
     expect(page.locator(".dp-why section")).to_have_count(2)
     page.set_viewport_size({"width": 1280, "height": 1500})  # below the toolbar
     page.locator(".dp-why").screenshot(path=FOLDER / "why.png")
-    page.context.close()
-
-
-def test_picture(lab: Server, open_context: Open) -> None:
-    page = open_pad(lab, open_context, **options((1280, 1500)))
-    draw(page, 1)
-    open_panel(page, "Picture")
-    page.locator(".dp-samples button").last.click()
-    expect(page.locator(".dp-head .dp-digit")).to_have_text("5")
-    page.mouse.move(0, 0)
-    page.locator(".dp-pad").screenshot(path=FOLDER / "picture.png")
     page.context.close()
