@@ -407,9 +407,9 @@ def stroke_legend(figure: Figure) -> None:
     """Below a figure, the colors of stroke direction and of time (``picture_channels``)."""
     ways = {"→ right": (1, 0), "↓ down": (0, 1), "← left": (-1, 0), "↑ up": (0, -1)}
     colors = {name: direction_color(*way) for name, way in ways.items()}
-    times = {"start": -1, "middle": 0, "end": 1}
-    colors |= {f"{name} of the drawing": time_color(time) for name, time in times.items()}
+    colors |= {"start": time_color(-1), "middle": time_color(0), "end": time_color(1)}
     handles = [Patch(color=color, label=name) for name, color in colors.items()]
+    figure.set_figheight(figure.get_figheight() + 0.35)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles),
                   columnspacing=1.2, handlelength=1, fontsize=8.5)  # fmt: skip
 
