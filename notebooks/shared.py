@@ -68,7 +68,7 @@ Array = NDArray[Any]
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 PARAMETERS: dict[str, Any] = {
-    "dataset": Literal["mnist", "sample", "drawings"],
+    "dataset": Literal["mnist", "sample", "drawings", "fashion"],
     "seed": Annotated[int, Field(ge=0, lt=2**32, strict=True)],
     "subset": Annotated[int, Field(ge=100, strict=True)] | None,
     "epochs": Count | dict[str, Count] | None,
@@ -192,7 +192,8 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
         variables: the notebook's ``globals()``, with its parameters among them.
 
     Raises:
-        ValueError: see :func:`check_parameters`.
+        ValueError: see :func:`check_parameters`; or a digit is missing among your drawings.
+        DataMissingError: there are no drawings.
         DataDamagedError: a file of MNIST is damaged.
     """
     parameters = {key: variables[key] for key in PARAMETERS if key in variables}
@@ -218,6 +219,19 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
                 f"`dataset = 'sample'`). All numbers below come from those.  \n> {error}"
             )
             dataset = "sample"
+    if dataset == "drawings" and "epochs" in parameters:  # a network is trained
+        known = {*catalog.load(dataset, "train").labels.tolist()}
+        if missing := [str(digit) for digit in range(10) if digit not in known]:
+            raise ValueError(
+                f"No drawing to train on shows {', '.join(missing)}. Draw more of each: three "
+                "fifths of all drawings are for training."
+            )
+    if dataset == "fashion":
+        show(
+            "> **These pictures are clothes, not digits.** Read each digit as a kind of clothing: "
+            "0 T-shirt, 1 trousers, 2 pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, "
+            "8 bag, 9 ankle boot. The bundled networks know only digits: ignore their answers."
+        )
     return Report(name, parameters, dataset)
 
 

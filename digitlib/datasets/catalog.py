@@ -20,6 +20,7 @@ from digitlib.files import data_root
 # The module of each data set that comes with digitlib.
 MODULES = {
     "mnist": "mnist",
+    "fashion": "fashion",
     "sample": "sample",
     "pendigits": "pendigits",
     "unipen": "unipen",
