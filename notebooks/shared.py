@@ -469,7 +469,7 @@ def _draw_stages(stages: Sequence[tuple[list[str], tuple[int, ...], int]], title
     edge = 0.0
     for place, (names, shape, size) in enumerate(stages):
         amount = np.log10(shape[0])
-        wide, high = 0.07, 0.3 * amount
+        wide, high = 0.07, 0.28 * amount
         if shape[1:]:
             wide, high = 0.12 + 0.17 * amount, shape[1] / tallest
         left = place - wide / 2
@@ -482,7 +482,8 @@ def _draw_stages(stages: Sequence[tuple[list[str], tuple[int, ...], int]], title
         below = "×".join(map(str, shape)) + (f"\n{size:,}" if size else "")
         axes.text(place, 0.56, "\n".join(names), ha="center", va="bottom", fontsize=8)
         axes.text(place, -0.56, below, ha="center", va="top", fontsize=8)
-    axes.set(xlim=(-0.55, len(stages) - 0.45), ylim=(-0.85, 1))
+    lines = max(len(names) for names, _, _ in stages)
+    axes.set(xlim=(-0.55, len(stages) - 0.45), ylim=(-0.8, 0.6 + 0.1 * lines))
     axes.set_title(title)
     hide_axes(axes)
     plt.close(figure)
