@@ -20,7 +20,6 @@ from digitlib.files import data_root
 # The module of each data set that comes with digitlib.
 MODULES = {
     "mnist": "mnist",
-    "fashion": "fashion",
     "sample": "sample",
     "pendigits": "pendigits",
     "unipen": "unipen",
@@ -32,6 +31,7 @@ MODULES = {
     "notmnist": "typeset",
     "drawings": "drawings",
     "no_digit_drawings": "drawings",
+    "fashion": "fashion",
 }
 DOWNLOADED = ("mnist", "pendigits", "unipen")  # their modules have ``fetch(root)``
 
