@@ -135,7 +135,7 @@ $(LAB) $(TRAIN) $(DEV): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "digitlib needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" -V 2>&1 | head -1): try make PYTHON=python3.11." >&2; exit 1; }
 	@echo "Setting up $(VENV) for $(LAYERS), only this once: about a minute."
-	$(if $(filter train,$(LAYERS)),@echo "PyTorch takes some minutes and 7 GB (on Linux; README shows a smaller one).")
+	$(if $(filter train,$(LAYERS)),@echo "PyTorch takes some minutes and 7 GB (on Linux; reports/install.md shows a smaller one).")
 	@rm -f $@
 	@$(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		"$(PYTHON)" -m venv --clear $(VENV) || \

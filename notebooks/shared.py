@@ -77,7 +77,7 @@ Array = NDArray[Any]
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 PARAMETERS: dict[str, Any] = {
-    "dataset": Literal["mnist", "sample", "drawings"],
+    "dataset": Literal["mnist", "sample", "drawings", "fashion"],
     "seed": Annotated[int, Field(ge=0, lt=2**32, strict=True)],
     "subset": Annotated[int, Field(ge=100, strict=True)] | None,
     "epochs": Count | dict[str, Count] | None,
@@ -201,7 +201,8 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
         variables: the notebook's ``globals()``, with its parameters among them.
 
     Raises:
-        ValueError: see :func:`check_parameters`.
+        ValueError: see :func:`check_parameters`; or a digit is missing among your drawings.
+        DataMissingError: there are no drawings.
         DataDamagedError: a file of MNIST is damaged.
     """
     parameters = {key: variables[key] for key in PARAMETERS if key in variables}
@@ -228,6 +229,19 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
                 f"`dataset = 'sample'`). All numbers below come from those.  \n> {error}"
             )
             dataset = "sample"
+    if dataset == "drawings" and "epochs" in parameters:  # a network is trained
+        known = {*catalog.load(dataset, "train").labels.tolist()}
+        if missing := [str(digit) for digit in range(10) if digit not in known]:
+            raise ValueError(
+                f"No drawing to train on shows {', '.join(missing)}. Draw more of each: three "
+                "fifths of all drawings are for training."
+            )
+    if dataset == "fashion":
+        show(
+            "> **These pictures are clothes, not digits.** Read each digit as a kind of clothing: "
+            "0 T-shirt, 1 trousers, 2 pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, "
+            "8 bag, 9 ankle boot. The bundled networks know only digits: ignore their answers."
+        )
     return Report(name, parameters, dataset)
 
 
@@ -290,6 +304,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # One color for one meaning, in all notebooks. A network has the color of its preset.
 COLORS = {
     "digitnet": PALETTE[0], "default": PALETTE[0], "baseline": PALETTE[1],
+    "CNN": "#4b3f9e", "MLP": "#2aa198", "linear layer": "#b04a9f",
     "train": PALETTE[2], "validation": PALETTE[3], "test": "#8c510a",
     "digits": PALETTE[5], "non-digits": "#7f7f00",
     "wrong": "#b2182b", "rejected": "#696969", "random": PALE,
@@ -447,6 +462,70 @@ def points(
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.grid(False, axis="x")
     percent_axis(axes)
+
+
+# They keep the shape of the layer before them, and share its box in a diagram.
+SAME_SHAPE = (torch.nn.BatchNorm2d, torch.nn.ReLU, torch.nn.Dropout, torch.nn.Identity)
+
+
+def draw_network(network: torch.nn.Module, frames: torch.Tensor, title: str = "") -> Figure:
+    """Draw what each layer makes of a frame, with shapes and numbers of parameters.
+
+    A box is as high as its maps, and wider the more there are, on a logarithmic scale. A blue box
+    has parameters.
+
+    Args:
+        network: to draw; its layers run in the order in which it holds them.
+        frames: an input of the network, ``[1, C, H, W]``.
+        title: above the diagram.
+    """
+    stages: list[tuple[list[str], tuple[int, ...], int]] = [(["input"], tuple(frames.shape[1:]), 0)]
+
+    def note(layer: torch.nn.Module, _: Any, output: torch.Tensor) -> None:
+        size = sum(parameter.numel() for parameter in layer.parameters())
+        name = type(layer).__name__.removesuffix("2d")
+        kernel = getattr(layer, "kernel_size", ())
+        name += " {0}×{0}".format(*np.atleast_1d(kernel)) if kernel else ""
+        before = stages.pop() if isinstance(layer, SAME_SHAPE) else ([], (), 0)
+        stages.append(([*before[0], name], tuple(output.shape[1:]), before[2] + size))
+
+    training = network.training
+    leaves = [layer for layer in network.modules() if not [*layer.children()]]
+    hooks = [layer.register_forward_hook(note) for layer in leaves]
+    with torch.no_grad():
+        network.eval()(frames)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return _draw_stages(stages, title)
+
+
+def _draw_stages(stages: Sequence[tuple[list[str], tuple[int, ...], int]], title: str) -> Figure:
+    """Boxes with arrows between them: names above, shape and number of parameters below."""
+    figure, axes = plt.subplots(figsize=(0.92 * len(stages), 3.1))
+    tallest = max(shape[1] for _, shape, _ in stages if len(shape) == 3)
+    edge = 0.0
+    for place, (names, shape, size) in enumerate(stages):
+        amount = np.log10(shape[0])
+        wide, high = 0.07, 0.28 * amount
+        if shape[1:]:
+            wide, high = 0.12 + 0.17 * amount, shape[1] / tallest
+        left = place - wide / 2
+        color = PALETTE[0] if size else PALE
+        axes.add_patch(plt.Rectangle((left, -high / 2), wide, high, color=color))
+        if place:
+            arrow = {"arrowstyle": "->", "color": PALE}
+            axes.annotate("", (left - 0.03, 0), (edge + 0.03, 0), arrowprops=arrow)
+        edge = left + wide
+        below = "×".join(map(str, shape)) + (f"\n{size:,}" if size else "")
+        axes.text(place, 0.56, "\n".join(names), ha="center", va="bottom", fontsize=8)
+        axes.text(place, -0.56, below, ha="center", va="top", fontsize=8)
+    lines = max(len(names) for names, _, _ in stages)
+    axes.set(xlim=(-0.55, len(stages) - 0.45), ylim=(-0.8, 0.6 + 0.1 * lines))
+    axes.set_title(title)
+    hide_axes(axes)
+    plt.close(figure)
+    return figure
 
 
 # --- exploration -----------------------------------------------------------------------------

@@ -122,6 +122,36 @@ def test_classifiers_and_workflow_name_the_same_pythons() -> None:
     assert PYTHONS[0] == OLDEST
 
 
+def test_binder_installs_the_layer_of_the_drawing_pad() -> None:
+    assert read(".binder/requirements.txt").split() == ["-e", ".[lab]"]
+    assert read(".binder/runtime.txt").strip() == f"python-{OLDEST}"
+
+
+WORKFLOWS = {path.name: path for path in (REPOSITORY / ".github" / "workflows").glob("*.yml")}
+
+
+@pytest.mark.parametrize("name", sorted(WORKFLOWS))
+def test_a_workflow_names_versions_and_gets_few_permissions(name: str) -> None:
+    workflow = yaml.safe_load(WORKFLOWS[name].read_text(encoding="utf-8"))
+    granted = [workflow["permissions"]]
+    for job in workflow["jobs"].values():
+        granted.append(job.get("permissions", {}))
+        used = [step["uses"] for step in job["steps"] if "uses" in step]
+        assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in used), used
+        assert job["timeout-minutes"]
+    writes = {right for rights in granted for right, kind in rights.items() if kind != "read"}
+    assert writes == ({"pages", "id-token"} if name == "pages.yml" else set())
+
+
+def test_the_published_page_is_the_drawing_pad() -> None:
+    build = yaml.safe_load(read(".github/workflows/pages.yml"))["jobs"]["build"]
+    (command,) = [step["run"] for step in build["steps"] if "run" in step]
+    (upload,) = [step for step in build["steps"] if "upload-pages" in step.get("uses", "")]
+    *_, source, target = command.split()
+    assert (REPOSITORY / source).read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert target == f"{upload['with']['path']}/index.html"
+
+
 # --- imports between folders -----------------------------------------------------------------
 
 

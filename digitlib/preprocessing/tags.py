@@ -1,7 +1,7 @@
 """Count the tags of TIFF and EXIF and the chunks of PNG before Pillow reads them one by one.
 
-A file may hold millions of tags, or a tile for each pixel. Pillow 13 limits the data of tags: it
-skips those that together have more than their file.
+A file may hold millions of tags, or a tile for each pixel. Pillow 13 skips tags that together have
+more data than their file. Pillow 11 and 12 read them all, so their data is limited here, too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from digitlib.errors import InputError
 
 MAX_TAGS = 1_000  # of a directory; Pillow takes up to 15 µs for each
+MAX_DATA = 256_000_000  # bytes of all tags of a directory; each has up to 8 for an element
 MAX_TILES = 20_000  # or strips; decoding takes 4 µs for each
 MAX_CHUNKS = 50_000  # of a PNG; Pillow takes 2 µs for each
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -40,7 +41,9 @@ def check_file(content: bytes) -> None:
 
 def check_tags(content: bytes) -> None:
     """Check TIFF content as :func:`check_file`; other content is accepted."""
+    data = 0
     for number, (tag, count) in enumerate(_tags(content.removeprefix(EXIF))):
+        data += min(8 * count, len(content))
         if number >= MAX_TAGS:
             raise InputError(
                 f"The picture has more than {MAX_TAGS:,} tags: save it again as PNG or JPEG."
@@ -50,6 +53,11 @@ def check_tags(content: bytes) -> None:
                 f"The picture has {count:,} strips or tiles; the limit is {MAX_TILES:,}. "
                 "Save it again as PNG or JPEG."
             )
+    if data > MAX_DATA:
+        raise InputError(
+            f"The picture's tags have more than {MAX_DATA / 1e6:.0f} MB. "
+            "Save it again as PNG or JPEG."
+        )
 
 
 def _tags(content: bytes) -> Iterator[tuple[int, int]]:

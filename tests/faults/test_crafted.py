@@ -21,6 +21,7 @@ def many_tags(count: int) -> bytes:
 
 
 BOMB = many_tags(4000)
+OVERLAPPING = tiff([(50_000 + n, 7, 6_000_000, 8) for n in range(60)], bytes(6_000_000))
 BIG = b"II\x2b\0\x08\0\0\0" + struct.pack("<QQ", 16, 300_000) + bytes(6_000_000)  # BigTIFF
 
 
@@ -47,13 +48,14 @@ def scans(side: int, count: int) -> bytes:
         (BOMB, "more than 1,000 tags"),
         (BIG, "more than 1,000 tags"),
         (segments(BOMB), "more than 1,000 tags"),
+        (OVERLAPPING, "tags have more than 256 MB"),
         (encoded("PNG", exif=b"Exif\0\0" + BOMB), "more than 1,000 tags"),
         (encoded("WEBP", exif=b"Exif\0\0" + BOMB), "more than 1,000 tags"),
         (tiled(700, 1), "490,000 strips or tiles"),
         (scans(3000, 400), "40[0-9] scans"),
         (encoded("PNG")[:33] + chunk(b"teXt", b"") * 60_000, "more than 50,000 chunks"),
     ],
-    ids=["TIFF", "BigTIFF", "JPEG", "PNG", "WebP", "tiles", "scans", "chunks"],
+    ids=["TIFF", "BigTIFF", "JPEG", "data", "PNG", "WebP", "tiles", "scans", "chunks"],
 )
 def test_bombs_are_refused_unread(content: bytes, advice: str) -> None:
     tracemalloc.start()
