@@ -8,12 +8,16 @@ Importing this module sets the style of all figures.
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import json
+import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,7 +45,10 @@ from IPython import get_ipython
 from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image, ImageOps
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
@@ -56,10 +63,12 @@ from digitlib.evaluation.metrics import (
     Proportion,
     grouped_difference,
     in_points,
+    is_significant,
     mcnemar_test,
 )
 from digitlib.files import REPORTS, provenance, to_jsonable, write_bytes, write_json
 from digitlib.models.card import BASELINE_WEIGHTS
+from digitlib.preprocessing.colors import direction_color, time_color
 from digitlib.preprocessing.frame import FRAME_SIZE, baseline_frame, frames_to_images, to_frame
 
 Array = NDArray[Any]
@@ -68,7 +77,7 @@ Array = NDArray[Any]
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 PARAMETERS: dict[str, Any] = {
-    "dataset": Literal["mnist", "sample", "drawings"],
+    "dataset": Literal["mnist", "sample", "drawings", "fashion"],
     "seed": Annotated[int, Field(ge=0, lt=2**32, strict=True)],
     "subset": Annotated[int, Field(ge=100, strict=True)] | None,
     "epochs": Count | dict[str, Count] | None,
@@ -192,7 +201,8 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
         variables: the notebook's ``globals()``, with its parameters among them.
 
     Raises:
-        ValueError: see :func:`check_parameters`.
+        ValueError: see :func:`check_parameters`; or a digit is missing among your drawings.
+        DataMissingError: there are no drawings.
         DataDamagedError: a file of MNIST is damaged.
     """
     parameters = {key: variables[key] for key in PARAMETERS if key in variables}
@@ -207,7 +217,8 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
     if changed:
         values = ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
         link = f"[reports/metrics/{name}.json](../reports/metrics/{name}.json)"
-        show(f"> **This run differs from the full one: {values}.** Its numbers are in {link}.")
+        text = f"**This run differs from the full one: {values}.** The full run's numbers are in"
+        show(f"> {text} {link}.")
     dataset = parameters.get("dataset", "")
     if dataset == "mnist":
         try:
@@ -218,6 +229,19 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
                 f"`dataset = 'sample'`). All numbers below come from those.  \n> {error}"
             )
             dataset = "sample"
+    if dataset == "drawings" and "epochs" in parameters:  # a network is trained
+        known = {*catalog.load(dataset, "train").labels.tolist()}
+        if missing := [str(digit) for digit in range(10) if digit not in known]:
+            raise ValueError(
+                f"No drawing to train on shows {', '.join(missing)}. Draw more of each: three "
+                "fifths of all drawings are for training."
+            )
+    if dataset == "fashion":
+        show(
+            "> **These pictures are clothes, not digits.** Read each digit as a kind of clothing: "
+            "0 T-shirt, 1 trousers, 2 pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, "
+            "8 bag, 9 ankle boot. The bundled networks know only digits: ignore their answers."
+        )
     return Report(name, parameters, dataset)
 
 
@@ -230,8 +254,16 @@ def show(text: str) -> None:
 
 
 def load_networks(path: str | None = None) -> dict[str, Recognizer]:
-    """``digitnet`` (the weights at ``path``, or the bundled ones) and ``baseline``."""
-    return {"digitnet": Recognizer.load(path), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
+    """The network that a notebook is about, then ``baseline``, by name.
+
+    The first is the bundled ``digitnet``, or the weights at ``path`` with the name of their file.
+    Its color is that of ``digitnet``.
+    """
+    name = "digitnet" if path is None else Path(path).stem
+    if name == "baseline":
+        name = "baseline (weights)"
+    COLORS.setdefault(name, COLORS["digitnet"])
+    return {name: Recognizer.load(path), "baseline": Recognizer.load(BASELINE_WEIGHTS)}
 
 
 def load_optional(name: str, split: str, *, dataset: str) -> DigitData | None:
@@ -269,9 +301,18 @@ def load_non_digits(dataset: str, count: int | None, seed: int = 0) -> dict[str,
 INK, PALE, PAPER = "#26282c", "#9aa0a8", "#fcfcfa"
 # Okabe and Ito's colors, distinct for the color-blind.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-# One color for one meaning: a network, and the preset that it was trained with.
-COLORS = {"digitnet": PALETTE[0], "default": PALETTE[0], "baseline": PALETTE[1]}
-# Ten digits need ten colors: Paul Tol's "muted".
+# One color for one meaning, in all notebooks. A network has the color of its preset.
+COLORS = {
+    "digitnet": PALETTE[0], "default": PALETTE[0], "baseline": PALETTE[1],
+    "CNN": "#4b3f9e", "MLP": "#2aa198", "linear layer": "#b04a9f",
+    "train": PALETTE[2], "validation": PALETTE[3], "test": "#8c510a",
+    "digits": PALETTE[5], "non-digits": "#7f7f00",
+    "wrong": "#b2182b", "rejected": "#696969", "random": PALE,
+}  # fmt: skip
+MARK = PALETTE[4]  # a place to look at: a box, a cross, a border
+SIGNED = "RdBu"  # color map about 0: blue supports a digit, red is against it
+FREE = ("#4b3f9e", "#2aa198", "#b04a9f", "#8a6d00")  # no meaning outside of one figure
+# Ten digits need ten colors, next to their names: Paul Tol's "muted".
 DIGITS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933",
           "#ddaa33", "#cc6677", "#882255", "#aa4499", "#666666")  # fmt: skip
 
@@ -296,9 +337,9 @@ plt.rcParams.update(
 
 
 def colors_of(names: Collection[str]) -> dict[str, str]:
-    """A color for each name: its own where it has one, else the next free one."""
-    free = [color for color in PALETTE if color not in {COLORS.get(name) for name in names}]
-    return {name: COLORS.get(name) or free.pop(0) for name in names}
+    """A color for each name: its own in ``COLORS``, else the next of ``FREE`` (at most four)."""
+    free = iter(FREE)
+    return {name: COLORS.get(name.removesuffix(BASELINE_FRAMES)) or next(free) for name in names}
 
 
 def hide_axes(axes: Axes) -> None:
@@ -377,6 +418,17 @@ def grid(
     return figure
 
 
+def stroke_legend(figure: Figure) -> None:
+    """Below a figure, the colors of stroke direction and of time (``picture_channels``)."""
+    ways = {"→ right": (1, 0), "↓ down": (0, 1), "← left": (-1, 0), "↑ up": (0, -1)}
+    colors = {name: direction_color(*way) for name, way in ways.items()}
+    colors |= {"start": time_color(-1), "middle": time_color(0), "end": time_color(1)}
+    handles = [Patch(color=color, label=name) for name, color in colors.items()]
+    figure.set_figheight(figure.get_figheight() + 0.35)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles),
+                  columnspacing=1.2, handlelength=1, fontsize=8.5)  # fmt: skip
+
+
 def whiskers(axes: Axes, at: Any, values: Any, low: Any, high: Any, color: str = INK) -> None:
     """Draw intervals, given by their ends, about values."""
     middle = np.asarray(values, float)
@@ -389,6 +441,8 @@ def points(
 ) -> None:
     """Shares with their intervals as points with whiskers, side by side for each category.
 
+    Points of a network on frames of the baseline preprocessing are hollow.
+
     Args:
         axes: to draw on; its y axis is in percent.
         shares: name → ``(value, low, high)``, each ``[len(categories)]``, 0-1; NaN where missing.
@@ -398,7 +452,8 @@ def points(
     for n, (name, color) in enumerate(colors_of(shares).items()):
         at = np.arange(len(categories)) + (n - (len(shares) - 1) / 2) * step
         value, low, high = shares[name]
-        axes.plot(at, value, "o", color=color, label=name, markersize=5.5)
+        fill = PAPER if name.endswith(BASELINE_FRAMES) else color
+        axes.plot(at, value, "o", color=color, label=name, markersize=5.5, markerfacecolor=fill)
         whiskers(axes, at, value, low, high, color)
     labels = [textwrap.fill(str(category), 20) for category in categories]
     turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
@@ -407,6 +462,70 @@ def points(
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.grid(False, axis="x")
     percent_axis(axes)
+
+
+# They keep the shape of the layer before them, and share its box in a diagram.
+SAME_SHAPE = (torch.nn.BatchNorm2d, torch.nn.ReLU, torch.nn.Dropout, torch.nn.Identity)
+
+
+def draw_network(network: torch.nn.Module, frames: torch.Tensor, title: str = "") -> Figure:
+    """Draw what each layer makes of a frame, with shapes and numbers of parameters.
+
+    A box is as high as its maps, and wider the more there are, on a logarithmic scale. A blue box
+    has parameters.
+
+    Args:
+        network: to draw; its layers run in the order in which it holds them.
+        frames: an input of the network, ``[1, C, H, W]``.
+        title: above the diagram.
+    """
+    stages: list[tuple[list[str], tuple[int, ...], int]] = [(["input"], tuple(frames.shape[1:]), 0)]
+
+    def note(layer: torch.nn.Module, _: Any, output: torch.Tensor) -> None:
+        size = sum(parameter.numel() for parameter in layer.parameters())
+        name = type(layer).__name__.removesuffix("2d")
+        kernel = getattr(layer, "kernel_size", ())
+        name += " {0}×{0}".format(*np.atleast_1d(kernel)) if kernel else ""
+        before = stages.pop() if isinstance(layer, SAME_SHAPE) else ([], (), 0)
+        stages.append(([*before[0], name], tuple(output.shape[1:]), before[2] + size))
+
+    training = network.training
+    leaves = [layer for layer in network.modules() if not [*layer.children()]]
+    hooks = [layer.register_forward_hook(note) for layer in leaves]
+    with torch.no_grad():
+        network.eval()(frames)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return _draw_stages(stages, title)
+
+
+def _draw_stages(stages: Sequence[tuple[list[str], tuple[int, ...], int]], title: str) -> Figure:
+    """Boxes with arrows between them: names above, shape and number of parameters below."""
+    figure, axes = plt.subplots(figsize=(0.92 * len(stages), 3.1))
+    tallest = max(shape[1] for _, shape, _ in stages if len(shape) == 3)
+    edge = 0.0
+    for place, (names, shape, size) in enumerate(stages):
+        amount = np.log10(shape[0])
+        wide, high = 0.07, 0.28 * amount
+        if shape[1:]:
+            wide, high = 0.12 + 0.17 * amount, shape[1] / tallest
+        left = place - wide / 2
+        color = PALETTE[0] if size else PALE
+        axes.add_patch(plt.Rectangle((left, -high / 2), wide, high, color=color))
+        if place:
+            arrow = {"arrowstyle": "->", "color": PALE}
+            axes.annotate("", (left - 0.03, 0), (edge + 0.03, 0), arrowprops=arrow)
+        edge = left + wide
+        below = "×".join(map(str, shape)) + (f"\n{size:,}" if size else "")
+        axes.text(place, 0.56, "\n".join(names), ha="center", va="bottom", fontsize=8)
+        axes.text(place, -0.56, below, ha="center", va="top", fontsize=8)
+    lines = max(len(names) for names, _, _ in stages)
+    axes.set(xlim=(-0.55, len(stages) - 0.45), ylim=(-0.8, 0.6 + 0.1 * lines))
+    axes.set_title(title)
+    hide_axes(axes)
+    plt.close(figure)
+    return figure
 
 
 # --- exploration -----------------------------------------------------------------------------
@@ -474,6 +593,43 @@ def margins(network: Recognizer, data: DigitData) -> Array:
     """
     scores = network.predict_batch(data.frames()).scores
     return scores - (network.threshold if data.strokes is None else network.stroke_threshold)
+
+
+# --- rapidocr --------------------------------------------------------------------------------
+
+
+def install_rapidocr() -> Any:
+    """rapidocr's recognizer on one thread; pip installs it.
+
+    Raises:
+        CalledProcessError: pip can't install it, for example without a network connection.
+    """
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "rapidocr==3.10.0"]
+    subprocess.run(pip, check=True, capture_output=True)
+    importlib.invalidate_caches()
+    threads = {f"EngineConfig.onnxruntime.{each}_op_num_threads": 1 for each in ("intra", "inter")}
+    module = importlib.import_module("rapidocr")
+    return module.RapidOCR(params={"Global.log_level": "warning", **threads})
+
+
+def sizes_of_rapidocr() -> dict[str, float]:
+    """MB of its network for rows, and of the packages that digitlib doesn't need itself."""
+    own = _packages_of("onnxruntime") | {"numpy", "scipy", "pillow"}
+    files = [
+        Path(str(file.locate()))
+        for name in _packages_of("rapidocr") - own
+        for file in metadata.files(name) or []
+    ]
+    sizes = {file: file.stat().st_size / 1e6 for file in files if file.is_file()}
+    network = sum(size for file, size in sizes.items() if file.match("*_rec_*.onnx"))
+    return {"network (MB)": network, "new packages (MB)": sum(sizes.values())}
+
+
+def _packages_of(name: str) -> set[str]:
+    """The names of a package and of all that it needs."""
+    needed = map(Requirement, metadata.requires(name) or [])
+    names = [each.name for each in needed if not each.marker or each.marker.evaluate({"extra": ""})]
+    return {canonicalize_name(name)}.union(*map(_packages_of, names))
 
 
 # --- handwriting -----------------------------------------------------------------------------
@@ -550,7 +706,7 @@ def accuracy_table(measured: Measured) -> pd.DataFrame:
         kind: {name: found.accuracy.brief() for name, found in each.items()}
         for kind, each in measured.items()
     }).T  # fmt: skip
-    table["digits"] = [f"{len(each['digitnet'].labels):,}" for each in measured.values()]
+    table["digits"] = [f"{len(next(iter(each.values())).labels):,}" for each in measured.values()]
     return table.fillna("–").rename_axis("accuracy")
 
 
@@ -588,22 +744,36 @@ def plot_errors(measured: Measured) -> Figure:
 
 
 def compare_networks(measured: Measured) -> pd.DataFrame:
-    """Accuracy of ``digitnet`` minus that of ``baseline``, both on digitlib's frames, as text.
+    """Accuracy of the first network minus that of ``baseline``, both on digitlib's frames, as text.
 
     The interval is over groups where they are known. Elsewhere it takes digits for independent, as
-    does the exact McNemar test.
+    does the exact McNemar test. ``better`` names a network if the interval excludes 0.
     """
     rows = {}
     for kind, each in measured.items():
-        ours, theirs = each["digitnet"], each["baseline"]
+        name, ours, theirs = next(iter(each)), next(iter(each.values())), each["baseline"]
         only, other, p = mcnemar_test(ours.right, theirs.right)
+        difference = grouped_difference(ours.right, theirs.right, ours.groups)
         rows[kind] = {
-            "only digitnet right": only,
-            "only baseline right": other,
-            "difference": in_points(grouped_difference(ours.right, theirs.right, ours.groups)),
+            f"only {name} correct": only,
+            "only baseline correct": other,
+            "difference": in_points(difference),
+            "better": name_better(difference, name, "baseline"),
             "p (exact McNemar test)": f"{p:.2g}" if ours.groups is None else "–",
         }
     return pd.DataFrame(rows).T
+
+
+def name_better(difference: Mapping[str, float], first: str, second: str) -> str:
+    """The better of two by the interval of first minus second; a dash if it includes 0."""
+    if not is_significant(difference):
+        return "–"
+    return first if difference["value"] > 0 else second
+
+
+def p_value(p: float) -> str:
+    """``p = 0.012`` with two digits, or ``p < 0.001``."""
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
 def thumbnails(images: Sequence[Image.Image], side: int = 112) -> Array:

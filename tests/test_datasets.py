@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from digitlib.datasets import catalog, typeset
 from digitlib.datasets.base import NO_DIGIT, SPLITS, DigitData
 from digitlib.datasets.pen import PenDrawing, pen_data
 from digitlib.datasets.pendigits import VALIDATION_WRITERS, read_pendigits
-from digitlib.errors import DataMissingError
+from digitlib.errors import DataDamagedError, DataMissingError
 
 
 def rows(data: DigitData) -> set[bytes]:
@@ -42,6 +43,7 @@ print([name for name in MODULES.values() if f"digitlib.datasets.{name}" in sys.m
     ("name", "what", "place"),
     [
         ("mnist/test", "MNIST", "MNIST/raw"),
+        ("fashion/test", "Fashion-MNIST", "FashionMNIST/raw"),
         ("pendigits/train", "UCI pendigits", "pendigits-orig/pendigits-orig.tra"),
         ("notmnist/test", "notMNIST", "notMNIST/t10k-images-idx3-ubyte.gz"),
     ],
@@ -226,3 +228,40 @@ def test_a_subset_is_fixed_by_its_seed(sample: dict[str, DigitData]) -> None:
     assert data.subset(None) is data.subset(10**6) is data
     with pytest.raises(ValueError, match="at least one"):
         data.subset(0)
+
+
+# --- Fashion-MNIST -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clothes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with made-up files in the format, 6,000 pictures to train and 10 to test."""
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    digests = []
+    for prefix, count in (("train", 6_000), ("t10k", 10)):
+        numbers = (np.arange(count) % 256).astype(np.uint8)
+        parts = {"images-idx3": bytes(16) + np.repeat(numbers, 784).tobytes(),
+                 "labels-idx1": bytes(8) + (numbers % 10).tobytes()}  # fmt: skip
+        for kind, content in parts.items():
+            path = raw / f"{prefix}-{kind}-ubyte.gz"
+            path.write_bytes(gzip.compress(content))
+            digests.append((path.name, hashlib.md5(path.read_bytes()).hexdigest()))
+    monkeypatch.setattr(torchvision.datasets.FashionMNIST, "resources", digests)
+    return tmp_path
+
+
+def test_clothes_are_read_and_split_like_mnist(clothes: Path) -> None:
+    found = {split: catalog.load("fashion", split, clothes, download=False) for split in SPLITS}
+    assert {split: len(data) for split, data in found.items()} == {
+        "train": 1_000, "validation": 5_000, "test": 10,
+    }  # fmt: skip
+    assert found["test"].images[7].unique().tolist() == [7]
+    assert found["test"].labels.tolist() == [*range(10)]
+
+
+def test_damaged_clothes_are_named(clothes: Path) -> None:
+    path = clothes / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataDamagedError, match=r"t10k-labels.* is damaged: delete it"):
+        catalog.load("fashion", "test", clothes)

@@ -157,7 +157,7 @@ def test_a_dot_has_no_part() -> None:
 
 
 def test_sentences_say_what_speaks_for_the_answer_and_what_would_change_it() -> None:
-    colors = "The ink in <b>red</b> speaks for 4, the ink in <b>blue</b> against it."
+    colors = "The ink in <b>blue</b> supports 4, the ink in <b>red</b> is against it."
     top = "Without the top part, the answer would be 9."
     assert reason(four(), part("top", 9, 0.8)) == f"{colors} {top}"
     broken = reason(four(), part("top", 9, 0.8, rejected=True))
@@ -210,7 +210,7 @@ def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why
         find(studio, "dp-save"),
         find(panel, "dp-content"),
     ]
-    assert "speaks for 7" in html(find(panel, "dp-content"))
+    assert "supports 7" in html(find(panel, "dp-content"))
     studio.clear()
     assert html(find(panel, "dp-content")) == ""
     assert "Draw a digit to see" in html(find(panel, "dp-message"))
@@ -235,7 +235,7 @@ def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: W
         predict_strokes = staticmethod(bundled().predict_strokes)
 
     studio.recognizer = Recognizer.load()
-    assert "speaks for 4" in html(panel)
+    assert "supports 4" in html(panel)
     studio.recognizer = Other()
     assert headings(html(panel)) == ["Steps"]
     assert "Only the steps are available" in html(find(panel, "dp-message"))

@@ -98,7 +98,7 @@ OTHERS = ["[]", "null", "3", '"text"', "", "{", "[" * 100_000, "\udcff"]
 
 @pytest.mark.parametrize("content", OTHERS, ids=lambda content: repr(content[:8]))
 def test_a_damaged_report_is_named_with_a_remedy(content: str, copy: Path) -> None:
-    path = copy / "reports" / "metrics" / "09_pictures.json"
+    path = copy / "reports" / "metrics" / "10_pictures.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(DataDamagedError, match=r"Restore or recreate it\.$") as found:
         readme.update(copy)

@@ -31,6 +31,7 @@ MODULES = {
     "notmnist": "typeset",
     "drawings": "drawings",
     "no_digit_drawings": "drawings",
+    "fashion": "fashion",
 }
 DOWNLOADED = ("mnist", "pendigits", "unipen")  # their modules have ``fetch(root)``
 

@@ -74,7 +74,18 @@ def build(name: str, split: str, files: list[Path]) -> DigitData:
     from torchvision.datasets import MNIST
 
     source = MNIST(str(files[0].parents[2]), train=split != "test")
-    data = DigitData(name, split, source.data, source.targets)
+    return hold_out(name, split, source.data, source.targets)
+
+
+def hold_out(name: str, split: str, images: torch.Tensor, labels: torch.Tensor) -> DigitData:
+    """The test set as it is; the training set without, or only, the digits held out for validation.
+
+    Args:
+        name, split: of the data set.
+        images: uint8 ``[N, 28, 28]``, of the test set or of the whole training set.
+        labels: int64 ``[N]``.
+    """
+    data = DigitData(name, split, images, labels)
     if split == "test":
         return data
     # NumPy's frozen generator: the same permutation with every version.

@@ -352,23 +352,25 @@ def _display(digit: int) -> Style:
 
 
 # The position of a style is its number; the later rows were added later.
-DIGIT_STYLES: tuple[tuple[int, Style], ...] = (
+HAND_STYLES: tuple[tuple[int, Style], ...] = (
     (0, _zero_slashed), (0, _zero_dotted), (1, _one_upstroke), (1, _one_bar), (2, _two_flat),
     (2, _two_looped), (3, _three), (4, _four_open), (4, _four_closed), (5, _five_detached),
     (6, _six), (7, _seven), (8, _eight), (9, _nine),
     (0, _zero_crossed), (6, _six_cut), (7, _seven_looped), (8, _eight_open), (9, _nine_open),
     (1, _one_hooked), (7, _seven_hooked), (9, _nine_hooked), (9, _nine_tailed), (6, _six_crossed),
     (2, _two_rising), (0, _zero_inside), (0, _zero_barred), (1, _one_long), (4, _four_short),
-    *((digit, _display(digit)) for digit in range(10)),
 )  # fmt: skip
+DIGIT_STYLES = HAND_STYLES + tuple((digit, _display(digit)) for digit in range(10))
 
 
-def draw_digits(count: int, seed: int) -> list[PenDrawing]:
+def draw_digits(
+    count: int, seed: int, styles: Sequence[tuple[int, Style]] = DIGIT_STYLES
+) -> list[PenDrawing]:
     """``count`` drawings of each style; the writer is the style's number."""
     random = RandomState(seed)
     return [
         PenDrawing(style(random), label, number)
-        for number, (label, style) in enumerate(DIGIT_STYLES)
+        for number, (label, style) in enumerate(styles)
         for _ in range(count)
     ]
 

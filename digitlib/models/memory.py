@@ -9,7 +9,7 @@ Each drawing is stored with its embedding e, the input of the network's last lay
   square, one letter would reject many digits.
 
 If the drawing itself is stored, only its last label counts.
-The notebook ``12_memory`` shows how β and λ were chosen.
+The notebook ``09_your_handwriting`` shows how β and λ were chosen.
 """
 
 from __future__ import annotations

@@ -33,10 +33,10 @@ FAST: dict[str, dict[str, Any]] = {
     "06_confusion": {"subset": 1000},
     "07_what_it_sees": {"subset": 500},
     "08_robustness": {"subset": 500, "count": 500},
-    "09_pictures": {"subset": 500, "count": 10},
-    "10_writers": {"subset": 500},
-    "11_speed": {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
-    "12_memory": {"count": 2},
+    "09_your_handwriting": {"count": 2},
+    "10_pictures": {"subset": 500, "count": 10},
+    "11_writers": {"subset": 500},
+    "12_speed": {"subset": 1000, "rounds": 1, "seconds": 2, "count": 20, "frames": 2000},
     "13_numbers": {"count": 10, "compare": False},
 }
 CELL_TIMEOUT = 1800  # seconds; the longest cell trains a network
@@ -49,12 +49,15 @@ MACHINE_PATH = re.compile(
 
 
 def find_notebooks(folder: Path = NOTEBOOK_FOLDER, only: Sequence[str] = ()) -> list[Path]:
-    """The notebooks ``01_….ipynb`` to ``99_….ipynb`` in order, or those that ``only`` names.
+    """The notebooks of the course and of ``research``, by number, or those that ``only`` names.
 
     Raises:
         ValueError: ``only`` has a name or number that no notebook has.
     """
-    paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    paths = sorted(
+        (path for part in (folder, folder / "research") for path in part.glob("??_*.ipynb")),
+        key=lambda path: path.name,
+    )
     for name in only:
         if not any(name in (path.stem, path.stem[:2]) for path in paths):
             names = ", ".join(path.stem for path in paths)

@@ -32,7 +32,7 @@ MAPS = 12  # strongest feature maps shown per stage
 MAP_SIDE, MAP_GAP = 48, 2  # px of the picture: a multiple of every stage's side
 NEAREST = 8  # training digits
 STEP_SIDE = 192  # px; larger steps are reduced
-FOR, AGAINST = (214, 64, 50), (44, 123, 210)  # sRGB, safe for color-blind people
+FOR, AGAINST = (44, 123, 210), (214, 64, 50)  # sRGB, safe for color-blind people
 GAP = 255  # the level between maps
 # Activations from none to the strongest: black, the blue of the best bar, white.
 RAMP = ((0, 0, 0), (0, 58, 102), (0, 114, 178), (86, 180, 233), (255, 255, 255))
@@ -95,14 +95,14 @@ def explanation_html(
 
 
 def summary_html(explainer: Explainer, found: Prediction) -> str:
-    """Sentences, the ink that speaks for the answer, and the most similar training digits."""
+    """Sentences, the ink that supports the answer, and the most similar training digits."""
     (falls,) = explainer.occlusions(found.frame, [found.digit])
     part = strongest_part(explainer.recognizer, found)
     nearest = explainer.nearest(found.frame, NEAREST)
     sentences = "".join(
         f"<p>{sentence}</p>" for sentence in (reason(found, part), similar(found.digit, nearest))
     )
-    picture = _saliency_svg(falls, found, f"the ink that speaks for {found.digit}", part)
+    picture = _saliency_svg(falls, found, f"the ink that supports {found.digit}", part)
     tiles = "".join(
         _tile(
             f"<b>{each.label}</b>",
@@ -163,9 +163,9 @@ def _thirds(at: NDArray[Any]) -> list[tuple[int, int, int]]:
 
 
 def reason(found: Prediction, part: Part | None) -> str:
-    """What speaks for the answer, and what would change it."""
+    """What supports the answer, and what would change it."""
     digit = found.digit
-    colors = f"The ink in <b>red</b> speaks for {digit}, the ink in <b>blue</b> against it."
+    colors = f"The ink in <b>blue</b> supports {digit}, the ink in <b>red</b> is against it."
     if found.because is not None:
         label = label_name(found.because.label)
         return f"You marked a similar drawing as {label}, so the pad says the same of this one."
@@ -232,7 +232,7 @@ def _reduced(step: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def saliency_html(explainer: Explainer, found: Prediction) -> View:
-    """The ink that speaks for the answer, and the ink that speaks for the second digit."""
+    """The ink that supports the answer, and the ink that supports the second digit."""
     page, digits = "", [digit for digit, _ in found.top(2)]
     for digit, falls in zip(digits, explainer.occlusions(found.frame, digits), strict=True):
         name = f"as {digit}"
@@ -257,7 +257,7 @@ def _saliency_svg(
 
 
 def saliency_picture(falls: NDArray[Any]) -> NDArray[np.uint8]:
-    """A map ``[28, 28]`` as colors ``[28, 28, 4]``: red above 0, blue below, clear at 0."""
+    """A map ``[28, 28]`` as colors ``[28, 28, 4]``: blue above 0, red below, clear at 0."""
     strength = np.abs(falls) / max(float(np.abs(falls).max()), 1e-12)
     colors = np.where(falls[..., None] > 0, FOR, AGAINST)
     return np.concatenate([colors, 255 * strength[..., None]], axis=2).round().astype(np.uint8)

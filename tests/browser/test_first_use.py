@@ -241,7 +241,7 @@ def test_why_begins_with_sentences(page: Page) -> None:
     draw(page, 3)
     open_panel(page, "Why?")
     panel = page.locator(".dp-why")
-    expect(panel).to_contain_text("The ink in red speaks for 3, the ink in blue against it.")
+    expect(panel).to_contain_text("The ink in blue supports 3, the ink in red is against it.")
     expect(panel).to_contain_text("most similar digits that the network learned from")
     expect(panel.locator("h4")).to_have_count(0)
     click(panel, "More")

@@ -237,7 +237,7 @@ def test_the_explanation_follows_the_drawing(page: Page) -> None:
     panel = page.locator(".dp-why")
     expect(panel.get_by_role("status")).to_contain_text("Draw a digit to see")
     draw(page, 3)
-    expect(panel).to_contain_text("speaks for 3")
+    expect(panel).to_contain_text("supports 3")
     click(panel, "More")
     expect(panel.locator(".dp-saliency figcaption").first).to_have_text("as 3")
     expect(panel.locator(".dp-steps figcaption")).to_have_text(["frame", "direction", "time"])
