@@ -7,9 +7,12 @@ import json
 import os
 import shutil
 import statistics
+import sys
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from nbformat import NotebookNode, read
@@ -94,6 +97,33 @@ def test_its_cells_are_short(name: str) -> None:
     long = [source for source, length in lengths.items() if length > MAX_LINES]
     assert not long, f"longer than {MAX_LINES} lines:\n{long[0]}"
     assert statistics.median(lengths.values()) <= MEDIAN_LINES
+
+
+IN_COLAB = ("02", "03", "04", "05", "06", "07", "08", "09")  # as reports/install.md says
+
+
+@every_notebook
+def test_the_install_cell_comes_second_and_is_the_same_everywhere(name: str) -> None:
+    cells = [n for n, cell in enumerate(NOTEBOOKS[name].cells) if cell.id == "install"]
+    assert cells == ([1] if name[:2] in IN_COLAB else [])
+    for n in cells:
+        assert NOTEBOOKS[name].cells[n] == NOTEBOOKS["02_explore"].cells[n]
+
+
+def test_the_install_cell_fetches_the_repository_in_colab_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = NOTEBOOKS["02_explore"].cells[1].source
+    shell = MagicMock()
+    names = {"get_ipython": lambda: shell, "input": lambda _: "https://example.org/digitlib"}
+    exec(source, dict(names))
+    assert shell.mock_calls == []
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    exec(source, dict(names))
+    clone, install, folder = shell.mock_calls
+    assert "git clone --depth 1 'https://example.org/digitlib' " in clone.args[0]
+    assert install.args == ("pip", "install -q '/content/digitlib[train]'")
+    assert folder.args == ("cd", "/content/digitlib/notebooks")
 
 
 @every_notebook
