@@ -38,7 +38,8 @@ def find(name: str, split: str, root: Path, download: bool) -> list[Path]:
             FashionMNIST(str(partial), download=True)
             raw.mkdir(parents=True, exist_ok=True)
             for file in known:
-                (partial / "FashionMNIST" / "raw" / file).replace(raw / file)
+                path = partial / "FashionMNIST" / "raw" / file
+                path.replace(raw / file)
     prefix = "t10k" if split == "test" else "train"
     files = [raw / file for file in known if file.startswith(prefix)]
     for path in files:
