@@ -6,8 +6,8 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -22,7 +22,6 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-AXE = "4.14.1"
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LONG = os.environ.get("DIGITLIB_WRITE_REPORTS") == "1"  # full form: write reports/
 
@@ -81,14 +80,8 @@ def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The script of axe-core, from npm; kept in ``build``."""
-    folder = REPOSITORY / "build" / "axe"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    package = f"axe-core@{AXE}"
-    command = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", package]
-    if not script.exists() and subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("axe-core is missing, and npm or the network, too.")
-    return script.read_text(encoding="utf-8")
+    """The script of axe-core."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
 def violations(page: Page, part: str) -> list[tuple[str, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,7 +130,7 @@ def live_pad(
     with line(address.port or 0, delay) as opened:
         slow = address._replace(netloc=f"127.0.0.1:{opened.port}").geturl()
         page = open_pad(server._replace(url=slow), open_context)
-        kernel = Kernel(kernel_of(page, server))
+        kernel = Kernel(kernel_of(server))
         yield Pad(page, opened, kernel)
         kernel.close()
         page.context.close()
@@ -140,7 +139,7 @@ def live_pad(
 def open_pad(
     server: Server, open_context: Callable[..., BrowserContext], **options: object
 ) -> Page:
-    """A new page of Voilà or JupyterLab, which runs the pad itself; ``pen`` (above) draws, too.
+    """A new page of JupyterLab, which runs the pad itself; ``pen`` (above) draws, too.
 
     Args:
         server: shows the drawing notebook.
@@ -169,8 +168,7 @@ def click(place: Locator, name: str) -> None:
     place.page.keyboard.press("Enter")
 
 
-def kernel_of(page: Page, server: Server) -> psutil.Process:
-    """The kernel of a page; JupyterLab has only one."""
-    config = json.loads(page.locator("#jupyter-config-data").text_content() or "{}")
-    kernels = server.kernels()
-    return kernels[config["kernelId"]] if "kernelId" in config else next(iter(kernels.values()))
+def kernel_of(server: Server) -> psutil.Process:
+    """The kernel of a server that has only one."""
+    (kernel,) = server.kernels()
+    return kernel

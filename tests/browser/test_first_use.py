@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import violations
 from drawing import DIGITS, draw_by_mouse
 from helpers import DIGITS as SHAPES
 from helpers import page as digit_page
 from live import clear, click, draw, kernel_of, open_pad, open_panel
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
-from repository import REPOSITORY
 from servers import Server
 
 from digitlib.preprocessing.strokes import rasterize
@@ -25,8 +24,6 @@ from digitlib.preprocessing.strokes import rasterize
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., BrowserContext]
-AXE = "4.14.1"
-LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PANELS = ("Picture", "Why?", "My drawings")
 LETTER = [
     [(0.3, 0.1), (0.3, 0.9)],
@@ -404,33 +401,12 @@ def test_undo_and_redo_restore_a_picture(page: Page) -> None:
 # --- axe-core --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The script of axe-core, from npm; kept in ``build``."""
-    folder = REPOSITORY / "build" / "axe"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    package = f"axe-core@{AXE}"
-    command = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", package]
-    if not script.exists() and subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("axe-core is missing, and npm or the network, too.")
-    return script.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_the_pad_and_its_panels_are_accessible(page: Page, axe: str, theme: str) -> None:
     page.evaluate(axe)
 
     def check(state: str) -> None:
-        found = page.evaluate(
-            "values => axe.run('.dp-pad', {runOnly: {type: 'tag', values}})", LEVELS
-        )
-        assert found["passes"]
-        violations = [
-            (each["id"], node["html"][:200], node["failureSummary"])
-            for each in found["violations"]
-            for node in each["nodes"]
-        ]
-        assert violations == [], state
+        assert violations(page, ".dp-pad") == [], state
 
     set_theme(page, theme)
     check("empty")
@@ -465,7 +441,7 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
     """The last test, because it ends the kernel of the others."""
     page = open_pad(lab, open_context)
     draw(page, 7)
-    kernel_of(page, lab).kill()  # JupyterLab starts it again, and nothing runs by itself
+    kernel_of(lab).kill()  # JupyterLab starts it again, and nothing runs by itself
     note = page.locator(".dp-ink .dp-note")
     expect(note).to_contain_text("The kernel has restarted. Run the cells again.")
     broken = """() => [...document.querySelectorAll('.dp-pad, .dp-pad *')]
