@@ -438,10 +438,23 @@ def test_the_pad_and_its_panels_are_accessible(page: Page, axe: str, theme: str)
 
 
 def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_context: Open) -> None:
+    page = open_pad(lab, open_context)
+    draw(page, 7)
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_text("Restart Kernel…", exact=True).click()
+    pad = page.query_selector(".dp-pad")
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    page.wait_for_function("pad => !pad.isConnected", arg=pad)
+    expect(page.locator(".dp-ink .dp-note")).to_have_text("")
+    expect(page.locator(".dp-head .dp-digit")).to_have_text("7")
+    page.context.close()
+
+
+def test_a_pad_without_its_kernel_says_so(lab: Server, open_context: Open) -> None:
     """The last test, because it ends the kernel of the others."""
     page = open_pad(lab, open_context)
     draw(page, 7)
-    kernel_of(lab).kill()  # JupyterLab starts it again, and nothing runs by itself
+    kernel_of(lab).kill()  # JupyterLab starts it again
     note = page.locator(".dp-ink .dp-note")
     expect(note).to_contain_text("The kernel has restarted. Run the cells again.")
     broken = """() => [...document.querySelectorAll('.dp-pad, .dp-pad *')]
@@ -449,12 +462,4 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
         .filter(each => !['none', '""'].includes(getComputedStyle(each, '::before').content))
         .length"""  # an empty text is the place of a button's icon
     assert page.evaluate(broken) == 0
-    page.locator(".jp-Dialog").get_by_role("button").last.click()  # it says so, too
-    page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    page.get_by_text("Restart Kernel…", exact=True).click()
-    pad = page.query_selector(".dp-pad")
-    page.get_by_role("button", name="Confirm Kernel Restart").click()
-    page.wait_for_function("pad => !pad.isConnected", arg=pad)
-    expect(note).to_have_text("")
-    expect(page.locator(".dp-head .dp-digit")).to_have_text("7")
     page.context.close()

@@ -1,6 +1,7 @@
 // An extension for `make lab`: runs the cells of the drawing pad when its notebook opens and after you
-// restart its kernel, so that you can draw at once. It runs only the code that digitlib ships. Other code, in place of it, runs
-// if JupyterLab trusts the notebook. There is no build step: this file is a prebuilt extension.
+// restart its kernel, so that you can draw at once. It runs only the code that digitlib ships. Other
+// code runs only if JupyterLab trusts the notebook. There is no build step: this file is a prebuilt
+// extension.
 
 const NOTEBOOK = "notebooks/01_draw.ipynb"; // no other notebook runs by itself
 const TAG = "run-on-open"; // of the cells to run
