@@ -26,7 +26,6 @@ SCRIPTS = [*Path(__file__).parent.parent.joinpath("digitlib").rglob("*.js")]
 MAKES_MARKUP = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|Fragment\(|eval\("
 )
-RESULT = {"before": 1, "after": 2, "total": 3}
 LINE_OF_FILE = {
     "id": 32 * "0", "time": "2026-01-01T00:00:00+00:00", "label": 3, "weights": "",
     "prediction": {"probabilities": 10 * [0.1], "score": 0.5, "rejected": False},
