@@ -340,7 +340,8 @@ class Layer {
   }
 
   #repaint() {
-    this.canvas.getContext("2d").reset();
+    const {width, height} = this.canvas; // WebKit would still show the old ink after reset()
+    this.canvas.getContext("2d").clearRect(0, 0, width, height);
     for (const stroke of this.#strokes) this.#paint(stroke, 0);
   }
 
