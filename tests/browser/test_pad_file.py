@@ -198,6 +198,31 @@ def test_a_dark_system_has_a_dark_page(open_page: Open) -> None:
     page.context.close()
 
 
+def test_the_page_fits_in_any_window(open_page: Open) -> None:
+    page = open_page()
+    draw(page, 8)
+    label(page, "This is 8")
+    for width, height in [(195, 332), (320, 568), (664, 390), (800, 900)]:
+        page.set_viewport_size({"width": width, "height": height})
+        assert too_wide(page.locator("body")) == []
+        canvas, answer = (page.locator(each).bounding_box() for each in (".dp-ink", ".dp-result"))
+        assert canvas
+        assert answer
+        left_of = canvas["x"] + canvas["width"] <= answer["x"]
+        assert left_of or canvas["y"] + canvas["height"] <= answer["y"]
+    page.context.close()
+
+
+def test_a_contrast_theme_shows_bars_and_buttons(open_page: Open) -> None:
+    page = open_page(forced_colors="active")
+    draw(page, 3)
+    colors = page.evaluate("""() => [['html'], ['.dp-best u'], ['.dp-undo', '::before']].map(
+        ([name, part]) => getComputedStyle(document.querySelector(name), part).backgroundColor
+    )""")
+    assert len({*colors}) == 3
+    page.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_is_accessible(open_page: Open, axe: str, scheme: str) -> None:
     page = open_page(color_scheme=scheme)
