@@ -142,6 +142,17 @@ def test_a_second_finger_neither_draws_nor_scrolls(open_page: Open) -> None:
     page.context.close()
 
 
+def test_a_palm_leaves_no_ink_once_a_pen_has_drawn(open_page: Open) -> None:
+    page = open_page(has_touch=True)
+    draw(page, 2)
+    palm = Finger(page, page.locator(".dp-ink"))
+    palm.touch("touchStart", (0.9, 0.9, 30))
+    palm.touch("touchEnd")
+    page.locator(".dp-undo").click()
+    expect(page.locator(".dp-result .dp-answer")).to_have_attribute("data-state", "empty")
+    page.context.close()
+
+
 def test_the_drawing_is_undone_and_redone(page: Page) -> None:
     answer = page.locator(".dp-result .dp-answer")
     draw(page, 4)  # two strokes
