@@ -36,7 +36,9 @@ export class Correction {
     row.parentElement.append(this.forget);
     this.buttons.forEach((button, label) => button.addEventListener("click", () => this.#label(label)));
     this.undo.addEventListener("click", () => this.#undoLast());
-    button.addEventListener("click", () => this.#remove());
+    button.addEventListener("click", () => {
+      if (confirm(`Forget all corrected drawings (${this.#file.length})? You can't undo this.`)) this.#remove();
+    });
   }
 
   /** The label that the drawing on the pad was given, if any. */

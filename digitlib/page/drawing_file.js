@@ -44,14 +44,16 @@ export class DrawingFile {
   }
 
   /** Store a drawing in place of the one with its id, if any. */
-  put(drawing) {
-    this.delete(drawing.id, drawing);
-  }
+  put(drawing) { this.#write([...this.#others(drawing.id), drawing]); }
 
-  /** Remove the drawing with this id, or all without one, and store others. */
-  delete(id, ...added) {
-    this.#drawings = [...this.read().filter(drawing => id && drawing.id !== id), ...added];
-    const lines = this.#drawings.map(drawing => JSON.stringify(drawing)).join("\n");
+  /** Remove the drawing with this id, or all. */
+  delete(id) { this.#write(id ? this.#others(id) : []); }
+
+  #others(id) { return this.read().filter(drawing => drawing.id !== id); }
+
+  #write(drawings) {
+    this.#drawings = drawings;
+    const lines = drawings.map(drawing => JSON.stringify(drawing)).join("\n");
     this.refused = attempt(() => localStorage.setItem(KEY, lines) ?? true) === undefined;
   }
 }

@@ -36,7 +36,7 @@ function draw(pen, scale) {
 
 function redraw() {
   const pen = canvas.getContext("2d");
-  pen.reset();
+  pen.clearRect(0, 0, canvas.width, canvas.height);
   draw(pen, SHARPNESS);
 }
 

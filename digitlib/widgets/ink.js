@@ -185,6 +185,7 @@ class Layer {
   #strokes = []; // {points, end: number of its last event}
   #active = null; // the drawing pointer: {id, type, rank, stroke}
   #last = false; // the last press in the page was on this pad
+  #pen = false; // a pen has drawn here
 
   constructor(model, el, outbox) {
     Object.assign(this, {el, outbox, extent: model.get("extent"), color: model.get("color")});
@@ -259,6 +260,8 @@ class Layer {
   #down(event) {
     if (event.button !== 0 || this.outbox.trouble === "restarted") return;
     const own = rank(event);
+    this.#pen ||= event.pointerType === "pen";
+    if (this.#pen && own === RANK.palm) return; // the hand that holds the pen
     if (this.#active) {
       const {rank: other, type, stroke} = this.#active;
       const resting = type === "touch" && rests(stroke.points);
@@ -340,7 +343,8 @@ class Layer {
   }
 
   #repaint() {
-    this.canvas.getContext("2d").reset();
+    const {width, height} = this.canvas; // WebKit would still show the old ink after reset()
+    this.canvas.getContext("2d").clearRect(0, 0, width, height);
     for (const stroke of this.#strokes) this.#paint(stroke, 0);
   }
 

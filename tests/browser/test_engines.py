@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from drawing import DIGITS, steps_along
 from engines import Engine, Firefox, find_firefox, find_webkit, firefox, wait, webkit
+from PIL import Image
 
 from digitlib.page.build import PAGE
 
@@ -17,18 +20,20 @@ pytestmark = [pytest.mark.browser, pytest.mark.stress]
 
 READY = "performance.getEntriesByName('ready').length"
 SHOWN = "document.querySelector('.dp-head .dp-digit')?.textContent ?? ''"
+BOX = "document.querySelector('.dp-ink').getBoundingClientRect().toJSON()"
 CLEAR = "document.querySelector('.dp-clear').click()"
-# ms for a prediction, without the time to show it: the lower quartile of runs of ten.
+# ms for a prediction, without the time to show it: the quickest of many short runs, because other
+# programs interrupt the others. Clocks count whole ms.
 SPEED = """(() => {
     const {Recognizer} = modules.recognizer, recognizer = new Recognizer();
     const strokes = [Array.from({length: 60}, (_, i) => [100 + 80 * Math.sin(i / 8), 3 * i])];
     const times = [];
-    for (let run = 0; run < 40; run++) {
+    for (let run = 0; run < 100; run++) {
         const start = performance.now();
-        for (let n = 0; n < 10; n++) recognizer.predictStrokes(strokes);
-        times.push((performance.now() - start) / 10);
+        for (let n = 0; n < 4; n++) recognizer.predictStrokes(strokes);
+        times.push((performance.now() - start) / 4);
     }
-    return times.slice(20).sort((a, b) => a - b)[5];
+    return Math.min(...times);
 })()"""
 
 
@@ -50,13 +55,21 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def draw(page: Engine, digit: int, kind: str) -> None:
-    box = page.evaluate("document.querySelector('.dp-ink').getBoundingClientRect().toJSON()")
+    box = page.evaluate(BOX)
     for stroke in DIGITS[digit]:
         points = [
             (box["x"] + x * box["width"], box["y"] + y * box["height"])
             for x, y in steps_along(stroke, 0.06)
         ]
         page.press(kind, points)
+
+
+def ink_on_screen(page: Engine) -> int:
+    """Dark pixels of the canvas in a screenshot."""
+    box = page.evaluate(BOX)
+    sides = box["left"], box["top"], box["right"], box["bottom"]
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("L").crop(sides)
+    return int((np.asarray(picture) < 90).sum())
 
 
 def expect_digit(page: Engine, digit: int | str) -> None:
@@ -71,6 +84,14 @@ def test_digits_are_drawn_and_read(page: Engine, kind: str) -> None:
         expect_digit(page, digit)
         page.evaluate(CLEAR)
         expect_digit(page, "")
+
+
+def test_cleared_ink_leaves_the_screen(page: Engine) -> None:
+    draw(page, 4, "mouse")
+    expect_digit(page, 4)
+    assert ink_on_screen(page) > 1000
+    page.evaluate(CLEAR)
+    wait(lambda: not ink_on_screen(page), "clearing", 20)
 
 
 def test_a_correction_survives_a_reload(page: Engine) -> None:
