@@ -133,6 +133,13 @@ def test_the_canvas_grows_where_there_is_room(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def test_the_labels_are_in_the_first_view(lab: Server, open_context: Open) -> None:
+    page = open_pad(lab, open_context, viewport={"width": 1366, "height": 768})
+    draw(page, 3)
+    expect(page.get_by_role("button", name="This is 3", exact=True)).to_be_in_viewport(ratio=1)
+    page.context.close()
+
+
 # --- one digit or a number -------------------------------------------------------------------
 
 
@@ -315,6 +322,7 @@ def test_on_a_phone_panels_open_in_view_and_targets_are_large(
 ) -> None:
     page = phone(lab, open_context)
     draw(page, 3)
+    expect(page.locator(".dp-doubt")).to_be_in_viewport(ratio=1)  # the end of the answer
     for title in PANELS:
         open_panel(page, title)
         panel = page.locator(".dp-panel").filter(has=page.get_by_role("heading", name=title))
@@ -437,9 +445,8 @@ def test_the_pad_and_its_panels_are_accessible(page: Page, axe: str, theme: str)
 # --- restarts --------------------------------------------------------------------------------
 
 
-def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_context: Open) -> None:
-    page = open_pad(lab, open_context)
-    draw(page, 7)
+def restart(page: Page) -> None:
+    """Restart the kernel as a user does, and wait for another pad with the drawing, a 7."""
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…", exact=True).click()
     pad = page.query_selector(".dp-pad")
@@ -447,6 +454,12 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
     page.wait_for_function("pad => !pad.isConnected", arg=pad)
     expect(page.locator(".dp-ink .dp-note")).to_have_text("")
     expect(page.locator(".dp-head .dp-digit")).to_have_text("7")
+
+
+def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_context: Open) -> None:
+    page = open_pad(lab, open_context)
+    draw(page, 7)
+    restart(page)
     page.context.close()
 
 
@@ -454,7 +467,7 @@ def test_a_pad_without_its_kernel_says_so(lab: Server, open_context: Open) -> No
     """The last test, because it ends the kernel of the others."""
     page = open_pad(lab, open_context)
     draw(page, 7)
-    kernel_of(lab).kill()  # JupyterLab starts it again
+    kernel_of(lab).kill()  # JupyterLab starts it again, and nothing runs by itself
     note = page.locator(".dp-ink .dp-note")
     expect(note).to_contain_text("The kernel has restarted. Run the cells again.")
     broken = """() => [...document.querySelectorAll('.dp-pad, .dp-pad *')]
@@ -462,4 +475,6 @@ def test_a_pad_without_its_kernel_says_so(lab: Server, open_context: Open) -> No
         .filter(each => !['none', '""'].includes(getComputedStyle(each, '::before').content))
         .length"""  # an empty text is the place of a button's icon
     assert page.evaluate(broken) == 0
+    page.locator(".jp-Dialog").get_by_role("button", name="Ok").click()  # it says so, too
+    restart(page)
     page.context.close()

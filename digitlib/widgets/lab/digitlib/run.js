@@ -52,12 +52,11 @@ async function run(app, panel) {
   if (sources(notebook.widgets) === before) context.model.dirty = false;
 }
 
-/** Call a function after each restart by the user; a kernel that has died would die again. */
+/** Call a function after each restart by the user, which announces the same kernel again. A kernel
+    that has died would die again; its restart is only a change of the status. */
 function onRestart({sessionContext}, action) {
-  let restarting = false;
-  sessionContext.statusChanged.connect((_, status) => {
-    if (restarting && status === "idle") action();
-    if (["restarting", "idle"].includes(status)) restarting = status === "restarting";
+  sessionContext.kernelChanged.connect((_, {oldValue, newValue}) => {
+    if (newValue && newValue === oldValue) action();
   });
 }
 
