@@ -20,7 +20,7 @@ class Signal {
 async function opened({path = "notebooks/01_draw.ipynb", trusted = true, source = "pad"} = {}) {
   const comms = {}; // of the kernel
   const ran = [];
-  const kernel = {requestCommInfo: async () => ({content: {comms}})};
+  const kernel = {requestCommInfo: async () => kernel.lost ? new Promise(() => {}) : {content: {comms}}};
   const outputs = [];
   const cell = {model: {
     trusted,
@@ -74,6 +74,24 @@ test("the cell runs again after a restart by the user, even right after a crash"
   await lab.settled();
   assert.deepEqual(lab.ran, [RUN]); // the restart isn't done yet
   lab.kernelChanged.emit(null, {oldValue: lab.kernel, newValue: lab.kernel});
+  await lab.settled();
+  assert.deepEqual(lab.ran, [RUN, RUN]);
+});
+
+test("a kernel that loses the question of a run, right after a crash, runs once it has started", async () => {
+  const lab = await opened();
+  lab.lose();
+  lab.kernel.lost = true;
+  lab.kernelChanged.emit(null, {oldValue: lab.kernel, newValue: lab.kernel});
+  await lab.settled();
+  assert.deepEqual(lab.ran, [RUN]);
+  lab.kernel.lost = false;
+  lab.statusChanged.emit(null, "starting");
+  lab.statusChanged.emit(null, "idle");
+  await lab.settled();
+  assert.deepEqual(lab.ran, [RUN, RUN]);
+  lab.lose();
+  lab.statusChanged.emit(null, "starting"); // a crash
   await lab.settled();
   assert.deepEqual(lab.ran, [RUN, RUN]);
 });
