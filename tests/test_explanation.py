@@ -22,17 +22,21 @@ from digitlib.models.recognizer import Recognizer
 from digitlib.preprocessing.colors import picture_channels
 from digitlib.preprocessing.frame import frame_steps, frames_to_images
 from digitlib.widgets.explanation import (
+    AGAINST,
+    FOR,
     NEAREST,
     Part,
+    details_html,
     explain,
-    explanation_html,
     outline_path,
     reason,
     saliency_picture,
     similar,
     strongest_part,
+    summary_html,
 )
 from digitlib.widgets.pad import DrawingPad
+from digitlib.widgets.panels.panel import SHEETS
 from digitlib.widgets.panels.why import Why
 from digitlib.widgets.studio import Studio
 
@@ -59,20 +63,21 @@ def views(page: str) -> dict[str, str]:
     return dict(re.findall(r'<section class="dp-view dp-(\w+)">(.*?)</section>', page))
 
 
-def test_sentences_and_nearest_digits_come_first_and_more_is_not_computed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fail(*_: object) -> None:
-        raise AssertionError("this view is off")
-
-    monkeypatch.setattr(Explainer, "feature_maps", fail)
-    shown = explanation_html(explainer(), four(), more=False)
+def test_the_summary_is_sentences_and_nearest_digits() -> None:
+    shown = summary_html(explainer(), four())
     assert [*views(shown)] == ["reason", "nearest"]
     assert headings(shown) == []
 
 
+def test_the_legend_of_saliency_has_the_colors_of_its_map() -> None:
+    css = SHEETS.joinpath("why.css").read_text(encoding="utf-8")
+    for name, color in {"for": FOR, "against": AGAINST}.items():
+        shown = " ".join(map(str, color))
+        assert f".dp-{name}::before {{ background: rgb({shown}); }}" in css
+
+
 def test_the_steps_of_strokes_are_the_channels_of_their_frame() -> None:
-    steps = views(explanation_html(explainer(), four(), more=True))["steps"]
+    steps = views(details_html(explainer(), four()))["steps"]
     assert captions(steps) == ["frame", "direction", "time"]
     expected = [frames_to_images(four().frame), *picture_channels(four().frame).values()]
     for picture, other in zip(pictures_in(steps), expected, strict=True):
@@ -82,7 +87,7 @@ def test_the_steps_of_strokes_are_the_channels_of_their_frame() -> None:
 def test_the_steps_of_a_picture_are_those_of_frame_steps() -> None:
     picture = page(3)
     prediction = bundled().predict(picture)
-    steps = views(explanation_html(explainer(), prediction, picture, more=True))["steps"]
+    steps = views(details_html(explainer(), prediction, picture))["steps"]
     names = [name.removesuffix("scale") for name in frame_steps(picture)]
     assert captions(steps) == names[: names.index("frame") + 1]
     np.testing.assert_array_equal(pictures_in(steps)[-1], frames_to_images(prediction.frame))
@@ -90,7 +95,7 @@ def test_the_steps_of_a_picture_are_those_of_frame_steps() -> None:
 
 
 def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
-    shown = views(explanation_html(explainer(), four(), more=True))
+    shown = views(summary_html(explainer(), four()) + details_html(explainer(), four()))
     best = np.argsort(-np.array(four().probabilities), kind="stable")[:2]
     for digit, picture in zip(best, pictures_in(shown["saliency"]), strict=True):
         falls = explainer().occlusion(four().frame, digit=int(digit))
@@ -99,7 +104,7 @@ def test_saliency_is_the_occlusion_of_the_two_most_probable_digits() -> None:
 
 
 def test_the_nearest_digits_have_their_labels() -> None:
-    shown = views(explanation_html(explainer(), four(), more=False))["nearest"]
+    shown = views(summary_html(explainer(), four()))["nearest"]
     found = explainer().nearest(four().frame, NEAREST)
     assert captions(shown) == [f"<b>{each.label}</b>" for each in found]
     for picture, digit in zip(pictures_in(shown), found, strict=True):
@@ -153,7 +158,7 @@ def test_a_line_has_three_parts(line: list[list[float]], names: set[str]) -> Non
 def test_a_dot_has_no_part() -> None:
     dot = bundled().predict_strokes([np.array([[9.0, 9.0]])])
     assert strongest_part(bundled(), dot) is None
-    assert "<section" in explanation_html(explainer(), dot, more=False)
+    assert "<section" in summary_html(explainer(), dot)
 
 
 def test_sentences_say_what_speaks_for_the_answer_and_what_would_change_it() -> None:
@@ -221,12 +226,22 @@ def test_the_panel_follows_the_drawing_in_one_message(studio: Studio, panel: Why
     studio.number = False
 
 
-def test_more_shows_steps_and_maps(panel: Why) -> None:
-    more = button(panel, "More")
+def test_more_shows_steps_and_maps_below_it_which_are_computed_only_then(
+    panel: Why, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more, details = button(panel, "More"), find(panel, "dp-more")
     assert headings(html(panel)) == []
     more.value = True
-    assert headings(html(panel)) == MORE
+    assert headings(html(details)) == MORE
+    assert panel.children.index(more) < panel.children.index(details)
     more.value = False
+    assert html(details) == ""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("this view is off")
+
+    monkeypatch.setattr(Explainer, "feature_maps", fail)
+    panel.refresh()
 
 
 def test_another_network_is_explained_or_only_the_steps(studio: Studio, panel: Why) -> None:

@@ -65,7 +65,7 @@ def answer_html(
         shares: probabilities of the digits 0 to 9; None if nothing is drawn.
         doubt: 0-1; see :attr:`Prediction.doubt`.
         picture: HTML next to the answer.
-        remark: HTML for the user, instead of the next digits, or after the closest one.
+        remark: HTML for the user, instead of the next digits or the closest one.
         error: why there is no answer.
         top_k: number of bars that are highlighted.
         pen: ``down`` during a stroke, else ``up``; for scripts, as ``data-pen``.
@@ -82,7 +82,7 @@ def answer_html(
         detail = remark or (f"or perhaps {' or '.join(runners)}" if runners else "")
         if doubt > 0.5:
             (state, digit), (verdict, like) = ("rejected", ""), REJECTED
-            detail = f'{like} <b class="dp-digit">{best}</b>. {remark}'
+            detail = remark or f'{like} <b class="dp-digit">{best}</b>.'
     highest = [digit for digit, _ in ranked]
     bars = ""
     for number, share in enumerate(shares or [0.0] * 10):

@@ -40,7 +40,7 @@ function answerHtml(shares, doubt, {picture = "", remark = "", error = "", pen})
     detail = remark || (runners.length ? `or perhaps ${runners.join(" or ")}` : "");
     if (doubt > 0.5) {
       [state, digit, verdict] = ["rejected", "", REJECTED[0]];
-      detail = `${REJECTED[1]} <b class="dp-digit">${best}</b>. ${remark}`;
+      detail = remark || `${REJECTED[1]} <b class="dp-digit">${best}</b>.`;
     }
   }
   const bars = (shares ?? Array(10).fill(0)).map((share, number) => {

@@ -57,7 +57,9 @@ def explain(pad: DrawingPad) -> HTML:
     content = f"<p>{ONE_DIGIT if pad.number else NOTHING}</p>"
     if isinstance(pad.prediction, Prediction):
         explainer = make_explainer(pad.recognizer)
-        content = explanation_html(explainer, pad.prediction, pad.image, more=True)
+        content = details_html(explainer, pad.prediction, pad.image)
+        if explainer is not None:
+            content = summary_html(explainer, pad.prediction) + content
     return HTML(f'{answer_style()}<style>{css}</style><div class="dp-answer">{content}</div>')
 
 
@@ -66,29 +68,6 @@ def make_explainer(recognizer: PadRecognizer) -> Explainer | None:
     if isinstance(recognizer, Recognizer) and EMBEDDING in recognizer.activations:
         return Explainer(recognizer)
     return None
-
-
-def explanation_html(
-    explainer: Explainer | None,
-    found: Prediction,
-    image: NDArray[np.uint8] | None = None,
-    *,
-    more: bool,
-) -> str:
-    """The explanation of a prediction as one piece of HTML, styled by ``panels/why.css``.
-
-    Args:
-        explainer: for the recognizer that made it; None shows only the steps.
-        found: the prediction.
-        image: the picture, uint8 ``[H, W]`` or in color, if strokes weren't read.
-        more: show the steps and maps, too; otherwise they are not computed.
-    """
-    steps = _section("Steps", *steps_html(found, image)) if more or explainer is None else ""
-    page = steps if explainer is None else summary_html(explainer, found) + steps
-    if explainer is not None and more:
-        page += _section("Saliency", *saliency_html(explainer, found))
-        page += _section("Feature maps", *maps_html(explainer, found))
-    return f'<div class="dp-explanation"><div class="dp-views">{page}</div></div>'
 
 
 # --- sentences -------------------------------------------------------------------------------
@@ -112,7 +91,7 @@ def summary_html(explainer: Explainer, found: Prediction) -> str:
         )
         for each in nearest
     )
-    return (
+    return _views(
         f'<section class="dp-view dp-reason">{picture}<div>{sentences}</div></section>'
         f'<section class="dp-view dp-nearest"><div>{tiles}</div></section>'
     )
@@ -200,7 +179,24 @@ def similar(digit: int, nearest: Sequence[TrainingDigit]) -> str:
     )
 
 
-# --- views -----------------------------------------------------------------------------------
+# --- steps and maps --------------------------------------------------------------------------
+
+
+def details_html(
+    explainer: Explainer | None, found: Prediction, image: NDArray[np.uint8] | None = None
+) -> str:
+    """The steps to the network's input, and what the network computes from it.
+
+    Args:
+        explainer: for the recognizer that made the prediction; None shows only the steps.
+        found: the prediction.
+        image: the picture, uint8 ``[H, W]`` or in color, if strokes weren't read.
+    """
+    page = _section("Steps", *steps_html(found, image))
+    if explainer is not None:
+        page += _section("Saliency", *saliency_html(explainer, found))
+        page += _section("Feature maps", *maps_html(explainer, found))
+    return _views(page)
 
 
 def steps_html(found: Prediction, image: NDArray[np.uint8] | None) -> View:
@@ -302,6 +298,11 @@ def heat_url(levels: NDArray[np.uint8]) -> str:
 
 
 # --- SVG and HTML ----------------------------------------------------------------------------
+
+
+def _views(sections: str) -> str:
+    """Sections in one grid, styled by ``panels/why.css``."""
+    return f'<div class="dp-explanation"><div class="dp-views">{sections}</div></div>'
 
 
 def _section(name: str, note: str, content: str) -> str:

@@ -15,7 +15,8 @@ from digitlib.widgets.examples import EXAMPLES
 from digitlib.widgets.history import Stroke
 
 ON_SCREEN = 1.4  # px on screen per px of the pad, at most
-GHOST = 180  # height of the canvas in units of an example
+GHOST = 180  # side of the canvas in units of an example, at least
+ROOM = 1.3  # times a wide example: the side of its canvas
 SHOWN_SIDE = 800  # px of a picture instead of the drawing: twice the usual canvas
 PIXELS = ((), (3,), (4,))  # shape of a pixel
 
@@ -35,13 +36,14 @@ def style_html(size: int) -> str:
 def _ghost_url(example: list[Stroke]) -> str:
     """A dotted example in the middle of a canvas."""
     every = np.concatenate(example)
-    left, top = (every.min(axis=0) + every.max(axis=0)) / 2 - GHOST / 2
+    side = max(GHOST, ROOM * np.ptp(every, axis=0).max())
+    left, top = (every.min(axis=0) + every.max(axis=0)) / 2 - side / 2
     lines = "".join(
         f'<polyline points="{" ".join(f"{x:.0f},{y:.0f}" for x, y in line)}"/>' for line in example
     )
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" fill="none" '
-        f'viewBox="{left:.0f} {top:.0f} {GHOST} {GHOST}" '
+        f'viewBox="{left:.0f} {top:.0f} {side:.0f} {side:.0f}" '
         'stroke="gray" stroke-opacity=".45" stroke-width="3" stroke-linecap="round" '
         f'stroke-dasharray=".1 8">{lines}</svg>'
     )

@@ -50,6 +50,10 @@ CONTRAST = """element => {
                     light(getComputedStyle(behind).backgroundColor)].sort((x, y) => y - x);
     return (a + 0.05) / (b + 0.05);
 }"""
+# From the top of the canvas to the end of the answer, and the height that shows a notebook.
+ANSWER_BELOW_PAPER = """() => document.querySelector('.dp-doubt').getBoundingClientRect().bottom
+    - document.querySelector('.dp-paper').getBoundingClientRect().top"""
+VIEW = "document.querySelector('.jp-WindowedPanel-outer').clientHeight"
 TOO_SMALL = """() => [...document.querySelectorAll(
         '.dp-pad :is(button, a, label:has(input), select)')]
     .filter(each => each.checkVisibility({visibilityProperty: true}))
@@ -125,12 +129,19 @@ def test_at_first_sight_every_button_works(page: Page) -> None:
 
 
 def test_the_canvas_grows_where_there_is_room(page: Page) -> None:
-    for (width, height), least in {(1920, 1080): 555, (1366, 768): 440, (800, 600): 250}.items():
+    for (width, height), least in {(1920, 1080): 555, (1366, 768): 440, (800, 600): 235}.items():
         page.set_viewport_size({"width": width, "height": height})
         box = page.locator(".dp-paper").bounding_box()
         assert box
         assert least <= box["width"] <= 561, (width, height, box)
     page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_the_labels_are_in_the_first_view(lab: Server, open_context: Open) -> None:
+    page = open_pad(lab, open_context, viewport={"width": 1366, "height": 768})
+    draw(page, 3)
+    expect(page.get_by_role("button", name="This is 3", exact=True)).to_be_in_viewport(ratio=1)
+    page.context.close()
 
 
 # --- one digit or a number -------------------------------------------------------------------
@@ -315,6 +326,7 @@ def test_on_a_phone_panels_open_in_view_and_targets_are_large(
 ) -> None:
     page = phone(lab, open_context)
     draw(page, 3)
+    assert page.evaluate(ANSWER_BELOW_PAPER) <= page.evaluate(VIEW)
     for title in PANELS:
         open_panel(page, title)
         panel = page.locator(".dp-panel").filter(has=page.get_by_role("heading", name=title))
@@ -437,9 +449,8 @@ def test_the_pad_and_its_panels_are_accessible(page: Page, axe: str, theme: str)
 # --- restarts --------------------------------------------------------------------------------
 
 
-def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_context: Open) -> None:
-    page = open_pad(lab, open_context)
-    draw(page, 7)
+def restart(page: Page) -> None:
+    """Restart the kernel as a user does, and wait for another pad with the drawing, a 7."""
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…", exact=True).click()
     pad = page.query_selector(".dp-pad")
@@ -447,6 +458,12 @@ def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_contex
     page.wait_for_function("pad => !pad.isConnected", arg=pad)
     expect(page.locator(".dp-ink .dp-note")).to_have_text("")
     expect(page.locator(".dp-head .dp-digit")).to_have_text("7")
+
+
+def test_after_a_restart_the_pad_and_the_drawing_return(lab: Server, open_context: Open) -> None:
+    page = open_pad(lab, open_context)
+    draw(page, 7)
+    restart(page)
     page.context.close()
 
 
@@ -454,7 +471,7 @@ def test_a_pad_without_its_kernel_says_so(lab: Server, open_context: Open) -> No
     """The last test, because it ends the kernel of the others."""
     page = open_pad(lab, open_context)
     draw(page, 7)
-    kernel_of(lab).kill()  # JupyterLab starts it again
+    kernel_of(lab).kill()  # JupyterLab starts it again; see tests/js/run.test.mjs for what follows
     note = page.locator(".dp-ink .dp-note")
     expect(note).to_contain_text("The kernel has restarted. Run the cells again.")
     broken = """() => [...document.querySelectorAll('.dp-pad, .dp-pad *')]

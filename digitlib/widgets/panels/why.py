@@ -10,38 +10,42 @@ from digitlib.widgets.explanation import (
     NOTHING,
     ONE_DIGIT,
     UNKNOWN,
-    explanation_html,
+    details_html,
     make_explainer,
+    summary_html,
 )
 from digitlib.widgets.pad import DrawingPad
 from digitlib.widgets.panels.panel import Panel
 
 
 class Why(Panel):
-    """Sentences and a map, and more behind a switch; one message to the page updates all."""
+    """Sentences and a map, and below a switch the steps and maps, computed while it's on."""
 
     title = "Why?"
 
     def __init__(self, pad: DrawingPad) -> None:
         self._explainer: Explainer | None = None
         self._content = ipywidgets.HTML().add_class("dp-content")
+        self._details = ipywidgets.HTML().add_class("dp-more")
         self._more = ipywidgets.ToggleButton(
             description="More", tooltip="Show each step, and what the network computes"
         ).add_class("dp-switch")
         self._more.observe(self.guarded(lambda _: self.refresh()), "value")
-        super().__init__(pad, [self._content, self._more])
+        super().__init__(pad, [self._content, self._more, self._details])
 
     def refresh(self) -> None:
         """Explain the drawing."""
         found, recognizer = self.pad.prediction, self.pad.recognizer
-        explained = isinstance(found, Prediction)
-        self._more.layout.display = None if explained else "none"
-        if not explained:
-            self._content.value = ""
-            return self.say(ONE_DIGIT if self.pad.number else NOTHING)
-        if self._explainer is None or self._explainer.recognizer is not recognizer:
-            self._explainer = make_explainer(recognizer)
-        self._content.value = explanation_html(
-            self._explainer, found, self.pad.image, more=self._more.value
-        )
-        return self.say("" if self._explainer else UNKNOWN)
+        summary = details = ""
+        if not isinstance(found, Prediction):
+            self.say(ONE_DIGIT if self.pad.number else NOTHING)
+        else:
+            if self._explainer is None or self._explainer.recognizer is not recognizer:
+                self._explainer = make_explainer(recognizer)
+            if self._explainer is not None:
+                summary = summary_html(self._explainer, found)
+            if self._more.value or self._explainer is None:
+                details = details_html(self._explainer, found, self.pad.image)
+            self.say("" if self._explainer else UNKNOWN)
+        self._content.value, self._details.value = summary, details
+        self._more.layout.display = None if summary else "none"

@@ -12,6 +12,7 @@ const VIEW = "application/vnd.jupyter.widget-view+json";
 
 const known = new WeakSet(); // notebooks that have been opened
 const due = new WeakSet(); // those to run as soon as they are in front
+const waiting = new WeakMap(); // those that wait for their kernel, and the run that does
 
 const isTagged = ({model}) => (model.getMetadata("tags") ?? []).includes(TAG);
 const sources = cells => cells.map(({model}) => model.sharedModel.getSource()).join("\n");
@@ -32,13 +33,18 @@ async function isLive({model}, kernel) {
 /** Run the tagged cells, unless they show a pad already. */
 async function run(app, panel) {
   const {content: notebook, context, sessionContext} = panel;
+  const own = {};
+  waiting.set(panel, own);
   await Promise.all([context.ready, sessionContext.ready]);
   const {kernel} = sessionContext.session ?? {};
   if (!kernel) return; // the user has chosen none
   await kernel.info;
   const cells = notebook.widgets.filter(isTagged);
   if (!cells.every(({model}) => model.trusted) && !await isShipped(cells)) return;
-  for (const cell of cells) if (await isLive(cell, kernel)) return;
+  const live = await Promise.all(cells.map(cell => isLive(cell, kernel)));
+  if (waiting.get(panel) !== own) return; // a later run has begun
+  waiting.delete(panel);
+  if (live.includes(true)) return;
   const before = sources(notebook.widgets);
   for (const cell of cells) {
     if (app.shell.currentWidget !== panel) { // or the command would run another notebook
@@ -52,12 +58,16 @@ async function run(app, panel) {
   if (sources(notebook.widgets) === before) context.model.dirty = false;
 }
 
-/** Call a function after each restart by the user; a kernel that has died would die again. */
-function onRestart({sessionContext}, action) {
-  let restarting = false;
-  sessionContext.statusChanged.connect((_, status) => {
-    if (restarting && status === "idle") action();
-    if (["restarting", "idle"].includes(status)) restarting = status === "restarting";
+/** Call a function after each restart by the user, which announces the same kernel again. A kernel
+    that has died would die again; its restart is only a change of the status. A kernel that starts
+    has lost the questions of a run that waits for it. */
+function onRestart(panel, action) {
+  const {kernelChanged, statusChanged} = panel.sessionContext;
+  kernelChanged.connect((_, {oldValue, newValue}) => {
+    if (newValue && newValue === oldValue) action();
+  });
+  statusChanged.connect((_, status) => {
+    if (status === "starting" && waiting.has(panel)) action();
   });
 }
 
