@@ -101,6 +101,7 @@ def test_a_correction_survives_a_reload(page: Engine) -> None:
     expect_digit(page, 8)
     page.open(PAGE.as_uri())
     expect_digit(page, 8)  # the drawing survives, too
+    page.evaluate("window.confirm = () => true")
     page.evaluate("document.querySelector('.dp-forget button').click()")
     expect_digit(page, 3)
     page.evaluate(CLEAR)
