@@ -67,6 +67,7 @@ def test_lab(lab: Server, open_context: Open) -> None:
     page = open_pad(lab, open_context, **options((1280, 1000)))
     draw_by_mouse(page, page.locator(".dp-ink"), DIGITS[3])
     expect(page.locator(".dp-head .dp-digit")).to_have_text("3")
+    expect(page.locator(".dp-answered")).to_have_text("3")
     page.mouse.move(0, 0)
     page.screenshot(path=FOLDER / "lab.png")
     open_panel(page, "Why?")
