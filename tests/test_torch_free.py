@@ -62,7 +62,7 @@ pad = Studio(recognizer)
 pad.draw(strokes)
 pad.show_panel("Why?")
 pad.panels["Why?"].children[2].value = True  # More
-assert pad.panels["Why?"].children[1].value.count("<section") == 5
+assert pad.panels["Why?"].children[3].value.count("<section") == 3
 print(recognizer.predict(picture).digit, found.digit, photo.digit, pad.prediction.digit)
 """
     done = run(code, picture, str(tmp_path))
