@@ -80,8 +80,8 @@ def _empty(request: pytest.FixtureRequest) -> None:
 
 
 def phone(lab: Server, open_context: Open) -> Page:
-    """The notebook alone, on a phone."""
-    alone = lab._replace(url=lab.url.replace("/lab/tree/", "/doc/tree/"))
+    """The notebook alone, on a phone, without the sidebars that other tests left open."""
+    alone = lab._replace(url=lab.url.replace("/lab/tree/", "/doc/workspaces/phone/tree/"))
     size = {"width": 390, "height": 664}
     return open_pad(alone, open_context, viewport=size, has_touch=True, is_mobile=True)
 
