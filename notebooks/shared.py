@@ -11,6 +11,7 @@ import ast
 import importlib
 import io
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -216,7 +217,7 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
     }
     if changed:
         values = ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
-        link = f"[reports/metrics/{name}.json](../reports/metrics/{name}.json)"
+        link = f"[reports/metrics/{name}.json]({os.path.relpath(record)})"
         text = f"**This run differs from the full one: {values}.** The full run's numbers are in"
         show(f"> {text} {link}.")
     dataset = parameters.get("dataset", "")
