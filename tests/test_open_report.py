@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,11 +70,17 @@ def test_the_full_run_has_no_banner(shown: list[str], monkeypatch: pytest.Monkey
     assert (report.dataset, shown) == ("mnist", [])
 
 
-def test_another_run_says_so_and_where_the_full_numbers_are(shown: list[str]) -> None:
+def test_another_run_says_so_and_where_the_full_numbers_are(
+    shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "notebooks" / "research"  # where a kernel runs
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
     shared.open_report(NAME, PARAMETERS | {"subset": 300})
     (banner,) = shown
     assert "`dataset = 'sample'`, `subset = 300`" in banner
-    assert f"(../reports/metrics/{NAME}.json)" in banner
+    (link,) = re.findall(r"\((.*)\)", banner)
+    assert (folder / link).resolve() == (tmp_path / "metrics" / f"{NAME}.json").resolve()
 
 
 @pytest.mark.usefixtures("offline")
