@@ -217,7 +217,7 @@ def open_report(name: str, variables: Mapping[str, Any]) -> Report:
     }
     if changed:
         values = ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
-        link = f"[reports/metrics/{name}.json]({os.path.relpath(record)})"
+        link = f"[reports/metrics/{name}.json]({Path(os.path.relpath(record)).as_posix()})"
         text = f"**This run differs from the full one: {values}.** The full run's numbers are in"
         show(f"> {text} {link}.")
     dataset = parameters.get("dataset", "")
