@@ -20,7 +20,7 @@ from digitlib.datasets.base import DigitData
 from digitlib.models.weights import model_digest, read_tensors
 from digitlib.training.config import PRESETS, TrainConfig
 from digitlib.training.examples import Splits
-from digitlib.training.optimization import Optimization, learning_rate
+from digitlib.training.optimization import Optimization, fast_layers, learning_rate
 from digitlib.training.trainer import TrainResult, fit, model_accuracy
 
 
@@ -172,9 +172,22 @@ def test_digits_are_learned() -> None:
     ],
     ids=lambda c: next(iter(c)),
 )  # fmt: skip
-def test_every_setting_has_an_effect(changes: dict) -> None:
+def test_every_setting_has_an_effect(changes: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     plain, changed = run(small_config(epochs=1)), run(small_config(epochs=1, **changes))
     assert model_digest(plain.model) != model_digest(changed.model)
+
+
+@pytest.mark.parametrize(("capability", "wanted", "dtype"), [
+    ("AVX512", True, torch.bfloat16), ("AVX512", False, torch.float32),
+    ("AVX2", True, torch.float32), ("DEFAULT", True, torch.float32),
+])  # fmt: skip
+def test_layers_compute_in_bfloat16_where_the_processor_does(
+    capability: str, wanted: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    with fast_layers(torch.device("cpu"), wanted):
+        assert torch.nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == dtype
 
 
 def test_the_average_of_weights_is_exponential_after_a_warm_up() -> None:

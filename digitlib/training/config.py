@@ -71,7 +71,7 @@ class TrainConfig:
     ema_decay: Share = 0.0  # of the moving average of weights; 0 keeps the last weights
 
     # The machine
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the layers; bfloat16 is faster
+    precision: Literal["float32", "bfloat16"] = "float32"  # of layers; see fast_layers
     device: str = "auto"  # auto is cuda, else mps, else cpu
 
     @model_validator(mode="after")

@@ -14,6 +14,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, IterableDataset
 
+from digitlib.training.optimization import fast_layers
+
 REPORT_STEPS = 250  # between lines about the loss
 
 Draw = Callable[[Generator], Iterator[tuple[Tensor, ...]]]
@@ -79,7 +81,7 @@ def train_on_stream(
     for step in range(1, settings.steps + 1):
         given, *expected = (tensor.to(device) for tensor in next(batches))
         given = given.float().contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with fast_layers(device):
             output = network(given)
         loss = loss_of(output.float(), *expected)
         optimizer.zero_grad()

@@ -25,7 +25,7 @@ from digitlib.models.networks import as_input, build_network, pick_device, reads
 from digitlib.models.weights import model_digest, read_tensors, write_tensors
 from digitlib.training.config import TrainConfig
 from digitlib.training.examples import Batch, Examples, Splits
-from digitlib.training.optimization import Optimization
+from digitlib.training.optimization import Optimization, fast_layers
 
 DISTILL_TEMPERATURE = 2.0  # divides the logits of network and teachers in the distillation loss
 READ_AT_ONCE = 2048  # frames
@@ -166,7 +166,7 @@ class _Run:
     def _loss(self, batch: Batch) -> Tensor:
         """Cross-entropy with the labels and, if there are any, with the teachers' answers."""
         config, batch = self.config, Batch(*(tensor.to(self.device) for tensor in batch))
-        with torch.autocast(self.device.type, torch.bfloat16, config.precision == "bfloat16"):
+        with fast_layers(self.device, config.precision == "bfloat16"):
             logits = run_network(self.optimization.network, batch.shown).float()
         loss = F.cross_entropy(
             logits, batch.labels, self.class_weights, label_smoothing=config.label_smoothing
@@ -182,7 +182,7 @@ class _Run:
     def _answers(self, batch: Batch) -> Tensor:
         """The teachers' mean logits ``[B, outputs]``; they see the channels of all drawings."""
         frames = as_input(batch.frames)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with fast_layers(self.device):
             answers = [teacher(frames).float() for teacher in self.teachers]
         return torch.stack(answers).mean(dim=0)
 
