@@ -247,15 +247,15 @@ def experiments(group: str | None, seeds: int, folder: Path) -> None:
 
 
 @main.command()
-@click.option("--thresholds", is_flag=True, help="Keep the network, fit only its thresholds.")
-def fit_numbers(thresholds: bool) -> None:
+@click.option("--threshold", is_flag=True, help="Keep the network, fit only its threshold.")
+def fit_numbers(threshold: bool) -> None:
     """Train the network that reads whole numbers, in 85 minutes on 2 cores.
 
     Needs MNIST, UNIPEN and pendigits; writes digitlib/models/rownet.onnx.
     """
     from digitlib.numbers import train as rows
 
-    rows.calibrate() if thresholds else rows.write()
+    rows.calibrate() if threshold else rows.write()
 
 
 @main.command()

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 
 from digitlib.datasets import pages
 from digitlib.errors import BlankDrawingError, InputError
-from digitlib.numbers import ctc, finding, rows
+from digitlib.numbers import ctc, finding, reader, rows
+from digitlib.preprocessing.strokes import bounding_boxes
 
 INK = pages.Ink([[*DIGITS.items()]], [], np.zeros(0, np.int64), [DIGITS[8]], [])
 
@@ -84,6 +85,30 @@ def test_it_reads_strokes_and_pictures(text: str) -> None:
     sources: list[Any] = [strokes, strokes[::-1], picture, 255 - picture]
     sources += [[scale * stroke for stroke in strokes] for scale in (1e-300, 1e100)]
     assert [bundled().read(source).text for source in sources] == [text] * len(sources)
+
+
+def test_space_is_added_where_a_stroke_begins_a_digit() -> None:
+    ends = [(0, 1), (0.9, 1.9), (1.2, 1.6), (1.9, 1.9), (0.2, 0.3), (2.5, 3)]
+    strokes = [np.array([[left, 0.0], [right, 1.0]]) for left, right in ends]
+    moved, shifts = reader.spread(strokes, 0.5)
+    by = [after[0, 0] - before[0, 0] for before, after in zip(strokes, moved, strict=True)]
+    assert by == pytest.approx([0, 0.5, 0.5, 0.5, 0.5, 1])
+    assert np.array(shifts) == pytest.approx(np.array([(0, 0), (1.4, 0.5), (3.5, 1)]))
+
+
+def test_boxes_are_where_the_strokes_are_in_all_views() -> None:
+    strokes = write("4276", gap=-0.08)
+    expected = [finding.union(bounding_boxes(write(text, gap=-0.08))) for text in ("4", "4276")]
+    boxes = np.array([digit.box for digit in bundled().read(strokes).digits])
+    assert len(boxes) == 4
+    assert boxes[0, :3:2] == pytest.approx(expected[0][:3:2], abs=0.25)
+    assert boxes[-1, 2] == pytest.approx(expected[1][2], abs=0.15)
+    assert (np.diff(boxes[:, 0]) > 0).all()
+    for space in reader.SPACES:  # each view alone
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reader, "SPACES", (space,))
+            alone = np.array([digit.box for digit in bundled().read(strokes).digits])
+        assert alone[:, 0] == pytest.approx(boxes[:, 0], abs=0.25)
 
 
 def test_it_reads_lines() -> None:

@@ -29,7 +29,7 @@ GROUPS = {
 ROWS, PAGES, TIMED = 200, 100, 40
 LENGTHS = (2, 3, 4, 5, 6, 7, 8), (1 / 7,) * 7
 FIVE = (5,), (1.0,)
-THRESHOLDS = (2,)  # remainders of the real pictures that set thresholds; those of 0 train
+THRESHOLDS = (2,)  # remainders of the real pictures that set the threshold; those of 0 train
 MARGIN = 0.6  # heights of a digit around a row
 CAMERA = 3000, 4000  # px of a page of 12 megapixels
 

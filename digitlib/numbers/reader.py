@@ -1,8 +1,8 @@
 """Read numbers: find the rows, read each with the row network, and reject what isn't sure.
 
 The network sees each row in several views: cut out tightly or loosely, or drawn with different
-pens. The views vote: the number is the string with the highest mean probability, and that
-probability also says how sure the number is.
+pens, as written and with more space between digits. The views vote: the number is the string with
+the highest mean probability, and that probability also says how sure the number is.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ NETWORK = Path(strokes.__file__).parents[1] / "models" / "rownet.onnx"
 MARGINS = 0.1, 0.3  # heights of a row above and below it; one view each
 SIDE = 0.3  # heights of a row on its left and right
 WHOLE = 2.6  # heights of a picture's only row: up to this height, a view shows the whole picture
-PENS = (0.07, 0.1), (0.1, 0.2), (0.13, 0.05)  # width of the pen and margin, in heights of a row
+PENS = (0.1, 0.2), (0.13, 0.05)  # width of the pen and margin, in heights of a row
+SPACES = 0.0, 0.3  # heights of a row that are added between digits, one view each
+SHARED = 0.65  # of the narrower one's width that two strokes of a digit share
 MAX_STROKES, MAX_POINTS = 2_000, 10_000  # more strokes are refused, more points thinned out
-INKED = 60  # of 255: ink in a view, for the boxes of digits
+INKED, LINE = 60, 0.8  # of 255: ink in a view, for the boxes; of the width: a ruled line
 REACH = 30  # px of a view from the middle of a digit to the side of its box, at most
 UNSURE = 0.9  # confidence below which the digits of a rejected row are rejected
 LONGEST = 30  # heights of a row; longer ones, such as a dash, are drawn lower
@@ -43,10 +45,18 @@ SHOWN, SHOWN_MARGIN, SHOWN_PEN = 600, 20, 6.0  # px of the picture of pen stroke
 
 @dataclass(frozen=True)
 class View:
-    """A row as input of the network, uint8 ``[2, 32, W]``, and its extent in the source's unit."""
+    """A row as input of the network.
+
+    Attributes:
+        row: uint8 ``[2, 32, W]``.
+        extent: of the row in the source's unit.
+        shifts: of strokes with added space: from which x on they are moved to the right, and how
+            far, in the source's unit.
+    """
 
     row: RowInput
     extent: Box
+    shifts: tuple[tuple[float, float], ...] = ()
 
 
 class Place(NamedTuple):
@@ -64,8 +74,8 @@ class RowReader:
         content: of the ONNX file.
 
     Attributes:
-        card: of the network. Its ``thresholds`` are the probabilities of a whole row below which
-            some of its digits are rejected, for ``strokes`` and ``pictures``.
+        card: of the network. Its ``threshold`` is the probability of a whole row below which some
+            of its digits are rejected.
 
     Raises:
         WeightsError: the file is damaged.
@@ -136,8 +146,7 @@ def read(source: Any, reader: RowReader | None = None) -> Reading:
     """Read a picture or pen strokes; arguments and errors as :meth:`Recognizer.read`."""
     reader = reader or RowReader.bundled()
     rows, picture, extent = read_rows(source, reader)
-    kind = "strokes" if is_drawing(source) else "pictures"
-    threshold = reader.card["thresholds"][kind]
+    threshold = reader.card["threshold"]
     digits: list[ReadDigit] = []
     for line, row in enumerate(row for row in rows if row.is_number):
         doubt = max(UNSURE, min(place.confidence for place in row.places))
@@ -203,8 +212,13 @@ def _stroke_views(source: Sequence[Any]) -> tuple[Found, NDArray[np.uint8], Box]
     found: Found = []
     for row in finding.group(bounds, "drawing"):
         box = finding.union(bounds[row])
-        drawn = [_draw([unit[n] for n in sorted(row)], box, pen, margin) for pen, margin in PENS]
-        views = [View(view.row, restored(*view.extent)) for view in drawn]
+        views = []
+        for space in SPACES:
+            apart, shifts = spread([unit[n] for n in sorted(row)], space * (box[3] - box[1]))
+            moves = tuple((float(origin[0]) + side * left, side * by) for left, by in shifts)
+            for pen, margin in PENS:
+                drawn, extent = _draw(apart, pen, margin)
+                views.append(View(drawn, restored(*extent), moves))
         found.append((views, restored(*box)))
     size = (bounds[:, 2:].max(axis=0) * SHOWN + 2 * SHOWN_MARGIN).astype(int)
     moved = [each * SHOWN + SHOWN_MARGIN for each in unit]
@@ -213,9 +227,30 @@ def _stroke_views(source: Sequence[Any]) -> tuple[Found, NDArray[np.uint8], Box]
     return found, 255 - ink, restored(-margin, -margin, right, bottom)
 
 
-def _draw(arrays: list[NDArray[np.float64]], box: Box, pen: float, margin: float) -> View:
+def spread(
+    arrays: list[NDArray[np.float64]], space: float
+) -> tuple[list[NDArray[np.float64]], list[tuple[float, float]]]:
+    """A row of strokes with space added where a stroke begins a new digit, and its shifts.
+
+    A new digit is to the right of the last one and shares little of its width.
+    """
+    moved, shifts = [], list[tuple[float, float]]()
+    left = right = -np.inf
+    for each in arrays:
+        low, high = float(each[:, 0].min()), float(each[:, 0].max())
+        shared = min(high, right) - max(low, left)
+        if shared < SHARED * min(high - low, right - left) and low + high > left + right:
+            left, right = low, high
+            shifts.append((low + space * len(shifts), space * len(shifts)))
+        else:
+            left, right = min(low, left), max(high, right)
+        moved.append(each + np.array([shifts[-1][1], 0.0]))
+    return moved, shifts
+
+
+def _draw(arrays: list[NDArray[np.float64]], pen: float, margin: float) -> tuple[RowInput, Box]:
     """A row of strokes, drawn with a pen and margins above and below, relative to its height."""
-    left, top, right, bottom = box
+    left, top, right, bottom = finding.union(strokes.bounding_boxes(arrays))
     tall = max(bottom - top, (right - left) / LONGEST) or 1.0
     scale = HEIGHT / (tall * (1 + pen + 2 * margin))
     edge = tall * (pen / 2 + margin)  # around the row
@@ -224,12 +259,13 @@ def _draw(arrays: list[NDArray[np.float64]], box: Box, pen: float, margin: float
     moved = [(each - (left - edge, top - above)) * scale for each in arrays]
     ink, numbers = strokes.draw_numbered(moved, (HEIGHT, width), scale * tall * pen)
     x, y = left - edge, top - above
-    return View(stroke_row(ink, numbers), (x, y, x + width / scale, y + HEIGHT / scale))
+    return stroke_row(ink, numbers), (x, y, x + width / scale, y + HEIGHT / scale)
 
 
 def _boxes(view: View, runs: Sequence[ctc.Run]) -> list[Box]:
     """The box of each digit: its ink, cut off where there is least ink between two digits."""
     ink = view.row[0, :, PADDING:-PADDING] > INKED
+    ink &= ink.mean(axis=1, keepdims=True) < LINE
     height, width = ink.shape
     left, top, right, bottom = view.extent
     scale = (right - left) / width, (bottom - top) / height
@@ -247,8 +283,9 @@ def _boxes(view: View, runs: Sequence[ctc.Run]) -> list[Box]:
         rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
         y0, y1 = (rows[0], rows[-1] + 1) if len(rows) else (0, height)
         x0, x1 = (columns[0], columns[-1] + 1) if len(rows) else (0, max(part.shape[1], 1))
+        x0, x1 = (left + scale[0] * float(start + x) for x in (x0, x1))
+        shift = max((by for begin, by in view.shifts if begin <= (x0 + x1) / 2), default=0.0)
         boxes.append((
-            left + scale[0] * float(start + x0), top + scale[1] * float(y0),
-            left + scale[0] * float(start + x1), top + scale[1] * float(y1),
+            x0 - shift, top + scale[1] * float(y0), x1 - shift, top + scale[1] * float(y1)
         ))  # fmt: skip
     return boxes

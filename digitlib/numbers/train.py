@@ -28,8 +28,8 @@ from digitlib.numbers.rows import HEIGHT, STRIDE, RowInput, pad, picture_row, st
 from digitlib.training.stream import StreamSettings, train_on_stream
 
 POOL = 12  # batches drawn at once and sorted by width, so that little is padded
-CALIBRATED = 300  # rows of each group for the thresholds
-MAX_UNDETECTED = 0.025  # of these rows
+CALIBRATED = 300  # rows of each group for the threshold
+MAX_UNDETECTED = 0.02  # of these rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,25 +122,24 @@ def loss_of(found: Tensor, columns: Tensor, digits: Tensor, lengths: Tensor) -> 
     return ctc_loss(found.permute(2, 0, 1), digits, columns, lengths, zero_infinity=True)
 
 
-# --- thresholds ------------------------------------------------------------------------------
+# --- threshold -------------------------------------------------------------------------------
 
 
-def fit_thresholds(reader: RowReader) -> dict[str, float]:
-    """The row probability below which digits are rejected, of ``strokes`` and of ``pictures``.
+def fit_threshold(reader: RowReader) -> float:
+    """The row probability below which digits are rejected.
 
     It is the lowest at which at most ``MAX_UNDETECTED`` of all rows are wrong and not rejected: of
-    rows by validation writers, as many of each group, and of a quarter of the real pictures.
+    rows by validation writers, as strokes and pictures, and of a quarter of the real pictures.
     """
     ink, random = pages.load_ink("validation"), default_rng(0)
-    outcomes: dict[str, list[tuple[float, bool]]] = {"strokes": [], "pictures": []}
+    outcomes = []
     for group, (_, paper) in evaluate.GROUPS.items():
         for each in evaluate.draw_rows(ink, group, CALIBRATED, random):
-            outcomes["pictures"].append(_outcome(reader, each.picture, each.text))
+            outcomes.append(_outcome(reader, each.picture, each.text))
             if paper == "clean":
-                outcomes["strokes"].append(_outcome(reader, each.strokes, each.text))
+                outcomes.append(_outcome(reader, each.strokes, each.text))
     own = real.read_real_pictures("numbers", evaluate.THRESHOLDS)
-    outcomes["pictures"] += [_outcome(reader, each.path, each.text) for each in own]
-    return {kind: _threshold(found) for kind, found in outcomes.items()}
+    return _threshold(outcomes + [_outcome(reader, each.path, each.text) for each in own])
 
 
 def _outcome(reader: RowReader, source: Any, text: str) -> tuple[float, bool]:
@@ -159,7 +158,7 @@ def _threshold(outcomes: Sequence[tuple[float, bool]]) -> float:
 
 
 def write() -> None:
-    """Train the network, fit its thresholds, and write it as ONNX; on 2 cores in 85 minutes.
+    """Train the network, fit its threshold, and write it as ONNX; on 2 cores in 85 minutes.
 
     Its input ``rows`` is uint8 ``[N, 2, 32, W]``; its output ``log_probabilities`` is float
     ``[N, 12, W / 2]``.
@@ -175,9 +174,9 @@ def write() -> None:
 
 
 def calibrate() -> None:
-    """Fit the thresholds of the trained network again, and store them in its card."""
+    """Fit the threshold of the trained network again, and store it in its card."""
     reader = RowReader(NETWORK.read_bytes())
-    card = reader.card | {"thresholds": fit_thresholds(reader)}
+    card = reader.card | {"threshold": fit_threshold(reader)}
     facts = {"parameters": str(reader.parameters), "weights": reader.weights}
     write_bytes(NETWORK, export.add_card(onnx.load(NETWORK), card, facts))
-    print(f"{NETWORK.name}: weights {reader.weights}, thresholds {card['thresholds']}")
+    print(f"{NETWORK.name}: weights {reader.weights}, threshold {card['threshold']:.3f}")
