@@ -29,7 +29,8 @@ from digitlib.preprocessing.limits import check_busy
 from digitlib.preprocessing.read import read_gray, reduction, resolve
 
 NETWORK = Path(strokes.__file__).parents[1] / "models" / "rownet.onnx"
-MARGINS = 0.1, 0.3  # heights of a row above and below it; one view each
+# Views of a row in a picture: heights of the row above and below it, and how much wider it gets.
+CUTS = (0.1, 1.0), (0.3, 1.0), (0.1, 1.25)
 SIDE = 0.3  # heights of a row on its left and right
 WHOLE = 2.6  # heights of a picture's only row: up to this height, a view shows the whole picture
 PENS = (0.1, 0.2), (0.13, 0.05)  # width of the pen and margin, in heights of a row
@@ -178,18 +179,19 @@ def _picture_views(source: Any) -> tuple[Found, NDArray[np.uint8], Box]:
     found: Found = []
     for left, top, right, bottom in boxes:
         tall = bottom - top
-        windows = [
-            (left - SIDE * tall, top - margin * tall, right + SIDE * tall, bottom + margin * tall)
-            for margin in MARGINS
+        side = SIDE * tall
+        windows: list[tuple[Box, float]] = [
+            ((left - side, top - cut * tall, right + side, bottom + cut * tall), wider)
+            for cut, wider in CUTS
         ]
         if len(boxes) == 1 and height < WHOLE * tall:
-            windows.append((0, 0, width, height))
+            windows.append(((0, 0, width, height), 1.0))
         views = []
-        for window in windows:
+        for window, wider in windows:
             x0, y0 = max(int(window[0]), 0), max(int(window[1]), 0)
             x1, y1 = min(int(window[2]) + 1, width), min(int(window[3]) + 1, height)
             extent = scale * x0, scale * y0, scale * x1, scale * y1
-            views.append(View(picture_row(gray[y0:y1, x0:x1]), extent))
+            views.append(View(picture_row(gray[y0:y1, x0:x1], wider), extent))
         found.append((views, (scale * left, scale * top, scale * right, scale * bottom)))
     shown = np.rint(255 * values.clip(0, 1)).astype(np.uint8)
     return found, shown, (0.0, 0.0, scale * width, scale * height)

@@ -20,10 +20,13 @@ FULL, LEAST = 98, 8.0  # percentile of the ink that is full; gray levels that in
 RowInput = NDArray[np.uint8]  # [2, HEIGHT, W]: ink, and the shades of strokes or 0
 
 
-def picture_row(gray: NDArray[np.uint8]) -> RowInput:
-    """A picture of one row, dark on light, gray 0-255 ``[H, W]``, as input of the network."""
+def picture_row(gray: NDArray[np.uint8], wider: float = 1.0) -> RowInput:
+    """A picture of one row, dark on light, gray 0-255 ``[H, W]``, as input of the network.
+
+    ``wider`` stretches it.
+    """
     height, width = gray.shape
-    wide = int(np.clip(round(width * HEIGHT / height), MIN_WIDTH, MAX_WIDTH))
+    wide = int(np.clip(round(wider * width * HEIGHT / height), MIN_WIDTH, MAX_WIDTH))
     way = Image.Resampling.BOX if height > HEIGHT else Image.Resampling.BILINEAR
     small = np.asarray(Image.fromarray(gray).resize((wide, HEIGHT), way), np.float32)
     quarter = Image.fromarray(small).resize((max(wide // 4, 1), HEIGHT // 4), Image.Resampling.BOX)
