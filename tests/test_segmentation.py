@@ -117,28 +117,6 @@ def test_the_bundled_network_finds_the_digit_in_scenes() -> None:
     assert np.mean(np.array(overlaps) > 0.5) > 0.85
 
 
-@pytest.mark.parametrize("kind", ["tightly circled", "hand-drawn box"])
-def test_a_ring_or_box_that_touches_the_digit_is_left_out(kind: str) -> None:
-    found = []
-    for digit, strokes in sorted(DIGITS.items())[1:]:  # a ring around a zero reads as a zero, too
-        picture = picture_kinds.make(kind, strokes, digit)
-        prediction = bundled().predict(picture)
-        found.append(prediction.digit == digit and not prediction.rejected)
-        gray = np.asarray(picture.convert("L"), np.float32) / np.float32(255)
-        assert segmentation._lone_shape(gray, gray.min(), gray.max()) is None
-    assert np.mean(found) > 0.6
-
-
-@pytest.mark.parametrize("kind", ["28 px", "thick, small", "1 px pencil"])
-def test_digits_with_loops_surround_nothing(kind: str) -> None:
-    for digit, strokes in DIGITS.items():
-        gray = np.asarray(picture_kinds.make(kind, strokes, 0).convert("L"), np.float32)
-        shape = gray < 128
-        assert not segmentation._surrounds(shape[segmentation.bounding_box(shape)], gray.size), (
-            digit
-        )
-
-
 def test_empty_paper_has_no_digit() -> None:
     random = default_rng(0)
     noisy = (0.8 + 0.02 * random.standard_normal((200, 150))).astype(np.float32)

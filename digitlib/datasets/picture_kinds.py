@@ -146,16 +146,6 @@ def _marked(mark: str) -> Callable[..., Shades]:
     return draw
 
 
-def _tight_ring(strokes: Strokes, random: RandomState) -> Shades:
-    """A ring that touches or crosses the digit in most pictures."""
-    digit = validate_strokes(strokes)
-    low, high = extent(digit)
-    angle = random.uniform(0, 2 * np.pi) + np.linspace(0, 6.6, 30)
-    radii = np.maximum(random.uniform(0.6, 0.72, 2) * (high - low), 0.42 * max(high - low))
-    ring = (low + high) / 2 + radii * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return 255 * (1 - _ink([*digit, ring], 9, 230))
-
-
 def _pencil(strokes: Strokes, _: RandomState) -> Shades:
     """One pixel wide, without soft edges."""
     return 255.0 * (_ink(strokes, 1.2, 250, 400) < 0.5)
@@ -393,7 +383,6 @@ KINDS: dict[str, Callable[[Strokes, RandomState], Shades]] = {
     "cut by the edge": _cut,
     "underlined": _marked("underline"),
     "circled": _marked("ring"),
-    "tightly circled": _tight_ring,
     "hand-drawn box": _marked("box"),
     "box of four lines": _marked("four lines"),
     "corner of a box": _marked("box corner"),

@@ -62,10 +62,8 @@ FAINT = 0.15  # of full ink: the least that is ink
 SPECK = 0.04  # of the largest component's area; smaller components are specks
 SOFT_EDGE = 2  # px around a component that are its soft edge
 PAGE = 0.1  # of the picture that a page in it covers at least
-# A ring or box and the digit that it touches are one shape. With its holes, it covers ROUND of its
-# box, its ink covers at most HOLLOW, and INNER of the ink is deeper inside than DEEP of the box.
-ROUND, HOLLOW, INNER, DEEP = 0.7, 0.5, 0.02, 0.25
-COARSE = 48  # px of the shorter side of a shape's box in which this is looked for, about
+BOX_SIDE, BOX_LINE = 0.85, 0.08  # of a box's side that is drawn; of the box, depth of its lines
+HOLLOW = 0.5  # of a box's area that is ink, at most
 NEIGHBORS_8 = np.ones((3, 3), np.int8)  # the eight neighbors of a pixel
 
 
@@ -112,27 +110,23 @@ def _lone_shape(gray: Picture, darkest: np.float32, lightest: np.float32) -> Pic
             return None
         shape = labels == 1 + areas.argmax()
         ink[~scipy.ndimage.binary_dilation(shape, NEIGHBORS_8, SOFT_EDGE)] = 0
-    return None if _surrounds(shape[bounding_box(shape)], PAGE * gray.size) else ink
+    return None if _is_frame(shape, PAGE * gray.size) else ink
 
 
-def _surrounds(shape: NDArray[np.bool_], page: float) -> bool:
-    """Whether a shape is a page in another shade, or a ring or box that touches the digit in it.
+def _is_frame(shape: NDArray[np.bool_], page: float) -> bool:
+    """Whether a shape is a rectangle: a page in another shade, or a box that touches its digit.
 
     Args:
-        shape: cut out, ``[H, W]``.
-        page: px that a page has at least; smaller solid shapes are digits.
+        shape: ``[H, W]``, not empty.
+        page: px that a page has at least; smaller rectangles are hollow, or the digit 1.
     """
-    ink = Image.fromarray(np.where(shape, np.uint8(255), np.uint8(0)))
-    small = np.asarray(ink.reduce(max(min(shape.shape) // COARSE, 1))) > 0
-    outside, _ = scipy.ndimage.label(~np.pad(small, 1))
-    whole = (outside != outside[0, 0])[1:-1, 1:-1]
-    if whole.mean() <= ROUND:
+    cut = shape[bounding_box(shape)]
+    depth = max(round(BOX_LINE * min(cut.shape)), 1)
+    sides = cut[:depth], cut[-depth:], cut[:, :depth].T, cut[:, -depth:].T
+    if any(side.any(axis=0).mean() <= BOX_SIDE for side in sides):
         return False
-    if small.mean() > HOLLOW:
-        return bool(np.count_nonzero(shape) > page)
-    depth = round(DEEP * min(small.shape))
-    inner = scipy.ndimage.minimum_filter(whole, 2 * depth + 1, mode="constant")
-    return bool(np.count_nonzero(small & inner) > INNER * np.count_nonzero(small))
+    area = np.count_nonzero(cut)
+    return bool(area > page or area < HOLLOW * cut.size)
 
 
 def border(picture: NDArray[Any]) -> NDArray[Any]:
@@ -241,9 +235,6 @@ def _complete(small: Picture, cover: Picture, edge: NDArray[np.bool_]) -> Pictur
     least[np.unique(labels[edge])] = FOUND_AT_EDGE
     whole = found > least
     whole[0] = False  # paper
-    for number in np.flatnonzero(whole).tolist():
-        part = labels == number
-        whole[number] = not _surrounds(part[bounding_box(part)], np.inf)
     return np.maximum(cover, np.where(whole[labels], ink, 0)).astype(np.float32)
 
 
