@@ -34,10 +34,11 @@ CUTS = (0.1, 1.0), (0.3, 1.0), (0.1, 1.25)
 SIDE = 0.3  # heights of a row on its left and right
 WHOLE = 2.6  # heights of a picture's only row: up to this height, a view shows the whole picture
 PENS = (0.1, 0.2), (0.13, 0.05)  # width of the pen and margin, in heights of a row
-SPACES = 0.0, 0.3  # heights of a row that are added between digits, one view each
+SPACES = 0.0, 0.3  # heights of a row added between digits; a view with each pen
 SHARED = 0.65  # of the narrower one's width that two strokes of a digit share
 MAX_STROKES, MAX_POINTS = 2_000, 10_000  # more strokes are refused, more points thinned out
-INKED, LINE = 60, 0.8  # of 255: ink in a view, for the boxes; of the width: a ruled line
+INKED = 60  # of 255: ink in a view, for the boxes of digits
+LINE = 0.8  # of the width of a view: ink as long is a ruled line, outside the boxes
 REACH = 30  # px of a view from the middle of a digit to the side of its box, at most
 UNSURE = 0.9  # confidence below which the digits of a rejected row are rejected
 LONGEST = 30  # heights of a row; longer ones, such as a dash, are drawn lower
@@ -181,8 +182,8 @@ def _picture_views(source: Any) -> tuple[Found, NDArray[np.uint8], Box]:
         tall = bottom - top
         side = SIDE * tall
         windows: list[tuple[Box, float]] = [
-            ((left - side, top - cut * tall, right + side, bottom + cut * tall), wider)
-            for cut, wider in CUTS
+            ((left - side, top - margin * tall, right + side, bottom + margin * tall), wider)
+            for margin, wider in CUTS
         ]
         if len(boxes) == 1 and height < WHOLE * tall:
             windows.append(((0, 0, width, height), 1.0))
@@ -218,8 +219,9 @@ def _stroke_views(source: Sequence[Any]) -> tuple[Found, NDArray[np.uint8], Box]
         for space in SPACES:
             apart, shifts = spread([unit[n] for n in sorted(row)], space * (box[3] - box[1]))
             moves = tuple((float(origin[0]) + side * left, side * by) for left, by in shifts)
+            around = finding.union(strokes.bounding_boxes(apart))
             for pen, margin in PENS:
-                drawn, extent = _draw(apart, pen, margin)
+                drawn, extent = _draw(apart, around, pen, margin)
                 views.append(View(drawn, restored(*extent), moves))
         found.append((views, restored(*box)))
     size = (bounds[:, 2:].max(axis=0) * SHOWN + 2 * SHOWN_MARGIN).astype(int)
@@ -250,9 +252,11 @@ def spread(
     return moved, shifts
 
 
-def _draw(arrays: list[NDArray[np.float64]], pen: float, margin: float) -> tuple[RowInput, Box]:
+def _draw(
+    arrays: list[NDArray[np.float64]], box: Box, pen: float, margin: float
+) -> tuple[RowInput, Box]:
     """A row of strokes, drawn with a pen and margins above and below, relative to its height."""
-    left, top, right, bottom = finding.union(strokes.bounding_boxes(arrays))
+    left, top, right, bottom = box
     tall = max(bottom - top, (right - left) / LONGEST) or 1.0
     scale = HEIGHT / (tall * (1 + pen + 2 * margin))
     edge = tall * (pen / 2 + margin)  # around the row
